@@ -1,0 +1,1 @@
+"""The edge: what other systems send us (`inbound`) and what we send them (`outbound`)."""

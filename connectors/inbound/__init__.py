@@ -1,0 +1,1 @@
+"""Bytes in, signals out: decode, map, resolve, watch a folder."""

@@ -1,0 +1,1 @@
+"""The obligation engine: route, lifecycle, clocks, escalation, delivery. Pure decisions; `app` carries them out."""

@@ -1,0 +1,126 @@
+"""What the risk engine finds: hits, scores and early warnings (预警)."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from domain.base import Noun
+
+
+class Evidence(Noun, frozen=True, kw_only=True):
+    """One signal behind a warning."""
+
+    feed: str
+    id: str
+    seq: int
+    source: str
+    kind: str
+    occurred_at: datetime
+    text: str = ""
+
+
+class RuleHit(Noun, frozen=True, kw_only=True):
+    """A rule became true for a subject on a signal (decision 4: true now, not true at the key's previous signal).
+
+    `values` are the indicator and field values that the condition read, by name; `message` is the rule's sentence with them.
+    `signal_only` marks a rule with no points: it is written to `--hits` and never raises.
+    """
+
+    rule: str
+    subject: str  # object id, or "region:610113" for an area
+    object_id: str
+    matter: str
+    feed: str
+    signal: str
+    seq: int
+    at: datetime
+    values: dict[str, Any]
+    message: str
+    signal_only: bool = False
+
+
+class Contribution(Noun, frozen=True, kw_only=True):
+    """One part of a score: `points` now (after decay), of `full` points when it was last true at `since`."""
+
+    source: Literal["rule", "model"]
+    name: str
+    title: str
+    points: float
+    full: float
+    since: datetime
+    message: str
+    values: dict[str, Any] = msgspec.field(default_factory=dict)
+    basis: tuple[str, ...] = ()
+    plan: str = ""
+
+
+class EarlyWarning(Noun, frozen=True, kw_only=True):
+    """The risk engine's finding about a subject in a matter, in one episode.
+
+    `level` is the highest that the episode reached: it never falls (what was promised stays promised); `current_level` follows the score.
+    `score` is in [0, 100]. `coverage` is the share of the feeds that its rules need which were not silent, in [0, 1].
+    """
+
+    id: str
+    subject: str
+    object_id: str
+    matter: str
+    sector: str
+    region: str
+    level: str
+    current_level: str
+    score: float
+    raised_at: datetime
+    updated_at: datetime
+    episode: int
+    ruleset: str
+    rules: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    contributions: tuple[Contribution, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    kind: str = ""  # of the signal that raised it: routing needs it
+    coverage: float = 1.0
+    namespace: str = "live"
+    shadow: bool = False
+
+
+def warning_id(namespace: str, subject: str, matter: str, episode: int) -> str:
+    """Return the deterministic id of a warning (decision 6): no rule, no clock and no random number in it.
+
+    >>> warning_id("live", "o-1", "gas", 1) == warning_id("live", "o-1", "gas", 1)
+    True
+    """
+    text = "\x1f".join((namespace, subject, matter, str(episode)))
+    return "w" + hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+class WarningRaised(Noun, frozen=True, kw_only=True, tag="raised"):
+    """A new episode: `warning` is to be routed."""
+
+    warning: EarlyWarning
+
+
+class WarningUpdated(Noun, frozen=True, kw_only=True, tag="updated"):
+    """The open warning of this id changed: more evidence, a higher or lower current level, a correction."""
+
+    warning: EarlyWarning
+    reason: Literal["joined", "level_raised", "level_fell", "corrected", "rescored"]
+
+
+class EpisodeEnded(Noun, frozen=True, kw_only=True, tag="ended"):
+    """The episode is over; the next hit of this subject and matter is a new warning.
+
+    `quiet`: below the clear level for the matter's quiet period. `closed`: the obligation engine closed the warning.
+    `withdrawn`: the facts behind it were withdrawn or corrected away.
+    """
+
+    warning_id: str
+    at: datetime
+    reason: Literal["quiet", "closed", "withdrawn"]
+
+
+Outcome = WarningRaised | WarningUpdated | EpisodeEnded | RuleHit

@@ -1,0 +1,144 @@
+"""Ports: what the core asks of the outside, each as small as it can be.
+
+Adapters live in `storage`, `connectors`, `models` and `app`; each port has one contract suite in `tests/contracts/` over all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+from domain.base import Noun
+from domain.findings import Outcome
+from domain.objects import RegulatedObject
+from domain.records import AnyEntry, Record
+
+
+class Clock(Protocol):
+    """What time it is; the only source of `now` outside the core."""
+
+    def now(self) -> datetime:
+        """Return the current instant, aware, UTC; never earlier than an instant it returned before."""
+        ...
+
+
+class Offer(Noun, frozen=True, kw_only=True):
+    """An entry offered to the journal; `revisable` says whether its feed declares revisions (decision 1)."""
+
+    entry: AnyEntry
+    revisable: bool = False
+
+
+class Receipt(Noun, frozen=True, kw_only=True):
+    """What became of one offer, in the order of the offers.
+
+    `duplicate` carries the `seq` of the first content. `rejected` means that the record is journalled as a rejection at `seq`.
+    """
+
+    status: Literal["accepted", "revision", "duplicate", "rejected"]
+    seq: int
+    reason: str = ""
+    field: str = ""
+    message: str = ""
+
+
+class Intake(Protocol):
+    """The one door to the journal."""
+
+    def submit(self, offers: Sequence[Offer]) -> Future[list[Receipt]]:
+        """Queue offers, all or none; the future resolves after the disk has them (fdatasync), never before.
+
+        Entries of one call keep their order and are not interleaved with another call's.
+
+        Raises:
+            StoreUnavailable: the queue is full or the disk does not take writes; nothing was accepted.
+        """
+        ...
+
+
+class JournalReader(Protocol):
+    """The journal in order; readable while it is written."""
+
+    def read(self, after: int) -> Iterator[Record]:
+        """Yield the synced records with `seq` > `after` in order, up to the head at the time of the call."""
+        ...
+
+    def head(self) -> int:
+        """Return the `seq` of the last synced record, 0 for an empty journal."""
+        ...
+
+
+class ObjectLookup(Protocol):
+    """Candidates from the registry for `connectors.inbound.resolve`."""
+
+    def by_id(self, object_id: str) -> RegulatedObject | None:
+        """Return the object of this id."""
+        ...
+
+    def by_code(self, code: str) -> Sequence[RegulatedObject]:
+        """Return the objects with this code or former code, sorted by id."""
+        ...
+
+    def by_name(self, normalised: str) -> Sequence[RegulatedObject]:
+        """Return the objects one of whose names or aliases has this normalised form, sorted by id."""
+        ...
+
+    def version(self) -> int:
+        """Return the registry's version: it grows with every change."""
+        ...
+
+
+class Detector(Protocol):
+    """An anomaly detector over one series or one vector space; mutable, behind snapshot and restore.
+
+    Scores are in [0, 1], higher is riskier, calibrated as the tail probability of this series' own history: 0.995 means that
+    one point in 200 is as unusual. A detector scores first and learns second.
+    """
+
+    def score(self, key: str, at: datetime, values: Sequence[float | None]) -> Score:
+        """Score one point of series `key` and learn from it; `values` has the detector's fixed width, None is missing."""
+        ...
+
+    def snapshot(self) -> bytes:
+        """Return the whole state; the same history gives the same bytes."""
+        ...
+
+    def restore(self, state: bytes) -> None:
+        """Take up the state of a snapshot; scores go on as if there had been no pause."""
+        ...
+
+
+class Score(Noun, frozen=True, kw_only=True):
+    """A detector's answer: `value` in [0, 1] and the reason in the reader's words, "" while it is still learning."""
+
+    value: float
+    reason: str
+    expected: float | None = None
+
+
+class Commit(Protocol):
+    """What a runtime does with the pipeline's outcomes; `app.commit` is its only implementation."""
+
+    def __call__(self, records: Sequence[Record], outcomes: Sequence[Outcome]) -> None:
+        """Write everything that follows from `records` in one transaction with the applied position.
+
+        The position is the last record's `seq`; records at or below the position already applied change nothing.
+
+        Raises:
+            StoreUnavailable: the database does not take writes; call again with the same arguments.
+        """
+        ...
+
+
+class KeyedState(Protocol):
+    """State that goes into a snapshot."""
+
+    def snapshot(self) -> Mapping[str, Any]:
+        """Return plain data (str, int, float, bytes, list, dict); the same history gives the same data."""
+        ...
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take up a snapshot's data."""
+        ...

@@ -1,0 +1,110 @@
+"""Journal records: everything that the risk engine reads, in one order.
+
+Replaying them gives the same hits, warnings and ids. `seq` counts from 1 without gaps; `received_at` never goes back.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from domain.base import Noun
+from domain.catalogue import Catalogue
+from domain.objects import RegulatedObject, Resolution
+from domain.signals import Signal
+
+
+class Entry(Noun, frozen=True, kw_only=True, tag_field="type"):
+    """What is common to all records before the journal numbers them."""
+
+
+class SignalEntry(Entry, frozen=True, kw_only=True, tag="signal"):
+    """A mapped signal with what its object was resolved to.
+
+    `digest` is the hash of the canonical content: the same key with another digest is a revision or a conflict (decision 1).
+    `revision` is 0 for the first content of a key, then 1, 2, …; a revision replaces the earlier content.
+    `batch` is the SHA-256 of the raw input it came from ("" where it came in canonical form), `position` its 1-based place there.
+    """
+
+    feed: str
+    signal: Signal
+    resolution: Resolution
+    digest: str
+    revision: int = 0
+    batch: str = ""
+    position: int = 0
+
+
+class RejectionEntry(Entry, frozen=True, kw_only=True, tag="rejection"):
+    """A record that could not become a signal; kept, shown and replayable."""
+
+    feed: str
+    batch: str
+    position: int
+    reason: str  # a code of `domain.rejections.REASONS`
+    field: str
+    message: str
+    raw: bytes  # the record's own bytes, at most `domain.rejections.RAW_LIMIT`
+
+
+class ResolutionEntry(Entry, frozen=True, kw_only=True, tag="resolution"):
+    """A person confirmed (or changed) which object signals are about: they count from here on."""
+
+    feed: str
+    signal_id: str
+    object_id: str
+    by: str
+    reason: str = ""
+
+
+class ObjectsEntry(Entry, frozen=True, kw_only=True, tag="objects"):
+    """Registry entries, new or replaced by id; `version` is the registry's version after it."""
+
+    version: int
+    objects: tuple[RegulatedObject, ...]
+
+
+class CatalogueEntry(Entry, frozen=True, kw_only=True, tag="catalogue"):
+    """A whole new catalogue version."""
+
+    catalogue: Catalogue
+
+
+class RulesetEntry(Entry, frozen=True, kw_only=True, tag="ruleset"):
+    """Activation of a rule set, content-addressed: its texts are kept for good under `version`."""
+
+    version: str
+    by: str = "system"
+
+
+class OutcomeEntry(Entry, frozen=True, kw_only=True, tag="outcome"):
+    """What the departments found about a warning; `closed` ends its episode."""
+
+    warning_id: str
+    verdict: Literal["confirmed", "unfounded", "unverifiable", "withdrawn", ""]  # 属实 / 不属实 / 无法核实 / 撤回
+    closed: bool
+
+
+class FeedEntry(Entry, frozen=True, kw_only=True, tag="feed"):
+    """A feed fell silent, came back, or said that it is complete up to `until`."""
+
+    feed: str
+    mark: Literal["silent", "back", "complete"]
+    until: datetime | None = None
+
+
+class TickEntry(Entry, frozen=True, kw_only=True, tag="tick"):
+    """Time passed: written for every wake, so that a replay wakes at the same place."""
+
+
+AnyEntry = (
+    SignalEntry | RejectionEntry | ResolutionEntry | ObjectsEntry | CatalogueEntry | RulesetEntry | OutcomeEntry | FeedEntry | TickEntry
+)
+
+
+class Record(Noun, frozen=True, kw_only=True):
+    """One numbered record of the journal."""
+
+    seq: int
+    received_at: datetime
+    entry: AnyEntry

@@ -1,0 +1,1 @@
+"""Anomaly detectors behind `domain.ports.Detector`, their calibration and their conformance suite."""

@@ -1,0 +1,130 @@
+"""A compiled, immutable rule set: what `streams` runs.
+
+`rules.load` makes it from YAML texts; nothing in here knows YAML. Rules and indicators are data: a stage reads these tables,
+no stage knows the name of an indicator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Literal
+
+from domain.objects import RegulatedObject
+from domain.records import SignalEntry
+
+Value = float | str | bool | None  # None: never seen, or not given; a comparison with it is unknown
+Truth = bool | None  # three-valued: None is unknown, and a rule fires only on True
+
+AGGREGATES = ("count", "sum", "mean", "min", "max", "distinct", "last")
+Aggregate = Literal["count", "sum", "mean", "min", "max", "distinct", "last"]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What an expression may read: the signal at hand, its object, and indicator values by qualified name."""
+
+    entry: SignalEntry
+    object: RegulatedObject | None
+    values: Mapping[str, Value] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A checked expression: `text` as written, what it reads, and its evaluation.
+
+    `evaluate` never raises: a missing field is None, division by zero is None, a comparison with None is None.
+    """
+
+    text: str
+    evaluate: Callable[[Facts], Value | Truth]
+    indicators: tuple[str, ...] = ()  # qualified names, in order of appearance
+    fields: tuple[str, ...] = ()  # signal and object fields, dotted
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A window in event time.
+
+    `sliding` windows are `length` long and, unless `exact`, cut into 24 buckets aligned to the epoch: a signal's bucket is
+    floor(t / (length / 24)), and the window holds the bucket of `as_of` and the 23 before it. `exact` keeps the times: the
+    window is (as_of - length, as_of]. `day`, `week` (from Monday) and `month` are the calendar period of `as_of` in Asia/Shanghai.
+    """
+
+    kind: Literal["sliding", "day", "week", "month"]
+    length: timedelta = timedelta(0)
+    exact: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Indicator:
+    """One indicator over the signals that `where` selects, per object or per area.
+
+    `name` is qualified by the pack ("gas-safety.complaints_7d"). `by` is "object" or the number of digits of a region code.
+    `of` gives the number (or, for distinct and last, any value) of a signal; None counts signals. `as_of` is decision 3.
+    For `aggregate` "anomaly" the value is the score in [0, 1] of `detector` fed with indicator `input` after each update.
+    """
+
+    name: str
+    title: str
+    aggregate: Aggregate | Literal["anomaly"]
+    window: Window | None
+    where: Expression | None = None
+    of: Expression | None = None
+    as_of: Literal["own", "object"] = "own"
+    by: Literal["object"] | int = "object"
+    unit: str = ""
+    detector: str = ""
+    input: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule; it is about the object, or about the area of `by` digits of the object's region.
+
+    `points` of 0 make a signal-only rule: it hits, it never raises. `at_least` is the floor of the level while the contribution
+    holds at least half of its points. `cooldown` is the shortest time between two hits of one subject. Points halve every `half_life`.
+    Contributions of one `family` count at most `cap` points together.
+    """
+
+    id: str
+    pack: str
+    title: str
+    status: Literal["draft", "shadow", "active", "deprecated"]
+    sector: str  # or a matter's slug: `domain.catalogue.Catalogue.find` takes both
+    when: Expression
+    points: float
+    say: Callable[[Facts], str]  # the message, with values filled in
+    file: str
+    line: int
+    basis: tuple[str, ...] = ()
+    plan: str = ""
+    owner: str = ""
+    at_least: str = ""
+    cooldown: timedelta = timedelta(0)
+    half_life: timedelta = timedelta(days=14)
+    family: str = ""
+    cap: float = 100.0
+    by: Literal["object"] | int = "object"
+    effective_from: datetime | None = None
+    effective_to: datetime | None = None
+    feeds: tuple[str, ...] = ()  # sources its indicators select on, for coverage
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """Everything that is active together; `version` is the hash of the texts, so equal texts are the same set."""
+
+    version: str
+    rules: tuple[Rule, ...] = ()
+    indicators: Mapping[str, Indicator] = field(default_factory=lambda: MappingProxyType({}))  # by name, inputs before users
+    texts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # file name → YAML text
+
+    def facts_needed(self) -> Mapping[str, Any]:
+        """Return the indicators each rule reads: rule id → names."""
+        return {rule.id: rule.when.indicators for rule in self.rules}
+
+
+EMPTY = RuleSet(version="empty")
