@@ -1,0 +1,103 @@
+"""Settings: flags over environment (`FENGSUI_…`, nested with `__`) over a TOML file over defaults.
+
+Secrets never stand here: they are made at first start or given, and live hashed or as files in the data folder.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from connectors.outbound.egress import networks
+
+ROOT = Path(__file__).resolve().parent.parent
+SHIPPED_PACKS = ROOT / "rules" / "packs"
+SHIPPED_MAPPINGS = ROOT / "connectors" / "mappings"
+SHIPPED_POLICIES = ROOT / "dispatch" / "policies"
+
+
+class Egress(BaseModel):
+    """Outbound requests."""
+
+    model_config = ConfigDict(extra="forbid")
+    allow: tuple[str, ...] = Field(default=(), description="networks (CIDR) that are not public and may be connected to")
+
+    @field_validator("allow")
+    @classmethod
+    def _are_networks(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        networks(texts)
+        return texts
+
+
+class Limits(BaseModel):
+    """What one request or queue may weigh."""
+
+    model_config = ConfigDict(extra="forbid")
+    body_bytes: int = Field(default=16 * 2**20, gt=0, description="largest request body; more is refused with 413")
+    batch_records: int = Field(default=10_000, gt=0, description="most records in one request; more is refused with 413")
+    queue_batches: int = Field(default=4_096, gt=0, description="batches that wait for the journal; more is refused with 503")
+
+
+class Settings(BaseSettings):
+    """Everything that `fengsui serve` can be told."""
+
+    model_config = SettingsConfigDict(env_prefix="FENGSUI_", env_nested_delimiter="__", extra="forbid", frozen=True)
+
+    data: Path = Field(default=Path("data"), description="folder of journal, database and secrets; one process at a time")
+    rules: Path = Field(default=SHIPPED_PACKS, description="folder of rule packs (*.yaml), the only source of rules")
+    mappings: Path | None = Field(default=None, description="folder of further feed mappings; a name shipped too is replaced")
+    policies: Path = Field(default=SHIPPED_POLICIES, description="folder of policies (*.yaml)")
+    calendars: Path | None = Field(default=None, description="folder of yearly calendar files (2027.yaml)")
+    host: str = Field(default="127.0.0.1", description="address to listen on")
+    port: int = Field(default=8080, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    public_url: str = Field(default="", description="address that links in messages begin with; default http://host:port")
+    namespace: str = Field(default="live", description="part of every warning id: this deployment's name")
+    language: str = Field(default="zh-CN", pattern="^(zh-CN|en)$", description="language of messages")
+    snapshot_every: int = Field(default=50_000, gt=0, description="records between two snapshots of the risk state")
+    quiet_hours: float = Field(default=72.0, gt=0, description="hours below the clear level after which an episode ends")
+    reload_seconds: float = Field(default=1.0, ge=0, description="how often the rules folder is looked at; 0 never")
+    egress: Egress = Egress()
+    limits: Limits = Limits()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put the TOML file below the environment."""
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def quiet(self) -> timedelta:
+        """The quiet period as a duration."""
+        return timedelta(hours=self.quiet_hours)
+
+    @property
+    def base_url(self) -> str:
+        """The address that links begin with, without a slash at its end."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+
+def load_settings(config: Path | None = None, **flags: object) -> Settings:
+    """Return the settings of a TOML file, the environment and the flags that are not None.
+
+    Raises:
+        pydantic.ValidationError: a value is illegal or a name unknown; it lists all of them.
+        FileNotFoundError: `config` names no file.
+    """
+    if config is not None and not config.is_file():
+        raise FileNotFoundError(f"no settings file at {config}")
+
+    class FromFile(Settings):
+        model_config = SettingsConfigDict(toml_file=config)
+
+    given = {name: value for name, value in flags.items() if value is not None}
+    return FromFile(**given)  # type: ignore[arg-type]  # pydantic checks the values

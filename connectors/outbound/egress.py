@@ -1,0 +1,90 @@
+"""Where outbound requests may go: only to configured endpoints, and there only to addresses that the operator allows.
+
+Government intranets are private networks, so what is denied by default can be allowed by network in the settings. The check is
+made on the very address that is connected to, at every attempt: a name that changes its address between two attempts (DNS
+rebinding) gains nothing. OWASP ASVS 5.0, 1.3.6 and 13.2.4.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from urllib.parse import urlsplit
+
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import ThreadedResolver
+
+from domain.errors import DeliveryRejected
+
+Network = IPv4Network | IPv6Network
+Address = IPv4Address | IPv6Address
+PORTS_REFUSED = frozenset({22, 25, 465, 587, 3306, 5432, 6379, 9092})  # services that an HTTP request must never be aimed at
+
+
+def networks(texts: Sequence[str]) -> tuple[Network, ...]:
+    """Return the networks of CIDR texts; raises ValueError naming the text that is none."""
+    return tuple(ip_network(text) for text in texts)
+
+
+def permitted(address: str, allowed: Sequence[Network]) -> bool:
+    """Say whether an IP address may be connected to: a public one, or one inside `allowed`.
+
+    >>> permitted("127.0.0.1", ()), permitted("::ffff:10.0.0.1", ()), permitted("10.1.2.3", networks(["10.0.0.0/8"]))
+    (False, False, True)
+    """
+    ip: Address = ip_address(address.split("%", maxsplit=1)[0])
+    if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
+    if any(ip in network for network in allowed):
+        return True
+    return ip.is_global and not ip.is_multicast
+
+
+def check_url(url: str, allowed: Sequence[Network]) -> None:
+    """Refuse a URL that no attempt could be right for, before any name is looked up.
+
+    Raises:
+        DeliveryRejected: not http(s), plain http to an address outside `allowed`, credentials inside, a refused port, or a
+            literal address that is not permitted.
+    """
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError as error:
+        raise DeliveryRejected(f"{url}: port is no number from 1 to 65535") from error
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise DeliveryRejected(f"{url}: legal are http:// and https:// addresses with a host")
+    if parts.username or parts.password:
+        raise DeliveryRejected(f"{parts.hostname}: credentials inside the address are refused; use the signing secret")
+    if port in PORTS_REFUSED:
+        raise DeliveryRejected(f"{parts.hostname}: port {port} belongs to another service")
+    try:
+        literal = permitted(parts.hostname, allowed)
+    except ValueError:
+        return  # a name: `CheckedResolver` judges what it resolves to
+    if not literal:
+        raise DeliveryRejected(f"{parts.hostname} is not a public address and in no network of egress.allow")
+    if parts.scheme == "http" and not any(ip_address(parts.hostname.split("%")[0]) in network for network in allowed):
+        raise DeliveryRejected(f"{url}: plain http is legal only inside the networks of egress.allow")
+
+
+class CheckedResolver(AbstractResolver):
+    """Resolves names and drops every address that is not permitted; the connector connects to what is left."""
+
+    def __init__(self, allowed: Sequence[Network]) -> None:
+        """`allowed` are the networks of `egress.allow`."""
+        self._inner = ThreadedResolver()
+        self._allowed = allowed
+
+    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
+        """Return the permitted addresses of `host`; raises OSError when there is none."""
+        found = await self._inner.resolve(host, port, family)
+        kept = [result for result in found if permitted(result["host"], self._allowed)]
+        if not kept:
+            raise OSError(None, f"{host} resolves to no permitted address; see egress.allow")
+        return kept
+
+    async def close(self) -> None:
+        """Release the inner resolver."""
+        await self._inner.close()

@@ -1,0 +1,99 @@
+"""Webhooks as Standard Webhooks defines them: signed, with one id over all attempts.
+
+A receiver must drop repeats by `webhook-id`; a delivery is made at least once. The signature's time stamp is wall-clock time
+even where the duty clock is moved by hand: it guards the transport against replays, it is no statement about the warning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+from standardwebhooks import Webhook
+
+from connectors.outbound.egress import CheckedResolver, Network, check_url
+from domain.base import Noun
+from domain.errors import DeliveryRejected
+from domain.ports import Clock
+
+BODY_LIMIT = 20_000  # bytes, the convention's own limit
+REPLY_LIMIT = 64 * 1024  # bytes of a reply that are read
+TIMEOUT = aiohttp.ClientTimeout(total=15.0)  # seconds; the convention names 15 to 30
+
+
+class Attempt(Noun, frozen=True, kw_only=True):
+    """What came of one attempt; `status` is 0 where no answer came. `retry_after` is in seconds."""
+
+    status: int
+    retry_after: float | None = None
+    detail: str = ""
+
+
+def headers(secrets: Sequence[str], delivery_id: str, body: bytes, at: datetime) -> dict[str, str]:
+    """Return the signed headers of one attempt; two secrets give two signatures, for the time of a key rotation."""
+    signatures = " ".join(Webhook(secret).sign(delivery_id, at, body.decode()) for secret in secrets)
+    return {
+        "content-type": "application/json; charset=utf-8",
+        "user-agent": "fengsui",
+        "webhook-id": delivery_id,
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": signatures,
+    }
+
+
+class WebhookSender:
+    """Sends webhooks through one pool of connections: no redirects, no proxies of the environment, checked addresses."""
+
+    def __init__(self, wall: Clock, allowed: Sequence[Network]) -> None:
+        """`wall` stamps signatures; `allowed` are the networks of `egress.allow`."""
+        self._wall = wall
+        self._allowed = allowed
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        """Open the pool."""
+        connector = aiohttp.TCPConnector(resolver=CheckedResolver(self._allowed), limit_per_host=8)
+        self._session = aiohttp.ClientSession(connector=connector, timeout=TIMEOUT, trust_env=False)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Close the pool."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def send(self, url: str, secrets: Sequence[str], delivery_id: str, body: bytes) -> Attempt:
+        """Make one attempt and say what came of it; a failing receiver is an answer, not an error.
+
+        Raises:
+            DeliveryRejected: the address may not be connected to, or the body is over 20 kB: no attempt can succeed.
+        """
+        check_url(url, self._allowed)
+        if len(body) > BODY_LIMIT:
+            raise DeliveryRejected(f"body of {len(body)} bytes is over the limit of {BODY_LIMIT}")
+        assert self._session is not None, "enter the sender first"
+        now = self._wall.now()
+        try:
+            async with self._session.post(
+                url, data=body, headers=headers(secrets, delivery_id, body, now), allow_redirects=False
+            ) as response:
+                detail = (await response.content.read(REPLY_LIMIT))[:200].decode(errors="replace") if response.status >= 300 else ""
+                return Attempt(status=response.status, retry_after=_retry_after(response.headers.get("retry-after"), now), detail=detail)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            return Attempt(status=0, detail=f"{type(error).__name__}: {error}"[:200])
+
+
+def _retry_after(header: str | None, now: datetime) -> float | None:
+    """Return the seconds of a Retry-After header, which is a number or an HTTP date."""
+    if not header:
+        return None
+    if header.isdigit():
+        return float(header)
+    try:
+        moment = parsedate_to_datetime(header)
+    except ValueError:
+        return None
+    return max((moment.astimezone(UTC) - now) / timedelta(seconds=1), 0.0)
