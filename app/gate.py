@@ -1,0 +1,166 @@
+"""The gate in front of every route: no credential, no answer; which role may call what is declared at each route.
+
+A credential is one of: a bearer token, a console session (cookie), a Standard Webhooks signature by the department of a task, or a
+one-time link. Whoever brings none gets 401 on every path, known or not, but for the two probes (decision 14).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable
+from http.cookies import CookieError, SimpleCookie
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import structlog
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from domain.principals import Principal
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
+
+OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+SESSION_COOKIE = "fengsui_session"
+SIGNED_BODY_LIMIT = 256 * 1024  # bytes of a signed answer
+log = structlog.get_logger(__name__)
+
+
+def fingerprint(secret: str) -> str:
+    """Return what is stored of a token: its SHA-256. Tokens have 256 bits of randomness, so no slow hash is needed."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+class Credentials(Protocol):
+    """Where credentials are looked up; all arguments are fingerprints, but for the task id."""
+
+    def by_token(self, fingerprint: str) -> Principal | None:
+        """Return the principal of a bearer token that is not revoked."""
+        ...
+
+    def by_session(self, fingerprint: str) -> Principal | None:
+        """Return the principal of a console session that has not ended."""
+        ...
+
+    def by_link(self, fingerprint: str) -> Principal | None:
+        """Return the principal of a one-time link that has not been used up or run out."""
+        ...
+
+    def signers(self, task_id: str) -> list[tuple[Principal, str]]:
+        """Return the department of a task with each of its current signing secrets, newest first; [] for an unknown task."""
+        ...
+
+
+class Gate:
+    """ASGI middleware that sets `scope["state"]["principal"]` or answers 401."""
+
+    def __init__(self, app: AsgiApp, credentials: Credentials, login_page: Callable[[], bytes]) -> None:
+        """`login_page` is what a browser sees instead of a page that it may not see yet."""
+        self._app = app
+        self._credentials = credentials
+        self._login_page = login_page
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request pass with its principal, or refuse it."""
+        if scope["type"] != "http" or scope["path"] in OPEN_PATHS:
+            await self._app(scope, receive, send)
+            return
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        if (scope["method"], scope["path"]) == ("POST", "/login"):
+            await self._app(scope, receive, send)  # the token is in the form; the route itself answers 401
+            return
+        principal = self._identify(scope["path"], headers)
+        if principal is None and "webhook-signature" in headers and scope["method"] == "POST":
+            body, receive = await _buffer(receive)
+            principal = self._by_signature(headers, body)
+        if principal is None:
+            await self._refuse(scope, headers, send)
+            return
+        if principal.via == "session" and scope["method"] not in {"GET", "HEAD"} and not _same_origin(headers):
+            await _answer(send, 403, b'{"title":"Forbidden","detail":"cross-site request refused"}', "application/problem+json")
+            return
+        scope.setdefault("state", {})["principal"] = principal
+        await self._app(scope, receive, send)
+
+    def _identify(self, path: str, headers: dict[str, str]) -> Principal | None:
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and token:
+            return self._credentials.by_token(fingerprint(token.strip()))
+        if path.startswith("/answer/"):
+            found = self._credentials.by_link(fingerprint(path.removeprefix("/answer/").split("/", maxsplit=1)[0]))
+            if found is not None:
+                return found
+        try:
+            cookie = SimpleCookie(headers.get("cookie", "")).get(SESSION_COOKIE)
+        except CookieError:
+            return None
+        return self._credentials.by_session(fingerprint(cookie.value)) if cookie is not None else None
+
+    def _by_signature(self, headers: dict[str, str], body: bytes | None) -> Principal | None:
+        """Return the department whose secret signed the body; the body names the task, the task names the department."""
+        if body is None:
+            return None
+        try:
+            task_id = json.loads(body)["task"]
+        except (ValueError, KeyError, TypeError):
+            return None
+        for principal, secret in self._credentials.signers(task_id) if isinstance(task_id, str) else []:
+            try:
+                Webhook(secret).verify(body, headers)
+            except (WebhookVerificationError, ValueError):  # the library lets a malformed header through as ValueError
+                continue
+            return principal
+        return None
+
+    async def _refuse(self, scope: Scope, headers: dict[str, str], send: Send) -> None:
+        log.info("access.refused", method=scope["method"], path=scope["path"].split("/")[1])
+        if "text/html" in headers.get("accept", ""):
+            await _answer(send, 401, self._login_page(), "text/html; charset=utf-8")
+            return
+        detail = {
+            "type": "about:blank",
+            "title": "Unauthorized",
+            "status": 401,
+            "detail": "缺少或无效的凭据：请使用 Authorization: Bearer <令牌>。No valid credential: send Authorization: Bearer <token>.",
+        }
+        await _answer(send, 401, json.dumps(detail, ensure_ascii=False).encode(), "application/problem+json")
+
+
+def _same_origin(headers: dict[str, str]) -> bool:
+    """Say whether a browser's request comes from our own pages: it always names the origin of a POST."""
+    return urlsplit(headers.get("origin", "")).netloc == headers.get("host", "-")
+
+
+async def _buffer(receive: Receive) -> tuple[bytes | None, Receive]:
+    """Read a body that is to be verified and return it with a `receive` that gives it again; None where it is too large."""
+    parts: list[bytes] = []
+    more, size = True, 0
+    while more:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > SIGNED_BODY_LIMIT:
+            return None, receive
+        more = message.get("more_body", False)
+    body = b"".join(parts)
+    given = False
+
+    async def again() -> dict[str, Any]:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return body, again
+
+
+async def _answer(send: Send, status: int, body: bytes, content_type: str) -> None:
+    headers = [(b"content-type", content_type.encode()), (b"cache-control", b"no-store")]
+    if status == 401:
+        headers.append((b"www-authenticate", b'Bearer realm="fengsui"'))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
