@@ -1,0 +1,104 @@
+# Everything from nothing on Debian 12 with `apt install git make python3-venv`; `make help` lists the targets.
+# No target but `services` needs root; none needs a compiler.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV   := .venv
+PY     := $(VENV)/bin/python
+JOBS   ?= 2
+ARGS   ?=
+ONLY   ?=
+UV_VERSION := 0.13.9
+
+# Wheels only: a machine without a compiler must not find out half-way.
+PIP_INSTALL = $(PY) -m pip install --disable-pip-version-check --retries 5 --timeout 60
+PIP_LOCKED  = $(PIP_INSTALL) --require-hashes --only-binary :all:
+# The checkout itself, editable, so that `fengsui` is a command; hatchling comes from the lock, hence no build isolation.
+PIP_SELF    = $(PIP_INSTALL) --quiet --no-deps --no-build-isolation --editable .
+
+SERVICE_PACKAGES := prometheus chromium fonts-noto-cjk
+
+.PHONY: help
+help:  ## print this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(VENV)/.stamp-run  ## .venv with what Fengsui needs to run, from requirements.lock
+
+.PHONY: setup-dev
+setup-dev: $(VENV)/.stamp-dev  ## .venv with the test and check tools as well, from requirements-dev.lock
+
+# An interrupted `venv` leaves a python without pip, so pip is what is asked for.
+$(VENV)/.stamp-venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Fengsui needs Python 3.11 or later, found $$($(PYTHON) --version 2>&1 || echo none);" \
+	       "name another one with: make PYTHON=/path/to/python3 ..." >&2; exit 1; }
+	@if ! $(PY) -m pip --version >/dev/null 2>&1; then \
+	  echo "== [1/3] creating $(VENV) with $$($(PYTHON) --version)"; \
+	  $(PYTHON) -m venv --clear $(VENV) || { \
+	    rm -rf $(VENV); echo "venv failed; on Debian: apt install python3-venv" >&2; exit 1; }; \
+	fi
+	@touch $@
+
+$(VENV)/.stamp-run: requirements.lock pyproject.toml $(VENV)/.stamp-venv
+	@echo "== [2/3] installing $$(grep -c '^[a-zA-Z]' requirements.lock) pinned packages of requirements.lock (about a minute)"
+	@$(PIP_LOCKED) -r requirements.lock
+	@echo "== [3/3] installing the fengsui command of this checkout"
+	@$(PIP_SELF)
+	@touch $@
+
+$(VENV)/.stamp-dev: requirements-dev.lock pyproject.toml $(VENV)/.stamp-venv
+	@echo "== [2/3] installing $$(grep -c '^[a-zA-Z]' requirements-dev.lock) pinned packages of requirements-dev.lock (about a minute)"
+	@$(PIP_LOCKED) -r requirements-dev.lock
+	@echo "== [3/3] installing the fengsui command of this checkout"
+	@$(PIP_SELF)
+	@touch $(VENV)/.stamp-run $@
+
+.PHONY: demo
+demo: setup  ## one month of a made-up city, the whole loop (ARGS="--headless --summary out.json")
+	$(VENV)/bin/fengsui demo $(ARGS)
+
+.PHONY: test
+test: setup-dev  ## all tests (ARGS="tests/rules -k window"; JOBS=n processes)
+	$(PY) -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+.PHONY: check
+check: setup-dev  ## lint, format, types, import contracts, docstrings of tests
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/interrogate --quiet --fail-under 100 --whitelist-regex '^test_' tests
+
+.PHONY: format
+format: setup-dev  ## format and mend what can be mended by itself
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+.PHONY: bench
+bench: setup-dev  ## measure speed on this machine (ONLY=name)
+	@$(PY) deploy/run_scripts.py benchmarks --only "$(ONLY)" -- $(ARGS)
+
+.PHONY: nightly
+nightly: setup-dev  ## the long campaigns (ONLY=kill9; ARGS="--plant NAME" must make one fail)
+	@$(PY) deploy/run_scripts.py tests/campaigns --only "$(ONLY)" -- $(ARGS)
+
+.PHONY: services
+services:  ## apt-get install what some tests need: prometheus, chromium, fonts (root)
+	@bash deploy/services.sh $(SERVICE_PACKAGES)
+
+.PHONY: lock
+lock: $(VENV)/.stamp-venv  ## write both lock files anew from pyproject.toml (ARGS=--upgrade moves the versions)
+	@$(PIP_INSTALL) --quiet "uv==$(UV_VERSION)"
+	$(VENV)/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
+	  --group build $(ARGS) pyproject.toml --output-file requirements.lock
+	$(VENV)/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
+	  --group build --group dev --constraint requirements.lock pyproject.toml --output-file requirements-dev.lock
+
+.PHONY: clean
+clean:  ## remove caches and build output; .venv stays
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
