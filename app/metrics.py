@@ -1,0 +1,116 @@
+"""Prometheus metrics: base units, one prefix, few labels; what stands in SQL is read at the scrape, not counted twice.
+
+Labels are feed, outcome, rule, matter, department, level, stage, never an id of a warning or an object (decision 16).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import generate_latest
+from prometheus_client.registry import Collector
+
+disable_created_metrics()
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+# What `Snapshot` callbacks may report: name → (help, labels). The dashboards' test walks this table too.
+GAUGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "fengsui_warnings_open": ("Open warnings of the obligation engine.", ("level", "matter")),
+    "fengsui_warnings_unrouted": ("Open warnings without a competent department, at the duty desk.", ()),
+    "fengsui_tasks_open": ("Open tasks.", ("department", "stage")),
+    "fengsui_tasks_overdue": ("Open tasks one of whose running limits has passed.", ("department",)),
+    "fengsui_tasks_on_time_ratio": ("Closed stages that met their limit, of all closed stages of the last 30 days.", ("department",)),
+    "fengsui_timers_pending": ("Timers that have not fired.", ()),
+    "fengsui_timers_late_seconds": ("How long the oldest due timer has been waiting to fire.", ()),
+    "fengsui_outbox_waiting": ("Deliveries that are still to be made.", ()),
+    "fengsui_outbox_dead": ("Deliveries in the dead letters.", ("department",)),
+    "fengsui_signals_unresolved": ("Signals in the confirm queue: no object, or more than one candidate.", ()),
+    "fengsui_rejections_open": ("Rejected records that nobody has replayed or dismissed.", ("feed",)),
+    "fengsui_feed_last_received_timestamp_seconds": ("When the feed last sent a record.", ("feed",)),
+    "fengsui_feed_last_event_timestamp_seconds": ("The newest event time that the feed has sent.", ("feed",)),
+    "fengsui_feed_silent": ("1 where the feed has said nothing for longer than its contract allows.", ("feed",)),
+    "fengsui_journal_head": ("Sequence number of the last synced journal record.", ()),
+    "fengsui_journal_applied": ("Sequence number up to which the pipeline's outcomes are committed.", ()),
+    "fengsui_objects": ("Regulated objects in the registry.", ("type",)),
+    "fengsui_ruleset_info": ("The active rule set; always 1.", ("version",)),
+    "fengsui_ruleset_broken": ("1 where the rules folder holds a set that was refused; the last good set runs.", ()),
+    "fengsui_rules_active": ("Rules of the active set.", ("status",)),
+    "fengsui_build_info": ("The running software; always 1.", ("version",)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One value of a gauge of `GAUGES`; `labels` are in the order of the table."""
+
+    name: str
+    value: float
+    labels: tuple[str, ...] = ()
+
+
+class _SampleCollector(Collector):
+    """Turns the samples of all sources into metric families at each scrape."""
+
+    def __init__(self, sources: Sequence[Callable[[], Iterable[Sample]]]) -> None:
+        self._sources = sources
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        families = {name: GaugeMetricFamily(name, text, labels=labels) for name, (text, labels) in GAUGES.items()}
+        for source in self._sources:
+            for sample in source():
+                families[sample.name].add_metric(sample.labels, sample.value)
+        return families.values()
+
+    def describe(self) -> Iterable[GaugeMetricFamily]:
+        """Name the families without asking the sources: registration must not touch the database."""
+        return [GaugeMetricFamily(name, text, labels=labels) for name, (text, labels) in GAUGES.items()]
+
+
+@dataclass(slots=True)
+class Metrics:
+    """The counters of one running application, and the sources of its gauges."""
+
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    sources: list[Callable[[], Iterable[Sample]]] = field(default_factory=list)
+    records: Counter = field(init=False)
+    hits: Counter = field(init=False)
+    raised: Counter = field(init=False)
+    deliveries: Counter = field(init=False)
+    timers: Counter = field(init=False)
+    escalations: Counter = field(init=False)
+    answers: Counter = field(init=False)
+    refused: Counter = field(init=False)
+    reloads: Counter = field(init=False)
+    answer_seconds: Histogram = field(init=False)
+    step_seconds: Histogram = field(init=False)
+    delivery_seconds: Histogram = field(init=False)
+    loop_errors: Counter = field(init=False)
+    snapshot_position: Gauge = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Register everything; a registry holds each name once."""
+        at = self.registry
+        self.records = Counter("fengsui_records_total", "Records by what became of them.", ("feed", "outcome"), registry=at)
+        self.hits = Counter("fengsui_rule_hits_total", "Rules that became true.", ("rule",), registry=at)
+        self.raised = Counter("fengsui_warnings_raised_total", "Warnings raised.", ("level", "matter"), registry=at)
+        self.deliveries = Counter("fengsui_deliveries_total", "Delivery attempts by outcome.", ("outcome",), registry=at)
+        self.timers = Counter("fengsui_timers_fired_total", "Timers fired.", ("kind",), registry=at)
+        self.escalations = Counter("fengsui_escalations_total", "Rungs of the escalation ladder reached.", ("act",), registry=at)
+        self.answers = Counter("fengsui_answers_total", "Answers of departments.", ("action", "outcome"), registry=at)
+        self.refused = Counter("fengsui_requests_refused_total", "Requests that were refused.", ("reason",), registry=at)
+        self.reloads = Counter("fengsui_ruleset_reloads_total", "Attempts to load a rule set.", ("outcome",), registry=at)
+        self.answer_seconds = Histogram(
+            "fengsui_intake_answer_seconds", "From a request's arrival to its answer, synced to disk.", registry=at
+        )
+        self.step_seconds = Histogram("fengsui_pipeline_step_seconds", "One batch through pipeline and commit.", registry=at)
+        self.delivery_seconds = Histogram("fengsui_delivery_seconds", "One delivery attempt.", registry=at)
+        self.loop_errors = Counter("fengsui_loop_errors_total", "Errors that a background loop survived.", ("loop",), registry=at)
+        self.snapshot_position = Gauge("fengsui_snapshot_position", "Journal position of the newest snapshot.", registry=at)
+        at.register(_SampleCollector(self.sources))
+
+    def exposition(self) -> bytes:
+        """Return the text that Prometheus scrapes."""
+        return generate_latest(self.registry)
