@@ -13,7 +13,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no annotation there
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 # What `Snapshot` callbacks may report: name → (help, labels). The dashboards' test walks this table too.

@@ -27,8 +27,8 @@ def networks(texts: Sequence[str]) -> tuple[Network, ...]:
     return tuple(ip_network(text) for text in texts)
 
 
-def permitted(address: str, allowed: Sequence[Network]) -> bool:
-    """Say whether an IP address may be connected to: a public one, or one inside `allowed`.
+def permitted(address: str, allowed: Sequence[Network], *, public: bool = True) -> bool:
+    """Say whether an IP address may be connected to: one inside `allowed` or, where `public`, one of the internet.
 
     >>> permitted("127.0.0.1", ()), permitted("::ffff:10.0.0.1", ()), permitted("10.1.2.3", networks(["10.0.0.0/8"]))
     (False, False, True)
@@ -38,7 +38,7 @@ def permitted(address: str, allowed: Sequence[Network]) -> bool:
         ip = ip.ipv4_mapped
     if any(ip in network for network in allowed):
         return True
-    return ip.is_global and not ip.is_multicast
+    return public and ip.is_global and not ip.is_multicast
 
 
 def check_url(url: str, allowed: Sequence[Network]) -> None:
@@ -60,27 +60,28 @@ def check_url(url: str, allowed: Sequence[Network]) -> None:
     if port in PORTS_REFUSED:
         raise DeliveryRejected(f"{parts.hostname}: port {port} belongs to another service")
     try:
-        literal = permitted(parts.hostname, allowed)
+        literal = permitted(parts.hostname, allowed, public=parts.scheme == "https")
     except ValueError:
         return  # a name: `CheckedResolver` judges what it resolves to
     if not literal:
-        raise DeliveryRejected(f"{parts.hostname} is not a public address and in no network of egress.allow")
-    if parts.scheme == "http" and not any(ip_address(parts.hostname.split("%")[0]) in network for network in allowed):
-        raise DeliveryRejected(f"{url}: plain http is legal only inside the networks of egress.allow")
+        raise DeliveryRejected(
+            f"{parts.scheme}://{parts.hostname} is in no network of egress.allow; without it only public addresses over https are legal"
+        )
 
 
 class CheckedResolver(AbstractResolver):
     """Resolves names and drops every address that is not permitted; the connector connects to what is left."""
 
-    def __init__(self, allowed: Sequence[Network]) -> None:
-        """`allowed` are the networks of `egress.allow`."""
+    def __init__(self, allowed: Sequence[Network], *, public: bool) -> None:
+        """`allowed` are the networks of `egress.allow`; `public` adds the internet. Make it inside the running loop."""
         self._inner = ThreadedResolver()
         self._allowed = allowed
+        self._public = public
 
     async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
         """Return the permitted addresses of `host`; raises OSError when there is none."""
         found = await self._inner.resolve(host, port, family)
-        kept = [result for result in found if permitted(result["host"], self._allowed)]
+        kept = [result for result in found if permitted(result["host"], self._allowed, public=self._public)]
         if not kept:
             raise OSError(None, f"{host} resolves to no permitted address; see egress.allow")
         return kept

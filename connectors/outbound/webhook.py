@@ -46,24 +46,25 @@ def headers(secrets: Sequence[str], delivery_id: str, body: bytes, at: datetime)
 
 
 class WebhookSender:
-    """Sends webhooks through one pool of connections: no redirects, no proxies of the environment, checked addresses."""
+    """Sends webhooks through pools of connections: no redirects, no proxies of the environment, checked addresses."""
 
     def __init__(self, wall: Clock, allowed: Sequence[Network]) -> None:
         """`wall` stamps signatures; `allowed` are the networks of `egress.allow`."""
         self._wall = wall
         self._allowed = allowed
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: dict[str, aiohttp.ClientSession] = {}
 
     async def __aenter__(self) -> Self:
-        """Open the pool."""
-        connector = aiohttp.TCPConnector(resolver=CheckedResolver(self._allowed), limit_per_host=8)
-        self._session = aiohttp.ClientSession(connector=connector, timeout=TIMEOUT, trust_env=False)
+        """Open a pool for each scheme: plain http reaches only the networks that the operator named."""
+        for scheme in ("http", "https"):
+            connector = aiohttp.TCPConnector(resolver=CheckedResolver(self._allowed, public=scheme == "https"), limit_per_host=8)
+            self._sessions[scheme] = aiohttp.ClientSession(connector=connector, timeout=TIMEOUT, trust_env=False)
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Close the pool."""
-        if self._session is not None:
-            await self._session.close()
+        """Close the pools."""
+        for session in self._sessions.values():
+            await session.close()
 
     async def send(self, url: str, secrets: Sequence[str], delivery_id: str, body: bytes) -> Attempt:
         """Make one attempt and say what came of it; a failing receiver is an answer, not an error.
@@ -74,10 +75,9 @@ class WebhookSender:
         check_url(url, self._allowed)
         if len(body) > BODY_LIMIT:
             raise DeliveryRejected(f"body of {len(body)} bytes is over the limit of {BODY_LIMIT}")
-        assert self._session is not None, "enter the sender first"
         now = self._wall.now()
         try:
-            async with self._session.post(
+            async with self._sessions[url.split(":", maxsplit=1)[0]].post(
                 url, data=body, headers=headers(secrets, delivery_id, body, now), allow_redirects=False
             ) as response:
                 detail = (await response.content.read(REPLY_LIMIT))[:200].decode(errors="replace") if response.status >= 300 else ""
