@@ -1,0 +1,93 @@
+"""Services of the machine that some tests need: installed when root, required with CI=true, else the test is skipped."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+TOP = Path(__file__).resolve().parents[1]
+
+
+class Service(NamedTuple):
+    """The programs that a test calls and the Debian packages that bring them; the first program is the service's own."""
+
+    programs: tuple[str, ...]
+    packages: tuple[str, ...]
+
+
+SERVICES = {
+    "prometheus": Service(("prometheus", "promtool"), ("prometheus",)),
+    "chromium": Service(("chromium",), ("chromium", "fonts-noto-cjk")),
+}
+
+
+class Unavailable(Exception):
+    """A service is not on this machine and could not be installed; the text names the command that installs it."""
+
+
+def _missing(service: Service) -> list[str]:
+    return [program for program in service.programs if shutil.which(program) is None]
+
+
+def provide(service: Service, *, root: bool, install: Callable[[tuple[str, ...]], str]) -> Path:
+    """Return the path of the service's own program, installing it first when it is missing and `root`.
+
+    `install` is given the packages and returns what went wrong, "" for nothing.
+
+    Raises:
+        Unavailable: still missing; one line that names the command.
+    """
+    if _missing(service):
+        trouble = install(service.packages) if root else "not root"
+        if _missing(service):
+            command = f"apt-get install --no-install-recommends {' '.join(service.packages)}"
+            raise Unavailable(f"{', '.join(_missing(service))} not found ({trouble or 'still missing'}); run as root: {command}")
+    return Path(shutil.which(service.programs[0]) or "")
+
+
+def _apt_install(packages: tuple[str, ...]) -> str:
+    """Install Debian packages; one test process at a time."""
+    with Path(tempfile.gettempdir(), "fengsui-test-services.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = subprocess.run(["bash", str(TOP / "deploy/services.sh"), *packages], capture_output=True, text=True, check=False)
+    lines = done.stderr.strip().splitlines()
+    return "" if done.returncode == 0 else (lines[-1] if lines else f"exit {done.returncode}")
+
+
+def must_have() -> bool:
+    """Return whether a missing service is a failure: on a CI machine a skipped test would look like a passed one."""
+    return os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+
+
+def demand(name: str) -> Path:
+    """Return the program of service `name`; skip the test where it is missing, fail it with CI=true."""
+    if name not in SERVICES:
+        pytest.fail(f"unknown service {name!r}; there are: {', '.join(sorted(SERVICES))}", pytrace=False)
+    try:
+        return provide(SERVICES[name], root=os.geteuid() == 0, install=_apt_install)
+    except Unavailable as trouble:
+        if must_have():
+            pytest.fail(str(trouble), pytrace=False)
+        pytest.skip(str(trouble))
+
+
+@pytest.hookimpl(tryfirst=True)  # before fixtures of any scope, which may start the service
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Provide each service that the test's `service("name")` marks ask for."""
+    for mark in item.iter_markers("service"):
+        for name in mark.args:
+            demand(name)
+
+
+@pytest.fixture(scope="session")
+def service() -> Callable[[str], Path]:
+    """Return `service(name) -> path of its program`, which skips or fails the test where there is none."""
+    return demand
