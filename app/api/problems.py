@@ -1,0 +1,75 @@
+"""Errors as RFC 9457 problem documents: what is wrong, where, and what to do; never a traceback, never another's secret."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+
+from domain.errors import (
+    Conflict,
+    FengsuiError,
+    FileProblems,
+    Forbidden,
+    InvalidAction,
+    NotFound,
+    SignalRejected,
+    StoreUnavailable,
+)
+
+log = structlog.get_logger(__name__)
+
+STATUS: dict[type[FengsuiError], tuple[int, str]] = {
+    FileProblems: (422, "File refused"),
+    SignalRejected: (422, "Record rejected"),
+    NotFound: (404, "Not found"),
+    Conflict: (409, "Conflict"),
+    Forbidden: (403, "Forbidden"),
+    InvalidAction: (422, "Action refused"),
+    StoreUnavailable: (503, "Storage unavailable"),
+}
+
+
+class ProblemDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The body of every answer that is not a success."""
+
+    title: str
+    status: int
+    detail: str
+    type: str = "about:blank"
+    problems: list[dict[str, Any]] = []  # msgspec copies a default list for each instance
+
+
+def answer(document: ProblemDocument, headers: dict[str, str] | None = None) -> Response[bytes]:
+    """Return a problem document as an HTTP answer."""
+    return Response(
+        msgspec.json.encode(document), status_code=document.status, media_type="application/problem+json", headers=headers or {}
+    )
+
+
+def on_fengsui_error(_request: Request[Any, Any, Any], error: FengsuiError) -> Response[bytes]:
+    """Answer an error that Fengsui raised on purpose."""
+    status, title = next((found for kind, found in STATUS.items() if isinstance(error, kind)), (500, "Internal error"))
+    problems = [msgspec.structs.asdict(problem) for problem in error.problems] if isinstance(error, FileProblems) else []
+    document = ProblemDocument(title=title, status=status, detail=str(error), problems=problems)
+    return answer(document, {"Retry-After": "5"} if status == 503 else None)
+
+
+def on_http_error(_request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    """Answer what the framework refused: unknown routes, bad JSON, bodies over the limit."""
+    extra = error.extra if isinstance(error.extra, list) else []
+    problems = [item if isinstance(item, dict) else {"message": str(item)} for item in extra]
+    return answer(
+        ProblemDocument(
+            title=type(error).__name__.removesuffix("Exception"), status=error.status_code, detail=error.detail, problems=problems
+        )
+    )
+
+
+def on_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Answer a defect of ours: log it whole, tell the caller only that it happened."""
+    log.error("api.defect", path=request.scope["path"], method=request.method, exc_info=error)
+    return answer(ProblemDocument(title="Internal error", status=500, detail="内部错误，已记录。Internal error; it has been logged."))

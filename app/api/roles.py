@@ -1,0 +1,38 @@
+"""Who may call a route: `opt={"roles": …}` at each handler, checked by one guard; a route without it is open to nobody."""
+
+from __future__ import annotations
+
+from litestar.connection import ASGIConnection, Request
+from litestar.handlers import BaseRouteHandler
+
+from domain.errors import Forbidden
+from domain.principals import Principal
+
+OPEN: frozenset[str] = frozenset({"anyone"})  # the two probes and the login form
+READERS = frozenset({"admin", "duty", "auditor", "department"})
+OVERSEERS = frozenset({"admin", "duty", "auditor"})
+DUTY = frozenset({"admin", "duty"})
+ADMINS = frozenset({"admin"})
+FEEDS = frozenset({"admin", "feed"})
+MONITORS = frozenset({"admin", "monitor"})
+HANDLERS = frozenset({"department", "duty", "admin", "link"})
+
+
+def guard(connection: ASGIConnection, handler: BaseRouteHandler) -> None:
+    """Refuse whoever's role the route does not name.
+
+    Raises:
+        Forbidden: the route does not declare the role, or declares none.
+    """
+    roles: frozenset[str] = handler.opt.get("roles", frozenset())
+    if roles is OPEN:
+        return
+    principal: Principal = connection.scope["state"]["principal"]
+    if principal.role not in roles:
+        raise Forbidden(f"role {principal.role!r} may not do this; it takes one of: {', '.join(sorted(roles)) or 'none'}")
+
+
+def principal_of(request: Request) -> Principal:
+    """Return who asks; the gate has set it."""
+    principal: Principal = request.scope["state"]["principal"]
+    return principal
