@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from litestar.connection import ASGIConnection, Request
 from litestar.handlers import BaseRouteHandler
 
@@ -18,7 +20,7 @@ MONITORS = frozenset({"admin", "monitor"})
 HANDLERS = frozenset({"department", "duty", "admin", "link"})
 
 
-def guard(connection: ASGIConnection, handler: BaseRouteHandler) -> None:
+def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Refuse whoever's role the route does not name.
 
     Raises:
@@ -32,7 +34,7 @@ def guard(connection: ASGIConnection, handler: BaseRouteHandler) -> None:
         raise Forbidden(f"role {principal.role!r} may not do this; it takes one of: {', '.join(sorted(roles)) or 'none'}")
 
 
-def principal_of(request: Request) -> Principal:
+def principal_of(request: Request[Any, Any, Any]) -> Principal:
     """Return who asks; the gate has set it."""
     principal: Principal = request.scope["state"]["principal"]
     return principal
