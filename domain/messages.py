@@ -27,12 +27,12 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     ),
     "model.fast.usual": ("在其自身历史的常见范围内", "within the usual range of its own history"),
     "model.forest.driver": ("{name} {value}（同类中位数 {peers}）", "{name} {value} (median of peers {peers})"),
-    "model.forest.missing": ("{name} 缺失（同类中位数 {peers}）", "{name} missing (median of peers {peers})"),
     "model.forest.odd": ("指标组合少见：{drivers}；同类中约 {odds}", "rare combination of indicators: {drivers}; {odds} of its peers"),
     "model.forest.too_few": ("同类对象仅 {count} 个，不足 {least} 个，不评分", "not enough peers: {count}, {least} are needed; no score"),
     "model.forest.usual": ("指标组合在同类常见范围内", "indicators within the usual range of its peers"),
     "model.missing": ("无有效数值", "no valid value"),
     "model.odds": ("每 {count} 次出现一次", "one in {count}"),
+    "model.share": ("每 {count} 个对象出现一个", "one in {count}"),
     "model.since": ("；自 {since} 起", "; since {since}"),
     # rejection: why a record was not taken
     "rejection.bad_date": ("日期无法识别", "not a date"),

@@ -110,6 +110,38 @@ class Detector(Protocol):
         ...
 
 
+class VectorDetector(Protocol):
+    """An anomaly detector over the indicator vectors of peers (同类对象); mutable, behind snapshot and restore.
+
+    Scores are in [0, 1], higher is riskier: the share of the peers it was fitted on that are less unusual, so 0.995 means that one
+    peer in 200 is as unusual.
+    """
+
+    def fit(self, vectors: Sequence[Sequence[float | None]], names: Sequence[str]) -> None:
+        """Learn what is usual among `vectors`, replacing what was learnt before; `names` are the indicators' titles, None is missing.
+
+        Raises:
+            ValueError: a vector is not as long as `names`.
+        """
+        ...
+
+    def score(self, vectors: Sequence[Sequence[float | None]]) -> list[Score]:
+        """Return one score per vector, in their order; learns nothing.
+
+        Raises:
+            ValueError: a vector is not as long as the names given to `fit`.
+        """
+        ...
+
+    def snapshot(self) -> bytes:
+        """Return the whole state; the same fit gives the same bytes."""
+        ...
+
+    def restore(self, state: bytes) -> None:
+        """Take up the state of a snapshot; scores are the same as before it."""
+        ...
+
+
 class Score(Noun, frozen=True, kw_only=True):
     """A detector's answer: `value` in [0, 1] and the reason in the reader's words, "" while it is still learning."""
 

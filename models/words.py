@@ -27,7 +27,20 @@ def odds(survival: float) -> str:
     >>> odds(0.005)
     '每 200 次出现一次'
     """
-    return text("model.odds", count=f"{float(f'{1 / survival:.2g}'):,.0f}")
+    return text("model.odds", count=_rounded(1.0 / survival))
+
+
+def share(survival: float) -> str:
+    """Return a share of peers in (0, 1] as "one in N", N with two significant digits.
+
+    >>> share(0.0123)
+    '每 81 个对象出现一个'
+    """
+    return text("model.share", count=_rounded(1.0 / survival))
+
+
+def _rounded(count: float) -> str:
+    return f"{float(f'{count:.2g}'):,.0f}"
 
 
 def shanghai_minute(moment: datetime) -> str:

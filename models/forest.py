@@ -1,0 +1,282 @@
+"""The isolation forest (孤立森林) over regulated objects' indicator vectors: which object is unlike its peers?
+
+F. T. Liu, K. M. Ting, Z.-H. Zhou, "Isolation forest", ICDM 2008: a point that few random cuts set apart from a sample is unusual.
+scikit-learn grows the trees; they are then kept as plain arrays, so that scoring and restoring need neither scikit-learn nor its version.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from domain.messages import text
+from domain.ports import Score
+from models.words import number, share
+
+TREES: Final = 100
+SAMPLE: Final = 256  # peers per tree
+SEED: Final = 20260301
+LEAST_PEERS: Final = 64
+EXPLAINED: Final = 0.95  # scores from here on name their drivers
+DRIVERS: Final = 3  # at most so many
+DRIVER_SHARE: Final = 0.25  # and only those with this share of the strongest one's part
+VERSION: Final = 1
+VALUE_MAX: Final = 1e300
+_EULER: Final = 0.5772156649015329
+
+Vectors = Sequence[Sequence[float | None]]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Trees:
+    """All trees, one row per tree, one column per node; node 0 is the root, a leaf points to itself.
+
+    `depth` is the path length of a leaf: cuts from the root, and those expected to part the peers left in it.
+    """
+
+    feature: npt.NDArray[np.int32]
+    cut: Floats
+    left: npt.NDArray[np.int32]
+    right: npt.NDArray[np.int32]
+    depth: Floats
+    height: int
+    expected: float  # path length in a tree over one sample
+
+    def isolation(self, matrix: Floats) -> Floats:
+        """Return the anomaly score 2^(-mean depth / expected depth) of each row, in (0, 1)."""
+        single = matrix.astype(np.float32)  # the cuts were made between single-precision values
+        rows = np.arange(len(single))
+        total = np.zeros(len(single))
+        for feature, cut, left, right, depth in zip(self.feature, self.cut, self.left, self.right, self.depth, strict=True):
+            node = np.zeros(len(single), dtype=np.int32)
+            for _ in range(self.height):
+                node = np.where(single[rows, feature[node]] <= cut[node], left[node], right[node])
+            total += depth[node]
+        mean: Floats = total / len(self.depth)
+        return np.exp2(-mean / self.expected)
+
+
+class Forest:
+    """An isolation forest over peers; a `domain.ports.VectorDetector`.
+
+    The score is the share of the fitted peers whose isolation is lower, continued beyond the most unusual peer by an exponential tail.
+    Fewer than 64 peers give no score: 0, and the reason says so. Missing values (None, NaN, infinite) stand at the peers' median and so
+    count as unremarkable; an object without any value scores 0. Each column may be in any unit: scores do not change when a column x
+    becomes a·x + b (a > 0). The same peers in the same order give the same forest. State: about 1 MB of trees and 8 bytes per peer.
+    """
+
+    def __init__(self) -> None:
+        """Start unfitted."""
+        self._names: tuple[str, ...] = ()
+        self._peers = 0
+        self._centre: Floats = np.zeros(0)
+        self._spread: Floats = np.zeros(0)
+        self._trees: _Trees | None = None
+        self._ranks: Floats = np.zeros(0)  # isolation of the fitted peers, ascending
+        self._decay = 1.0  # mean excess of the most isolated peers
+
+    def fit(self, vectors: Vectors, names: Sequence[str]) -> None:
+        """Learn what is usual among `vectors`; `names` are the indicators' titles as the reason shows them.
+
+        Raises:
+            ValueError: a vector is not as long as `names`, or there are no names.
+        """
+        if not names:
+            raise ValueError("detector forest needs at least one indicator name")
+        matrix = _matrix(vectors, len(names))
+        self._names, self._peers, self._trees = tuple(names), len(matrix), None
+        if len(matrix) < LEAST_PEERS:
+            return
+        self._centre, self._spread = _standard(matrix)
+        standard = self._standardise(matrix)
+        trees = self._trees = _grow(standard)
+        self._ranks = np.sort(trees.isolation(standard))
+        top = self._ranks[-max(8, len(standard) // 50) :]
+        self._decay = max(float(np.mean(top - top[0])), 1e-6)
+
+    def score(self, vectors: Vectors) -> list[Score]:
+        """Return one score per vector; those of 0.95 and more name the two or three indicators behind them."""
+        trees = self._trees
+        if trees is None:
+            none = Score(value=0.0, reason=text("model.forest.too_few", count=self._peers, least=LEAST_PEERS))
+            return [none] * len(vectors)
+        matrix = _matrix(vectors, len(self._names))
+        if not len(matrix):
+            return []
+        standard = self._standardise(matrix)
+        isolation = trees.isolation(standard)
+        survival = self._survival(isolation)
+        survival[np.isnan(matrix).all(axis=1)] = 1.0
+        odd = np.flatnonzero(survival <= 1.0 - EXPLAINED)
+        reasons = dict(zip(odd.tolist(), self._reasons(trees, matrix[odd], standard[odd], isolation[odd], survival[odd]), strict=True))
+        return [Score(value=1.0 - float(tail), reason=reasons.get(row) or self._plain(matrix[row])) for row, tail in enumerate(survival)]
+
+    def snapshot(self) -> bytes:
+        """Return the whole state; the same fit gives the same bytes."""
+        trees = self._trees
+        arrays = () if trees is None else (trees.feature, trees.cut, trees.left, trees.right, trees.depth)
+        kept = _Snapshot(
+            detector="forest",
+            version=VERSION,
+            names=self._names,
+            peers=self._peers,
+            height=trees.height if trees else 0,
+            expected=trees.expected if trees else 0.0,
+            decay=self._decay,
+            nodes=trees.cut.shape[1] if trees else 0,
+            arrays=[_bytes(array) for array in (self._centre, self._spread, self._ranks, *arrays)],
+        )
+        return msgspec.msgpack.encode(kept)
+
+    def restore(self, state: bytes) -> None:
+        """Take up the state of a snapshot.
+
+        Raises:
+            ValueError: `state` is not a snapshot of this detector in this version.
+        """
+        try:
+            kept = msgspec.msgpack.decode(state, type=_Snapshot)
+        except msgspec.MsgspecError as error:
+            raise ValueError(f"not a snapshot of detector forest: {error}; take one with Forest.snapshot()") from error
+        if (kept.detector, kept.version) != ("forest", VERSION):
+            raise ValueError(f"snapshot of {kept.detector} version {kept.version}; forest version {VERSION} is needed: fit again instead")
+        self._names, self._peers, self._decay = kept.names, kept.peers, kept.decay
+        self._centre, self._spread, self._ranks = (np.frombuffer(part, "<f8") for part in kept.arrays[:3])
+        self._trees = None
+        if kept.nodes:
+            feature, cut, left, right, depth = kept.arrays[3:]
+            self._trees = _Trees(
+                feature=np.frombuffer(feature, "<i4").reshape(-1, kept.nodes),
+                cut=np.frombuffer(cut, "<f8").reshape(-1, kept.nodes),
+                left=np.frombuffer(left, "<i4").reshape(-1, kept.nodes),
+                right=np.frombuffer(right, "<i4").reshape(-1, kept.nodes),
+                depth=np.frombuffer(depth, "<f8").reshape(-1, kept.nodes),
+                height=kept.height,
+                expected=kept.expected,
+            )
+
+    def _standardise(self, matrix: Floats) -> Floats:
+        """Return the columns around their peers' median in units of their spread, missing values at the median."""
+        scaled: Floats = (matrix - self._centre) / self._spread
+        return np.where(np.isnan(scaled), 0.0, np.clip(scaled, -1e9, 1e9))
+
+    def _survival(self, isolation: Floats) -> Floats:
+        """Return the share of peers at least as isolated, in (0, 1]: ranks, and an exponential tail beyond the last."""
+        peers = len(self._ranks)
+        above = peers - np.searchsorted(self._ranks, isolation, side="left")
+        beyond = np.maximum(isolation - self._ranks[-1], 0.0)
+        tail: Floats = np.where(above > 0, np.minimum(above + 1.0, peers), np.exp(-beyond / self._decay)) / (peers + 1.0)
+        return np.where(above >= peers, 1.0, tail)
+
+    def _plain(self, vector: Floats) -> str:
+        """Return the reason of a score that is not explained."""
+        return text("model.missing") if np.isnan(vector).all() else text("model.forest.usual")
+
+    def _reasons(self, trees: _Trees, matrix: Floats, standard: Floats, isolation: Floats, survival: Floats) -> list[str]:
+        """Return for each unusual vector the indicators whose return to the median would lower its isolation most."""
+        parts = np.empty_like(standard)
+        for column in range(standard.shape[1]):
+            mended = standard.copy()
+            mended[:, column] = 0.0
+            parts[:, column] = isolation - trees.isolation(mended)
+        reasons = []
+        for values, part, tail in zip(matrix, parts, survival, strict=True):
+            order = np.argsort(-part, kind="stable")[:DRIVERS]
+            strongest = part[order[0]]
+            drivers = [
+                self._driver(int(column), values) for column in order if part[column] >= DRIVER_SHARE * strongest and part[column] > 0
+            ]
+            reasons.append(text("model.forest.odd", drivers="、".join(drivers), odds=share(float(tail))) if drivers else "")
+        return reasons
+
+    def _driver(self, column: int, values: Floats) -> str:
+        """Name one indicator with its value and its peers' median; a missing value is never a driver."""
+        return text(
+            "model.forest.driver", name=self._names[column], value=number(float(values[column])), peers=number(float(self._centre[column]))
+        )
+
+
+class _Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """A snapshot's bytes: little-endian arrays (centre, spread, ranks, then those of the trees)."""
+
+    detector: str
+    version: int
+    names: tuple[str, ...]
+    peers: int
+    height: int
+    expected: float
+    decay: float
+    nodes: int
+    arrays: list[bytes]
+
+
+def _matrix(vectors: Vectors, width: int) -> Floats:
+    """Return the vectors as rows, NaN for missing; raises ValueError when one is not `width` long."""
+    matrix = np.full((len(vectors), width), np.nan)
+    for row, vector in enumerate(vectors):
+        if len(vector) != width:
+            raise ValueError(f"vector {row} has {len(vector)} values; the detector's indicators are {width}")
+        matrix[row] = [math.nan if value is None else value for value in vector]
+    matrix[np.abs(matrix) >= VALUE_MAX] = np.nan
+    return matrix
+
+
+def _standard(matrix: Floats) -> tuple[Floats, Floats]:
+    """Return each column's median and mean absolute deviation from it (1 for a constant column), over the values present."""
+    centre, spread = np.zeros(matrix.shape[1]), np.ones(matrix.shape[1])
+    for column in range(matrix.shape[1]):
+        values = matrix[:, column]
+        values = values[~np.isnan(values)]
+        if len(values):
+            centre[column] = np.median(values)
+            deviation = float(np.mean(np.abs(values - centre[column])))
+            if deviation > 1e-12 * abs(centre[column]):
+                spread[column] = deviation
+    return centre, spread
+
+
+def _grow(standard: Floats) -> _Trees:
+    """Grow the forest with scikit-learn and flatten it."""
+    from sklearn.ensemble import IsolationForest  # noqa: PLC0415  # half a second to import; only fitting needs it
+
+    sample = min(SAMPLE, len(standard))
+    grown = IsolationForest(n_estimators=TREES, max_samples=sample, random_state=SEED, n_jobs=1).fit(standard)
+    trees = [estimator.tree_ for estimator in grown.estimators_]
+    nodes = max(tree.node_count for tree in trees)
+    feature, left, right = (np.zeros((TREES, nodes), dtype=np.int32) for _ in range(3))
+    cut, depth = np.zeros((TREES, nodes)), np.zeros((TREES, nodes))
+    height = 0
+    for row, (tree, columns) in enumerate(zip(trees, grown.estimators_features_, strict=True)):
+        leaf = tree.children_left < 0
+        own = np.arange(tree.node_count, dtype=np.int32)
+        left[row, : len(own)] = np.where(leaf, own, tree.children_left)
+        right[row, : len(own)] = np.where(leaf, own, tree.children_right)
+        feature[row, : len(own)] = np.where(leaf, 0, columns[np.maximum(tree.feature, 0)])
+        cut[row, : len(own)] = np.where(leaf, 0.0, tree.threshold)
+        level = np.zeros(len(own))
+        for node in own[~leaf]:  # scikit-learn numbers parents before children
+            level[[tree.children_left[node], tree.children_right[node]]] = level[node] + 1
+        depth[row, : len(own)] = np.where(leaf, level + [_expected_depth(int(count)) for count in tree.n_node_samples], 0.0)
+        height = max(height, int(level.max()))
+    return _Trees(feature=feature, cut=cut, left=left, right=right, depth=depth, height=height, expected=_expected_depth(sample))
+
+
+def _expected_depth(count: int) -> float:
+    """Return the average path length of an unsuccessful search in a binary tree over `count` points (equation 1 of the paper)."""
+    if count <= 1:
+        return 0.0
+    if count == 2:
+        return 1.0
+    return 2.0 * (math.log(count - 1.0) + _EULER) - 2.0 * (count - 1.0) / count
+
+
+def _bytes(array: npt.NDArray[np.float64] | npt.NDArray[np.int32]) -> bytes:
+    """Return an array's numbers as little-endian bytes."""
+    return array.astype("<i4" if array.dtype == np.int32 else "<f8").tobytes()
