@@ -1,0 +1,220 @@
+"""The database: one writing connection that alone checkpoints, any number of readers (decision 12).
+
+SQLite through the stdlib, WAL, `synchronous=FULL`. A single writer closes the WAL-reset race of SQLite before 3.51.3 and makes
+every `write()` block one serial transaction; readers see the last committed one.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import structlog
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import QueuePool, StaticPool
+
+from domain.errors import FengsuiError, StoreCorrupt, StoreUnavailable
+from storage.migrate import migrate
+
+_log = structlog.get_logger(__name__)
+
+BUSY_MS = 5_000  # milliseconds that a statement waits for a lock before it gives up
+READERS = 16
+SYNC_FAILED = 70  # exit status: a sync failed, so nothing written since is known to be on the disk
+
+# Primary result codes of https://www.sqlite.org/rescode.html by what the caller does next.
+_UNAVAILABLE = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_READONLY,
+}
+_CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_SYNC = {sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC}
+
+
+class Database:
+    """SQL behind two doors: `with database.write() as connection:` and `with database.read() as connection:`.
+
+    Each block is one transaction. Blocks of one thread do not nest in a `write()`: pass the connection on instead.
+    """
+
+    def __init__(self, writer: Engine, readers: Engine | None, *, where: str, die: Callable[[int], Any]) -> None:
+        """Use `open` or `in_memory`; without `readers`, reads share the writing connection under its lock."""
+        self._where = where
+        self._die = die
+        self._engine = writer
+        self._readers = readers
+        self._lock = threading.Lock()
+        self._holder: int | None = None  # thread that is inside the writing connection
+        self._writer = writer.connect()
+
+    @classmethod
+    def open(cls, path: Path, *, die: Callable[[int], Any] = os._exit) -> Self:
+        """Open or make the database at `path` and bring its tables up to date.
+
+        `die` ends the process with a status when a sync failed; tests watch it.
+
+        Raises:
+            StoreUnavailable: the file cannot be opened, or a newer Fengsui wrote it.
+            StoreCorrupt: the file is no SQLite database or damaged.
+        """
+
+        def connect() -> sqlite3.Connection:
+            connection = sqlite3.connect(path, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False)
+            connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA journal_size_limit = 67108864")
+            return connection
+
+        def connect_reader() -> sqlite3.Connection:
+            uri = f"{path.absolute().as_uri()}?mode=ro"
+            return sqlite3.connect(uri, uri=True, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False)
+
+        writer = _engine(connect, "BEGIN IMMEDIATE", poolclass=StaticPool)
+        readers = _engine(connect_reader, "BEGIN", poolclass=QueuePool, pool_size=READERS, max_overflow=0, pool_timeout=BUSY_MS / 1000)
+        return cls._ready(writer, readers, str(path), die)
+
+    @classmethod
+    def in_memory(cls) -> Self:
+        """Return an empty database of the current shape that lives in memory: for replays, the demo and tests."""
+
+        def connect() -> sqlite3.Connection:
+            connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            connection.execute("PRAGMA foreign_keys = ON")
+            return connection
+
+        return cls._ready(_engine(connect, "BEGIN IMMEDIATE", poolclass=StaticPool), None, ":memory:", os._exit)
+
+    @classmethod
+    def _ready(cls, writer: Engine, readers: Engine | None, where: str, die: Callable[[int], Any]) -> Self:
+        try:
+            database = cls(writer, readers, where=where, die=die)
+            with database.write() as connection:
+                migrate(connection, where)
+        except (DBAPIError, sqlite3.Error) as error:
+            raise _translated(error, where, die) from error
+        return database
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Hold the writing connection for one transaction: committed at the end, rolled back on any error.
+
+        Raises:
+            StoreUnavailable: the disk is full or fails; nothing of the block is kept.
+            StoreCorrupt: the file is damaged.
+        """
+        with self._hold():
+            try:
+                with self._writer.begin():
+                    yield self._writer
+            except DBAPIError as error:
+                raise _translated(error, self._where, self._die) from error
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Give a connection that cannot write and sees one committed state throughout the block.
+
+        A statement that writes is a defect of the caller and raises SQLAlchemy's OperationalError.
+
+        Raises:
+            StoreUnavailable: the file cannot be read, or all readers were taken for too long.
+            StoreCorrupt: the file is damaged.
+        """
+        if self._holder == threading.get_ident():
+            raise RuntimeError("read() inside write() or read() of the same thread; pass the connection on")
+        try:
+            if self._readers is not None:
+                with self._readers.connect() as connection, connection.begin():
+                    yield connection
+                return
+            with self._hold(), self._writer.begin():
+                self._writer.exec_driver_sql("PRAGMA query_only = ON")
+                try:
+                    yield self._writer
+                finally:
+                    self._writer.exec_driver_sql("PRAGMA query_only = OFF")
+        except PoolTimeout as error:
+            raise StoreUnavailable(f"{self._where}: all {READERS} readers are busy; try again in a second") from error
+        except DBAPIError as error:
+            if _code(error) & 0xFF == sqlite3.SQLITE_READONLY:
+                raise
+            raise _translated(error, self._where, self._die) from error
+
+    @contextmanager
+    def _hold(self) -> Iterator[None]:
+        """Own the writing connection; a second entry by the same thread would wait for itself for ever, so it raises."""
+        me = threading.get_ident()
+        if self._holder == me:
+            raise RuntimeError("write() inside write() of the same thread; pass the connection on")
+        with self._lock:
+            self._holder = me
+            try:
+                yield
+            finally:
+                self._holder = None
+
+    def quick_check(self) -> list[str]:
+        """Return what SQLite finds wrong in the file, nothing for a sound one; reads all of it."""
+        with self.read() as connection:
+            rows = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA quick_check")]
+        return [] if rows == ["ok"] else rows
+
+    def close(self) -> None:
+        """Give the files back; the last checkpoint is the writer's."""
+        if self._readers is not None:
+            self._readers.dispose()
+        self._writer.close()
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _engine(connect: Callable[[], sqlite3.Connection], begin: str, **options: Any) -> Engine:
+    """Return an engine whose transactions start with `begin`: the driver's own guessing is switched off (isolation_level None)."""
+    engine = create_engine("sqlite+pysqlite://", creator=connect, **options)
+
+    def start(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    event.listen(engine, "begin", start)
+    return engine
+
+
+def _code(error: DBAPIError | sqlite3.Error) -> int:
+    """Return SQLite's extended result code, 0 where there is none."""
+    original = error.orig if isinstance(error, DBAPIError) else error
+    return int(getattr(original, "sqlite_errorcode", 0))
+
+
+def _translated(error: DBAPIError | sqlite3.Error, where: str, die: Callable[[int], Any]) -> Exception:
+    """Return what the caller should see: an error of the store, or `error` itself where the statement was at fault."""
+    original = error.orig if isinstance(error, DBAPIError) else error
+    code = _code(error)
+    translated: FengsuiError
+    if code in _SYNC:
+        # After a failed sync the pages may be marked clean though they never reached the disk: trying again would seem to work.
+        _log.critical("database_sync_failed", file=where, error=str(original))
+        die(SYNC_FAILED)
+    if code & 0xFF in _CORRUPT:
+        translated = StoreCorrupt(f"{where}: {original}; restore it from a backup")
+    elif code & 0xFF in _UNAVAILABLE:
+        translated = StoreUnavailable(f"{where}: {original}; free space or restore the device, then send again")
+    else:
+        return error
+    return translated

@@ -1,0 +1,47 @@
+"""Bring the tables up to the code: forward only, inside the caller's transaction."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext, MigrationStep, RevisionStep
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+from domain.errors import StoreUnavailable
+
+_FOLDER = Path(__file__).parent / "migrations"
+
+
+def newest() -> str:
+    """Return the revision that this code writes."""
+    return ScriptDirectory(str(_FOLDER)).get_current_head() or ""
+
+
+def migrate(connection: Connection, where: str) -> list[str]:
+    """Run every migration that the database behind `connection` has not seen and return their revisions, oldest first.
+
+    Raises:
+        StoreUnavailable: the database (`where` names it) was written by a newer version.
+    """
+    script = ScriptDirectory(str(_FOLDER))
+    known = {revision.revision for revision in script.walk_revisions()}
+    done: list[str] = []
+
+    def pending(current: str | tuple[str, ...], context: MigrationContext) -> list[RevisionStep]:  # noqa: ARG001  alembic's signature
+        held = (current,) if isinstance(current, str) else current
+        foreign = [revision for revision in held if revision not in known]
+        if foreign:
+            raise StoreUnavailable(
+                f"{where} has tables of revision {foreign[0]}, this version of Fengsui knows them up to {newest()}; "
+                "install the newer version again or restore a backup from before the upgrade"
+            )
+        revisions = list(script.iterate_revisions("head", held[0] if held else "base"))[::-1]
+        done.extend(revision.revision for revision in revisions)
+        return [MigrationStep.upgrade_from_script(script.revision_map, revision) for revision in revisions]
+
+    context = MigrationContext.configure(connection, opts={"fn": pending, "transactional_ddl": True})
+    with Operations.context(context):
+        context.run_migrations()
+    return done

@@ -1,0 +1,1 @@
+"""One module per revision; each follows the one before."""

@@ -1,0 +1,229 @@
+"""SQL tables of the risk side: what the journal said, as rows that pages and queries read.
+
+Everything in here can be made again from the journal, except what people decided about rejections (`status`). A noun is stored
+whole in `body` (JSON); the columns beside it are what queries filter and order by.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text, text
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+from domain.instants import EPOCH
+
+metadata = MetaData()
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def to_us(moment: datetime) -> int:
+    """Return microseconds since 1970-01-01T00:00Z; exact.
+
+    Raises:
+        ValueError: `moment` has no zone.
+    """
+    if moment.tzinfo is None:
+        raise ValueError(f"time {moment.isoformat()} has no zone; only aware times are stored")
+    return (moment - EPOCH) // _MICROSECOND
+
+
+def from_us(microseconds: int) -> datetime:
+    """Return the UTC instant of `microseconds` since the epoch."""
+    return EPOCH + timedelta(microseconds=microseconds)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware instant, kept as integer microseconds since the epoch: order and arithmetic are the same in every database."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002  the base class's signature
+        """Return the integer of an aware time; raises ValueError for one without a zone."""
+        return None if value is None else to_us(value)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  the base class's signature
+        """Return the instant in UTC."""
+        return None if value is None else from_us(value).astimezone(UTC)
+
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+applied = Table(  # one row: outcomes of records up to `position` are in the tables
+    "applied",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+)
+
+objects = Table(
+    "objects",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("type", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("code", String, nullable=False),
+    Column("code_valid", Boolean),
+    Column("region", String, nullable=False),
+    Column("industry", String, nullable=False),
+    Column("credit", String, nullable=False),
+    Column("body", Text, nullable=False),  # domain.objects.RegulatedObject
+    Column("version", Integer, nullable=False),  # the registry's version that wrote it
+    Index("objects_by_region", "region", "type"),
+)
+
+object_names = Table(
+    "object_names",
+    metadata,
+    Column("normalised", String, primary_key=True),  # domain.names.normalise_name
+    Column("object_id", String, primary_key=True),
+    Index("object_names_by_object", "object_id"),
+)
+
+object_codes = Table(
+    "object_codes",
+    metadata,
+    Column("code", String, primary_key=True),  # domain.names.normalise_code
+    Column("object_id", String, primary_key=True),
+    Index("object_codes_by_object", "object_id"),
+)
+
+signals = Table(
+    "signals",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("feed", String, nullable=False),
+    Column("id", String, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("object_id", String, nullable=False),  # "": unresolved
+    Column("method", String, nullable=False),
+    Column("confidence", Float, nullable=False),
+    Column("source", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("matter", String, nullable=False),
+    Column("region", String, nullable=False),
+    Column("occurred_at", Instant, nullable=False),
+    Column("received_at", Instant, nullable=False),
+    Column("severity", Integer, nullable=False),
+    Column("value", Float),
+    Column("unit", String, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("status", String, nullable=False),  # active revised withdrawn
+    Column("body", Text, nullable=False),  # domain.records.SignalEntry, as journalled
+    Index("signals_by_object", "object_id", "occurred_at"),
+    Index("signals_by_key", "feed", "id"),
+    Index("signals_unresolved", "seq", sqlite_where=text("object_id = ''"), postgresql_where=text("object_id = ''")),
+)
+
+rejections = Table(
+    "rejections",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("feed", String, nullable=False),
+    Column("batch", String, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("field", String, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("raw", LargeBinary, nullable=False),
+    Column("received_at", Instant, nullable=False),
+    Column("status", String, nullable=False),  # open replayed dismissed
+    Column("replayed_seq", BigInteger),
+    Index("rejections_by_feed", "feed", "status", "seq"),
+    Index("rejections_by_reason", "reason", "status", "seq"),
+)
+
+feeds = Table(
+    "feeds",
+    metadata,
+    Column("feed", String, primary_key=True),
+    Column("accepted", BigInteger, nullable=False),  # revisions included
+    Column("rejected", BigInteger, nullable=False),
+    Column("duplicates", BigInteger, nullable=False),
+    Column("revisions", BigInteger, nullable=False),
+    Column("last_received_at", Instant),
+    Column("last_occurred_at", Instant),
+    Column("complete_until", Instant),
+    Column("silent_since", Instant),
+)
+
+catalogues = Table(
+    "catalogues",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("body", Text, nullable=False),  # domain.catalogue.Catalogue
+    Column("imported_at", Instant, nullable=False),
+)
+
+rulesets = Table(
+    "rulesets",
+    metadata,
+    Column("version", String, primary_key=True),
+    Column("texts", Text, nullable=False),  # JSON: file name → YAML text
+    Column("activated_at", Instant),  # the last time; null: stored, never active
+    Column("activated_seq", BigInteger),
+    Column("by", String, nullable=False),
+)
+
+warnings = Table(
+    "warnings",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("subject", String, nullable=False),
+    Column("object_id", String, nullable=False),
+    Column("matter", String, nullable=False),
+    Column("sector", String, nullable=False),
+    Column("region", String, nullable=False),
+    Column("level", String, nullable=False),
+    Column("current_level", String, nullable=False),
+    Column("score", Float, nullable=False),
+    Column("raised_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    Column("episode", Integer, nullable=False),
+    Column("ruleset", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("coverage", Float, nullable=False),
+    Column("namespace", String, nullable=False),
+    Column("shadow", Boolean, nullable=False),
+    Column("risk_state", String, nullable=False),  # open ended
+    Column("ended_reason", String, nullable=False),
+    Column("body", Text, nullable=False),  # domain.findings.EarlyWarning
+    Index("warnings_by_subject", "subject", "matter", "risk_state"),
+    Index("warnings_by_object", "object_id", "raised_at"),
+    Index("warnings_by_state", "risk_state", "level", "raised_at"),
+)
+
+warning_events = Table(  # the risk side of a warning's story
+    "warning_events",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("warning_id", String, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("kind", String, nullable=False),  # raised joined level_raised level_fell corrected rescored ended outcome
+    Column("actor", String, nullable=False),
+    Column("detail", Text, nullable=False),  # JSON object
+    Index("warning_events_by_warning", "warning_id", "id"),
+)
+
+hits = Table(
+    "hits",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("rule", String, primary_key=True),
+    Column("subject", String, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("warning_id", String),  # null: the rule raises nothing
+    Column("message", Text, nullable=False),
+    Column("values", Text, nullable=False),  # JSON object
+    Index("hits_by_subject", "subject", "at"),
+    Index("hits_by_rule", "rule", "at"),
+    Index("hits_by_warning", "warning_id"),
+)
