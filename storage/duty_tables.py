@@ -125,6 +125,15 @@ audit = Table(
     Column("hash", String, nullable=False),
 )
 
+precedents = Table(  # rulings (改派裁定) on who is competent; later warnings follow them
+    "precedents",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("matter", String, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("precedents_by_matter", "matter"),
+)
+
 departments = Table(
     "departments",
     metadata,

@@ -129,6 +129,13 @@ def _deliveries() -> None:
 
 def _access() -> None:
     op.create_table(
+        "precedents",
+        sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("matter", sa.String, nullable=False),
+        sa.Column("body", sa.Text, nullable=False),
+    )
+    op.create_index("precedents_by_matter", "precedents", ["matter"])
+    op.create_table(
         "departments",
         sa.Column("id", sa.String, primary_key=True),
         sa.Column("name", sa.String, nullable=False),

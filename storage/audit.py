@@ -1,0 +1,97 @@
+"""The audit trail: one hash chain per warning (decision 13), append-only, verifiable offline.
+
+The hash of an entry covers the hash before it, so nothing can be changed, removed or inserted in the middle unseen. A daily root
+over the heads of all chains makes the removal of whole chains or of their ends visible too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from domain.base import Noun
+from domain.instants import rfc3339
+from storage.duty_tables import audit
+
+
+class AuditEntry(Noun, frozen=True, kw_only=True):
+    """Who did, saw or was told what, when and why; `detail` is canonical JSON."""
+
+    warning_id: str
+    n: int
+    at: datetime
+    actor: str
+    what: str
+    detail: str
+    previous: str
+    hash: str
+
+
+def entry_hash(warning_id: str, n: int, at: datetime, said: tuple[str, str, str], previous: str) -> str:
+    """Return the hash of an entry; `said` is (actor, what, detail)."""
+    parts = (warning_id, str(n), rfc3339(at), *said, previous)
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+
+
+def append(connection: Connection, warning_id: str, at: datetime, actor: str, what: str, detail: Mapping[str, Any]) -> None:
+    """Add an entry at the end of a warning's chain."""
+    last = connection.execute(
+        select(audit.c.n, audit.c.hash).where(audit.c.warning_id == warning_id).order_by(audit.c.n.desc()).limit(1)
+    ).one_or_none()
+    n, previous = (last.n + 1, last.hash) if last is not None else (1, "")
+    text = json.dumps(detail, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str)
+    connection.execute(
+        insert(audit).values(
+            warning_id=warning_id,
+            n=n,
+            at=at,
+            actor=actor,
+            what=what,
+            detail=text,
+            previous=previous,
+            hash=entry_hash(warning_id, n, at, (actor, what, text), previous),
+        )
+    )
+
+
+def trail(connection: Connection, warning_id: str) -> list[AuditEntry]:
+    """Return a warning's chain from its first entry."""
+    rows = connection.execute(select(audit).where(audit.c.warning_id == warning_id).order_by(audit.c.n))
+    return [AuditEntry(**row._mapping) for row in rows]  # noqa: SLF001  # SQLAlchemy's public name
+
+
+def verify(entries: Iterable[AuditEntry]) -> str:
+    """Return what is wrong with one chain, "" for a sound one."""
+    previous = ""
+    for n, entry in enumerate(entries, start=1):
+        if entry.n != n:
+            return f"entry {n} is missing"
+        said = (entry.actor, entry.what, entry.detail)
+        if entry.previous != previous or entry.hash != entry_hash(entry.warning_id, n, entry.at, said, previous):
+            return f"entry {n} was changed"
+        previous = entry.hash
+    return ""
+
+
+def verify_all(connection: Connection) -> dict[str, str]:
+    """Return the broken chains: warning id → what is wrong; {} where all are sound."""
+    found: dict[str, str] = {}
+    for warning_id in connection.execute(select(audit.c.warning_id).distinct().order_by(audit.c.warning_id)).scalars():
+        wrong = verify(trail(connection, warning_id))
+        if wrong:
+            found[warning_id] = wrong
+    return found
+
+
+def root(connection: Connection) -> str:
+    """Return the hash over the heads of all chains, in the order of their warnings' ids."""
+    digest = hashlib.sha256()
+    for warning_id in connection.execute(select(audit.c.warning_id).distinct().order_by(audit.c.warning_id)).scalars():
+        head = trail(connection, warning_id)[-1]
+        digest.update(f"{warning_id}\x1f{head.n}\x1f{head.hash}\n".encode())
+    return digest.hexdigest()

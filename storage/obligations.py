@@ -1,0 +1,191 @@
+"""Cases, tasks, timers and rungs as rows: the whole noun in `body`, compare-and-set on a task's version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from domain.departments import Department, Directory
+from domain.errors import Conflict, NotFound
+from domain.tasks import Escalation, Precedent, Task, Timer, WarningCase
+from storage.duty_tables import cases, departments, owed_entries, precedents, rungs, tasks, timers
+
+_case = msgspec.json.Decoder(WarningCase)
+_task = msgspec.json.Decoder(Task)
+_timer = msgspec.json.Decoder(Timer)
+_rung = msgspec.json.Decoder(Escalation)
+_department = msgspec.json.Decoder(Department)
+_precedent = msgspec.json.Decoder(Precedent)
+
+
+def _json(noun: msgspec.Struct) -> str:
+    return msgspec.json.encode(noun).decode()
+
+
+def put_case(connection: Connection, case: WarningCase) -> None:
+    """Write a case, new or changed; its warning's tasks are what is compared and set, so the last writer is the right one."""
+    columns = {
+        "status": case.status,
+        "level": case.level,
+        "matter": case.matter,
+        "region": case.region,
+        "lead": case.lead,
+        "due_at": case.due_at,
+        "generated_at": case.generated_at,
+        "closed_at": case.closed_at,
+        "body": _json(case),
+    }
+    statement = upsert(cases).values(warning_id=case.id, **columns)
+    connection.execute(statement.on_conflict_do_update(index_elements=["warning_id"], set_=columns))
+
+
+def get_case(connection: Connection, warning_id: str) -> WarningCase | None:
+    """Return the case of a warning, None where it was never routed (a shadow or signal-only finding)."""
+    body = connection.scalar(select(cases.c.body).where(cases.c.warning_id == warning_id))
+    return _case.decode(body) if body is not None else None
+
+
+def add_task(connection: Connection, task: Task) -> None:
+    """Write a new task; raises sqlalchemy.exc.IntegrityError where its id is there already."""
+    connection.execute(insert(tasks).values(id=task.id, warning_id=task.warning_id, **_task_columns(task)))
+
+
+def set_task(connection: Connection, task: Task) -> None:
+    """Write a changed task over its predecessor, which has the version before.
+
+    Raises:
+        Conflict: somebody else changed it in the meantime.
+    """
+    statement = update(tasks).where(tasks.c.id == task.id, tasks.c.version == task.version - 1).values(**_task_columns(task))
+    if connection.execute(statement).rowcount != 1:
+        raise Conflict(f"task {task.id} changed in the meantime; read it again")
+
+
+def _task_columns(task: Task) -> dict[str, object]:
+    return {
+        "department": task.department,
+        "role": task.role,
+        "stage": task.stage.value,
+        "version": task.version,
+        "body": _json(task),
+    }
+
+
+def get_task(connection: Connection, task_id: str) -> Task:
+    """Return a task.
+
+    Raises:
+        NotFound: no task has this id.
+    """
+    body = connection.scalar(select(tasks.c.body).where(tasks.c.id == task_id))
+    if body is None:
+        raise NotFound(f"no task {task_id}")
+    return _task.decode(body)
+
+
+def tasks_of(connection: Connection, warning_id: str) -> tuple[Task, ...]:
+    """Return all tasks of a warning, also the ended ones: the lead's first, then by department and attempt."""
+    rows = connection.execute(select(tasks.c.body).where(tasks.c.warning_id == warning_id)).scalars()
+    found = [_task.decode(body) for body in rows]
+    return tuple(sorted(found, key=lambda task: (task.role != "lead", task.department, task.attempt)))
+
+
+def put_timers(connection: Connection, new: Iterable[Timer]) -> None:
+    """Write timers; one whose id is there already is replaced (the same act at another time)."""
+    for timer in new:
+        columns = {"due_at": timer.due_at, "state": timer.state, "body": _json(timer)}
+        statement = upsert(timers).values(
+            id=timer.id, warning_id=timer.warning_id, task_id=timer.task_id, kind=timer.kind, what=timer.what, **columns
+        )
+        connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=columns))
+
+
+def end_timer(connection: Connection, timer_id: str, state: str, now: datetime) -> bool:
+    """Mark a pending timer as fired or cancelled; return False where it was not pending any more."""
+    statement = update(timers).where(timers.c.id == timer_id, timers.c.state == "pending").values(state=state, fired_at=now)
+    return connection.execute(statement).rowcount == 1
+
+
+def due_timers(connection: Connection, now: datetime, limit: int) -> list[Timer]:
+    """Return pending timers that are due, by due time, then id; at most `limit`."""
+    query = (
+        select(timers.c.body).where(timers.c.state == "pending", timers.c.due_at <= now).order_by(timers.c.due_at, timers.c.id).limit(limit)
+    )
+    return [_timer.decode(body) for body in connection.execute(query).scalars()]
+
+
+def timers_of(connection: Connection, warning_id: str) -> list[Timer]:
+    """Return a warning's timers with their present state, by due time."""
+    query = select(timers.c.body, timers.c.state).where(timers.c.warning_id == warning_id).order_by(timers.c.due_at, timers.c.id)
+    return [msgspec.structs.replace(_timer.decode(row.body), state=row.state) for row in connection.execute(query)]
+
+
+def next_timer_at(connection: Connection) -> datetime | None:
+    """Return when the next pending timer is due."""
+    first = func.min(timers.c.due_at, type_=timers.c.due_at.type)
+    moment: datetime | None = connection.scalar(select(first).where(timers.c.state == "pending"))
+    return moment
+
+
+def put_rung(connection: Connection, rung: Escalation) -> None:
+    """Write one rung of the ladder, new or changed."""
+    body = _json(rung)
+    statement = upsert(rungs).values(
+        id=rung.id,
+        warning_id=rung.warning_id,
+        task_id=rung.task_id,
+        recipient=rung.recipient.department,
+        created_at=rung.issued_at,
+        body=body,
+    )
+    connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_={"body": body}))
+
+
+def rungs_of(connection: Connection, warning_id: str) -> list[Escalation]:
+    """Return the rungs of a warning in the order of their issue."""
+    query = select(rungs.c.body).where(rungs.c.warning_id == warning_id).order_by(rungs.c.created_at, rungs.c.id)
+    return [_rung.decode(body) for body in connection.execute(query).scalars()]
+
+
+def put_departments(connection: Connection, new: Sequence[Department]) -> None:
+    """Add or replace departments by id."""
+    for unit in new:
+        body = _json(unit)
+        statement = upsert(departments).values(id=unit.id, name=unit.name, body=body)
+        connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_={"name": unit.name, "body": body}))
+
+
+def directory(connection: Connection) -> Directory:
+    """Return all departments, sorted by id."""
+    rows = connection.execute(select(departments.c.body).order_by(departments.c.id)).scalars()
+    return Directory(departments=tuple(_department.decode(body) for body in rows))
+
+
+def add_precedent(connection: Connection, precedent: Precedent) -> None:
+    """Keep a ruling on who is competent."""
+    connection.execute(insert(precedents).values(matter=precedent.matter, body=_json(precedent)))
+
+
+def all_precedents(connection: Connection) -> tuple[Precedent, ...]:
+    """Return all rulings, oldest first."""
+    rows = connection.execute(select(precedents.c.body).order_by(precedents.c.id)).scalars()
+    return tuple(_precedent.decode(body) for body in rows)
+
+
+def owe_entry(connection: Connection, entry: bytes) -> None:
+    """Remember a journal entry that follows from this transaction; the duty loop submits it."""
+    connection.execute(insert(owed_entries).values(entry=entry))
+
+
+def owed(connection: Connection, limit: int = 1000) -> list[tuple[int, bytes]]:
+    """Return the entries still to be submitted, oldest first."""
+    return [(row.id, row.entry) for row in connection.execute(select(owed_entries).order_by(owed_entries.c.id).limit(limit))]
+
+
+def paid(connection: Connection, upto: int) -> None:
+    """Forget the owed entries up to and including `upto`: the journal has them."""
+    connection.execute(owed_entries.delete().where(owed_entries.c.id <= upto))

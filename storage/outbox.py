@@ -1,0 +1,161 @@
+"""The outbox: what is still to be told, to whom, and every attempt that was made.
+
+A row is written in the transaction that made it necessary and keeps one id over all attempts. A claim is a lease: where the
+process dies between sending and marking, the lease runs out and the row is sent again with the same id (at least once).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Connection, func, insert, or_, select, update
+
+from domain.base import Noun
+from domain.errors import NotFound
+from storage.duty_tables import attempts, outbox
+
+
+class Delivery(Noun, frozen=True, kw_only=True):
+    """One thing to be told to one recipient; `endpoint_id` is "" for the department's inbox in the console."""
+
+    id: str
+    warning_id: str
+    task_id: str
+    recipient: str
+    event: str
+    endpoint_id: str
+    body: bytes
+    created_at: datetime
+    state: str = "waiting"  # waiting sent dead cancelled
+    attempt: int = 0
+    next_at: datetime | None = None
+    lease_until: datetime | None = None
+    status: int | None = None
+    detail: str = ""
+    delivered_at: datetime | None = None
+
+
+class AttemptRow(Noun, frozen=True, kw_only=True):
+    """One attempt of a delivery; `n` counts from 1."""
+
+    delivery_id: str
+    n: int
+    at: datetime
+    status: int
+    detail: str
+
+
+def add(connection: Connection, delivery: Delivery) -> bool:
+    """Write a delivery that is due at once; return False where its id is there already (the same thing told before)."""
+    values = {name: getattr(delivery, name) for name in Delivery.__struct_fields__}
+    values["next_at"] = delivery.next_at or delivery.created_at
+    statement = insert(outbox).prefix_with("OR IGNORE").values(**values)
+    return connection.execute(statement).rowcount == 1
+
+
+def claim(connection: Connection, now: datetime, lease: timedelta, limit: int) -> list[Delivery]:
+    """Take due deliveries for `lease` and return them, by due time, then id; at most `limit`."""
+    free = or_(outbox.c.lease_until.is_(None), outbox.c.lease_until <= now)
+    query = (
+        select(outbox)
+        .where(outbox.c.state == "waiting", outbox.c.next_at <= now, free)
+        .order_by(outbox.c.next_at, outbox.c.id)
+        .limit(limit)
+    )
+    found = [_delivery(row) for row in connection.execute(query)]
+    if found:
+        ids = [delivery.id for delivery in found]
+        connection.execute(update(outbox).where(outbox.c.id.in_(ids)).values(lease_until=now + lease))
+    return found
+
+
+def release_leases(connection: Connection) -> None:
+    """Give all leases back: the process that held them is gone, since this one has the data folder's lock."""
+    connection.execute(update(outbox).where(outbox.c.lease_until.is_not(None)).values(lease_until=None))
+
+
+def record_attempt(connection: Connection, attempt: AttemptRow, *, next_at: datetime | None, state: str) -> bool:
+    """Write what came of an attempt; return False where the delivery was not waiting any more.
+
+    `state` is sent, dead, or waiting with the next attempt at `next_at`.
+    """
+    connection.execute(
+        insert(attempts)
+        .prefix_with("OR IGNORE")
+        .values(delivery_id=attempt.delivery_id, n=attempt.n, at=attempt.at, status=attempt.status, detail=attempt.detail)
+    )
+    statement = (
+        update(outbox)
+        .where(outbox.c.id == attempt.delivery_id, outbox.c.state == "waiting")
+        .values(
+            state=state,
+            attempt=attempt.n,
+            next_at=next_at,
+            lease_until=None,
+            status=attempt.status,
+            detail=attempt.detail,
+            delivered_at=attempt.at if state == "sent" else None,
+        )
+    )
+    return connection.execute(statement).rowcount == 1
+
+
+def resend(connection: Connection, delivery_id: str, now: datetime) -> Delivery:
+    """Put a dead or sent delivery back in front, with its id; the receiver drops it if it had it.
+
+    Raises:
+        NotFound: no delivery has this id.
+    """
+    statement = update(outbox).where(outbox.c.id == delivery_id).values(state="waiting", next_at=now, lease_until=None)
+    if connection.execute(statement).rowcount != 1:
+        raise NotFound(f"no delivery {delivery_id}")
+    return get(connection, delivery_id)
+
+
+def get(connection: Connection, delivery_id: str) -> Delivery:
+    """Return a delivery.
+
+    Raises:
+        NotFound: no delivery has this id.
+    """
+    row = connection.execute(select(outbox).where(outbox.c.id == delivery_id)).one_or_none()
+    if row is None:
+        raise NotFound(f"no delivery {delivery_id}")
+    return _delivery(row)
+
+
+def listed(connection: Connection, *, state: str = "", warning_id: str = "", recipient: str = "", limit: int = 200) -> list[Delivery]:
+    """Return deliveries, newest first, filtered by what is not empty."""
+    wanted: list[ColumnElement[bool]] = []
+    if state:
+        wanted.append(outbox.c.state == state)
+    if warning_id:
+        wanted.append(outbox.c.warning_id == warning_id)
+    if recipient:
+        wanted.append(outbox.c.recipient == recipient)
+    query = select(outbox).where(*wanted).order_by(outbox.c.created_at.desc(), outbox.c.id).limit(limit)
+    return [_delivery(row) for row in connection.execute(query)]
+
+
+def attempts_of(connection: Connection, delivery_ids: Sequence[str]) -> list[AttemptRow]:
+    """Return the attempts of deliveries, by delivery and number."""
+    query = select(attempts).where(attempts.c.delivery_id.in_(delivery_ids)).order_by(attempts.c.delivery_id, attempts.c.n)
+    return [AttemptRow(**row._mapping) for row in connection.execute(query)]  # noqa: SLF001  # SQLAlchemy's public name
+
+
+def next_attempt_at(connection: Connection) -> datetime | None:
+    """Return when the next delivery is due."""
+    first = func.min(outbox.c.next_at, type_=outbox.c.next_at.type)
+    moment: datetime | None = connection.scalar(select(first).where(outbox.c.state == "waiting"))
+    return moment
+
+
+def counts(connection: Connection) -> dict[str, int]:
+    """Return the number of deliveries by state."""
+    query = select(outbox.c.state, func.count()).group_by(outbox.c.state)
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def _delivery(row: object) -> Delivery:
+    return Delivery(**row._mapping)  # type: ignore[attr-defined]  # noqa: SLF001  # a SQLAlchemy row
