@@ -14,6 +14,7 @@ cases = Table(
     metadata,
     Column("warning_id", String, primary_key=True),
     Column("status", String, nullable=False),  # open closed withdrawn unrouted
+    Column("version", Integer, nullable=False),
     Column("level", String, nullable=False),
     Column("matter", String, nullable=False),
     Column("region", String, nullable=False),

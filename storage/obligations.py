@@ -26,10 +26,26 @@ def _json(noun: msgspec.Struct) -> str:
     return msgspec.json.encode(noun).decode()
 
 
-def put_case(connection: Connection, case: WarningCase) -> None:
-    """Write a case, new or changed; its warning's tasks are what is compared and set, so the last writer is the right one."""
-    columns = {
+def add_case(connection: Connection, case: WarningCase) -> None:
+    """Write a new case; raises sqlalchemy.exc.IntegrityError where its warning has one already."""
+    connection.execute(insert(cases).values(warning_id=case.id, **_case_columns(case)))
+
+
+def set_case(connection: Connection, case: WarningCase, expected_version: int) -> None:
+    """Write a changed case over the one of `expected_version`.
+
+    Raises:
+        Conflict: somebody else changed it in the meantime.
+    """
+    held = update(cases).where(cases.c.warning_id == case.id, cases.c.version == expected_version)
+    if connection.execute(held.values(**_case_columns(case))).rowcount != 1:
+        raise Conflict(f"the case of warning {case.id} changed in the meantime; read it again")
+
+
+def _case_columns(case: WarningCase) -> dict[str, object]:
+    return {
         "status": case.status,
+        "version": case.version,
         "level": case.level,
         "matter": case.matter,
         "region": case.region,
@@ -39,8 +55,6 @@ def put_case(connection: Connection, case: WarningCase) -> None:
         "closed_at": case.closed_at,
         "body": _json(case),
     }
-    statement = upsert(cases).values(warning_id=case.id, **columns)
-    connection.execute(statement.on_conflict_do_update(index_elements=["warning_id"], set_=columns))
 
 
 def get_case(connection: Connection, warning_id: str) -> WarningCase | None:
@@ -54,13 +68,13 @@ def add_task(connection: Connection, task: Task) -> None:
     connection.execute(insert(tasks).values(id=task.id, warning_id=task.warning_id, **_task_columns(task)))
 
 
-def set_task(connection: Connection, task: Task) -> None:
-    """Write a changed task over its predecessor, which has the version before.
+def set_task(connection: Connection, task: Task, expected_version: int) -> None:
+    """Write a changed task over the one of `expected_version`.
 
     Raises:
         Conflict: somebody else changed it in the meantime.
     """
-    statement = update(tasks).where(tasks.c.id == task.id, tasks.c.version == task.version - 1).values(**_task_columns(task))
+    statement = update(tasks).where(tasks.c.id == task.id, tasks.c.version == expected_version).values(**_task_columns(task))
     if connection.execute(statement).rowcount != 1:
         raise Conflict(f"task {task.id} changed in the meantime; read it again")
 
@@ -104,6 +118,16 @@ def put_timers(connection: Connection, new: Iterable[Timer]) -> None:
         connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=columns))
 
 
+def cancel_timers(connection: Connection, warning_id: str, task_id: str | None, kind: str | None, now: datetime) -> None:
+    """Cancel a warning's pending timers: of one task ("" is the case itself) and one kind of clock, or of all where None."""
+    statement = update(timers).where(timers.c.warning_id == warning_id, timers.c.state == "pending")
+    if task_id is not None:
+        statement = statement.where(timers.c.task_id == task_id)
+    if kind is not None:
+        statement = statement.where(timers.c.kind == kind)
+    connection.execute(statement.values(state="cancelled", fired_at=now))
+
+
 def end_timer(connection: Connection, timer_id: str, state: str, now: datetime) -> bool:
     """Mark a pending timer as fired or cancelled; return False where it was not pending any more."""
     statement = update(timers).where(timers.c.id == timer_id, timers.c.state == "pending").values(state=state, fired_at=now)
@@ -143,6 +167,20 @@ def put_rung(connection: Connection, rung: Escalation) -> None:
         body=body,
     )
     connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_={"body": body}))
+
+
+def answer_rungs(connection: Connection, warning_id: str, task_id: str, kind: str | None, at: datetime) -> None:
+    """Mark the unanswered rungs of a task as answered: of one kind of clock, or of all where None."""
+    for rung in rungs_of(connection, warning_id):
+        if rung.task_id == task_id and rung.answered_at is None and kind in {None, rung.kind}:
+            put_rung(connection, msgspec.structs.replace(rung, answered_at=at))
+
+
+def deliver_rung(connection: Connection, warning_id: str, delivery_id: str, at: datetime) -> None:
+    """Mark the rung whose notification this delivery carries as delivered."""
+    for rung in rungs_of(connection, warning_id):
+        if rung.delivery_id == delivery_id and rung.delivered_at is None:
+            put_rung(connection, msgspec.structs.replace(rung, delivered_at=at))
 
 
 def rungs_of(connection: Connection, warning_id: str) -> list[Escalation]:

@@ -26,6 +26,7 @@ def _obligations() -> None:
         "cases",
         sa.Column("warning_id", sa.String, primary_key=True),
         sa.Column("status", sa.String, nullable=False),
+        sa.Column("version", sa.Integer, nullable=False),
         sa.Column("level", sa.String, nullable=False),
         sa.Column("matter", sa.String, nullable=False),
         sa.Column("region", sa.String, nullable=False),
