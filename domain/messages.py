@@ -17,6 +17,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "level.red": ("重大", "severe"),
     "level.yellow": ("一般", "general"),
     # model: what detectors say about a score
+    "model.bad_time": ("时间无法识别，不评分", "time not readable, no score"),
     "model.fast.high": (
         "数值 {value}，同一时段通常约 {expected}，偏高；按其自身历史约 {odds}",
         "value {value}, usually about {expected} at this time of day: high; {odds} of its own history",

@@ -54,8 +54,10 @@ SHAPE_FIRST: Final = 0.2  # until there are five excesses
 BEYOND: Final = 20.0  # of n points seen nothing is called rarer than one in 20 n
 QUANTILE_START: Final = 20  # points before the quantiles move
 
-MEDIAN_FLOOR: Final = 0.05
+MEDIAN_FLOOR: Final = 0.05  # usual sizes, as are the next three
+TENTH_FLOOR: Final = 0.1
 THRESHOLD_FLOOR: Final = 0.5
+EXCESS_FLOOR: Final = 1e-6
 DISTANCE_MAX: Final = 1e9
 VALUE_MAX: Final = 1e300  # larger values would overflow; they count as missing
 ROUNDING: Final = 1e-12  # relative; differences below it are rounding, not data
@@ -64,13 +66,16 @@ UNUSUAL: Final = 0.995  # a run of unusual points begins at this score
 RUN_QUIET: Final = 12  # and ends after as many points below it
 
 VERSION: Final = 1
-_HEAD: Final = struct.Struct("<15d")
+_HEAD: Final = struct.Struct("<16d")
 _SLOTS: Final = struct.Struct(f"<{SLOTS}d")
 _UP: Final = math.exp(TAIL_RATE * (1 - TAIL))
 _DOWN: Final = math.exp(-TAIL_RATE * TAIL)
 _HALF_UP: Final = math.exp(TAIL_RATE * 0.5)
 _HALF_DOWN: Final = math.exp(-TAIL_RATE * 0.5)
-_BODY: Final = math.log(2 * TAIL)  # ln of the survival from the median to the threshold
+_TENTH_UP: Final = math.exp(TAIL_RATE * 0.9)
+_TENTH_DOWN: Final = math.exp(-TAIL_RATE * 0.1)
+_TO_TENTH: Final = math.log(0.1 / 0.5)  # of the survival from the median to the tenth, and on to the threshold
+_TO_TAIL: Final = math.log(TAIL / 0.1)
 
 
 class _Series:
@@ -91,6 +96,7 @@ class _Series:
         "slots",
         "square_excess",
         "step",
+        "tenth",
         "threshold",
         "trend",
         "wide",
@@ -106,6 +112,7 @@ class _Series:
         self.step = 0.0
         self.wide = 0.0
         self.median = 1.5
+        self.tenth = 2.5  # one distance in ten is larger
         self.threshold = 3.0
         self.excesses = 0.0
         self.mean_excess = 1.0
@@ -131,13 +138,16 @@ class _Series:
             median = self.median
             if distance <= median:
                 return 1.0 - 0.5 * distance / median
-            return 0.5 * math.exp(_BODY * (distance - median) / (threshold - median))
+            tenth = self.tenth
+            if distance <= tenth:
+                return 0.5 * math.exp(_TO_TENTH * (distance - median) / (tenth - median))
+            return 0.1 * math.exp(_TO_TAIL * (distance - tenth) / (threshold - tenth))
         mean = self.mean_excess
         shape = SHAPE_FIRST
         if self.excesses > 4:
             variance = self.square_excess - mean * mean
             shape = min(SHAPE_MAX, max(0.0, 0.5 * (1.0 - mean * mean / variance))) if variance > 0 else 0.0
-        stretch = (distance - threshold) / (mean * (1.0 - shape))
+        stretch = (distance - threshold) / max(EXCESS_FLOOR, mean * (1.0 - shape))
         tail = math.exp(-stretch) if shape < 1e-6 else math.exp(-math.log1p(shape * stretch) / shape)
         return max(TAIL * tail, 1.0 / (BEYOND * (self.points + 1.0)))
 
@@ -153,7 +163,9 @@ class _Series:
             self.threshold *= _UP
         else:
             self.threshold = max(THRESHOLD_FLOOR, self.threshold * _DOWN)
-        self.median = min(self.median, 0.9 * self.threshold)
+        tenth = max(TENTH_FLOOR, self.tenth * (_TENTH_UP if distance > self.tenth else _TENTH_DOWN))
+        self.tenth = min(tenth, 0.95 * self.threshold)
+        self.median = min(self.median, 0.95 * self.tenth)
 
     def learn_value(self, value: float, residual: float, expected: float, slot: int) -> None:
         """Move levels and usual sizes towards this point; an outlier moves them as far as CLIP usual sizes would."""
@@ -191,8 +203,8 @@ class Fast:
     order of learning, and `at` only picks the quarter of an hour, so gaps, repeated and late points need no special care. Scores stay
     the same when all values become a·value + b (a > 0), and when all times move by whole days. A weekly rhythm is not modelled.
 
-    Scores up to 0.98 are coarse (median and 98th percentile of the distance, an exponential between them); above, they follow the fitted
-    tail. No score exceeds 1 - 1 / (20 (n + 1)) after n points. The first 50 points score 0.
+    Scores up to 0.98 are coarse (the 50th, 90th and 98th percentile of the distance, exponentials between them); above, they follow
+    the fitted tail. No score exceeds 1 - 1 / (20 (n + 1)) after n points. The first 50 points score 0.
 
     The state is bounded by `max_series`: the series whose last point came longest ago is forgotten when a new one would exceed it, and
     starts anew when it comes back. Series that must not be forgotten need a higher cap: 100,000 take about 170 MB.
@@ -324,6 +336,7 @@ def _pack(series: _Series) -> bytes:
         series.step,
         series.wide,
         series.median,
+        series.tenth,
         series.threshold,
         series.excesses,
         series.mean_excess,
@@ -348,6 +361,7 @@ def _unpack(numbers: bytes, seen: bytes) -> _Series:
         series.step,
         series.wide,
         series.median,
+        series.tenth,
         series.threshold,
         series.excesses,
         series.mean_excess,

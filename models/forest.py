@@ -92,6 +92,7 @@ class Forest:
             raise ValueError("detector forest needs at least one indicator name")
         matrix = _matrix(vectors, len(names))
         self._names, self._peers, self._trees = tuple(names), len(matrix), None
+        self._centre, self._spread, self._ranks = np.zeros(0), np.zeros(0), np.zeros(0)
         if len(matrix) < LEAST_PEERS:
             return
         self._centre, self._spread = _standard(matrix)
@@ -147,12 +148,11 @@ class Forest:
             raise ValueError(f"not a snapshot of detector forest: {error}; take one with Forest.snapshot()") from error
         if (kept.detector, kept.version) != ("forest", VERSION):
             raise ValueError(f"snapshot of {kept.detector} version {kept.version}; forest version {VERSION} is needed: fit again instead")
-        self._names, self._peers, self._decay = kept.names, kept.peers, kept.decay
-        self._centre, self._spread, self._ranks = (np.frombuffer(part, "<f8") for part in kept.arrays[:3])
-        self._trees = None
+        centre, spread, ranks = (np.frombuffer(part, "<f8") for part in kept.arrays[:3])
+        trees = None
         if kept.nodes:
             feature, cut, left, right, depth = kept.arrays[3:]
-            self._trees = _Trees(
+            trees = _Trees(
                 feature=np.frombuffer(feature, "<i4").reshape(-1, kept.nodes),
                 cut=np.frombuffer(cut, "<f8").reshape(-1, kept.nodes),
                 left=np.frombuffer(left, "<i4").reshape(-1, kept.nodes),
@@ -161,6 +161,8 @@ class Forest:
                 height=kept.height,
                 expected=kept.expected,
             )
+        self._names, self._peers, self._decay = kept.names, kept.peers, kept.decay
+        self._centre, self._spread, self._ranks, self._trees = centre, spread, ranks, trees
 
     def _standardise(self, matrix: Floats) -> Floats:
         """Return the columns around their peers' median in units of their spread, missing values at the median."""
