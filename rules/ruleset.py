@@ -10,10 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from domain.objects import RegulatedObject
 from domain.records import SignalEntry
+
+if TYPE_CHECKING:
+    from rules.cases import Case
 
 Value = float | str | bool | None  # None: never seen, or not given; a comparison with it is unknown
 Truth = bool | None  # three-valued: None is unknown, and a rule fires only on True
@@ -28,7 +31,16 @@ class Facts:
 
     entry: SignalEntry
     object: RegulatedObject | None
-    values: Mapping[str, Value] = MappingProxyType({})
+    values: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """One part of an expression and what it came to; `parts` are what it was made of, in reading order."""
+
+    text: str
+    value: Any
+    parts: tuple[Explained, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +54,11 @@ class Expression:
     evaluate: Callable[[Facts], Value | Truth]
     indicators: tuple[str, ...] = ()  # qualified names, in order of appearance
     fields: tuple[str, ...] = ()  # signal and object fields, dotted
+    explainer: Callable[[Facts], Explained] | None = None
+
+    def explain(self, facts: Facts) -> Explained:
+        """Return every part with its value, for "why" and "why not"; the root alone where nothing finer is known."""
+        return self.explainer(facts) if self.explainer else Explained(self.text, self.evaluate(facts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +128,7 @@ class Rule:
     effective_from: datetime | None = None
     effective_to: datetime | None = None
     feeds: tuple[str, ...] = ()  # sources its indicators select on, for coverage
+    says: tuple[str, ...] = ()  # qualified names of the indicators that `say` shows; they must be in the facts too
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +139,11 @@ class RuleSet:
     rules: tuple[Rule, ...] = ()
     indicators: Mapping[str, Indicator] = field(default_factory=lambda: MappingProxyType({}))  # by name, inputs before users
     texts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # file name → YAML text
+    cases: tuple[Case, ...] = ()  # the tests that the rules carry, by file and line
 
     def facts_needed(self) -> Mapping[str, Any]:
-        """Return the indicators each rule reads: rule id → names."""
-        return {rule.id: rule.when.indicators for rule in self.rules}
+        """Return the indicators each rule reads, in its condition and in its message: rule id → names."""
+        return {rule.id: tuple(dict.fromkeys((*rule.when.indicators, *rule.says))) for rule in self.rules}
 
 
 EMPTY = RuleSet(version="empty")

@@ -1,0 +1,162 @@
+"""The shape of a pack file: what a person may write. The JSON Schema and the reference page are made from these structs.
+
+Expressions, durations and windows are texts here; `rules.compile` reads them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from msgspec import Meta, Struct, field
+
+from domain.objects import ObjectType
+from domain.signals import Source
+
+SLUG: Final = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+NAME: Final = r"^[a-z_\u3400-\u9fff][a-z0-9_\u3400-\u9fff]*$"
+DURATION: Final = r"^[0-9]+(\.[0-9]+)?(s|m|h|d|w|秒|分钟|小时|天|周)$"
+OFFSET: Final = r"^\+[0-9]+(\.[0-9]+)?(s|m|h|d|w|秒|分钟|小时|天|周)$"
+WINDOW: Final = r"^([0-9]+(\.[0-9]+)?(s|m|h|d|w|秒|分钟|小时|天|周)|day|week|month)$"
+DATE: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+REGION: Final = r"^([0-9]{2}|[0-9]{4}|[0-9]{6}|[0-9]{9}|[0-9]{12})$"
+KIND: Final = r"^[a-z0-9_]+(\.[a-z0-9_]+)+$"
+# What a pattern asks for, in the author's words: keys of the message catalogue.
+SHAPES: Final[dict[str, str]] = {
+    SLUG: "rules.shape.slug",
+    NAME: "rules.shape.name",
+    DURATION: "rules.shape.duration",
+    OFFSET: "rules.shape.offset",
+    WINDOW: "rules.shape.window",
+    DATE: "rules.shape.date",
+    REGION: "rules.shape.region",
+    KIND: "rules.shape.kind",
+}
+
+Title = Annotated[str, Meta(min_length=1, max_length=100, description="中文标题")]
+Condition = Annotated[str, Meta(min_length=1, description="表达式：指标、字段、参数之间的比较，用 and / or / not 连接")]
+Filter = Annotated[str, Meta(min_length=1, description="表达式：选取哪些信号，只能用信号与对象的字段")]
+Number = Annotated[str, Meta(min_length=1, description="表达式：取信号的哪个字段，如 value")]
+Duration = Annotated[str, Meta(pattern=DURATION, description="时长：30m、24h、7d、30天")]
+
+
+class Document(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A mapping of the file; unknown keys are refused."""
+
+
+class IndicatorDoc(Document, frozen=True, kw_only=True):
+    """指标：对选中的信号做一种汇总（count sum mean min max distinct last），或对另一指标打异常分（anomaly） (an indicator)."""
+
+    title: Annotated[str, Meta(max_length=100, description="中文名称，缺省为指标名")] = ""
+    count: Annotated[Literal["signals", ""], Meta(description="件数，写作 count: signals")] = ""
+    sum: Annotated[str, Meta(description="合计：字段表达式，如 value")] = ""
+    mean: Annotated[str, Meta(description="平均：字段表达式")] = ""
+    min: Annotated[str, Meta(description="最小：字段表达式")] = ""
+    max: Annotated[str, Meta(description="最大：字段表达式")] = ""
+    distinct: Annotated[str, Meta(description="不同取值的个数：字段表达式，如 source")] = ""
+    last: Annotated[str, Meta(description="最近一次的值：字段表达式")] = ""
+    anomaly: Annotated[str, Meta(description="异常分 0–1：填被监测的指标名")] = ""
+    detector: Annotated[Literal["fast", ""], Meta(description="检测器，与 anomaly 同用")] = ""
+    where: Annotated[Filter | None, Meta(description="选取哪些信号的表达式")] = None
+    window: Annotated[str, Meta(pattern=WINDOW, description="窗口：7d 等时长，或 day / week / month")] | None = None
+    exact: Annotated[bool, Meta(description="true：保留精确时刻；缺省按 24 格滑动")] = False
+    as_of: Annotated[Literal["own", "object"], Meta(description="窗口以谁的最新信号为准")] = "own"
+    by: Annotated[
+        Literal["object", "region(2)", "region(4)", "region(6)", "region(9)", "region(12)"], Meta(description="按对象或按区域汇总")
+    ] = "object"
+    unit: Annotated[str, Meta(max_length=20, description="数值单位：金额写 元，其余如 kPa、℃")] = ""
+
+
+class EffectiveDoc(Document, frozen=True, kw_only=True):
+    """生效日期，北京时间，首尾两日都算在内 (when it is in force)."""
+
+    from_: Annotated[str, Meta(pattern=DATE, description="自该日零时起")] | None = field(default=None, name="from")
+    to: Annotated[str, Meta(pattern=DATE, description="至该日二十四时止")] | None = None
+
+
+class CaseObjectDoc(Document, frozen=True, kw_only=True):
+    """测试用的监管对象 (an object of a test)."""
+
+    type: Annotated[ObjectType, Meta(description="对象类型")] = "enterprise"
+    name: Annotated[str, Meta(description="名称")] = ""
+    code: Annotated[str, Meta(description="代码")] = ""
+    region: Annotated[str, Meta(pattern=REGION, description="区划代码")] = "610113001000"
+    industry: Annotated[str, Meta(description="行业代码")] = ""
+    credit: Annotated[Literal["A", "B", "C", "D", ""], Meta(description="信用等级")] = ""
+    labels: Annotated[tuple[str, ...], Meta(description="标签")] = ()
+    listed_by: Annotated[tuple[str, ...], Meta(description="列为监管对象的部门")] = ()
+
+
+class GivenDoc(Document, frozen=True, kw_only=True):
+    """测试中的一条或一串信号 (signals of a test)."""
+
+    at: Annotated[str, Meta(pattern=OFFSET, description="距测试起点的时间，如 +5h；起点是星期一零时（北京时间）")]
+    source: Annotated[Source, Meta(description="来源类别")]
+    kind: Annotated[str, Meta(pattern=KIND, description="信号类型")]
+    object: Annotated[str, Meta(min_length=1, description="对象编号，缺省为同一个对象")] = "o"
+    matter: Annotated[str, Meta(description="事项或领域")] = ""
+    region: Annotated[str, Meta(pattern=REGION, description="区划代码，缺省取对象的")] | None = None
+    severity: Annotated[int, Meta(ge=0, le=3, description="严重程度 0–3")] = 0
+    value: Annotated[str, Meta(description="数值，如 2.5 或 5万元")] | None = None
+    values: Annotated[tuple[str, ...], Meta(max_length=100, description="times 条信号依次循环取的数值")] = ()
+    unit: Annotated[str, Meta(description="单位；金额字面量自带 CNY")] = ""
+    text: Annotated[str, Meta(description="正文")] = ""
+    attrs: Annotated[dict[str, Any], Meta(description="附加字段")] = {}
+    times: Annotated[int, Meta(ge=1, le=5000, description="重复几条")] = 1
+    every: Annotated[Duration | None, Meta(description="每条间隔，times 大于 1 时必填")] = None
+    late: Annotated[Duration | None, Meta(description="晚多久收到")] = None
+
+
+class ExpectDoc(Document, frozen=True, kw_only=True):
+    """期望：只写这条规则自己的结果 (what a test expects)."""
+
+    hit_at: Annotated[str, Meta(pattern=OFFSET, description="首次命中的时间，如 +5h")]
+    level: Annotated[Literal["blue", "yellow", "orange", "red", ""], Meta(description="命中时的等级")] = ""
+    score: Annotated[float, Meta(ge=0, le=100, description="命中时的得分")] | None = None
+    evidence: Annotated[int, Meta(ge=0, description="命中时的证据条数")] | None = None
+    says: Annotated[str, Meta(description="命中时的提示语全文")] = ""
+
+
+class CaseDoc(Document, frozen=True, kw_only=True):
+    """一个测试：给定信号，期望命中或不命中 (a test)."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=100, description="测试名称")]
+    given: Annotated[tuple[GivenDoc, ...], Meta(min_length=1, description="按时间给出的信号")]
+    expect: Annotated[Literal["none"] | ExpectDoc, Meta(description="none 或期望的命中")]
+    objects: Annotated[dict[str, CaseObjectDoc], Meta(description="对象编号到对象")] = {}
+
+
+class RuleDoc(Document, frozen=True, kw_only=True):
+    """规则：条件为真时得分并提示 (a rule)."""
+
+    id: Annotated[str, Meta(pattern=SLUG, max_length=80, description="规则编号，小写字母、数字和连字符，全局唯一")]
+    title: Title
+    status: Annotated[Literal["draft", "shadow", "active", "deprecated"], Meta(description="状态")]
+    when: Condition
+    points: Annotated[float, Meta(ge=0, le=100, description="得分 0–100；0 表示只记录命中")]
+    say: Annotated[str, Meta(min_length=1, max_length=500, description="提示语，{指标} {object.name} 处填入数值")]
+    basis: Annotated[tuple[str, ...], Meta(description="法律依据，写到条")] = ()
+    plan: Annotated[str, Meta(pattern=SLUG, description="预案编号")] | None = None
+    owner: Annotated[str, Meta(description="责任部门，缺省取规则包的")] = ""
+    matter: Annotated[str, Meta(pattern=SLUG, description="事项编号，缺省按规则包的领域")] | None = None
+    effective: Annotated[EffectiveDoc | None, Meta(description="生效日期")] = None
+    at_least: Annotated[Literal["blue", "yellow", "orange", "red", ""], Meta(description="最低等级")] = ""
+    cooldown: Annotated[Duration | None, Meta(description="同一对象两次命中的最短间隔")] = None
+    half_life: Annotated[Duration, Meta(description="得分减半的时间")] = "14d"
+    family: Annotated[str, Meta(pattern=SLUG, description="同族规则合计不超过 cap 分")] | None = None
+    cap: Annotated[float, Meta(gt=0, le=100, description="同族合计上限")] = 100.0
+    subject: Annotated[
+        Literal["object", "region(2)", "region(4)", "region(6)", "region(9)", "region(12)"], Meta(description="预警针对对象还是区域")
+    ] = "object"
+    tests: Annotated[tuple[CaseDoc, ...], Meta(description="随文件携带的测试")] = ()
+
+
+class PackDoc(Document, frozen=True, kw_only=True):
+    """规则包：一个领域的指标和规则 (a pack)."""
+
+    pack: Annotated[str, Meta(pattern=SLUG, max_length=80, description="规则包编号")]
+    title: Title
+    sector: Annotated[str, Meta(pattern=SLUG, description="监管领域编号")]
+    rules: Annotated[tuple[RuleDoc, ...], Meta(min_length=1, description="规则")]
+    owner: Annotated[str, Meta(description="责任部门")] = ""
+    params: Annotated[dict[str, Any], Meta(description="参数：数值（可带单位）、文本或列表，表达式中写作 $名称")] = {}
+    indicators: Annotated[dict[str, IndicatorDoc], Meta(description="指标名到指标")] = {}

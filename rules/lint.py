@@ -1,0 +1,198 @@
+"""Judgments on packs that compile: what forbids their use (errors) and what an author should look at (warnings)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Final
+
+from domain.kinds import KINDS
+from rules.compile import CompiledPack
+from rules.documents import RuleDoc
+from rules.positions import Mapping as MapTree
+from rules.positions import Path, Scalar, find, place
+from rules.problems import Mark, Problems
+from rules.ranges import bounds, verdict
+from rules.ruleset import Indicator, Rule
+from rules.sources import sources_of
+from rules.syntax import AnyNode, Binary, Call, Items, Junction, Name, Prefix, Text, Unary, parse
+
+_PERIOD: Final = re.compile(r"[0-9一二三四五六七八九十百]+\s*(个?工作日|日|天|小时|个月|年)(内|以内|之内)?")
+
+
+def walk(node: AnyNode) -> Iterator[AnyNode]:
+    """Yield `node` and every part of it, in reading order."""
+    yield node
+    parts: Sequence[AnyNode] = ()
+    match node:
+        case Binary():
+            parts = (node.left, node.right)
+        case Junction():
+            parts = node.terms
+        case Unary():
+            parts = (node.operand,)
+        case Call():
+            parts = (node.argument,)
+        case Items():
+            parts = node.members
+    for part in parts:
+        yield from walk(part)
+
+
+def lint_packs(packs: Sequence[CompiledPack], problems: Problems, feed_delays: Mapping[str, timedelta] | None = None) -> None:
+    """Judge all packs together; `feed_delays` is how late the data of a source may be, by source."""
+    _duplicates(packs, problems)
+    _families(packs, problems)
+    for pack in packs:
+        judge = _Judge(pack, problems)
+        judge.indicators(feed_delays or {})
+        for index, doc in enumerate(pack.parsed.doc.rules):
+            judge.rule(index, doc)
+
+
+def _duplicates(packs: Sequence[CompiledPack], problems: Problems) -> None:
+    rules: dict[str, tuple[str, Mark]] = {}
+    names: dict[str, str] = {}
+    for pack in packs:
+        file, tree = pack.parsed.file, pack.parsed.tree
+        name = pack.parsed.doc.pack
+        if name in names:
+            problems.add(file, place(tree, ("pack",)), "rules.duplicate_pack", read=name, other=names[name])
+        names.setdefault(name, file)
+        for index, doc in enumerate(pack.parsed.doc.rules):
+            mark = place(tree, ("rules", index, "id"))
+            if doc.id in rules:
+                first, at = rules[doc.id]
+                problems.add(file, mark, "rules.duplicate_rule", read=doc.id, other=f"{first}:{at.line}")
+            rules.setdefault(doc.id, (file, mark))
+
+
+def _families(packs: Sequence[CompiledPack], problems: Problems) -> None:
+    caps: dict[str, float] = {}
+    for pack in packs:
+        for index, doc in enumerate(pack.parsed.doc.rules):
+            if doc.family is None:
+                continue
+            cap = caps.setdefault(doc.family, doc.cap)
+            if cap != doc.cap:
+                mark = place(pack.parsed.tree, ("rules", index, "cap"))
+                problems.add(pack.parsed.file, mark, "rules.family_caps", read=doc.family, cap=cap)
+
+
+class _Judge:
+    """The judgments on one pack."""
+
+    def __init__(self, pack: CompiledPack, problems: Problems) -> None:
+        self._pack = pack
+        self._problems = problems
+        self._file = pack.parsed.file
+        self._tree = pack.parsed.tree
+        self._by_name = {indicator.name: indicator for indicator in pack.indicators.values()}
+        self._rules: dict[str, Rule] = {rule.id: rule for rule in pack.rules}
+
+    def _warn(self, path: Path, key: str, **values: object) -> None:
+        self._problems.warn(self._file, place(self._tree, path), key, **values)
+
+    def _error(self, path: Path, key: str, **values: object) -> None:
+        self._problems.add(self._file, place(self._tree, path), key, **values)
+
+    def _within(self, path: Path, offset: int) -> Mark:
+        scalar = find(self._tree, path)
+        return scalar.within(offset) if isinstance(scalar, Scalar) else place(self._tree, path)
+
+    # Indicators
+
+    def indicators(self, feed_delays: Mapping[str, timedelta]) -> None:
+        used = {name for rule in self._pack.rules for name in (*rule.when.indicators, *rule.says)}
+        used |= {indicator.input for indicator in self._pack.indicators.values() if indicator.input}
+        for name, indicator in self._pack.indicators.items():
+            path: Path = ("indicators", name)
+            if indicator.name not in used:
+                parent = find(self._tree, ("indicators",))
+                mark = parent.entries[name][0] if isinstance(parent, MapTree) else place(self._tree, path)
+                self._problems.warn(self._file, mark, "rules.unused", read=name)
+            if indicator.aggregate in {"sum", "mean"} and not indicator.unit and indicator.of and "value" in indicator.of.fields:
+                self._warn(path, "rules.no_unit", read=name)
+            if indicator.where is not None:
+                self._expression((*path, "where"), indicator.where.text)
+                self._late(path, indicator, feed_delays)
+
+    def _late(self, path: Path, indicator: Indicator, feed_delays: Mapping[str, timedelta]) -> None:
+        if indicator.window is None or indicator.window.kind != "sliding" or indicator.where is None:
+            return
+        for source in sorted(sources_of(parse(indicator.where.text), self._pack.params) or ()):
+            delay = feed_delays.get(source)
+            if delay is not None and indicator.window.length < delay:
+                self._warn((*path, "window"), "rules.shorter_than_delay", source=source, delay=delay)
+
+    # Rules
+
+    def rule(self, index: int, doc: RuleDoc) -> None:
+        path: Path = ("rules", index)
+        if doc.status == "active":
+            self._active(path, doc)
+        if not doc.tests:
+            self._warn((*path, "id"), "rules.no_tests", read=doc.id)
+        elif len({test.expect == "none" for test in doc.tests}) < 2:
+            self._warn((*path, "tests"), "rules.one_sided_tests", read=doc.id)
+        if doc.points == 0 and doc.at_least:
+            self._warn((*path, "at_least"), "rules.floor_without_points")
+        for number, test in enumerate(doc.tests):
+            for step, given in enumerate(test.given):
+                self._kind((*path, "tests", number, "given", step, "kind"), 0, given.kind)
+        compiled = self._rules.get(doc.id)
+        if compiled is not None:
+            self._expression((*path, "when"), doc.when)
+            self._period(path, doc, compiled)
+
+    def _active(self, path: Path, doc: RuleDoc) -> None:
+        if not doc.basis:
+            self._error((*path, "id"), "rules.no_basis", read=doc.id)
+        if not (doc.owner or self._pack.parsed.doc.owner):
+            self._error((*path, "id"), "rules.no_owner", read=doc.id)
+        if doc.plan is None:
+            self._warn((*path, "id"), "rules.no_plan", read=doc.id)
+
+    def _period(self, path: Path, doc: RuleDoc, rule: Rule) -> None:
+        """A period of law is counted exactly: 24 buckets would make thirty days up to a day and a quarter wrong."""
+        if not any(_PERIOD.search(basis) for basis in doc.basis):
+            return
+        for name in rule.when.indicators:
+            window = self._by_name[name].window if name in self._by_name else None
+            if window is not None and window.kind == "sliding" and not window.exact:
+                self._warn((*path, "basis"), "rules.bucketed_period", read=name.rpartition(".")[2])
+
+    # Expressions
+
+    def _expression(self, path: Path, text: str) -> None:
+        for node in walk(parse(text)):
+            if not isinstance(node, Binary):
+                continue
+            if node.left == Name("kind"):
+                self._kinds(path, node.right)
+            decided = verdict(node, lambda part: bounds(part, self._pack))
+            if decided is not None:
+                mark = self._within(path, node.at)
+                self._problems.warn(self._file, mark, "rules.always" if decided else "rules.never", read=_source(text, node))
+
+    def _kinds(self, path: Path, node: AnyNode) -> None:
+        for part in walk(node):
+            if isinstance(part, Name):
+                self._kind(path, part.at, part.path)
+            elif isinstance(part, Text):
+                self._kind(path, part.at, part.value)
+            elif isinstance(part, Prefix) and not any(kind.startswith(f"{part.path}.") for kind in KINDS):
+                self._unknown_kind(path, part.at, f"{part.path}.*", {f"{kind.partition('.')[0]}.*" for kind in KINDS})
+
+    def _kind(self, path: Path, offset: int, kind: str) -> None:
+        if kind not in KINDS:
+            self._unknown_kind(path, offset, kind, set(KINDS))
+
+    def _unknown_kind(self, path: Path, offset: int, kind: str, known: set[str]) -> None:
+        self._problems.warn(self._file, self._within(path, offset), "rules.unknown_kind", read=kind, legal=known)
+
+
+def _source(text: str, node: Binary) -> str:
+    """Return the comparison as the author wrote its left side, up to the next `and` / `or`."""
+    return re.split(r"\s+(?:and|or)\s+", text[node.at :])[0].strip()

@@ -1,0 +1,89 @@
+"""Texts in, a rule set out, or every problem of every file at once: a broken rule is never skipped."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import timedelta
+from types import MappingProxyType
+
+from domain.errors import FileProblems, Problem
+from rules.compile import CompiledPack, ParsedPack, compile_pack
+from rules.documents import PackDoc
+from rules.lint import lint_packs
+from rules.positions import read_tree
+from rules.problems import WHOLE_FILE, Problems
+from rules.reading import read_struct
+from rules.ruleset import RuleSet
+
+
+def version_of(texts: Mapping[str, str]) -> str:
+    """Return the SHA-256 (hex) over the files by name; each name and text is preceded by its length in bytes.
+
+    >>> version_of({"a.yaml": "x", "b.yaml": "y"}) == version_of({"b.yaml": "y", "a.yaml": "x"})
+    True
+    """
+    digest = hashlib.sha256()
+    for name in sorted(texts):
+        for part in (name.encode(), texts[name].encode()):
+            digest.update(f"{len(part)}:".encode() + part)
+    return digest.hexdigest()
+
+
+def parse(file: str, text: str, problems: Problems) -> ParsedPack | None:
+    """Return the pack in `text`, or None after reporting; its shape is right, its expressions are not looked at."""
+    tree = read_tree(file, text, problems)
+    if tree is None:
+        return None
+    doc = read_struct(file, tree, PackDoc, problems)
+    return None if doc is None else ParsedPack(file, tree, doc)
+
+
+def check(
+    texts: Mapping[str, str],
+    overrides: Mapping[str, str] = MappingProxyType({}),
+    *,
+    feed_delays: Mapping[str, timedelta] | None = None,
+    language: str = "zh-CN",
+) -> tuple[RuleSet | None, list[Problem]]:
+    """Return the rule set of `texts` (file name → YAML), None where there is an error, and all problems by file and line.
+
+    `feed_delays` is how late the data of a source may be, by source, so that windows shorter than it are found.
+    """
+    problems = Problems(language)
+    for file in sorted(overrides):
+        problems.add(file, WHOLE_FILE, "rules.no_overrides")
+    packs: list[CompiledPack] = []
+    for file in sorted(texts):
+        parsed = parse(file, texts[file], problems)
+        if parsed is not None:
+            packs.append(compile_pack(parsed, problems))
+    lint_packs(packs, problems, feed_delays)
+    if problems.errors():
+        return None, problems.all()
+    return _ruleset(texts, packs), problems.all()
+
+
+def _ruleset(texts: Mapping[str, str], packs: list[CompiledPack]) -> RuleSet:
+    return RuleSet(
+        version=version_of(texts),
+        rules=tuple(rule for pack in packs for rule in pack.rules),
+        indicators=MappingProxyType({indicator.name: indicator for pack in packs for indicator in pack.indicators.values()}),
+        texts=MappingProxyType(dict(sorted(texts.items()))),
+        cases=tuple(case for pack in packs for case in pack.cases),
+    )
+
+
+def load_rules(texts: Mapping[str, str], overrides: Mapping[str, str] = MappingProxyType({}), *, language: str = "zh-CN") -> RuleSet:
+    """Return the rule set of `texts`: file name → YAML text.
+
+    >>> load_rules({}).rules
+    ()
+
+    Raises:
+        FileProblems: all errors of all files, by file and line; whatever ran before is to go on running.
+    """
+    ruleset, problems = check(texts, overrides, language=language)
+    if ruleset is None:
+        raise FileProblems([problem for problem in problems if problem.severity == "error"])
+    return ruleset

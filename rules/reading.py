@@ -1,0 +1,178 @@
+"""From a tree of marks to the structs of `rules.documents`: every wrong key, type and value is reported, not the first only."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any, Final, TypeVar
+
+import msgspec
+from msgspec import inspect
+
+from rules.documents import SHAPES
+from rules.positions import Listing, Mapping, Scalar, Tree
+from rules.problems import Mark, Phrase, Problems
+from rules.vocabulary import LATER
+
+_T = TypeVar("_T", bound=msgspec.Struct)
+_INTEGER: Final = re.compile(r"[+-]?\d{1,15}")
+_FLOAT: Final = re.compile(r"[+-]?\d{1,15}(\.\d{1,15})?([eE][+-]?\d{1,2})?")
+
+
+class _Wrong:
+    """What stands for a value that was reported."""
+
+
+_WRONG: Final = _Wrong()
+
+
+@cache
+def _describe(struct: type[msgspec.Struct]) -> inspect.StructType:
+    described = inspect.type_info(struct)
+    assert isinstance(described, inspect.StructType)
+    return described
+
+
+def plain(tree: Tree) -> Any:
+    """Return free content (attrs, params) as JSON would have it: true, false, numbers, else text; null is None."""
+    if isinstance(tree, Mapping):
+        return {key: plain(value) for key, (_, value) in tree.entries.items()}
+    if isinstance(tree, Listing):
+        return [plain(item) for item in tree.items]
+    if tree.quoted:
+        return tree.raw
+    if tree.raw in {"true", "false"}:
+        return tree.raw == "true"
+    if tree.raw in {"", "null", "~"}:
+        return None
+    if _INTEGER.fullmatch(tree.raw):
+        return int(tree.raw)
+    return float(tree.raw) if _FLOAT.fullmatch(tree.raw) else tree.raw
+
+
+class _Reader:
+    def __init__(self, file: str, problems: Problems) -> None:
+        self._file = file
+        self._problems = problems
+
+    def _wrong(self, mark: Mark, key: str, **values: object) -> _Wrong:
+        self._problems.add(self._file, mark, key, **values)
+        return _WRONG
+
+    def read(self, tree: Tree, wanted: inspect.Type, name: str) -> Any:
+        """Return the value of `tree` as `wanted`, or _WRONG after reporting; `name` is the field's."""
+        while isinstance(wanted, inspect.Metadata):
+            wanted = wanted.type
+        match wanted:
+            case inspect.AnyType():
+                return plain(tree)
+            case inspect.UnionType():
+                return self._union(tree, wanted, name)
+            case inspect.StructType():
+                return self._struct(tree, wanted.cls, name)
+            case inspect.DictType():
+                return self._dict(tree, wanted, name)
+            case inspect.VarTupleType():
+                return self._tuple(tree, wanted, name)
+        if not isinstance(tree, Scalar):
+            if name == "when" and isinstance(tree, Mapping):
+                return self._wrong(tree.mark, "rules.no_sequences")
+            return self._wrong(tree.mark, "rules.want_scalar", field=name)
+        if not tree.quoted and tree.raw in {"", "~", "null"}:
+            return self._wrong(tree.mark, "rules.empty_value", field=name)
+        return self._scalar(tree, wanted, name)
+
+    def _scalar(self, tree: Scalar, wanted: inspect.Type, name: str) -> Any:
+        match wanted:
+            case inspect.StrType():
+                return self._text(tree, wanted, name)
+            case inspect.BoolType():
+                if tree.raw not in {"true", "false"}:
+                    return self._wrong(tree.mark, "rules.not_legal", read=tree.raw, field=name, legal=("true", "false"))
+                return tree.raw == "true"
+            case inspect.LiteralType():
+                legal = tuple(str(value) for value in wanted.values if value != "")
+                if tree.raw not in legal:
+                    return self._wrong(tree.mark, "rules.not_legal", read=tree.raw, field=name, legal=legal)
+                return tree.raw
+            case inspect.IntType() | inspect.FloatType():
+                return self._number(tree, wanted, name)
+        raise AssertionError(f"no reading of {wanted}")
+
+    def _text(self, tree: Scalar, wanted: inspect.StrType, name: str) -> Any:
+        if len(tree.raw) < (wanted.min_length or 0):
+            return self._wrong(tree.mark, "rules.empty_value", field=name)
+        if wanted.max_length is not None and len(tree.raw) > wanted.max_length:
+            return self._wrong(tree.mark, "rules.too_long", field=name, limit=wanted.max_length)
+        if wanted.pattern is not None and not re.search(wanted.pattern, tree.raw):
+            return self._wrong(tree.mark, "rules.not_shaped", read=tree.raw, field=name, shape=Phrase(SHAPES[wanted.pattern]))
+        return tree.raw
+
+    def _number(self, tree: Scalar, wanted: inspect.IntType | inspect.FloatType, name: str) -> Any:
+        whole = isinstance(wanted, inspect.IntType)
+        if not (_INTEGER if whole else _FLOAT).fullmatch(tree.raw):
+            return self._wrong(tree.mark, "rules.want_integer" if whole else "rules.want_number", field=name, read=tree.raw)
+        value = int(tree.raw) if whole else float(tree.raw)
+        low = wanted.ge if wanted.ge is not None else wanted.gt
+        if (
+            (wanted.ge is not None and value < wanted.ge)
+            or (wanted.le is not None and value > wanted.le)
+            or (wanted.gt is not None and value <= wanted.gt)
+        ):
+            high = "" if wanted.le is None else wanted.le
+            return self._wrong(tree.mark, "rules.out_of_range", field=name, read=tree.raw, low=low, high=high)
+        return value
+
+    def _union(self, tree: Tree, wanted: inspect.UnionType, name: str) -> Any:
+        """Choose the member by the shape of what was written: a mapping is the struct, a scalar the rest."""
+        members = [_bare(member) for member in wanted.types if not isinstance(_bare(member), inspect.NoneType)]
+        structs = [member for member in members if isinstance(member, inspect.StructType)]
+        others = [member for member in members if not isinstance(member, inspect.StructType)]
+        if structs and (isinstance(tree, Mapping) or not others):
+            return self.read(tree, structs[0], name)
+        return self.read(tree, others[0], name)
+
+    def _struct(self, tree: Tree, struct: type[msgspec.Struct], name: str) -> Any:
+        if not isinstance(tree, Mapping):
+            return self._wrong(tree.mark, "rules.want_mapping", field=name)
+        fields = {each.encode_name: each for each in _describe(struct).fields}
+        values: dict[str, Any] = {}
+        for key, (mark, value) in tree.entries.items():
+            if key in fields:
+                values[fields[key].name] = self.read(value, fields[key].type, key)
+            elif key in LATER:
+                self._wrong(mark, "rules.later", read=key, instead=LATER[key])
+            else:
+                self._wrong(mark, "rules.unknown_key", read=key, legal=tuple(fields))
+        missing = [each.encode_name for each in fields.values() if each.required and each.name not in values]
+        for key in missing:
+            self._wrong(tree.mark, "rules.missing_key", field=key)
+        if missing or any(value is _WRONG for value in values.values()):
+            return _WRONG
+        return struct(**values)
+
+    def _dict(self, tree: Tree, wanted: inspect.DictType, name: str) -> Any:
+        if not isinstance(tree, Mapping):
+            return self._wrong(tree.mark, "rules.want_mapping", field=name)
+        read = {key: self.read(value, wanted.value_type, key) for key, (_, value) in tree.entries.items()}
+        return _WRONG if any(value is _WRONG for value in read.values()) else read
+
+    def _tuple(self, tree: Tree, wanted: inspect.VarTupleType, name: str) -> Any:
+        if not isinstance(tree, Listing):
+            return self._wrong(tree.mark, "rules.want_list", field=name)
+        if len(tree.items) < (wanted.min_length or 0):
+            return self._wrong(tree.mark, "rules.empty_value", field=name)
+        read = tuple(self.read(item, wanted.item_type, name) for item in tree.items)
+        return _WRONG if any(value is _WRONG for value in read) else read
+
+
+def _bare(wanted: inspect.Type) -> inspect.Type:
+    while isinstance(wanted, inspect.Metadata):
+        wanted = wanted.type
+    return wanted
+
+
+def read_struct(file: str, tree: Tree, struct: type[_T], problems: Problems) -> _T | None:
+    """Return `tree` as `struct`, or None after reporting everything that is wrong with it."""
+    read = _Reader(file, problems).read(tree, _describe(struct), "")
+    return read if isinstance(read, struct) else None

@@ -1,0 +1,214 @@
+"""The words of the rule language, one literal table per kind.
+
+The checker, the evaluator, the JSON Schema and the reference page are made from these tables; tests hold them equal.
+Texts are (Chinese, English).
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple
+
+from domain.objects import OBJECT_TYPES
+from domain.signals import SOURCES
+
+Text2 = tuple[str, str]
+# What an expression can be. The first five are numbers with a dimension; a bare "number" goes with counts and ratios.
+Type = Literal["number", "count", "ratio", "money", "duration", "text", "bool", "set", "time", "any"]
+NUMERIC: Final[frozenset[Type]] = frozenset({"number", "count", "ratio", "money", "duration"})
+
+TYPE_TITLES: Final[dict[Type, Text2]] = {
+    "number": ("数值", "number"),
+    "count": ("计数", "count"),
+    "ratio": ("比例", "ratio"),
+    "money": ("金额", "money"),
+    "duration": ("时长", "duration"),
+    "text": ("文本", "text"),
+    "bool": ("真假", "truth value"),
+    "set": ("集合", "set"),
+    "time": ("时刻", "time"),
+    "any": ("任意", "any"),
+}
+
+
+class Unit(NamedTuple):
+    """A literal's unit: `5万元` is 5 x 10000 of dimension money (yuan); durations are in seconds."""
+
+    dimension: Type
+    scale: str  # exact decimal text: floats would make 0.07万元 700.0000000000001
+    title: Text2
+
+
+UNITS: Final[dict[str, Unit]] = {
+    "元": Unit("money", "1", ("元", "yuan")),
+    "CNY": Unit("money", "1", ("元", "yuan")),
+    "万元": Unit("money", "10000", ("万元", "10,000 yuan")),
+    "亿元": Unit("money", "100000000", ("亿元", "100,000,000 yuan")),
+    "s": Unit("duration", "1", ("秒", "seconds")),
+    "秒": Unit("duration", "1", ("秒", "seconds")),
+    "m": Unit("duration", "60", ("分钟", "minutes")),
+    "分钟": Unit("duration", "60", ("分钟", "minutes")),
+    "h": Unit("duration", "3600", ("小时", "hours")),
+    "小时": Unit("duration", "3600", ("小时", "hours")),
+    "d": Unit("duration", "86400", ("天（24 小时）", "days of 24 hours")),
+    "天": Unit("duration", "86400", ("天（24 小时）", "days of 24 hours")),
+    "w": Unit("duration", "604800", ("周（7 天）", "weeks of 7 days")),
+    "周": Unit("duration", "604800", ("周（7 天）", "weeks of 7 days")),
+    "%": Unit("ratio", "0.01", ("百分之一", "per cent")),
+    "件": Unit("count", "1", ("件", "cases")),
+    "次": Unit("count", "1", ("次", "times")),
+    "户": Unit("count", "1", ("户", "households")),
+    "人": Unit("count", "1", ("人", "persons")),
+}
+
+
+class Field(NamedTuple):
+    """A field that an expression may read; `legal` are its only values where there is such a list, `bounds` its range."""
+
+    type: Type
+    title: Text2
+    legal: tuple[str, ...] = ()
+    bounds: tuple[float, float] | None = None
+
+
+FIELDS: Final[dict[str, Field]] = {
+    "source": Field("text", ("信号来源类别", "category of the source"), SOURCES),
+    "kind": Field("text", ("信号类型，如 gas.leak", "kind of signal, as gas.leak")),
+    "matter": Field("text", ("事项或领域代号", "slug of the matter or sector")),
+    "region": Field("text", ("信号的区划代码，6、9 或 12 位", "region code of the signal, 6, 9 or 12 digits")),
+    "severity": Field("number", ("严重程度 0–3，3 最重", "severity 0-3, 3 worst"), bounds=(0.0, 3.0)),
+    "value": Field("any", ("信号的数值，量纲由 unit 决定", "the signal's number, in its unit")),
+    "unit": Field("text", ("数值的单位，金额为 CNY", "unit of the value, CNY for money")),
+    "text": Field("text", ("信号正文", "text of the signal")),
+    "feed": Field("text", ("数据源编号", "id of the feed")),
+    "occurred_at": Field("time", ("发生时刻", "when it happened")),
+    "object": Field("text", ("监管对象编号", "id of the regulated object")),
+    "object.type": Field("text", ("对象类型", "type of the object"), OBJECT_TYPES),
+    "object.name": Field("text", ("对象名称", "name of the object")),
+    "object.code": Field("text", ("统一社会信用代码或设备、项目编号", "credit code, device or project number")),
+    "object.region": Field("text", ("对象所在区划代码", "region code of the object")),
+    "object.address": Field("text", ("对象地址", "address of the object")),
+    "object.industry": Field("text", ("行业代码（GB/T 4754）", "industry, GB/T 4754")),
+    "object.credit": Field("text", ("信用等级 A–D", "credit grade A-D"), ("A", "B", "C", "D")),
+    "object.labels": Field("set", ("对象标签", "labels of the object")),
+    "object.listed_by": Field("set", ("将其列为监管对象的部门", "departments that list the object")),
+    "object.code_valid": Field("bool", ("代码校验位正确", "check digit of the code is right")),
+}
+ATTRS: Final = "attrs."  # any field beneath it, whatever the sender put there: type any
+ATTRS_TITLE: Final[Text2] = ("信号附加字段 attrs.*，类型不限", "the sender's own fields, of any type")
+
+
+class Function(NamedTuple):
+    """A function of one argument: what it takes, what it gives, and its range."""
+
+    takes: frozenset[Type]
+    gives: Type | Literal[""]  # "": the type of its argument
+    title: Text2
+    bounds: tuple[float, float]
+
+
+_EVERY: Final[frozenset[Type]] = frozenset(TYPE_TITLES)
+FUNCTIONS: Final[dict[str, Function]] = {
+    "has": Function(_EVERY, "bool", ("是否有值（不是未知）", "true where the value is known"), (0.0, 1.0)),
+    "abs": Function(NUMERIC | {"any"}, "", ("绝对值", "absolute value"), (0.0, float("inf"))),
+    "size": Function(frozenset({"set", "any"}), "count", ("集合的个数", "number of members of a set"), (0.0, float("inf"))),
+    "hour": Function(frozenset({"time"}), "number", ("北京时间的小时 0–23", "hour in Asia/Shanghai, 0-23"), (0.0, 23.0)),
+    "weekday": Function(frozenset({"time"}), "number", ("星期 1–7，周一为 1", "day of the week 1-7, Monday is 1"), (1.0, 7.0)),
+}
+
+OPERATORS: Final[dict[str, Text2]] = {
+    "and": ("并且：两边都为真", "both are true"),
+    "or": ("或者：至少一边为真", "at least one is true"),
+    "not": ("非", "the opposite"),
+    "==": ("等于", "equal"),
+    "!=": ("不等于", "not equal"),
+    "<": ("小于", "less"),
+    "<=": ("小于等于", "less or equal"),
+    ">": ("大于", "greater"),
+    ">=": ("大于等于", "greater or equal"),
+    "in": ("在列表、集合或前缀（gas.*）之中", "one of a list, a set or a prefix (gas.*)"),
+    "contains": ("文本包含某词，或列表中任一词", "the text contains a word, or one of a list"),
+    "+": ("加", "plus"),
+    "-": ("减（两侧留空格）", "minus (with spaces around it)"),
+    "*": ("乘", "times"),
+    "/": ("除，除以零为未知", "divided by; by zero is unknown"),
+}
+
+
+class AggregateWord(NamedTuple):
+    """An aggregate: what its value may be (nothing but `fixed` words for some) and what type it gives ("" : its value's)."""
+
+    title: Text2
+    takes: frozenset[Type]
+    gives: Type | Literal[""]
+    fixed: str = ""
+
+
+AGGREGATES: Final[dict[str, AggregateWord]] = {
+    "count": AggregateWord(("信号件数，写作 count: signals", "number of signals, written count: signals"), frozenset(), "count", "signals"),
+    "sum": AggregateWord(("合计", "sum"), NUMERIC | {"any"}, ""),
+    "mean": AggregateWord(("平均", "arithmetic mean"), NUMERIC | {"any"}, ""),
+    "min": AggregateWord(("最小", "smallest"), NUMERIC | {"any"}, ""),
+    "max": AggregateWord(("最大", "largest"), NUMERIC | {"any"}, ""),
+    "distinct": AggregateWord(("不同取值的个数", "number of different values"), frozenset({"text", "number", "any"}), "count"),
+    "last": AggregateWord(("最近一次的值", "the newest value"), NUMERIC | {"text", "bool", "any"}, ""),
+}
+ANOMALY: Final = "anomaly"
+ANOMALY_TITLE: Final[Text2] = ("异常分 0–1：检测器对另一指标的打分", "a detector's score in [0, 1] of another indicator")
+DETECTORS: Final[dict[str, Text2]] = {
+    "fast": ("流式检测：分时段残差，尾概率校准", "streaming: time-of-day residual with a calibrated tail"),
+}
+
+CALENDAR_WINDOWS: Final[dict[str, Text2]] = {
+    "day": ("自然日（北京时间）", "calendar day in Asia/Shanghai"),
+    "week": ("自然周，周一起", "calendar week from Monday"),
+    "month": ("自然月", "calendar month"),
+}
+AS_OF: Final[dict[str, Text2]] = {
+    "own": ("按本指标最新信号的时刻（默认）", "the newest signal that this indicator selects (default)"),
+    "object": ("按该对象最新信号的时刻", "the object's newest signal"),
+}
+STATUSES: Final[dict[str, Text2]] = {
+    "draft": ("草稿：只检查，不运行", "draft: checked, not run"),
+    "shadow": ("试运行：只记录，不推送", "shadow: recorded, not pushed"),
+    "active": ("启用", "active"),
+    "deprecated": ("停用待删", "deprecated: no longer run"),
+}
+LEVELS: Final[dict[str, Text2]] = {
+    "blue": ("低", "low"),
+    "yellow": ("一般", "general"),
+    "orange": ("较大", "major"),
+    "red": ("重大", "severe"),
+}
+REGION_DIGITS: Final[dict[int, Text2]] = {
+    2: ("省", "province"),
+    4: ("市", "city"),
+    6: ("区县", "county"),
+    9: ("街道（镇）", "street or township"),
+    12: ("社区（村）", "community or village"),
+}
+REGION_BY: Final[dict[str, int | Literal["object"]]] = {"object": "object", **{f"region({digits})": digits for digits in REGION_DIGITS}}
+
+# Words that are known but not part of this version: refused by name, never half-accepted. The value names what to use instead.
+LATER: Final[dict[str, Text2]] = {
+    "first": ("改用窗口计数指标", "use counts over a window"),
+    "then": ("改用窗口计数指标", "use counts over a window"),
+    "then_not": ("改用窗口计数指标", "use counts over a window"),
+    "within": ("改用窗口计数指标", "use counts over a window"),
+    "of": ("改用 and / or", "use and / or"),
+    "for": ("改用带窗口的 min 或 max 指标", "use a min or max indicator over a window"),
+    "clear_when": ("改用 half_life", "use half_life"),
+    "matches": ("改用 contains", "use contains"),
+    "peers": ("改用 by: region(n) 的指标", "use an indicator by: region(n)"),
+    "take": ("改用 by: region(n) 的指标", "use an indicator by: region(n)"),
+    "since": ("改用带窗口的 count 指标", "use a count over a window"),
+    "ratio": ("在条件中用 / 相除", "divide two indicators in the condition"),
+    "stddev": ("改用 anomaly", "use anomaly"),
+    "median": ("改用 mean", "use mean"),
+    "percentile": ("改用 max", "use max"),
+    "rate": ("改用 count", "use count"),
+    "lists": ("改用 params 中的列表", "use a list in params"),
+    "infer": ("改用 and / or", "use and / or"),
+}
+KEYWORDS: Final = frozenset({"and", "or", "not", "in", "contains", "true", "false"})
+# Names that an indicator may not take, since an expression would read something else.
+RESERVED: Final = KEYWORDS | frozenset(FIELDS) | frozenset(FUNCTIONS) | frozenset(LATER) | {"attrs", "area", "signals", ANOMALY}
