@@ -1,0 +1,97 @@
+"""What becomes of offered entries: identity decisions and numbers, before anything is written (decision 1).
+
+No I/O but the index's lookup: the same offers at the same journal give the same plan. Nothing is remembered until the plan's records
+are synced and told to the index, so a group that cannot be written leaves no trace.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+
+from domain.digest import canonical_json, digest_of
+from domain.messages import text
+from domain.ports import Offer, Receipt
+from domain.records import AnyEntry, Record, RejectionEntry, SignalEntry
+from domain.rejections import RAW_LIMIT
+from storage.identity import Identity, Key, Known
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What to write, and what to answer once it is synced: one receipt per offer; `duplicates` counts by feed."""
+
+    records: list[Record]
+    receipts: list[Receipt]
+    duplicates: Mapping[str, int]
+
+
+def admit(offers: Sequence[Offer], identity: Identity, *, head: int, received_at: datetime) -> Plan:
+    """Decide about `offers` in their order, numbering from `head` + 1.
+
+    Raises:
+        StoreUnavailable: the index cannot be read.
+    """
+    known = identity.lookup(key for offer in offers for key in _keys(offer.entry))
+    records: list[Record] = []
+    receipts: list[Receipt] = []
+    duplicates: Counter[str] = Counter()
+    for offer in offers:
+        seq = head + len(records) + 1
+        entry: AnyEntry = offer.entry
+        if isinstance(entry, SignalEntry):
+            if not entry.digest:
+                entry = msgspec.structs.replace(entry, digest=digest_of(entry.signal))
+            before = known.get((entry.feed, entry.signal.id))
+            if before is not None and before.digest == entry.digest:
+                duplicates[entry.feed] += 1
+                receipts.append(Receipt(status="duplicate", seq=before.seq))
+                continue
+            entry = _judged(entry, before, known, revisable=offer.revisable)
+        if isinstance(entry, SignalEntry):
+            known[entry.feed, entry.signal.id] = Known(entry.digest, seq, entry.revision)
+        receipts.append(_receipt(entry, seq))
+        records.append(Record(seq=seq, received_at=received_at, entry=entry))
+    return Plan(records=records, receipts=receipts, duplicates=duplicates)
+
+
+def _keys(entry: AnyEntry) -> list[Key]:
+    """Return the keys that the decision about `entry` depends on."""
+    if not isinstance(entry, SignalEntry):
+        return []
+    signal = entry.signal
+    return [(entry.feed, id_) for id_ in (signal.id, signal.corrects, signal.withdraws) if id_]
+
+
+def _judged(entry: SignalEntry, before: Known | None, known: Mapping[Key, Known], *, revisable: bool) -> SignalEntry | RejectionEntry:
+    """Return the entry to journal for content that is not there yet; `before` is the key's newest content."""
+    signal = entry.signal
+    for target in (signal.corrects, signal.withdraws):
+        if target and (entry.feed, target) not in known:
+            return _rejection(entry, "unknown_target", "corrects" if target == signal.corrects else "withdraws", target=target)
+    if before is None:
+        return entry
+    if revisable or signal.corrects == signal.id:  # a sender that names its own id says itself that it corrects it
+        return msgspec.structs.replace(entry, revision=before.revision + 1)
+    return _rejection(entry, "conflicting_content", "id", id=signal.id, seq=str(before.seq))
+
+
+def _rejection(entry: SignalEntry, reason: str, field: str, **values: str) -> RejectionEntry:
+    """Return the kept rejection of a signal, with the signal itself in canonical form so that it can be replayed."""
+    return RejectionEntry(
+        feed=entry.feed,
+        batch=entry.batch,
+        position=entry.position,
+        reason=reason,
+        field=field,
+        message=text(f"intake.{reason}", **values),
+        raw=canonical_json(entry.signal)[:RAW_LIMIT],
+    )
+
+
+def _receipt(entry: AnyEntry, seq: int) -> Receipt:
+    if isinstance(entry, RejectionEntry):
+        return Receipt(status="rejected", seq=seq, reason=entry.reason, field=entry.field, message=entry.message)
+    return Receipt(status="revision" if isinstance(entry, SignalEntry) and entry.revision else "accepted", seq=seq)
