@@ -34,8 +34,8 @@ setup-dev: $(VENV)/.stamp-dev  ## .venv with the test and check tools as well, f
 
 # An interrupted `venv` leaves a python without pip, so pip is what is asked for.
 $(VENV)/.stamp-venv:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "Fengsui needs Python 3.11 or later, found $$($(PYTHON) --version 2>&1 || echo none);" \
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Fengsui needs Python 3.11 or later, found $$($(PYTHON) --version 2>/dev/null || echo none);" \
 	       "name another one with: make PYTHON=/path/to/python3 ..." >&2; exit 1; }
 	@if ! $(PY) -m pip --version >/dev/null 2>&1; then \
 	  echo "== [1/3] creating $(VENV) with $$($(PYTHON) --version)"; \

@@ -22,8 +22,9 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="run_scripts", description=__doc__)
     parser.add_argument("folder", type=Path, help="relative to the top of the checkout, e.g. tests/campaigns")
     parser.add_argument("--only", default="", help="one name; without it all of them")
-    parser.add_argument("rest", nargs="*", help="after --: handed to each script")
-    given = parser.parse_args(argv)
+    parser.epilog = "What follows -- is handed to each script."
+    own, handed_on = (argv[: argv.index("--")], argv[argv.index("--") + 1 :]) if "--" in argv else (argv, [])
+    given = parser.parse_args(own)
     known = scripts(given.folder)
     chosen = [name for name in known if given.only in ("", name)]
     if not chosen:
@@ -33,7 +34,7 @@ def main(argv: list[str]) -> int:
     for name in chosen:
         sys.stderr.write(f"== {name}\n")
         module = ".".join((*given.folder.parts, name))
-        if subprocess.run([sys.executable, "-m", module, *given.rest], check=False).returncode:  # noqa: S603  # our own modules
+        if subprocess.run([sys.executable, "-m", module, *handed_on], check=False).returncode:  # noqa: S603  # our own modules
             failed.append(name)
     if failed:
         sys.stderr.write(f"fell short: {', '.join(failed)}\n")

@@ -32,7 +32,7 @@ def _pattern(key: ast.expr) -> re.Pattern[str] | None:
         case ast.Constant(value=str(literal)):
             return re.compile(re.escape(literal))
         case ast.JoinedStr(values=parts):
-            return re.compile("".join(re.escape(part.value) if isinstance(part, ast.Constant) else ".*" for part in parts))
+            return re.compile("".join(re.escape(str(part.value)) if isinstance(part, ast.Constant) else ".*" for part in parts))
         case ast.IfExp(body=body, orelse=orelse):
             both = [pattern.pattern for pattern in (_pattern(body), _pattern(orelse)) if pattern]
             return re.compile("|".join(both)) if len(both) == 2 else None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests import conftest
 from tests.conftest import SERVICES, Service, Unavailable, demand, provide
 
 ABSENT = Service(("no-such-program-fengsui",), ("no-such-package",))
@@ -60,7 +60,7 @@ def test_a_missing_service_fails_in_ci_and_is_skipped_elsewhere(
     """A green run on a CI machine cannot mean that tests were skipped."""
     monkeypatch.setenv("CI", ci)
     monkeypatch.setitem(SERVICES, "absent", ABSENT)
-    monkeypatch.setattr(conftest.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(expected):
         demand("absent")
 

@@ -51,7 +51,8 @@ def test_one_that_falls_short_fails_the_run_after_all_have_run(campaigns: Path) 
 
 def test_only_runs_the_one_that_is_named(campaigns: Path) -> None:
     """`make nightly ONLY=fine` runs that campaign alone."""
-    assert _run_scripts(campaigns, "--only", "fine").stdout == "fine: 3 of 3\n"
+    assert _run_scripts(campaigns, "--only", "fine", "--").stdout == "fine: 3 of 3\n"
+    assert _run_scripts(campaigns, "--only", "short", "--", "--small").stdout == "short --small\n"
 
 
 def test_a_name_that_does_not_exist_lists_those_that_do(campaigns: Path) -> None:
