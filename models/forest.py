@@ -93,6 +93,7 @@ class Forest:
         matrix = _matrix(vectors, len(names))
         self._names, self._peers, self._trees = tuple(names), len(matrix), None
         self._centre, self._spread, self._ranks = np.zeros(0), np.zeros(0), np.zeros(0)
+        self._decay = 1.0
         if len(matrix) < LEAST_PEERS:
             return
         self._centre, self._spread = _standard(matrix)
