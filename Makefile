@@ -4,6 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
+.NOTPARALLEL:
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -27,10 +28,10 @@ help:  ## print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: $(VENV)/.stamp-run  ## .venv with what Fengsui needs to run, from requirements.lock
+setup: $(VENV)/.stamp-run $(VENV)/.stamp-self  ## .venv with what Fengsui needs to run, from requirements.lock
 
 .PHONY: setup-dev
-setup-dev: $(VENV)/.stamp-dev  ## .venv with the test and check tools as well, from requirements-dev.lock
+setup-dev: $(VENV)/.stamp-dev $(VENV)/.stamp-self  ## .venv with the test and check tools as well, from requirements-dev.lock
 
 # An interrupted `venv` leaves a python without pip, so pip is what is asked for.
 $(VENV)/.stamp-venv:
@@ -44,19 +45,21 @@ $(VENV)/.stamp-venv:
 	fi
 	@touch $@
 
-$(VENV)/.stamp-run: requirements.lock pyproject.toml $(VENV)/.stamp-venv
-	@echo "== [2/3] installing $$(grep -c '^[a-zA-Z]' requirements.lock) pinned packages of requirements.lock (about a minute)"
-	@$(PIP_LOCKED) -r requirements.lock
+$(VENV)/.stamp-run: requirements.lock $(VENV)/.stamp-venv
+	@echo "== [2/3] installing $$(grep -c '^[a-zA-Z]' $<) pinned packages of $< (about a minute)"
+	@$(PIP_LOCKED) -r $<
+	@touch $@
+
+# The run lock is a part of the dev lock, with the same versions.
+$(VENV)/.stamp-dev: requirements-dev.lock $(VENV)/.stamp-venv
+	@echo "== [2/3] installing $$(grep -c '^[a-zA-Z]' $<) pinned packages of $< (about a minute)"
+	@$(PIP_LOCKED) -r $<
+	@touch $(VENV)/.stamp-run $@
+
+$(VENV)/.stamp-self: pyproject.toml $(VENV)/.stamp-venv
 	@echo "== [3/3] installing the fengsui command of this checkout"
 	@$(PIP_SELF)
 	@touch $@
-
-$(VENV)/.stamp-dev: requirements-dev.lock pyproject.toml $(VENV)/.stamp-venv
-	@echo "== [2/3] installing $$(grep -c '^[a-zA-Z]' requirements-dev.lock) pinned packages of requirements-dev.lock (about a minute)"
-	@$(PIP_LOCKED) -r requirements-dev.lock
-	@echo "== [3/3] installing the fengsui command of this checkout"
-	@$(PIP_SELF)
-	@touch $(VENV)/.stamp-run $@
 
 .PHONY: demo
 demo: setup  ## one month of a made-up city, the whole loop (ARGS="--headless --summary out.json")

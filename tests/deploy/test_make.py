@@ -101,3 +101,15 @@ def test_links_between_documents_lead_somewhere() -> None:
         if not (page.parent / link).exists()
     ]
     assert dead == []
+
+
+def test_the_run_lock_is_a_part_of_the_dev_lock() -> None:
+    """What tests run with is what users run with, version by version and hash by hash."""
+
+    def pins(name: str) -> dict[str, frozenset[str]]:
+        blocks = re.split(r"^(?=[a-z0-9])", (TOP / name).read_text(), flags=re.MULTILINE)[1:]
+        return {block.split(" ", maxsplit=1)[0]: frozenset(re.findall(r"sha256:[0-9a-f]{64}", block)) for block in blocks}
+
+    run, dev = pins("requirements.lock"), pins("requirements-dev.lock")
+    assert run.items() <= dev.items()
+    assert all(dev.values()), "every package has a hash"
