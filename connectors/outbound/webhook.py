@@ -7,8 +7,7 @@ even where the duty clock is moved by hand: it guards the transport against repl
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from types import TracebackType
 from typing import Self
 
@@ -16,21 +15,12 @@ import aiohttp
 from standardwebhooks import Webhook
 
 from connectors.outbound.egress import CheckedResolver, Network, check_url
-from domain.base import Noun
+from dispatch.deliver import Attempt, Failure
 from domain.errors import DeliveryRejected
 from domain.ports import Clock
 
 BODY_LIMIT = 20_000  # bytes, the convention's own limit
-REPLY_LIMIT = 64 * 1024  # bytes of a reply that are read
 TIMEOUT = aiohttp.ClientTimeout(total=15.0)  # seconds; the convention names 15 to 30
-
-
-class Attempt(Noun, frozen=True, kw_only=True):
-    """What came of one attempt; `status` is 0 where no answer came. `retry_after` is in seconds."""
-
-    status: int
-    retry_after: float | None = None
-    detail: str = ""
 
 
 def headers(secrets: Sequence[str], delivery_id: str, body: bytes, at: datetime) -> dict[str, str]:
@@ -80,20 +70,18 @@ class WebhookSender:
             async with self._sessions[url.split(":", maxsplit=1)[0]].post(
                 url, data=body, headers=headers(secrets, delivery_id, body, now), allow_redirects=False
             ) as response:
-                detail = (await response.content.read(REPLY_LIMIT))[:200].decode(errors="replace") if response.status >= 300 else ""
-                return Attempt(status=response.status, retry_after=_retry_after(response.headers.get("retry-after"), now), detail=detail)
+                return Attempt(status=response.status, retry_after=response.headers.get("retry-after", ""))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            return Attempt(status=0, detail=f"{type(error).__name__}: {error}"[:200])
+            return Attempt(failure=_failure(error))
 
 
-def _retry_after(header: str | None, now: datetime) -> float | None:
-    """Return the seconds of a Retry-After header, which is a number or an HTTP date."""
-    if not header:
-        return None
-    if header.isdigit():
-        return float(header)
-    try:
-        moment = parsedate_to_datetime(header)
-    except ValueError:
-        return None
-    return max((moment.astimezone(UTC) - now) / timedelta(seconds=1), 0.0)
+def _failure(error: Exception) -> Failure:
+    """Return the kind of a failed attempt; the order matters, the library's classes inherit from each other."""
+    kinds: tuple[tuple[type[Exception], Failure], ...] = (
+        (TimeoutError, "timeout"),
+        (aiohttp.ClientConnectorDNSError, "dns"),
+        (aiohttp.ClientSSLError, "tls"),
+        (aiohttp.ClientConnectorError, "connection_refused"),
+        (aiohttp.ClientPayloadError, "broken_reply"),
+    )
+    return next((failure for kind, failure in kinds if isinstance(error, kind)), "connection_reset")
