@@ -28,16 +28,16 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     # model: what detectors say about a score
     "model.bad_time": ("时间无法识别，不评分", "time not readable, no score"),
     "model.fast.high": (
-        "数值 {value}，同一时段通常约 {expected}，偏高；按其自身历史约 {odds}",
+        "数值 {value}，同一时段通常约 {expected}，偏高；按其自身历史约{odds}",
         "value {value}, usually about {expected} at this time of day: high; {odds} of its own history",
     ),
     "model.fast.low": (
-        "数值 {value}，同一时段通常约 {expected}，偏低；按其自身历史约 {odds}",
+        "数值 {value}，同一时段通常约 {expected}，偏低；按其自身历史约{odds}",
         "value {value}, usually about {expected} at this time of day: low; {odds} of its own history",
     ),
     "model.fast.usual": ("在其自身历史的常见范围内", "within the usual range of its own history"),
     "model.forest.driver": ("{name} {value}（同类中位数 {peers}）", "{name} {value} (median of peers {peers})"),
-    "model.forest.odd": ("指标组合少见：{drivers}；同类中约 {odds}", "rare combination of indicators: {drivers}; {odds} of its peers"),
+    "model.forest.odd": ("指标组合少见：{drivers}；同类中约{odds}", "rare combination of indicators: {drivers}; {odds} of its peers"),
     "model.forest.too_few": ("同类对象仅 {count} 个，不足 {least} 个，不评分", "not enough peers: {count}, {least} are needed; no score"),
     "model.forest.usual": ("指标组合在同类常见范围内", "indicators within the usual range of its peers"),
     "model.missing": ("无有效数值", "no valid value"),

@@ -37,7 +37,7 @@ def test_reason_says_value_expected_odds_and_since_when() -> None:
     detector.score("k", begin, [110.0])
     score = detector.score("k", begin + STEP, [120.0])
     assert score.reason.startswith("数值 120，同一时段通常约 5")
-    assert "偏高；按其自身历史约 每 " in score.reason
+    assert "偏高；按其自身历史约每 " in score.reason
     assert score.reason.endswith("；自 01-11 08:00 起")
 
 

@@ -47,7 +47,7 @@ def test_reason_names_drivers_with_value_and_median_of_peers() -> None:
     """The reason of the planted outlier gives its fines beside the peers' median and how many peers are like it."""
     score = _fitted().score(peers())[-1]
     assert score.reason.startswith("指标组合少见：近90日罚款 20,000（同类中位数 7")
-    assert "；同类中约 每 150 个对象出现一个" in score.reason
+    assert "；同类中约每 150 个对象出现一个" in score.reason
 
 
 def test_two_joint_drivers_are_both_named() -> None:
