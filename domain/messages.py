@@ -10,6 +10,68 @@ from typing import Final
 LANGUAGES: Final = ("zh-CN", "en")
 
 CATALOGUE: Final[dict[str, tuple[str, str]]] = {
+    # act: rungs of the ladder
+    "act.report": ("报送", "report"),
+    "act.supervise": ("督办", "supervise"),
+    "act.urge": ("催办", "urge"),
+    # action: what may be done to a task
+    "action.accept": ("审核通过", "accept"),
+    "action.approve_extension": ("同意延期", "approve the extension"),
+    "action.assess": ("综合研判", "joint assessment"),
+    "action.close": ("办结", "close"),
+    "action.deliver": ("送达", "deliver"),
+    "action.designate": ("指定办理", "designate"),
+    "action.feed_back": ("反馈", "feed back"),
+    "action.handle": ("处置", "handle"),
+    "action.pause": ("中止计时", "pause"),
+    "action.receive": ("签收", "receive"),
+    "action.refuse_extension": ("不同意延期", "refuse the extension"),
+    "action.reopen": ("重新办理", "reopen"),
+    "action.report": ("报告进展", "report progress"),
+    "action.request_extension": ("申请延期", "request an extension"),
+    "action.resume": ("恢复计时", "resume"),
+    "action.return": ("退回", "return"),
+    "action.send_back": ("退回重办", "send back"),
+    "action.supervise": ("督办", "supervise"),
+    "action.transfer": ("转办", "transfer"),
+    "action.verify": ("核查", "verify"),
+    "action.waive": ("免予反馈", "waive"),
+    "action.withdraw": ("撤回", "withdraw"),
+    # case: what everybody who was told of a warning is told
+    "case.closed": ("预警已办结：{verdict}", "the warning is closed: {verdict}"),
+    "case.level_raised": (
+        "风险等级由{before}升为{level}，未到阶段按新等级执行，在办时限只缩短不延长",
+        "risk level raised from {before} to {level}; limits only get shorter",
+    ),
+    "case.no_quorum": (
+        "会商未达法定人数：须有牵头单位 {lead} 和至少 {needed} 个配合单位到会，实到 {there} 个",
+        "no quorum: the lead {lead} and at least {needed} cooperating units have to attend, {there} did",
+    ),
+    "case.recomputed": ("节假日安排已公布，{clock}时限改为 {due}", "holidays announced: {clock} is now due {due}"),
+    "case.reopen_too_late": (
+        "自动重新办理的期限已过（{last}），应由值班员或审计员发起",
+        "too late to reopen by itself ({last}); a duty officer or auditor may",
+    ),
+    # clock: limits by stage
+    "clock.accept": ("审核", "review"),
+    "clock.designate": ("指定办理", "designation"),
+    "clock.feedback": ("反馈", "feedback"),
+    "clock.first_report": ("初报", "first report"),
+    "clock.handle": ("处置", "handling"),
+    "clock.joint": ("综合研判", "joint assessment"),
+    "clock.pause": ("中止", "pause"),
+    "clock.push": ("推送", "push"),
+    "clock.receive": ("签收", "reception"),
+    "clock.total": ("全程", "total"),
+    "clock.verify": ("核查", "verification"),
+    # form: what is wrong with an answer
+    "form.bad_choice": ("{title}（{field}）不在可选范围", "{field} is not one of the choices"),
+    "form.bad_list": ("{title}（{field}）应为文字列表", "{field} must be a list of texts"),
+    "form.bad_number": ("{title}（{field}）应为数字", "{field} must be a number"),
+    "form.bad_text": ("{title}（{field}）应为文字", "{field} must be a text"),
+    "form.missing": ("缺少{title}（{field}）", "{field} is missing"),
+    "form.too_long": ("{title}（{field}）超过{limit}字", "{field} is longer than {limit} characters"),
+    "form.unknown": ("表单没有 {field} 这一项；可填：{legal}", "the form has no field {field}; legal: {legal}"),
     # intake: why the journal keeps a signal as a rejection
     "intake.conflicting_content": (
         "编号 {id} 已有不同内容（记录 {seq}），该来源未声明允许修订；如确为修订，请在映射中声明 revision 后重放",
@@ -44,6 +106,9 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "model.odds": ("每 {count} 次出现一次", "one in {count}"),
     "model.share": ("每 {count} 个对象出现一个", "one in {count}"),
     "model.since": ("；自 {since} 起", "; since {since}"),
+    # policy: which one holds and why
+    "policy.any": ("通用", "general"),
+    "policy.chosen": ("适用时限政策 {policy}（{named}）", "policy {policy} applies ({named})"),
     # rejection: why a record was not taken
     "rejection.bad_date": ("日期无法识别", "not a date"),
     "rejection.bad_encoding": ("编码无法识别", "unknown encoding"),
@@ -58,6 +123,28 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "rejection.unit_mismatch": ("计量单位不符", "unit does not match"),
     "rejection.unknown_field": ("未知字段", "unknown field"),
     "rejection.unknown_target": ("更正或撤回的原记录不存在", "nothing to correct or withdraw"),
+    # route: who got a warning and why
+    "route.cooperating": ("配合单位：{unit} → {department}", "cooperating unit {unit}: {department}"),
+    "route.item": ("事项 {item} {title}（清单第{version}版）", "item {item} {title} (catalogue version {version})"),
+    "route.lead": ("牵头单位：{unit} → {department}（依据：{basis}）", "lead unit {unit}: {department} (basis: {basis})"),
+    "route.no_cooperating": (
+        "通讯录中没有覆盖 {region} 的配合单位“{unit}”，请值班员补充",
+        "no unit {unit!r} covers {region} in the directory",
+    ),
+    "route.no_department": (
+        "通讯录中没有唯一对应“{unit}”（层级 {tier}、区域 {region}）的部门，转值班台",
+        "no single department of the directory is {unit!r} (tier {tier}, region {region}); to the duty desk",
+    ),
+    "route.no_item": (
+        "事项清单中没有对应的事项（事项 {matter}、领域 {sector}、区域 {region}），转值班台",
+        "the catalogue has no item for matter {matter!r}, sector {sector!r}, region {region!r}; to the duty desk",
+    ),
+    "route.no_policy": ("没有适用于等级 {level} 的时限政策", "no policy fits level {level!r}"),
+    "route.no_unrouted_policy": (
+        "没有适用于未分派预警（等级 {level}）的时限政策；请在政策文件中加一条 match: {{unrouted: true}}",
+        "no policy for unrouted warnings (level {level!r}); add one with match: {{unrouted: true}}",
+    ),
+    "route.precedent": ("按改派裁定先例：{department}（{by}，{day}）", "by precedent: {department} ({by}, {day})"),
     # rules: what is wrong in a rule file
     "rules.always": ("比较 “{read}” 恒为真，没有作用", "“{read}” is always true and does nothing"),
     "rules.bad_param": (
@@ -254,10 +341,89 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "不是有效的 YAML：{reason}；含有 [ ] , : 的表达式在花括号内要加引号",
         "not valid YAML: {reason}; inside braces quote an expression that has [ ] , or :",
     ),
+    # stage: where a task or a case stands
+    "stage.accepted": ("已审核", "accepted"),
+    "stage.closed": ("已办结", "closed"),
+    "stage.fed_back": ("已反馈", "fed back"),
+    "stage.generated": ("已生成", "generated"),
+    "stage.handled": ("已处置", "handled"),
+    "stage.open": ("办理中", "open"),
+    "stage.paused": ("中止计时", "paused"),
+    "stage.pushed": ("已推送", "pushed"),
+    "stage.received": ("已签收", "received"),
+    "stage.returned": ("已退回", "returned"),
+    "stage.transferred": ("已转办", "transferred"),
+    "stage.unrouted": ("待指定", "unrouted"),
+    "stage.verified": ("已核查", "verified"),
+    "stage.withdrawn": ("已撤回", "withdrawn"),
+    # task: what a department is told, and why an action was refused
+    "task.accepted": ("反馈已审核通过", "the feedback is accepted"),
+    "task.bad_pause_reason": ("中止事由 {reason!r} 不在允许范围；可用：{legal}", "no pause for {reason!r}; legal: {legal}"),
+    "task.bad_return_reason": ("退回理由 {reason!r} 不在允许范围；可用：{legal}", "no return for {reason!r}; legal: {legal}"),
+    "task.by_precedent": ("退回后按改派裁定先例分派（{by}）", "assigned by precedent after a return ({by})"),
+    "task.changed": (
+        "{id} 已被他人更新（您读到第{expected}版，现为第{current}版），请重新查看后再办",
+        "{id} changed: you read version {expected}, it is {current}; read again",
+    ),
+    "task.cooperating": ("作为配合单位核查：{title}", "as a cooperating unit: {title}"),
+    "task.cooperating_open": ("配合单位尚未办结，不能审核牵头任务：{waiting}", "cooperating tasks are open: {waiting}"),
+    "task.designated": ("已指定 {department} 办理：{reason}", "{department} was designated: {reason}"),
+    "task.designated_stays": ("该任务经指定办理，不得再退回；可办：{legal}", "a designated task cannot be returned; legal: {legal}"),
+    "task.extended": ("同意延期，时限改为 {due}。{reason}", "extended to {due}. {reason}"),
+    "task.extension_lapsed": ("申请延期的阶段已过，无需审批", "the stage that the extension was asked for is over"),
+    "task.extension_too_late": ("延期须在到期前申请，该时限已于 {due} 到期", "an extension is asked before the due time, which was {due}"),
+    "task.joint": ("需组织跨部门综合研判（到会要求：{quorum}）", "a joint assessment is to be held (quorum: {quorum})"),
+    "task.key_reused": ("幂等键 {key} 已用于另一内容，请换一个键", "the key {key} was used with other content; take a new one"),
+    "task.lead": ("作为牵头单位办理：{title}", "as the lead unit: {title}"),
+    "task.merged": ("改为牵头单位，配合任务并入", "became the lead; its cooperating task is merged"),
+    "task.no_basis": ("退回须写明依据（basis）", "a return cites its basis (basis)"),
+    "task.no_signature": ("{level}预警办结须有负责人签字（{field}）", "closing a {level} warning needs a leader's signature ({field})"),
+    "task.not_found": ("没有编号为 {id} 的任务", "no task {id}"),
+    "task.not_in_stage": ("{stage}的任务不能执行 {action}；可办：{legal}", "{action} is not possible at this stage; legal: {legal}"),
+    "task.not_same_line": (
+        "{unit} 不是 {department} 的下级或同级单位，不能转办；职责不符请退回",
+        "{unit} is no lower or sibling unit of {department}; return the task instead",
+    ),
+    "task.not_your_role": (
+        "{action} 须由 {needed} 办理，您是 {role}；可办：{legal}",
+        "{action} is for {needed}, you are {role}; legal: {legal}",
+    ),
+    "task.nothing_legal": ("无", "none"),
+    "task.own_review": ("审核人不能是承办人（{actor}）", "whoever handled it cannot review it ({actor})"),
+    "task.pause_over": ("中止期限届满，自动恢复计时", "the longest pause is over"),
+    "task.paused": ("中止计时：{reason}", "paused: {reason}"),
+    "task.resumed": ("恢复计时，时限为 {due}", "resumed, due {due}"),
+    "task.return_too_late": (
+        "退回须在 {limit} 内提出，已于 {last} 截止；请先处置",
+        "a return is due within {limit}, which ended {last}; act first",
+    ),
+    "task.returned": ("{department} 退回（{reason}）：{basis}", "{department} returned it ({reason}): {basis}"),
+    "task.to_review": ("{department} 的结果待审核", "the result of {department} is to be reviewed"),
+    "task.transferred": ("由 {department} 转办", "transferred from {department}"),
+    "task.unknown_department": ("通讯录中没有部门 {unit!r}", "no department {unit!r} in the directory"),
+    # timer: what a due timer says
+    "timer.due": ("{clock}超过时限 {due}", "{clock} passed its limit {due}"),
+    "timer.early": ("计时器 {id} 到 {due} 才到期，现在是 {now}", "timer {id} is due {due}, now is {now}"),
+    "timer.late": ("（因系统中断迟发）", " (late after an outage)"),
+    "timer.no_answer": ("督办 {act} 至 {due} 未答复", "no answer to {act} by {due}"),
+    "timer.no_ladder": ("政策 {policy} 未设催办督办阶梯，请值班员处理", "policy {policy} has no ladder; the duty officer decides"),
+    "timer.reminder": ("{clock}时限已过{share}%，到期 {due}", "{share} % of the {clock} limit has passed, due {due}"),
+    "timer.revisit": ("到期回访：{department}", "revisit: {department}"),
+    "timer.rung": ("{department} {clock}逾期，时限为 {due}", "{department} missed {clock}, due {due}"),
+    # verdict: how a warning ended
+    "verdict.": ("未注明", "not stated"),
+    "verdict.duplicate": ("重复", "duplicate"),
+    "verdict.handled": ("属实已处置", "confirmed and handled"),
+    "verdict.in_procedure": ("属实已立案或移送", "confirmed, in a statutory procedure"),
+    "verdict.partly": ("部分属实", "partly confirmed"),
+    "verdict.tracking": ("属实整改中", "confirmed, being mended"),
+    "verdict.unfounded": ("不属实", "unfounded"),
+    "verdict.unverifiable": ("无法核实", "unverifiable"),
+    "verdict.withdrawn": ("已撤回", "withdrawn"),
 }
 
 
-def text(key: str, language: str = "zh-CN", **values: object) -> str:
+def text(key: str, /, language: str = "zh-CN", **values: object) -> str:
     """Return the message of `key` in `language` with `values` filled in.
 
     >>> text("level.red"), text("level.red", "en")

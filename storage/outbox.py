@@ -59,7 +59,7 @@ def claim(connection: Connection, now: datetime, lease: timedelta, limit: int) -
     free = or_(outbox.c.lease_until.is_(None), outbox.c.lease_until <= now)
     query = (
         select(outbox)
-        .where(outbox.c.state == "waiting", outbox.c.next_at <= now, free)
+        .where(outbox.c.state == "waiting", outbox.c.next_at <= now, outbox.c.endpoint_id != "", free)
         .order_by(outbox.c.next_at, outbox.c.id)
         .limit(limit)
     )
@@ -68,6 +68,16 @@ def claim(connection: Connection, now: datetime, lease: timedelta, limit: int) -
         ids = [delivery.id for delivery in found]
         connection.execute(update(outbox).where(outbox.c.id.in_(ids)).values(lease_until=now + lease))
     return found
+
+
+def inbox(connection: Connection, recipients: Sequence[str]) -> list[Delivery]:
+    """Return what waits in the console's inboxes of these recipients, oldest first: it is delivered once they look."""
+    query = (
+        select(outbox)
+        .where(outbox.c.state == "waiting", outbox.c.endpoint_id == "", outbox.c.recipient.in_(recipients))
+        .order_by(outbox.c.created_at, outbox.c.id)
+    )
+    return [_delivery(row) for row in connection.execute(query)]
 
 
 def release_leases(connection: Connection) -> None:
@@ -99,6 +109,12 @@ def record_attempt(connection: Connection, attempt: AttemptRow, *, next_at: date
         )
     )
     return connection.execute(statement).rowcount == 1
+
+
+def slow_down(connection: Connection, endpoint_id: str, until: datetime) -> None:
+    """Let an endpoint that asked for a pause have it: nothing is sent to it before `until`."""
+    waiting = update(outbox).where(outbox.c.endpoint_id == endpoint_id, outbox.c.state == "waiting", outbox.c.next_at < until)
+    connection.execute(waiting.values(next_at=until))
 
 
 def resend(connection: Connection, delivery_id: str, now: datetime) -> Delivery:
@@ -145,9 +161,9 @@ def attempts_of(connection: Connection, delivery_ids: Sequence[str]) -> list[Att
 
 
 def next_attempt_at(connection: Connection) -> datetime | None:
-    """Return when the next delivery is due."""
+    """Return when the next delivery to an endpoint is due."""
     first = func.min(outbox.c.next_at, type_=outbox.c.next_at.type)
-    moment: datetime | None = connection.scalar(select(first).where(outbox.c.state == "waiting"))
+    moment: datetime | None = connection.scalar(select(first).where(outbox.c.state == "waiting", outbox.c.endpoint_id != ""))
     return moment
 
 

@@ -11,13 +11,13 @@ from domain.errors import Forbidden
 from domain.principals import Principal
 
 OPEN: frozenset[str] = frozenset({"anyone"})  # the two probes and the login form
-READERS = frozenset({"admin", "duty", "auditor", "department"})
+READERS = frozenset({"admin", "duty", "auditor", "department", "department_lead"})
 OVERSEERS = frozenset({"admin", "duty", "auditor"})
 DUTY = frozenset({"admin", "duty"})
 ADMINS = frozenset({"admin"})
 FEEDS = frozenset({"admin", "feed"})
 MONITORS = frozenset({"admin", "monitor"})
-HANDLERS = frozenset({"department", "duty", "admin", "link"})
+HANDLERS = frozenset({"department", "department_lead", "duty", "admin", "link"})
 
 
 def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:

@@ -16,6 +16,7 @@ from connectors.outbound.webhook import BODY_LIMIT, WebhookSender, headers
 from dispatch.deliver import Attempt
 from domain.errors import DeliveryRejected
 
+DATE = "Wed, 21 Oct 2015 07:28:00 GMT"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 OLD_SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 LOOPBACK = networks(["127.0.0.0/8"])
@@ -62,7 +63,7 @@ def test_a_receiver_verifies_the_signature_with_the_published_library() -> None:
 
 @pytest.mark.parametrize(
     ("status", "retry", "expected"),
-    [(429, "7", "7"), (503, None, ""), (500, "Wed, 21 Oct 2015 07:28:00 GMT", "Wed, 21 Oct 2015 07:28:00 GMT")],
+    [(429, "7", "7"), (503, None, ""), (500, DATE, DATE)],
 )
 def test_a_failing_receiver_is_an_answer_with_its_wish_for_a_pause(status: int, retry: str | None, expected: str) -> None:
     """Retry-After is handed on as the receiver wrote it."""

@@ -1,0 +1,66 @@
+"""The command line's way to a running `serve`: commands that write go through it, since it alone holds the data folder."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from domain.errors import FengsuiError
+
+
+class ServerSaid(FengsuiError):
+    """The server refused or could not be reached.
+
+    Operator action: the message is the server's own; start `fengsui serve` or name its address with --url where there is none.
+    """
+
+
+class Client:
+    """Calls one server with one token."""
+
+    def __init__(self, url: str, token: str) -> None:
+        """`url` is the server's address, `token` a bearer token."""
+        self._url = url.rstrip("/")
+        self._token = token
+
+    @classmethod
+    def for_data(cls, url: str, data: Path) -> Client:
+        """Return a client with the administrator's token of a data folder on this machine.
+
+        Raises:
+            ServerSaid: there is no token in that folder.
+        """
+        secret = data / "admin-token"
+        if not secret.is_file():
+            raise ServerSaid(f"{secret} 不存在：请用 --data 指明数据目录 / no token there: name the folder with --data")
+        return cls(url, secret.read_text().strip())
+
+    def call(self, method: str, path: str, body: bytes | None = None, content_type: str = "application/json") -> Any:
+        """Return the decoded JSON answer.
+
+        Raises:
+            ServerSaid: no server, or an answer that is no success, with the server's own words.
+        """
+        headers = {"authorization": f"Bearer {self._token}", "content-type": content_type}
+        request = urllib.request.Request(self._url + path, data=body, method=method, headers=headers)  # noqa: S310  # the operator names it
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=120) as response:
+                return json.loads(response.read() or b"null")
+        except urllib.error.HTTPError as error:
+            raise ServerSaid(_words(error.read(), error.code)) from error
+        except OSError as error:
+            raise ServerSaid(f"{self._url} 无应答：{error}；请先运行 fengsui serve / no answer: is fengsui serve running?") from error
+
+
+def _words(body: bytes, status: int) -> str:
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return f"HTTP {status}: {body[:300].decode(errors='replace')}"
+    lines = [f"HTTP {status}: {document.get('detail', document)}"]
+    lines += ["  " + str(problem.get("message", problem)) for problem in document.get("problems", [])[:20] if isinstance(problem, dict)]
+    return "\n".join(lines)

@@ -1,0 +1,250 @@
+"""The duty loop: pays owed journal entries, fires due timers, delivers the outbox; the same in every mode.
+
+Timers fire inside the transaction that carries their effects out, so each fires once. Deliveries are claimed, sent outside any
+transaction and marked: where the process dies in between, they are sent again with the same id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from datetime import datetime, timedelta
+
+import msgspec
+import structlog
+from sqlalchemy import Connection
+
+from app.desk import Desk
+from app.effects import EffectWriter
+from app.metrics import Metrics
+from connectors.outbound.egress import Network
+from connectors.outbound.webhook import WebhookSender
+from dispatch.deliver import Attempt, Dead, Delivered, judge
+from dispatch.effects import EscalationRaised
+from dispatch.escalate import fire, in_due_order
+from dispatch.lifecycle import apply
+from domain.errors import Conflict, DeliveryRejected, StoreUnavailable
+from domain.ports import Clock, Intake, Offer
+from domain.records import AnyEntry
+from domain.tasks import Action, Command, Stage, Timer
+from storage import access, obligations, outbox
+from storage.crashpoints import reach
+from storage.database import Database
+
+LEASE = timedelta(seconds=60)  # longer than any attempt may last
+TIMERS_A_TURN = 500  # after an outage: the rest waits for the next turn, deliveries go out in between
+IN_FLIGHT = 64
+POLL_SECONDS = 0.5  # a timer is at most this late
+_entry = msgspec.msgpack.Decoder(AnyEntry)
+log = structlog.get_logger(__name__)
+
+
+class DutyLoop(threading.Thread):
+    """One thread with an event loop of its own; `nudge` makes it look at once, `idle` says whether anything is left to do."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        desk: Desk,
+        writer: EffectWriter,
+        intake: Intake,
+        clock: Clock,
+        wall: Clock,
+        metrics: Metrics,
+        egress: tuple[Network, ...],
+    ) -> None:
+        """`clock` decides what is due, `wall` stamps signatures, `egress` are the networks that may be sent to."""
+        super().__init__(name="duty", daemon=True)
+        self._database = database
+        self._desk = desk
+        self._writer = writer
+        self._intake = intake
+        self._clock = clock
+        self._wall = wall
+        self._metrics = metrics
+        self._egress = egress
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._awake = asyncio.Event()
+        self._ending = False
+        self._in_flight: set[asyncio.Task[None]] = set()
+        self._turning = threading.Lock()
+
+    def run(self) -> None:
+        """Turn until `stop`."""
+        asyncio.run(self._main())
+
+    def nudge(self) -> None:
+        """Look at once: something became due."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._awake.set)
+
+    def stop(self) -> None:
+        """End after the turn that is under way; attempts under way are finished."""
+        self._ending = True
+        self.nudge()
+        if self.is_alive():
+            self.join()
+
+    def idle(self) -> bool:
+        """Say whether nothing is due at the clock's present instant and nothing is under way."""
+        if self._in_flight or self._turning.locked():
+            return False
+        now = self._clock.now()
+        with self._database.read() as connection:
+            if obligations.owed(connection, limit=1):
+                return False
+            moments = (obligations.next_timer_at(connection), outbox.next_attempt_at(connection))
+        return not self._in_flight and all(moment is None or moment > now for moment in moments)
+
+    def next_at(self) -> datetime | None:
+        """Return when the next timer or delivery is due."""
+        with self._database.read() as connection:
+            moments = (obligations.next_timer_at(connection), outbox.next_attempt_at(connection))
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        with self._database.write() as connection:
+            outbox.release_leases(connection)
+        async with WebhookSender(self._wall, self._egress) as sender:
+            while not self._ending:
+                self._awake.clear()
+                try:
+                    busy = await asyncio.to_thread(self._turn)
+                    self._send_due(sender)
+                except StoreUnavailable:
+                    self._metrics.loop_errors.labels(loop="duty").inc()
+                    log.exception("duty.store_unavailable")
+                    busy = False
+                if not busy:
+                    await self._rest()
+            if self._in_flight:
+                await asyncio.wait(self._in_flight)
+
+    async def _rest(self) -> None:
+        try:
+            await asyncio.wait_for(self._awake.wait(), POLL_SECONDS)
+        except TimeoutError:
+            return
+
+    def _turn(self) -> bool:
+        """Pay what is owed and fire what is due; return whether there is more of it."""
+        with self._turning:
+            return self._pay() | self._fire_due()
+
+    def _pay(self) -> bool:
+        with self._database.read() as connection:
+            owed = obligations.owed(connection)
+        if not owed:
+            return False
+        self._intake.submit([Offer(entry=_entry.decode(body)) for _, body in owed]).result()
+        with self._database.write() as connection:
+            obligations.paid(connection, owed[-1][0])
+        return True
+
+    def _fire_due(self) -> bool:
+        now = self._clock.now()
+        with self._database.read() as connection:
+            due = in_due_order(obligations.due_timers(connection, now, TIMERS_A_TURN))
+        for timer in due:
+            reach("timer.before_fire")
+            try:
+                self._fire(timer, now)
+            except Conflict as error:
+                log.info("timer.overtaken", timer=timer.id, reason=str(error))  # an answer came first and has the last word
+            reach("timer.after_fire")
+        return bool(due)
+
+    def _fire(self, timer: Timer, now: datetime) -> None:
+        with self._database.write() as connection:
+            case = obligations.get_case(connection, timer.warning_id)
+            assert case is not None, "a timer is written with its case"
+            tasks = obligations.tasks_of(connection, timer.warning_id)
+            applied = fire(case, tasks, timer, self._desk.context(connection), now)
+            self._writer.write(connection, applied.effects, now)
+        self._metrics.timers.labels(kind=timer.what).inc()
+        for effect in applied.effects:
+            if isinstance(effect, EscalationRaised):
+                self._metrics.escalations.labels(act=effect.escalation.act).inc()
+
+    def _send_due(self, sender: WebhookSender) -> None:
+        room = IN_FLIGHT - len(self._in_flight)
+        if room <= 0:
+            return
+        now = self._clock.now()
+        with self._database.read() as connection:
+            first = outbox.next_attempt_at(connection)
+        if first is None or first > now:
+            return
+        with self._database.write() as connection:
+            claimed = outbox.claim(connection, now, LEASE, room)
+        for delivery in claimed:
+            task = asyncio.get_running_loop().create_task(self._deliver(sender, delivery))
+            self._in_flight.add(task)
+            task.add_done_callback(self._landed)
+
+    def _landed(self, task: asyncio.Task[None]) -> None:
+        self._in_flight.discard(task)
+        self._awake.set()
+        error = task.exception()
+        if error is not None:
+            self._metrics.loop_errors.labels(loop="delivery").inc()
+            log.error("delivery.not_recorded", exc_info=error)  # its lease runs out and it is sent again
+
+    async def _deliver(self, sender: WebhookSender, delivery: outbox.Delivery) -> None:
+        url, secrets = await asyncio.to_thread(self._address, delivery)
+        reach("outbox.before_send")
+        with self._metrics.delivery_seconds.time():
+            try:
+                attempt = await sender.send(url, secrets, delivery.id, delivery.body)
+            except DeliveryRejected as error:
+                log.warning("delivery.forbidden", delivery=delivery.id, reason=str(error))
+                attempt = Attempt(failure="forbidden_address")
+        reach("outbox.after_send")
+        await asyncio.to_thread(self._record, delivery, attempt)
+
+    def _address(self, delivery: outbox.Delivery) -> tuple[str, list[str]]:
+        with self._database.read() as connection:
+            found = {endpoint.id: endpoint for endpoint in access.list_endpoints(connection, delivery.recipient)}
+            secrets = access.signing_secrets(connection, delivery.recipient, self._clock.now())
+        endpoint = found.get(delivery.endpoint_id)
+        return (endpoint.url if endpoint is not None else ""), secrets
+
+    def _record(self, delivery: outbox.Delivery, attempt: Attempt) -> None:
+        """Write what came of an attempt; a success moves the task on in the same transaction."""
+        now, n = self._clock.now(), delivery.attempt + 1
+        judged = judge(delivery.id, n, attempt, now)
+        row = outbox.AttemptRow(delivery_id=delivery.id, n=n, at=now, status=attempt.status or 0, detail=attempt.failure or "")
+        with self._database.write() as connection:
+            match judged:
+                case Delivered():
+                    if outbox.record_attempt(connection, row, next_at=None, state="sent"):
+                        delivered(self._writer, self._desk, connection, delivery, now)
+                case Dead():
+                    outbox.record_attempt(connection, row, next_at=None, state="dead")
+                    if judged.disable:
+                        access.disable_endpoint(connection, delivery.endpoint_id)
+                case _:
+                    outbox.record_attempt(connection, row, next_at=judged.at, state="waiting")
+                    if judged.slow_down:
+                        outbox.slow_down(connection, delivery.endpoint_id, judged.at)
+        outcome = {Delivered: "sent", Dead: "dead"}.get(type(judged), "failed")
+        self._metrics.deliveries.labels(outcome=outcome).inc()
+        if isinstance(judged, Dead):
+            log.error("delivery.dead", delivery=delivery.id, recipient=delivery.recipient, reason=judged.reason)
+
+
+def delivered(writer: EffectWriter, desk: Desk, connection: Connection, delivery: outbox.Delivery, now: datetime) -> None:
+    """A recipient has been told: its rung says so, and a task that was only generated is pushed now."""
+    obligations.deliver_rung(connection, delivery.warning_id, delivery.id, now)
+    if not delivery.task_id:
+        return
+    task = obligations.get_task(connection, delivery.task_id)
+    if task.stage is not Stage.GENERATED or task.department != delivery.recipient:
+        return
+    case = obligations.get_case(connection, delivery.warning_id)
+    assert case is not None, "a task is written with its case"
+    command = Command(action=Action.DELIVER, role="system", key=delivery.id)
+    tasks = obligations.tasks_of(connection, delivery.warning_id)
+    writer.write(connection, apply(case, tasks, task.id, command, desk.context(connection), now).effects, now)

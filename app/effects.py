@@ -1,0 +1,148 @@
+"""Carries out what `dispatch` decided: one row for each effect, all in the caller's transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import msgspec
+from sqlalchemy import Connection
+
+from app.gate import fingerprint
+from app.links import link_token
+from app.messages_out import body_of
+from dispatch.effects import (
+    AnyEffect,
+    Audited,
+    CaseChanged,
+    CaseOpened,
+    EscalationRaised,
+    EscalationsAnswered,
+    Journalled,
+    Notify,
+    RulingMade,
+    TaskChanged,
+    TaskCreated,
+    TimerDone,
+    TimersCancelled,
+    TimerSet,
+)
+from dispatch.transitions import legal_actions
+from domain.errors import Conflict
+from domain.records import AnyEntry
+from domain.tasks import Task, WarningCase
+from storage import access, audit, obligations, outbox, risk
+
+LINK_LIFETIME = timedelta(days=15)  # no stage of the shipped policies runs longer
+_entry = msgspec.msgpack.Encoder()
+
+
+@dataclass(frozen=True, slots=True)
+class EffectWriter:
+    """Writes effects; `base_url` begins the links, `link_key` signs them."""
+
+    base_url: str
+    link_key: bytes
+
+    def write(self, connection: Connection, effects: tuple[AnyEffect, ...], now: datetime) -> None:
+        """Write effects in their order.
+
+        Raises:
+            Conflict: a case, task or timer changed since the decision read it: roll back, read again, decide again.
+        """
+        for effect in effects:
+            self._write_one(connection, effect, now)
+        # Messages tell the state after the whole decision, so they are built when all of it is written.
+        for effect in effects:
+            if isinstance(effect, Notify):
+                self._notify(connection, effect, now)
+
+    def _write_one(self, connection: Connection, effect: AnyEffect, now: datetime) -> None:
+        match effect:
+            case CaseOpened():
+                obligations.add_case(connection, effect.case)
+            case CaseChanged():
+                obligations.set_case(connection, effect.case, effect.expected_version)
+            case TaskCreated():
+                obligations.add_task(connection, effect.task)
+            case TaskChanged():
+                obligations.set_task(connection, effect.task, effect.expected_version)
+            case TimersCancelled():
+                obligations.cancel_timers(connection, effect.warning_id, effect.task_id, effect.kind, now)
+            case TimerSet():
+                obligations.put_timers(connection, [effect.timer])
+            case TimerDone():
+                if not obligations.end_timer(connection, effect.timer_id, effect.state, now):
+                    raise Conflict(f"timer {effect.timer_id} is not pending any more")
+            case EscalationRaised():
+                obligations.put_rung(connection, effect.escalation)
+            case EscalationsAnswered():
+                obligations.answer_rungs(connection, effect.warning_id, effect.task_id, effect.kind, effect.at)
+            case Audited():
+                self._audit(connection, effect)
+            case Journalled():
+                owe(connection, effect.entry)
+            case RulingMade():
+                obligations.add_precedent(connection, effect.precedent)
+            case Notify():
+                pass  # after all others: see `write`
+
+    def _audit(self, connection: Connection, effect: Audited) -> None:
+        detail = {
+            "task": effect.task_id,
+            "role": effect.role,
+            "department": effect.department,
+            "before": effect.before,
+            "after": effect.after,
+            "reason": effect.reason,
+            **effect.detail,
+        }
+        audit.append(connection, effect.warning_id, effect.at, effect.actor or effect.role, effect.action, detail)
+
+    def _notify(self, connection: Connection, notify: Notify, now: datetime) -> None:
+        """Put one delivery per active endpoint into the outbox; a unit without any has its inbox in the console."""
+        case = obligations.get_case(connection, notify.warning_id)
+        assert case is not None, "a notification is about a case that was written before it"
+        task = obligations.get_task(connection, notify.task_id) if notify.task_id else None
+        warning = risk.get_warning(connection, notify.warning_id)
+        body = body_of(
+            notify, warning, case, task, actions=self._actions(case, task, notify), links=self._links(connection, case, task, notify)
+        )
+        found = [one for one in access.list_endpoints(connection, notify.recipient.department) if one.state == "active"]
+        for endpoint_id in [one.id for one in found] or [""]:
+            delivery = outbox.Delivery(
+                id=f"{notify.id}-{endpoint_id}" if len(found) > 1 else notify.id,
+                warning_id=notify.warning_id,
+                task_id=notify.task_id,
+                recipient=notify.recipient.department,
+                event=notify.event,
+                endpoint_id=endpoint_id,
+                body=body,
+                created_at=now,
+            )
+            outbox.add(connection, delivery)
+
+    def _actions(self, case: WarningCase, task: Task | None, notify: Notify) -> tuple[str, ...]:
+        if task is None or task.department != notify.recipient.department:
+            return ()
+        return tuple(action.value for action in legal_actions(case, (task,), task, "handler", task.department))
+
+    def _links(self, connection: Connection, case: WarningCase, task: Task | None, notify: Notify) -> dict[str, str]:
+        links = {"warning": f"{self.base_url}/warnings/{case.id}"}
+        if task is None or task.department != notify.recipient.department or not task.open:
+            return links
+        links["responses"] = f"{self.base_url}/v1/warnings/{case.id}/responses"
+        if case.level != "red":  # red warnings need a sign-in (decision 14)
+            links["answer"] = self.answer_link(connection, task, notify.id, notify.at)
+        return links
+
+    def answer_link(self, connection: Connection, task: Task, purpose: str, now: datetime) -> str:
+        """Return a new one-time link to the answer page of a task; the same purpose gives the same link."""
+        token = link_token(self.link_key, task.id, purpose)
+        access.add_link(connection, fingerprint(token), task.id, task.warning_id, task.department, now + LINK_LIFETIME)
+        return f"{self.base_url}/answer/{token}"
+
+
+def owe(connection: Connection, entry: AnyEntry) -> None:
+    """Remember a journal entry that follows from this transaction."""
+    obligations.owe_entry(connection, _entry.encode(entry))

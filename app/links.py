@@ -1,0 +1,27 @@
+"""One-time links: a signed address that lets a department answer one task once, without any integration.
+
+The token is an HMAC over what it is for, so that a message can be built again after a crash with the same link; only its
+fingerprint is stored. A link names a task and a department, it proves no person: the page asks who acts and records it as a claim.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+from pathlib import Path
+
+
+def load_or_make_key(path: Path) -> bytes:
+    """Return the deployment's link key, made at the first start and readable by its owner alone."""
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_bytes(secrets.token_bytes(32))
+    return path.read_bytes()
+
+
+def link_token(key: bytes, task_id: str, purpose: str) -> str:
+    """Return the token of a task's link for one message or step (`purpose`); the same arguments give the same token."""
+    digest = hmac.new(key, f"{task_id}\x1f{purpose}".encode(), hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

@@ -1,0 +1,98 @@
+"""What a department is told: the body of a webhook, thin, with links for the rest (decision 15).
+
+Evidence goes out as ids only: the texts of complaints stay here, behind the reader's own credential.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from dispatch.effects import Notify
+from domain.findings import EarlyWarning
+from domain.instants import rfc3339
+from domain.messages import text
+from domain.tasks import Task, WarningCase
+
+EVIDENCE_SHOWN = 20
+BODY_LIMIT = 20_000  # bytes, the Standard Webhooks convention's
+
+
+class WebhookMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of every webhook: `type`, the `timestamp` of the event (Asia/Shanghai offset), and `data`."""
+
+    type: str
+    timestamp: str
+    data: dict[str, Any]
+
+
+def body_of(
+    notify: Notify, warning: EarlyWarning | None, case: WarningCase, task: Task | None, *, actions: tuple[str, ...], links: dict[str, str]
+) -> bytes:
+    """Return the JSON body of a notification, at most 20 kB: contributions go first when it is too long, then evidence.
+
+    `actions` are what the recipient may do with the task now; `links` are absolute addresses by what they lead to.
+    """
+    data: dict[str, Any] = {
+        "message": notify.reason,
+        "recipient": {"department": notify.recipient.department, "role": notify.recipient.role},
+        "due_at": rfc3339(notify.due_at) if notify.due_at else None,
+        "urgency": notify.urgency,
+        "warning": _warning(warning, case),
+        "task": _task(task) if task is not None else None,
+        "legal_actions": list(actions),
+        "links": links,
+    }
+    for drop in ("", "contributions", "evidence"):
+        if drop:
+            data["warning"].pop(drop, None)
+        body = msgspec.json.encode(WebhookMessage(type=notify.event, timestamp=rfc3339(notify.at), data=data))
+        if len(body) <= BODY_LIMIT:
+            break
+    return body
+
+
+def _warning(warning: EarlyWarning | None, case: WarningCase) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "id": case.id,
+        "subject": case.subject,
+        "matter": case.matter,
+        "sector": case.sector,
+        "region": case.region,
+        "level": case.level,
+        "level_title": text(f"level.{case.level}"),
+        "lead": case.lead,
+        "cooperating": list(case.cooperating),
+        "status": case.status,
+        "due_at": rfc3339(case.due_at) if case.due_at else None,
+    }
+    if warning is not None:
+        shown |= {
+            "score": round(warning.score, 1),
+            "raised_at": rfc3339(warning.raised_at),
+            "rules": list(warning.rules),
+            "contributions": [{"name": part.name, "title": part.title, "message": part.message} for part in warning.contributions],
+            "evidence": [
+                {"feed": one.feed, "id": one.id, "kind": one.kind, "occurred_at": rfc3339(one.occurred_at)}
+                for one in warning.evidence[:EVIDENCE_SHOWN]
+            ],
+            "evidence_count": len(warning.evidence),
+        }
+    return shown
+
+
+def _task(task: Task) -> dict[str, Any]:
+    return {
+        "id": task.id,
+        "department": task.department,
+        "role": task.role,
+        "stage": task.stage.value,
+        "version": task.version,
+        "due_at": rfc3339(task.due_at) if task.due_at else None,
+        "clocks": [
+            {"kind": clock.kind, "due_at": rfc3339(clock.due_at), "state": clock.state, "provisional": clock.provisional}
+            for clock in task.clocks
+            if clock.state != "stopped"
+        ],
+    }

@@ -1,0 +1,176 @@
+"""The rules folder and the set that is active: load, check, activate, keep the last good one (decision 11).
+
+The folder is the only source. A set is content-addressed: its texts are stored under the hash before it is activated, so that any
+replay finds the very texts again. Activation is a journal record; what was judged before it was judged by the old set.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import structlog
+
+from app.metrics import Metrics, Sample
+from domain.errors import FileProblems, NotFound, Problem
+from domain.ports import Intake, Offer
+from domain.records import RulesetEntry
+from rules.load import load_rules
+from rules.ruleset import RuleSet
+from storage import risk
+from storage.crashpoints import reach
+from storage.database import Database
+
+MOST_BYTES = 2**20  # of one rule file
+log = structlog.get_logger(__name__)
+
+
+def read_folder(folder: Path) -> dict[str, str]:
+    """Return the rule files of a folder: name → text, sorted by name; half-written and hidden files are left out.
+
+    Raises:
+        FileProblems: a file is not UTF-8 or over 1 MiB.
+    """
+    texts: dict[str, str] = {}
+    problems: list[Problem] = []
+    for path in sorted(folder.glob("*.yaml")):
+        if path.name.startswith("."):
+            continue
+        data = path.read_bytes()
+        if len(data) > MOST_BYTES:
+            problems.append(
+                Problem(file=str(path), line=0, column=0, message=f"文件 {len(data)} 字节，超过上限 {MOST_BYTES} / file too large")
+            )
+            continue
+        try:
+            texts[path.name] = data.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            place = data.count(b"\n", 0, error.start) + 1
+            problems.append(
+                Problem(file=str(path), line=place, column=0, message="不是 UTF-8 编码，请另存为 UTF-8 / not UTF-8, save it as UTF-8")
+            )
+    if problems:
+        raise FileProblems(problems)
+    return texts
+
+
+class Rulebook:
+    """The active set, the last refused one, and the way from one to the next."""
+
+    def __init__(self, folder: Path, database: Database, intake: Intake, metrics: Metrics) -> None:
+        """`folder` holds the packs; nothing is read before `refresh`."""
+        self._folder = folder
+        self._database = database
+        self._intake = intake
+        self._metrics = metrics
+        self._cache: dict[str, RuleSet] = {}
+        self._seen: Mapping[str, str] | None = None
+        self._last_look: Mapping[str, str] | None = None
+        self._lock = threading.Lock()
+        self.active = ""
+        self.problems: list[Problem] = []
+        metrics.sources.append(self._samples)
+
+    def load(self, version: str) -> RuleSet:
+        """Return a stored set by its version; the pipeline's loader.
+
+        Raises:
+            NotFound: the version was never stored here.
+        """
+        if version not in self._cache:
+            with self._database.read() as connection:
+                texts = risk.ruleset_texts(connection, version)
+            if texts is None:
+                raise NotFound(f"rule set {version} is not stored in this data folder")
+            self._cache[version] = load_rules(texts)
+        return self._cache[version]
+
+    def look(self) -> str:
+        """Refresh once the folder has stood still between two looks: an editor may be half way through a file."""
+        try:
+            texts: Mapping[str, str] | None = read_folder(self._folder)
+        except FileProblems:
+            texts = None
+        settled, self._last_look = texts == self._last_look, texts
+        return self.refresh() if settled else "same"
+
+    def refresh(self, by: str = "system") -> str:
+        """Activate what the folder holds if it is new and sound; return what became of it: same, activated or refused.
+
+        A refused set changes nothing: the last good one runs on, its problems are in `problems`, in the log, in the metrics and on the
+        rules page until the folder holds a sound set again.
+        """
+        with self._lock:
+            try:
+                texts = read_folder(self._folder)
+                if texts == self._seen:
+                    return "same"
+                self._seen = texts
+                ruleset = load_rules(texts)
+            except FileProblems as error:
+                return self._refuse(error.problems)
+            self.problems = []
+            if ruleset.version == self.active:
+                return "same"
+            self._activate(ruleset, by)
+            return "activated"
+
+    def _refuse(self, problems: list[Problem]) -> str:
+        self.problems = problems
+        self._metrics.reloads.labels(outcome="refused").inc()
+        for problem in problems:
+            log.error("rules.refused", problem=str(problem), still_active=self.active)
+        return "refused"
+
+    def _activate(self, ruleset: RuleSet, by: str) -> None:
+        with self._database.write() as connection:
+            risk.store_ruleset(connection, ruleset.version, ruleset.texts, by)
+        self._cache[ruleset.version] = ruleset
+        reach("reload.before_swap")
+        self._intake.submit([Offer(entry=RulesetEntry(version=ruleset.version, by=by))]).result()
+        self.active = ruleset.version
+        self._metrics.reloads.labels(outcome="activated").inc()
+        log.info("rules.activated", version=ruleset.version, rules=len(ruleset.rules), by=by)
+
+    def start(self) -> None:
+        """Take up the set that was active before the restart, then look at the folder."""
+        with self._database.read() as connection:
+            self.active = risk.active_ruleset(connection)
+        self.refresh()
+
+    def current(self) -> RuleSet | None:
+        """Return the active set, None before the first one was activated."""
+        return self.load(self.active) if self.active else None
+
+    def _samples(self) -> list[Sample]:
+        ruleset = self.current()
+        samples = [Sample("fengsui_ruleset_broken", float(bool(self.problems)))]
+        if ruleset is not None:
+            samples.append(Sample("fengsui_ruleset_info", 1.0, (ruleset.version,)))
+            counted: dict[str, int] = {}
+            for rule in ruleset.rules:
+                counted[rule.status] = counted.get(rule.status, 0) + 1
+            samples += [Sample("fengsui_rules_active", float(n), (status,)) for status, n in sorted(counted.items())]
+        return samples
+
+
+class FolderWatch(threading.Thread):
+    """Looks at a folder again and again; a plain poll is right on every file system and costs a few reads a second."""
+
+    def __init__(self, look: Callable[[], object], seconds: float) -> None:
+        """Call `look` every `seconds`."""
+        super().__init__(name="rules-watch", daemon=True)
+        self._look = look
+        self._seconds = seconds
+        self._end = threading.Event()
+
+    def run(self) -> None:
+        """Look until `stop`."""
+        while not self._end.wait(self._seconds):
+            self._look()
+
+    def stop(self) -> None:
+        """End after the look that is under way."""
+        self._end.set()
+        self.join()
