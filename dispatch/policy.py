@@ -1,0 +1,63 @@
+"""Which policy holds for a warning, and why that one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from domain.messages import text
+from domain.policies import Match, Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The winner and the reason that is stored with the warning."""
+
+    policy: Policy
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySet:
+    """All policies in force, in the order of their files."""
+
+    policies: tuple[Policy, ...] = ()
+
+    def choose(
+        self, *, level: str, sector: str = "", matter: str = "", region: str = "", department: str = "", unrouted: bool = False
+    ) -> Chosen | None:
+        """Return the most specific policy for a warning, else None.
+
+        A named matter comes before a named department, that before a named sector, a longer region prefix, a named level; then the
+        higher version of one name, then the earlier policy. `department` is the lead's.
+        """
+        best: Policy | None = None
+        best_rank: tuple[int, ...] = ()
+        for policy in self.policies:
+            match = policy.match
+            if match.unrouted != unrouted or not _fits(match, level, sector, matter, region, department):
+                continue
+            rank = _rank(match, region)
+            better = best is None or rank > best_rank or (rank == best_rank and policy.name == best.name and policy.version > best.version)
+            if better:
+                best, best_rank = policy, rank
+        if best is None:
+            return None
+        named = ", ".join(_named(best.match)) or text("policy.any")
+        return Chosen(best, text("policy.chosen", policy=best.ref, named=named))
+
+
+def _fits(match: Match, level: str, sector: str, matter: str, region: str, department: str) -> bool:
+    pairs = ((match.level, level), (match.sector, sector), (match.matter, matter), (match.department, department))
+    return all(not wanted or value in wanted for wanted, value in pairs) and (
+        not match.region or any(region.startswith(prefix) for prefix in match.region)
+    )
+
+
+def _rank(match: Match, region: str) -> tuple[int, ...]:
+    reach = max((len(prefix) for prefix in match.region if region.startswith(prefix)), default=0)
+    return (int(bool(match.matter)), int(bool(match.department)), int(bool(match.sector)), reach, int(bool(match.level)))
+
+
+def _named(match: Match) -> list[str]:
+    parts = [(key, getattr(match, key)) for key in ("matter", "department", "sector", "region", "level")]
+    return [f"{key}={'/'.join(value)}" for key, value in parts if value] + (["unrouted"] if match.unrouted else [])
