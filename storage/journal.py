@@ -5,10 +5,8 @@ One thread appends and syncs; any thread, and any other process, reads while tha
 
 from __future__ import annotations
 
-import bisect
 import itertools
 import os
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -17,10 +15,11 @@ from typing import Any, Self
 import msgspec
 import structlog
 
-from domain.errors import NotFound, StoreCorrupt, StoreUnavailable
+from domain.errors import StoreCorrupt, StoreUnavailable
 from domain.records import Record
 from storage.crashpoints import reach
 from storage.files import sync_folder, write_fully
+from storage.segment_reader import STRIDE, SegmentReader, check_number, decoded
 from storage.segments import (
     FRAME_BYTES,
     HEADER_BYTES,
@@ -41,19 +40,8 @@ _log = structlog.get_logger(__name__)
 
 SEGMENT_BYTES = 64 * 1024 * 1024
 SYNC_FAILED = 70  # exit status: nothing written since the last good sync is known to be on the disk
-_STRIDE = 512  # records between two remembered offsets of a segment
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Record)
-
-
-class _Numbered(msgspec.Struct, frozen=True):
-    """Only the number of a record: quick to decode when the rest is not needed."""
-
-    seq: int
-
-
-_number = msgspec.msgpack.Decoder(_Numbered)
 
 
 class OpenReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,85 +52,6 @@ class OpenReport(msgspec.Struct, frozen=True, kw_only=True):
     torn_file: str = ""
     torn_at: int = 0
     torn_bytes: int = 0
-
-
-class SegmentReader:
-    """Reads records of a folder of segments up to a bound that its owner vouches for; remembers offsets on the way."""
-
-    def __init__(self, folder: Path) -> None:
-        """Read the segments of `folder`; nothing is opened yet."""
-        self._folder = folder
-        self._offsets: dict[int, list[int]] = {}  # first seq of a segment → offsets of its records 0, 512, 1024, …
-        self._lock = threading.Lock()
-
-    def records(self, after: int, head: int) -> Iterator[Record]:
-        """Yield the records with after < seq <= head, in order.
-
-        Raises:
-            NotFound: records after `after` were deleted by retention.
-            StoreCorrupt: a frame among them is damaged or missing.
-        """
-        wanted = after + 1
-        if wanted > head:
-            return
-        firsts = first_seqs(self._folder)
-        if not firsts or firsts[0] > wanted:
-            raise NotFound(f"{self._folder} starts at record {firsts[0] if firsts else head + 1}; {wanted} was deleted by retention")
-        at = bisect.bisect_right(firsts, wanted) - 1
-        ends = [*firsts[at + 1 :], head + 1]
-        for first, end in zip(firsts[at:], ends, strict=True):
-            last = min(end - 1, head)
-            if wanted <= last:
-                yield from self._segment(first, wanted, last)
-                wanted = last + 1
-
-    def _segment(self, first: int, wanted: int, last: int) -> Iterator[Record]:
-        """Yield the records `wanted` to `last` of the segment that starts at `first`."""
-        path = segment_path(self._folder, first)
-        seq, start = self._start(first, wanted)
-        offset = start
-        try:
-            descriptor = os.open(path, os.O_RDONLY)
-        except FileNotFoundError as error:
-            raise NotFound(f"{path} was deleted by retention") from error
-        try:
-            check_header(descriptor, path, first)
-            for offset, payload in frames(descriptor, start):
-                if is_mark(payload):
-                    continue
-                if (seq - first) % _STRIDE == 0:
-                    self.remember(first, seq, offset)
-                if seq >= wanted:
-                    yield _decoded(payload, seq, path, offset)
-                if seq == last:
-                    return
-                seq += 1
-        except BadFrame as bad:
-            raise StoreCorrupt(f"{path} at {bad.offset}: {bad}; restore the file from a backup") from bad
-        finally:
-            os.close(descriptor)
-        raise StoreCorrupt(f"{path} at {offset}: the file ends before record {seq}; restore it from a backup")
-
-    def _start(self, first: int, wanted: int) -> tuple[int, int]:
-        """Return the nearest remembered (seq, offset) at or before `wanted`."""
-        with self._lock:
-            known = self._offsets.get(first, [])
-            if not known:
-                return first, HEADER_BYTES
-            step = min((wanted - first) // _STRIDE, len(known) - 1)
-            return first + step * _STRIDE, known[step]
-
-    def forget(self, first: int) -> None:
-        """Drop what is remembered of a deleted segment."""
-        with self._lock:
-            self._offsets.pop(first, None)
-
-    def remember(self, first: int, seq: int, offset: int) -> None:
-        """Keep where record `seq` of a segment stands; only the next of its stride is kept."""
-        with self._lock:
-            known = self._offsets.setdefault(first, [])
-            if (seq - first) == len(known) * _STRIDE:
-                known.append(offset)
 
 
 class Journal:
@@ -243,7 +152,7 @@ class Journal:
                 f"{segment_path(self._folder, self._first)}: {error.strerror or error}; free space or restore the device, then send again"
             ) from error
         for record, data in zip(records, encoded, strict=True):
-            if (record.seq - self._first) % _STRIDE == 0:
+            if (record.seq - self._first) % STRIDE == 0:
                 self._reader.remember(self._first, record.seq, self._end)
             self._end += len(data)
         self._written = records[-1].seq
@@ -358,7 +267,7 @@ class _Scan:
             for offset, payload in frames(self.descriptor, HEADER_BYTES):
                 if not is_mark(payload):
                     seq, last = seq + 1, payload
-                    _check_number(payload, seq, path, offset)
+                    check_number(payload, seq, path, offset)
                 self.end = offset + FRAME_BYTES + len(payload)
         except BadFrame as bad:
             if marked_behind(self.descriptor, bad.offset):
@@ -366,7 +275,7 @@ class _Scan:
             cut = (path.name, bad.offset, os.fstat(self.descriptor).st_size - bad.offset)
             os.ftruncate(self.descriptor, bad.offset)
         if last:
-            self.last_received = _decoded(last, seq, path, self.end).received_at
+            self.last_received = decoded(last, seq, path, self.end).received_at
         self.head = seq
         return cut
 
@@ -394,24 +303,3 @@ def _unborn(path: Path) -> bool:
         return False
     data = path.read_bytes()
     return len(data) < HEADER_BYTES or not any(data)
-
-
-def _check_number(payload: bytes, seq: int, path: Path, offset: int) -> None:
-    """Compare a record's own number with its place."""
-    try:
-        number = _number.decode(payload).seq
-    except msgspec.MsgspecError as error:
-        raise StoreCorrupt(f"{path} at {offset}: no record of this format ({error}); install the version that wrote it") from error
-    if number != seq:
-        raise StoreCorrupt(f"{path} at {offset}: record {number} stands in the place of {seq}; restore the file from a backup")
-
-
-def _decoded(payload: bytes, seq: int, path: Path, offset: int) -> Record:
-    """Return the record of `payload`, which must be number `seq`."""
-    try:
-        record = _decoder.decode(payload)
-    except msgspec.MsgspecError as error:
-        raise StoreCorrupt(f"{path} at {offset}: no record of this format ({error}); install the version that wrote it") from error
-    if record.seq != seq:
-        raise StoreCorrupt(f"{path} at {offset}: record {record.seq} stands in the place of {seq}; restore the file from a backup")
-    return record

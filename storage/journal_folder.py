@@ -9,7 +9,7 @@ from pathlib import Path
 
 from domain.errors import StoreCorrupt
 from domain.records import Record
-from storage.journal import SegmentReader
+from storage.segment_reader import SegmentReader
 from storage.segments import FRAME_BYTES, HEADER_BYTES, BadFrame, check_header, first_seqs, frames, is_mark, marked_behind, segment_path
 
 
