@@ -1,0 +1,130 @@
+"""What is imported before the first record comes: the register of objects, the item catalogue and the departments."""
+
+from __future__ import annotations
+
+from app.demo.city import City, CityObject
+from app.demo.formats.inspections import ITEM_CODES
+from app.demo.formats.tables import csv_bytes, xlsx_bytes
+from app.demo.offices import OFFICES
+
+OBJECT_HEADERS = ("id", "type", "name", "code", "aliases", "region", "address", "industry", "credit", "labels", "relations", "listed_by")
+CATALOGUE_HEADERS = ("序号", "监管领域", "监管部门", "", "监管事项", "设定依据", "监管对象", "事项类别", "检查方式", "监管层级")
+EXTRA_HEADERS = ("sector", "kinds", "slug", "code")
+
+# field, sector, slug, title, lead, cooperating, basis, objects, tier, kinds
+_ITEMS = (
+    (
+        "电力、热力、燃气及水生产和供应业", "gas", "gas-supply", "燃气经营安全监督检查", "市住建局", ("市市场监管局", "市消防救援支队",
+        "市应急局"),
+        "《城镇燃气管理条例》第四十一条", "燃气经营企业、燃气管网", "市级", "",
+    ),
+    (
+        "电力、热力、燃气及水生产和供应业", "gas", "gas-cylinder", "燃气气瓶充装与无证经营检查", "市住建局", ("市市场监管局", "市公安局"),
+        "《城镇燃气管理条例》第十八条、《中华人民共和国特种设备安全法》第四十九条", "液化石油气经营者", "市级", "gas.unlicensed_sale",
+    ),
+    (
+        "餐饮业、食品批发和零售业", "food", "food-safety", "食品经营安全监督检查", "市市场监管局", ("市卫健委", "市教育局"),
+        "《中华人民共和国食品安全法》第一百一十条", "食品经营者、集中用餐单位食堂", "县级", "",
+    ),
+    (
+        "特种设备使用", "special-equipment", "lift-safety", "电梯使用安全监督检查", "市市场监管局", ("市住建局", "市消防救援支队"),
+        "《中华人民共和国特种设备安全法》第五十七条", "电梯及其使用单位", "县级", "",
+    ),
+    (
+        "危险化学品生产经营储存", "hazardous-chemicals", "chemical-storage", "危险化学品储存安全监督检查", "市应急局", ("市生态环境局",
+        "市消防救援支队"),
+        "《危险化学品安全管理条例》第七条", "危险化学品生产、储存、经营单位", "市级", "",
+    ),
+    (
+        "房屋建筑业", "construction", "site-safety", "建筑施工安全监督检查", "市住建局", ("市应急局", "市生态环境局"),
+        "《建设工程安全生产管理条例》第四十三条", "建设工程项目及施工单位", "县级", "",
+    ),
+    (
+        "房屋建筑业", "construction", "wage-payment", "农民工工资支付监督检查", "市人社局", ("市住建局", "市公安局"),
+        "《保障农民工工资支付条例》第四十七条", "施工总承包、劳务分包单位", "市级", "wages.*",
+    ),
+    (
+        "居民服务业、体育、教育培训", "prepaid", "prepaid-cards", "单用途预付卡监督检查", "市商务局", ("市市场监管局", "市公安局"),
+        "《单用途商业预付卡管理办法》第三十一条", "预付卡发卡经营者", "市级", "",
+    ),
+)  # fmt: skip
+
+
+def _row(found: CityObject) -> dict[str, str]:
+    return {
+        "id": found.id,
+        "type": found.type,
+        "name": found.name,
+        "code": found.code,
+        "aliases": ";".join(found.aliases),
+        "region": found.region,
+        "address": found.address,
+        "industry": found.industry,
+        "credit": found.credit,
+        "labels": ";".join(found.labels),
+        "relations": ";".join(f"{kind}:{other}" for kind, other in found.relations),
+        "listed_by": ";".join(found.listed_by),
+    }
+
+
+def objects_csv(city: City) -> bytes:
+    """Return all objects as CSV in UTF-8; several values in a cell are separated by ";", a relation is kind:id."""
+    return csv_bytes([_row(found) for found in city.objects], OBJECT_HEADERS)
+
+
+def objects_xlsx(city: City) -> bytes:
+    """Return the same as a workbook; codes are texts, so that no spreadsheet rounds them."""
+    rows = ([row[name] for name in OBJECT_HEADERS] for row in map(_row, city.objects))
+    return xlsx_bytes([OBJECT_HEADERS, *rows], title="监管对象")
+
+
+def catalogue_xlsx() -> bytes:
+    """Return the 跨部门综合监管事项清单填报表 as offices fill it in: a title, one line per unit, all else merged over an item's lines.
+
+    Beside the form's columns stand the sector, the kinds of signals, the slug and the item's 14-digit number.
+    """
+    width = len(CATALOGUE_HEADERS) + len(EXTRA_HEADERS)
+    rows: list[list[str | float]] = [["跨部门综合监管事项清单填报表", *[""] * (width - 1)], [*CATALOGUE_HEADERS, *EXTRA_HEADERS]]
+    merges = ["A1:N1", "C2:D2"]
+    for number, (field, sector, slug, title, lead, others, basis, objects, tier, kinds) in enumerate(_ITEMS, start=1):
+        first = len(rows) + 1
+        code = ITEM_CODES[sector] if not any(item[1] == sector for item in _ITEMS[: number - 1]) else ""
+        rows.append(
+            [
+                float(number),
+                field,
+                "牵头单位",
+                lead,
+                title,
+                basis,
+                objects,
+                "行政检查",
+                "现场检查、非现场检查",
+                tier,
+                sector,
+                kinds,
+                slug,
+                code,
+            ]
+        )
+        rows.extend(["", "", "配合单位", other, *[""] * (width - 4)] for other in others)
+        last = len(rows)
+        merges.extend(f"{letter}{first}:{letter}{last}" for letter in "ABEFGHIJKLMN")
+    return xlsx_bytes(rows, title="附件1", merges=merges)
+
+
+def departments_yaml() -> bytes:
+    """Return the directory of departments, the duty desk (值班室), the 专班 and the deputy mayor as YAML."""
+    lines = ["departments:"]
+    for office in OFFICES:
+        lines += [
+            f"  - id: {office.id}",
+            f"    name: {office.name}",
+            f"    aliases: [{', '.join(office.aliases)}]",
+            f'    region: "{office.region}"',
+            f"    tier: {office.tier}",
+            f"    kind: {office.role}",
+        ]
+        if office.role != "department":
+            lines.append("    hours: {always: true}")
+    return ("\n".join(lines) + "\n").encode()
