@@ -8,14 +8,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from domain.errors import FengsuiError
-
-
-class ServerSaid(FengsuiError):
-    """The server refused or could not be reached.
-
-    Operator action: the message is the server's own; start `fengsui serve` or name its address with --url where there is none.
-    """
+from domain.errors import ServerSaid
 
 
 class Client:

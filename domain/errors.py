@@ -82,18 +82,6 @@ class InvalidAction(FengsuiError):
     """
 
 
-class DeliveryFailed(FengsuiError):
-    """A receiver could not be reached or asked to be tried again; `retry_after` is in seconds or None.
-
-    Operator action: none at first, the outbox tries again; after the last attempt the row stands in the dead letters.
-    """
-
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
-        """Keep the receiver's own wish for the pause."""
-        super().__init__(message)
-        self.retry_after = retry_after
-
-
 class DeliveryRejected(FengsuiError):
     """A receiver refused for good (410, a forbidden address, a body too large); trying again cannot help.
 
@@ -112,4 +100,11 @@ class StoreCorrupt(FengsuiError):
     """Stored bytes fail their checksum at a place where no crash can have torn them.
 
     Operator action: restore the named file from a backup; Fengsui does not guess around it.
+    """
+
+
+class ServerSaid(FengsuiError):
+    """The server that a command talks to refused, or could not be reached.
+
+    Operator action: the message is the server's own; start `fengsui serve` or name its address with --url where there is none.
     """

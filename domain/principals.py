@@ -6,8 +6,9 @@ from typing import Literal
 
 from domain.base import Noun
 
-# admin: configures; duty: the duty desk (值班员), sees everything, rules on tasks; auditor: reads everything; department: one
-# department's handlers; department_lead: its head, who may also review and transfer; feed: sends records of one feed; monitor: reads metrics; link: holds a one-time link of one task.
+# admin: configures. duty: the duty desk (值班员), sees everything, rules on tasks. auditor: reads everything. department: a
+# department's handlers; department_lead: its head, who may also review and transfer. feed: sends records of one feed. monitor:
+# reads metrics. link: holds a one-time link of one task.
 Role = Literal["admin", "duty", "auditor", "department", "department_lead", "feed", "monitor", "link"]
 ROLES: tuple[str, ...] = Role.__args__  # type: ignore[attr-defined]  # typing has no typed way to list a Literal
 
