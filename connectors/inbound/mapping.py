@@ -1,0 +1,364 @@
+"""Rows → signals by a mapping: the one way in which a department's record becomes a fact about an object.
+
+Pure: `now` and the key for personal tokens are arguments. Every row gives exactly one result, so that counts add up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from connectors.inbound.cells import TEXT_LIMIT, read_cell
+from connectors.inbound.headers import header_forms, normalise_header
+from connectors.inbound.mapping_model import SECTORS_OF_KINDS, Chooser, Field, Mapping
+from connectors.inbound.nesting import all_at_path
+from connectors.inbound.personal import Tokens
+from connectors.inbound.rows import Broken, Decoded, Ignored, Row
+from domain.errors import SignalRejected
+from domain.identifiers import is_region_code
+from domain.instants import rfc3339
+from domain.messages import text as say
+from domain.objects import OBJECT_TYPES
+from domain.signals import ObjectRef, Place, Signal
+
+_ID_LIMIT = 200  # characters; a longer key is replaced by its hash
+_PLANS = 1024  # sets of headers whose columns are remembered; a feed has few, an attacker many
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """A row that became a signal."""
+
+    signal: Signal
+    position: int
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A row that did not: `reason` is a code of `domain.rejections`, `field` the header, `message` says what, where and what is legal."""
+
+    position: int
+    reason: str
+    field: str
+    message: str
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A row that says nothing (a heartbeat, a reading that no rule knows); counted and shown by `reason`."""
+
+    position: int
+    reason: str
+
+
+Result = Mapped | Rejected | Skipped
+
+
+class _Nothing(Exception):
+    """The row is to be skipped; carries the reason."""
+
+
+def apply(mapping: Mapping, rows: Iterable[Decoded], now: datetime, hmac_key: bytes) -> Iterator[Result]:
+    """Yield one result per row, in order; `now` is the instant of reception, aware.
+
+    Raises:
+        ValueError: `hmac_key` is shorter than 16 bytes.
+    """
+    tokens = Tokens(hmac_key)
+    for row in rows:
+        if isinstance(row, Ignored):
+            yield Skipped(row.position, row.reason)
+        elif isinstance(row, Broken):
+            yield Rejected(row.position, row.reason, row.field, row.message, row.raw)
+        else:
+            yield _apply_row(mapping, row, now, tokens)
+
+
+def _apply_row(mapping: Mapping, row: Row, now: datetime, tokens: Tokens) -> Result:
+    record = _Record(mapping, row, tokens)
+    try:
+        record.read()
+        signal = record.signal(now)
+    except _Nothing as nothing:
+        return Skipped(row.position, str(nothing))
+    except SignalRejected as error:
+        return Rejected(row.position, error.reason, error.field, f"{row.place} {error}", row.raw)
+    return Mapped(signal, row.position, row.raw)
+
+
+class _Record:
+    """One row while it is mapped."""
+
+    def __init__(self, mapping: Mapping, row: Row, tokens: Tokens) -> None:
+        self.mapping = mapping
+        self.row = row
+        self.tokens = tokens
+        self.values: dict[str, Any] = {}
+        self.personal: dict[str, str] = {}
+        self.unparsed: list[str] = []
+        self.headers: dict[str, str] = {}
+        self.plan: dict[str, tuple[str, ...]] = {}
+
+    def read(self) -> None:
+        """Read every field; skip or reject the row where the mapping says so."""
+        flat = _flatten(self.row.values)
+        self.plan = _plan(self.mapping, tuple(flat))
+        problems: list[SignalRejected] = []
+        wrong: set[str] = set()
+        for field in self.mapping.fields.values():
+            try:
+                value = self._value(field, flat)
+            except SignalRejected as error:
+                if not self._matters(field):
+                    self.values[field.name] = str(flat.get(self.headers.get(field.name, ""), ""))[:TEXT_LIMIT]
+                    self.unparsed.append(field.name)
+                    continue
+                problems.append(error)
+                wrong.add(field.name)
+                continue
+            if value is not None:
+                self.values[field.name] = value
+        for skip in self.mapping.skips:
+            if self._holds(skip.when):
+                raise _Nothing(skip.reason)
+        problems += self._missing(wrong)
+        if problems:
+            first = problems[0]
+            message = "；".join(f"{error.field}: {error}" for error in problems)
+            raise SignalRejected(first.reason, message, field=first.field)
+        self._tokenise()
+
+    def signal(self, now: datetime) -> Signal:
+        """Return the signal of the row."""
+        mapping, slots = self.mapping, self.mapping.slots
+        occurred_at = self._first(slots.occurred_at)
+        if occurred_at is None:
+            raise self._empty(slots.occurred_at)
+        if occurred_at > now + mapping.future:
+            limit = rfc3339(now + mapping.future, mapping.times.zone)
+            header = self._header(slots.occurred_at)
+            found = rfc3339(occurred_at, mapping.times.zone)
+            raise SignalRejected("future", f"{header}: {say('intake.future', value=found, limit=limit)}", field=header)
+        kind = self._choose(mapping.kind)
+        if kind is None:
+            raise _Nothing("unlisted-kind")
+        value, unit = self._measure()
+        body = " ".join(str(self.values[name]) for name in slots.text if name in self.values)
+        cut = len(body) > TEXT_LIMIT
+        return Signal(
+            id=self._id(),
+            source=mapping.source,
+            kind=kind,
+            occurred_at=occurred_at,
+            object=self._object(),
+            matter=SECTORS_OF_KINDS.get(kind.partition(".")[0]) or self._choose(mapping.matter) or "",
+            region=self._region(),
+            place=self._place(),
+            severity=int(self._choose(mapping.severity) or 0),
+            value=value,
+            unit=unit,
+            text=self.tokens.scrub(body[:TEXT_LIMIT], tuple(self.personal.values())),
+            confidential=mapping.confidential,
+            attrs=self._attrs(cut),
+        )
+
+    def _value(self, field: Field, flat: dict[str, Any]) -> Any:
+        """Return the first of the field's columns that holds something, else its default."""
+        for header in self.plan[field.name]:
+            cell = flat.get(header)
+            if "[]" in header:
+                cell = _taken(all_at_path(self.row.values, header), field.take)
+            if cell is None or cell == "":
+                continue
+            self.headers[field.name] = header
+            value = read_cell(cell, header, field, self.mapping.times, self.mapping.nulls)
+            if value is not None:
+                return value
+        return field.default
+
+    def _matters(self, field: Field) -> bool:
+        """Say whether a wrong value of the field spoils the record: an attribute that nothing else needs is kept as it was written."""
+        slots = self.mapping.slots
+        used = (slots.occurred_at, slots.value, *self.mapping.key)
+        return field.required or any(field.name in names for names in used)
+
+    def _missing(self, wrong: AbstractSet[str]) -> list[SignalRejected]:
+        """Return a problem for every required field that is empty, or whose column is not there at all."""
+        problems = []
+        for field in self.mapping.fields.values():
+            if not field.required or field.name in self.values or field.name in wrong:
+                continue
+            columns = self.plan[field.name]
+            key = "intake.empty" if columns else "intake.no_column"
+            text = say(key, legal="、".join(field.aliases))
+            reason = "missing_field" if columns else "bad_header"
+            problems.append(SignalRejected(reason, text, field=columns[0] if columns else field.aliases[0]))
+        return problems
+
+    def _tokenise(self) -> None:
+        """Replace personal values by tokens, before anything is made from them."""
+        names = set(self.mapping.personal)
+        names |= {name for name, when in self.mapping.personal_when.items() if self._holds(when)}
+        for name in self.mapping.fields:
+            if name in names and name in self.values:
+                self.personal[name] = str(self.values[name])
+                self.values[name] = self.tokens.token(self.personal[name])
+
+    def _holds(self, when: Sequence[tuple[str, frozenset[str]]]) -> bool:
+        return all(str(self.values.get(name, "")).casefold() in legal for name, legal in when)
+
+    def _first(self, names: Iterable[str]) -> Any:
+        return next((self.values[name] for name in names if name in self.values), None)
+
+    def _header(self, names: Sequence[str]) -> str:
+        """Return the header under which the first of `names` was found, or would be expected."""
+        found = next((self.headers[name] for name in names if name in self.values and name in self.headers), "")
+        return found or self.mapping.fields[names[0]].aliases[0]
+
+    def _empty(self, names: Sequence[str]) -> SignalRejected:
+        aliases = "、".join(alias for name in names for alias in self.mapping.fields[name].aliases)
+        header = self._header(names)
+        return SignalRejected("missing_field", f"{header}: {say('intake.empty', legal=aliases)}", field=header)
+
+    def _id(self) -> str:
+        """Return the record's key; raises SignalRejected where one of its parts is empty."""
+        parts = []
+        for names in self.mapping.key:
+            value = self._first(names)
+            if value is None:
+                raise self._empty(names)
+            parts.append(rfc3339(value) if isinstance(value, datetime) else str(value))
+        key = "/".join(parts)
+        return key if len(key) <= _ID_LIMIT else "sha256:" + hashlib.sha256(key.encode()).hexdigest()
+
+    def _object(self) -> ObjectRef:
+        """Return how the record names its object; a masked code (3423…3224) names nobody and is left out."""
+        slots = self.mapping.slots
+        code = next((str(self.values[name]) for name in slots.code if name in self.values and "*" not in str(self.values[name])), "")
+        kind = str(self._first(slots.object_type) or "")
+        known = tuple(value for name, value in self.personal.items() if name not in slots.name)
+        return ObjectRef(
+            id=str(self._first(slots.object_id) or ""),
+            code=code,
+            name=self.tokens.scrub(str(self._first(slots.name) or "")[:TEXT_LIMIT]),
+            address=self.tokens.scrub(str(self._first(slots.address) or "")[:TEXT_LIMIT], known),
+            type=kind if kind in OBJECT_TYPES else "",
+        )
+
+    def _region(self) -> str:
+        """Return the first region code; trailing zeros of a 9- or 12-digit code say "all of the district"."""
+        for name in self.mapping.slots.region:
+            code = str(self.values.get(name, ""))
+            while len(code) > 6 and code.endswith("000"):
+                code = code[:-3]
+            if is_region_code(code):
+                return code
+        return ""
+
+    def _place(self) -> Place | None:
+        slots = self.mapping.slots
+        point = self._first(slots.point)
+        if not isinstance(point, tuple):
+            lng, lat = self._first(slots.lng), self._first(slots.lat)
+            if not isinstance(lng, Decimal) or not isinstance(lat, Decimal) or abs(lng) > 180 or abs(lat) > 90:
+                return None
+            point = (float(lng), float(lat))
+        return Place(lng=point[0], lat=point[1], datum=slots.datum) if point != (0.0, 0.0) else None
+
+    def _measure(self) -> tuple[float | None, str]:
+        """Return the signal's value and its unit."""
+        slots = self.mapping.slots
+        name = next((name for name in slots.value if name in self.values), "")
+        if not name:
+            return None, ""
+        field = self.mapping.fields[name]
+        value = float(self.values[name])
+        return value, "CNY" if field.type == "amount" else str(self._first(slots.unit) or field.unit)
+
+    def _choose(self, chooser: Chooser) -> str | None:
+        for name, codes in chooser.codes:
+            found = codes.get(str(self.values.get(name, "")).casefold())
+            if found is not None:
+                return found
+        if chooser.rules:
+            text = " ".join(str(self.values[name]) for name in chooser.reads if name in self.values).casefold()
+            if text:
+                found = next((rule.give for rule in chooser.rules if rule.fits(text)), None)
+                if found is not None:
+                    return found
+        return chooser.default
+
+    def _attrs(self, cut: bool) -> dict[str, Any]:
+        """Return the free attributes: constants, the declared fields in order, and what could not be read."""
+        attrs: dict[str, Any] = dict(self.mapping.constants)
+        known = tuple(self.personal.values())
+        for name in self.mapping.attrs:
+            if name in self.values:
+                attrs[name] = self._attribute(self.values[name], () if name in self.personal else known)
+        if self.unparsed:
+            attrs["unparsed"] = [name for name in self.unparsed if name in attrs]
+        if cut:
+            attrs["text_cut"] = True
+        return attrs
+
+    def _attribute(self, value: Any, known: tuple[str, ...]) -> Any:
+        if isinstance(value, datetime):
+            return rfc3339(value, self.mapping.times.zone)
+        if isinstance(value, Decimal):
+            return float(value)
+        if isinstance(value, tuple):
+            return list(value)
+        return self.tokens.scrub(str(value)[:TEXT_LIMIT], known)
+
+
+def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested objects as dotted keys; lists stay, decoding has bounded the depth."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat[prefix + key] = value
+        if isinstance(value, dict):
+            flat |= _flatten(value, f"{prefix}{key}.")
+    return flat
+
+
+def _plan(mapping: Mapping, headers: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Return the source columns of every field, in order of preference: alias by alias, whole header before its bracketed parts."""
+    known: dict[str, tuple[str, ...]] | None = mapping.plans.get(headers)
+    if known is not None:
+        return known
+    whole: dict[str, list[str]] = {}
+    parts: dict[str, list[str]] = {}
+    for header in headers:
+        whole.setdefault(normalise_header(header), []).append(header)
+        for form in header_forms(header)[1:]:
+            parts.setdefault(form, []).append(header)
+    plan = {}
+    for field in mapping.fields.values():
+        columns: list[str] = []
+        for alias in field.aliases:
+            form = normalise_header(alias)
+            columns += [alias] if "[]" in alias else whole.get(form) or parts.get(form, [])
+        plan[field.name] = tuple(dict.fromkeys(columns))
+    if len(mapping.plans) >= _PLANS:
+        mapping.plans.clear()
+    mapping.plans[headers] = plan
+    return plan
+
+
+def _taken(found: list[Any], take: str) -> Any:
+    """Return what a path with `[]` led to as one value."""
+    if not found:
+        return None
+    if take == "count":
+        return len(found)
+    if take == "max":
+        numbers = [value for value in found if isinstance(value, (int, float)) and not isinstance(value, bool)]
+        return max(numbers, default=None)
+    return found if take == "join" else found[0]

@@ -1,0 +1,91 @@
+"""What decoding yields: rows, and in their places what could not become one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one input may cost; every bound has a clear rejection of its own."""
+
+    body: int = 50 * 1024 * 1024  # bytes of a whole input
+    record: int = 4 * 1024 * 1024  # bytes of one record, images included
+    depth: int = 32  # nesting of JSON and XML
+    rows: int = 200_000  # records of one input
+    columns: int = 512
+    cells: int = 4_000_000  # of one worksheet's bounding box: a sparse sheet is opened as a dense one
+    unpacked: int = 128 * 1024 * 1024  # bytes of an XLSX after unpacking
+    entries: int = 2_000  # files inside an XLSX
+    open_quote: int = 1_000  # physical lines that one quoted CSV cell may span
+
+
+@dataclass(frozen=True, slots=True)
+class Explode:
+    """A nested list or object whose elements are records of their own: the metrics of a device event, the boxes of a picture.
+
+    `path` is dotted. An element's content takes the place of the list; for an object, and for elements that are no objects, key
+    (or 1-based place) and content appear as `name` and `value`. The fields of `also`, where they hold something, make one more record.
+    """
+
+    path: str
+    name: str = "element"
+    value: str = "value"
+    also: tuple[str, ...] = ()
+
+
+def _any_header(_: str) -> bool:
+    """Take every header: the default where no mapping says what it looks for."""
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How one source writes its inputs: the part of a mapping that decoding needs."""
+
+    formats: tuple[str, ...] = ("csv", "tsv", "xlsx", "json", "ndjson", "xml")
+    encodings: tuple[str, ...] = ("utf-8", "gb18030")
+    records: tuple[str, ...] = ()  # dotted paths to the list in JSON, element names in XML; the first that is there
+    explode: Explode | None = None
+    images: tuple[str, ...] = ()  # dotted paths (`[]` for every element) of base64 images, replaced by their SHA-256
+    knows: Callable[[str], bool] = _any_header  # says whether a table's header is one of this source
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One record as its sender wrote it.
+
+    `position` is 1-based: the row of a table with its header counted (as a spreadsheet shows it), the line of NDJSON, the place in a
+    JSON list or among XML elements. `place` says the same to a reader. `raw` can be decoded again by itself: a table's has its header.
+    """
+
+    position: int
+    values: dict[str, Any]
+    raw: bytes
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A record that cannot be read; `position` 0 is the whole input. `reason` is a code of `domain.rejections`."""
+
+    position: int
+    reason: str
+    message: str
+    raw: bytes
+    field: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """A part of the input that is no record, counted and shown: `reason` is a key under `skipped.` of the message catalogue."""
+
+    position: int
+    reason: str
+
+
+Decoded = Row | Broken | Ignored
+DecodedRows = Iterator[Decoded]
