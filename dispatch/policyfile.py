@@ -8,10 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
 from dispatch.forms import FORMS
+from dispatch.yamltext import documents
 from domain.errors import FileProblems, Problem
 from domain.levels import DEFAULT_LEVELS, LevelScale
 from domain.policies import (
@@ -103,13 +101,9 @@ class _Reader:
 
     def documents(self, content: str) -> list[Any]:
         try:
-            return [document for document in YAML(typ="rt", pure=True).load_all(content) if document is not None]
-        except MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            place = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-            self.add(place, f"not valid YAML: {error.problem or error.context}; mend the text at this place")
-        except YAMLError as error:
-            self.add((0, 0), f"not valid YAML: {error}")
+            return documents(content, self.file)
+        except FileProblems as error:
+            self.problems += error.problems
         return []
 
     def policy(self, document: Any) -> Policy | None:

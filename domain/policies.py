@@ -50,9 +50,9 @@ class Limits(Noun, frozen=True, kw_only=True):
     """One limit per stage; None where the policy sets none.
 
     Starts: push at generated; receive, return and total at pushed; first_report and verify at the reception or the end of the receive
-    limit; handle at verified; feedback at handled; accept at fed_back; designate at returned (without one: the receive limit) or unrouted; redo at send_back (None:
-    the feedback limit). `cooperating` is the cooperating unit's own limit from its reception to its feedback; without it, cooperating
-    units have the lead's limits.
+    limit; handle at verified; feedback at handled; accept at fed_back; designate at returned (without one: the receive limit) or
+    unrouted; redo at send_back (without one: the feedback limit). `cooperating` is the cooperating unit's own limit from its reception
+    to its feedback; without it, cooperating units have the lead's limits.
     """
 
     push: Limit | None = None

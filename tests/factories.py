@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from domain.findings import EarlyWarning
 from domain.objects import RegulatedObject, Resolution
 from domain.records import Record, SignalEntry
 from domain.signals import ObjectRef, Signal
@@ -46,3 +47,24 @@ def make_object(**kw: Any) -> RegulatedObject:
     """Return an enterprise of the gas trade in a made-up district."""
     given: dict[str, Any] = {"id": "o-1", "type": "enterprise", "name": "某某燃气有限公司", "region": "610113"}
     return RegulatedObject(**(given | kw))
+
+
+def make_warning(**kw: Any) -> EarlyWarning:
+    """Return an orange gas warning about an enterprise; any field of `EarlyWarning` by keyword."""
+    given: dict[str, Any] = {
+        "id": "w1",
+        "subject": "o-1",
+        "object_id": "o-1",
+        "matter": "gas",
+        "sector": "gas",
+        "region": "610113",
+        "level": "orange",
+        "current_level": "orange",
+        "score": 65.0,
+        "raised_at": T0,
+        "updated_at": T0,
+        "episode": 1,
+        "ruleset": "r1",
+        "kind": "gas.leak",
+    }
+    return EarlyWarning(**(given | kw))
