@@ -67,7 +67,7 @@ class Template:
 
 def _area(digits: int) -> Callable[[Facts], str]:
     def fill(facts: Facts) -> str:
-        region = facts.entry.signal.region or (facts.object.region if facts.object else "")
+        region = (facts.object.region if facts.object else "") or facts.entry.signal.region
         return region[:digits] or "未知"
 
     return fill

@@ -1,0 +1,148 @@
+"""The reference page of the rule language (docs/rules-reference.md), made from the vocabulary and the document structs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+
+from rules.documents import CaseDoc, CaseObjectDoc, Document, EffectiveDoc, ExpectDoc, GivenDoc, IndicatorDoc, PackDoc, RuleDoc
+from rules.schema import json_schema
+from rules.vocabulary import (
+    AGGREGATES,
+    ANOMALY,
+    ANOMALY_TITLE,
+    AS_OF,
+    ATTRS_TITLE,
+    CALENDAR_WINDOWS,
+    DETECTORS,
+    FIELDS,
+    FUNCTIONS,
+    LATER,
+    LEVELS,
+    OPERATORS,
+    REGION_BY,
+    REGION_DIGITS,
+    STATUSES,
+    TYPE_TITLES,
+    UNITS,
+    Text2,
+)
+
+_SECTIONS: Final[tuple[tuple[type[Document], str], ...]] = (
+    (PackDoc, "规则包 Pack"),
+    (IndicatorDoc, "指标 Indicator（`indicators` 下，以指标名为键）"),
+    (RuleDoc, "规则 Rule（`rules` 的每一项）"),
+    (EffectiveDoc, "生效日期 Effective（`effective`）"),
+    (CaseDoc, "测试 Test（`tests` 的每一项）"),
+    (GivenDoc, "给定信号 Given（`given` 的每一项）"),
+    (CaseObjectDoc, "测试对象 Object（`objects` 下，以编号为键）"),
+    (ExpectDoc, "期望 Expect（`expect`）"),
+)
+
+_INTRODUCTION: Final = """# 规则语言参考 Rule language reference
+
+本页由程序生成：`rules/reference.py` 取自检查器所用的同一组词表，请勿手改。
+This page is generated from the tables that the checker uses; do not edit it by hand.
+
+一个文件是一个规则包：指标把信号汇总成数，规则把指标、字段和参数比较成条件。编辑器可加 `fengsui rules schema` 输出的 JSON Schema。
+只用 YAML 的一个子集：一个文件一个文档，没有锚点、别名和标签，键不重复，文件不超过 1 MB。
+标量按字段类型读取，`title: 2026` 是文本，`no` 不是假。
+花括号内的表达式若含 `[ ] , :`，要加引号。
+
+## 含义 Meaning
+
+- **未知**：从未收到、没有填写、空文本、除以零，都是未知（null）。
+  与未知比较得未知；`and` 有一边为假即为假，`or` 有一边为真即为真，`not` 未知仍是未知。
+  规则只在条件为真时命中；`has(x)` 问有没有值。
+- **量纲**：计数、金额、时长、比例不能混比；不带单位的数可与计数、比例、数值相比。金额按元计，`5万元` 等于 `50000元`；一天按 24 小时计。
+- **比较文本**：`==` `!=` `in` 右边不是字段也不是指标的词就是代码，
+  `source == penalty`、`kind in [gas.leak, gas.pressure]`、`kind in gas.*`、`region == 610113`；
+  其他文本加引号。空格分开的 `-` 才是减号。
+- **窗口**：以事件时间计。时长窗口缺省切成 24 格滑动（7d 即 7 小时一格），`exact: true` 保留精确时刻；
+  `day` `week` `month` 是北京时间的自然日、周、月。除 `last` 外都要写窗口。
+- **命中**：条件在一条信号上由不真变真即命中；`cooldown` 限制同一对象重复命中；
+  `points` 计分并按 `half_life` 减半，同 `family` 合计不超过 `cap`；`at_least` 是等级下限；`points: 0` 只记录命中。
+- **区域规则**：`subject: region(9)` 的规则针对街道，只能用同样 `by: region(9)` 的指标，不能读 `object.*`，提示语中用 `{area}`。
+- **提示语**：`{指标}` `{object.name}` `{value}` `{$参数}`；金额和时长自带单位；未知显示为“未知”；花括号写作 `{{` `}}`。
+- **测试**：只跑本条规则；时间从星期一零时（北京时间）起算；没有写 `object` 的信号属于同一个对象。
+"""
+
+
+def _cell(text: object) -> str:
+    return str(text).replace("|", "\\|").replace("\n", " ")
+
+
+def _table(heads: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
+    lines = [heads, tuple("---" for _ in heads), *rows]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines) + "\n"
+
+
+def _words(title: str, words: dict[str, Text2]) -> str:
+    return f"## {title}\n\n" + _table(("写法", "中文", "English"), ((f"`{word}`", zh, en) for word, (zh, en) in words.items()))
+
+
+def _legal(schema: dict[str, Any]) -> str:
+    parts = [f"`{word}`" for word in schema.get("enum", ())]
+    if "minimum" in schema or "exclusiveMinimum" in schema:
+        low = schema.get("minimum", schema.get("exclusiveMinimum"))
+        high = f"–{schema['maximum']:g}" if "maximum" in schema else " 以上"
+        parts.append(f"{'>' if 'exclusiveMinimum' in schema else ''}{low:g}{high}")
+    return " ".join(parts)
+
+
+def _keys(struct: type[Document], definitions: dict[str, Any]) -> str:
+    properties = definitions[struct.__name__]["properties"]
+    required = definitions[struct.__name__].get("required", [])
+    rows = (
+        (f"`{field.encode_name}`", "是" if field.encode_name in required else "", _describe(properties[field.encode_name]))
+        for field in msgspec.structs.fields(struct)
+    )
+    return _table(("键", "必填", "说明"), rows)
+
+
+def _describe(schema: dict[str, Any]) -> str:
+    legal = _legal(schema)
+    default = schema.get("default")
+    said = str(schema.get("description", ""))
+    if legal:
+        said += f"：{legal}"
+    if isinstance(default, bool):
+        return said + f"；缺省 `{str(default).lower()}`"
+    return said + f"；缺省 `{default}`" if isinstance(default, str | int | float) else said
+
+
+def reference() -> str:
+    """Return the page as Markdown."""
+    definitions = json_schema()["$defs"]
+    aggregates = {name: word.title for name, word in AGGREGATES.items()} | {ANOMALY: ANOMALY_TITLE}
+    functions = {f"{name}(x)": function.title for name, function in FUNCTIONS.items()}
+    units = {f"5{name}": unit.title for name, unit in UNITS.items()}
+    fields = [(f"`{name}`", TYPE_TITLES[known.type][0], known.title[0], _values(known.legal)) for name, known in FIELDS.items()]
+    fields.append(("`attrs.名称`", TYPE_TITLES["any"][0], ATTRS_TITLE[0], ""))
+    regions = {
+        word: ("对象（缺省）", "the object (default)") if digits == "object" else REGION_DIGITS[digits]
+        for word, digits in REGION_BY.items()
+    }
+    parts = [_INTRODUCTION]
+    parts += [f"## {title}\n\n{_keys(struct, definitions)}" for struct, title in _SECTIONS]
+    parts += [
+        _words("汇总 Aggregates", aggregates),
+        _words("检测器 Detectors", DETECTORS),
+        _words("自然窗口 Calendar windows", CALENDAR_WINDOWS),
+        _words("窗口基准 as_of", AS_OF),
+        _words("按什么汇总 by 与 subject", regions),
+        _words("运算 Operators", OPERATORS),
+        _words("函数 Functions", functions),
+        _words("单位 Units", units),
+        "## 字段 Fields\n\n" + _table(("字段", "类型", "含义", "可取值"), fields),
+        _words("状态 Statuses", STATUSES),
+        _words("等级 Levels", LEVELS),
+        _words("尚不在本版本内 Not part of this version", LATER),
+    ]
+    return "\n".join(parts)
+
+
+def _values(legal: tuple[str, ...]) -> str:
+    return " ".join(f"`{word}`" for word in legal)

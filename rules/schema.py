@@ -1,0 +1,48 @@
+"""JSON Schema (2020-12) of a pack file for editors, made from the same structs that the loader reads.
+
+It helps while typing; `fengsui rules check` decides, since expressions, units and names are beyond a schema.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from rules.documents import NAME, PackDoc
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+# Texts that YAML shows as numbers where they are not quoted; the loader takes the characters as written.
+_DIGITS: Final = frozenset({"value", "values", "region", "code", "industry"})
+
+
+def _mend(schema: Any, name: str = "") -> Any:
+    """Return `schema` with what the loader really takes: no null, no empty word, digits without quotes."""
+    if isinstance(schema, list):
+        return [_mend(each, name) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    mended = {key: _mend(value, key if key not in {"items", "anyOf"} else name) for key, value in schema.items()}
+    if "properties" in mended:
+        mended["properties"] = {key: _mend(value, key) for key, value in schema["properties"].items()}
+    if isinstance(mended.get("enum"), list):
+        mended["enum"] = [word for word in mended["enum"] if word != ""]
+    choices = [each for each in mended.pop("anyOf", []) if each != {"type": "null"}]
+    if len(choices) == 1:
+        mended = choices[0] | mended
+    elif choices:
+        mended["anyOf"] = choices
+    if mended.get("type") == "string" and name in _DIGITS:
+        mended["type"] = ["string", "number"]
+    if "default" in mended and (mended["default"] is None or mended["default"] == ""):
+        del mended["default"]
+    return mended
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the schema as plain data; the same version of the code gives the same schema."""
+    (root,), definitions = msgspec.json.schema_components([PackDoc], ref_template="#/$defs/{name}")
+    schema = _mend(dict(definitions))
+    schema["PackDoc"]["properties"]["indicators"]["propertyNames"] = {"pattern": NAME}
+    schema["PackDoc"]["properties"]["params"]["propertyNames"] = {"pattern": NAME}
+    return {"$schema": DIALECT, "title": "烽燧规则包", **root, "$defs": schema}
