@@ -1,0 +1,109 @@
+"""Tokens, endpoints and signing secrets; for administrators."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from litestar import delete, get, post, put
+
+from app.api.roles import ADMINS
+from app.gate import fingerprint
+from app.services import Services
+from connectors.outbound.egress import check_url, networks
+from domain.errors import DeliveryRejected, InvalidAction, NotFound
+from domain.principals import Principal
+from domain.tasks import stable_id
+from storage import access, obligations
+
+OVERLAP = timedelta(hours=24)  # for which a rotated secret stays valid
+
+
+@dataclass(frozen=True)
+class NewCredential:
+    """What a credential is for; `department` and `feed` bind the roles that need one."""
+
+    name: str
+    role: Literal["admin", "duty", "auditor", "department", "department_lead", "feed", "monitor"]
+    department: str = ""
+    feed: str = ""
+
+
+@dataclass(frozen=True)
+class NewEndpoint:
+    """Where a department receives webhooks."""
+
+    url: str
+
+
+def new_secret() -> str:
+    """Return a signing secret as Standard Webhooks writes it: 32 random bytes."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+@get("/v1/access", opt={"roles": ADMINS}, sync_to_thread=True)
+def list_access(services: Services) -> list[access.CredentialRow]:
+    """Return all credentials without their tokens."""
+    with services.database.read() as connection:
+        return access.list_credentials(connection)
+
+
+@post("/v1/access", opt={"roles": ADMINS}, sync_to_thread=True)
+def grant(services: Services, data: NewCredential) -> dict[str, str]:
+    """Make a credential; its token is in this answer and nowhere else."""
+    with services.database.read() as connection:
+        unit = obligations.directory(connection).get(data.department)
+    if data.role in {"department", "department_lead"} and unit is None:
+        raise NotFound(f"没有部门 {data.department!r} / no such department; import it first")
+    if data.role == "feed" and data.feed not in services.mappings and data.feed != "signals":
+        raise NotFound(f"没有数据源 {data.feed!r} / no such feed; legal: signals, {', '.join(sorted(services.mappings))}")
+    token = secrets.token_urlsafe(32)
+    principal = Principal(name=data.name, role=data.role, department=data.department, feed=data.feed)
+    with services.database.write() as connection:
+        access.add_credential(connection, fingerprint(token), principal, services.clock.now())
+    return {"token": token, "fingerprint": fingerprint(token)}
+
+
+@delete("/v1/access/{credential:str}", opt={"roles": ADMINS}, status_code=200, sync_to_thread=True)
+def revoke(services: Services, credential: str) -> dict[str, str]:
+    """Revoke a credential; its sessions end with it."""
+    with services.database.write() as connection:
+        if not access.revoke_credential(connection, credential, services.clock.now()):
+            raise NotFound(f"no valid credential {credential}")
+    return {"revoked": credential}
+
+
+@put("/v1/departments/{department:str}/endpoint", opt={"roles": ADMINS}, sync_to_thread=True)
+def set_endpoint(services: Services, department: str, data: NewEndpoint) -> dict[str, str]:
+    """Register where a department receives webhooks; the first time, its signing secret is in the answer."""
+    try:
+        check_url(data.url, networks(services.settings.egress.allow))
+    except DeliveryRejected as error:
+        raise InvalidAction(str(error)) from error
+    now = services.clock.now()
+    with services.database.write() as connection:
+        if obligations.directory(connection).get(department) is None:
+            raise NotFound(f"no department {department}")
+        endpoint = access.Endpoint(
+            id=stable_id("e", department, data.url), department=department, url=data.url, state="active", created_at=now
+        )
+        access.put_endpoint(connection, endpoint)
+        secret = ""
+        if not access.signing_secrets(connection, department, now):
+            secret = new_secret()
+            access.rotate_secret(connection, department, secret, now, OVERLAP)
+    return {"endpoint": endpoint.id, "secret": secret}
+
+
+@post("/v1/departments/{department:str}/secret", opt={"roles": ADMINS}, sync_to_thread=True)
+def rotate(services: Services, department: str) -> dict[str, str]:
+    """Give a department a new signing secret; the old one stays valid for 24 hours."""
+    secret = new_secret()
+    with services.database.write() as connection:
+        if obligations.directory(connection).get(department) is None:
+            raise NotFound(f"no department {department}")
+        access.rotate_secret(connection, department, secret, services.clock.now(), OVERLAP)
+    return {"secret": secret}

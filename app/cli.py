@@ -1,0 +1,66 @@
+"""The command line: nouns first, `--help` everywhere, data on standard output, logs on standard error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.commands import access, audit, bench, dashboards, demo, feeds, imports, journal, models, replay, rules, serve, warnings
+from app.commands.output import plain_errors
+
+VERSION = "0.1.0"
+
+app = typer.Typer(
+    name="fengsui",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help=(
+        "烽燧 Fengsui — 跨部门综合监管风险监测预警：接入各部门记录，按规则和模型评分，把预警变成有时限、有回执、能升级的任务。\n\n"
+        "Risk monitoring and early warning for cross-department regulation.\n\n"
+        "第一次使用 / first steps:  fengsui demo   ·   fengsui serve   ·   fengsui doctor"
+    ),
+)
+app.command("demo")(demo.demo)
+app.command("serve")(serve.serve)
+app.command("replay")(replay.replay)
+app.add_typer(rules.app, name="rules")
+app.add_typer(models.app, name="models")
+app.add_typer(imports.app, name="import")
+app.add_typer(feeds.app, name="feeds")
+app.add_typer(warnings.app, name="warnings")
+app.add_typer(access.app, name="access")
+app.add_typer(audit.app, name="audit")
+app.add_typer(journal.app, name="journal")
+app.add_typer(dashboards.app, name="dashboards")
+app.command("bench")(bench.bench)
+
+
+@app.command()
+def doctor(data: Annotated[Path, typer.Option(help="数据目录 / data folder")] = Path("data")) -> None:
+    """检查数据目录与运行环境 / Check the data folder and what the machine offers; exit 1 where something needs attention."""
+    from app.doctor import examine  # noqa: PLC0415
+
+    with plain_errors():
+        findings = examine(data)
+    for finding in findings:
+        typer.echo(f"{'ok   ' if finding.ok else 'LOOK '} {finding.what}: {finding.detail}")
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def version() -> None:
+    """显示版本 / Print the version."""
+    typer.echo(VERSION)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""How commands speak: data on standard output (a table for people, JSON for machines), everything else on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from domain.errors import FengsuiError
+
+FINDINGS, USAGE = 1, 2  # exit codes; 0 is ok
+
+
+class Output(StrEnum):
+    """What standard output looks like."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+OutputOption = Annotated[Output, typer.Option("--output", "-o", help="table 供人阅读，json 供程序读取 / for people or for programs")]
+
+
+def show(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], output: Output) -> None:
+    """Print rows: as a table of `columns`, or whole as a JSON array."""
+    if output is Output.JSON:
+        json.dump(list(rows), sys.stdout, ensure_ascii=False, indent=1, default=str)
+        sys.stdout.write("\n")
+        return
+    from rich.console import Console  # noqa: PLC0415  # 60 ms that --help does not pay
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        table.add_row(*(_cell(row.get(column, "")) for column in columns))
+    Console().print(table)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value)
+
+
+def note(message: str) -> None:
+    """Tell the person at the terminal something that is not data."""
+    typer.echo(message, err=True)
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Turn an error that Fengsui raised on purpose into its message and exit code 2, without a traceback."""
+    try:
+        yield
+    except FengsuiError as error:
+        note(str(error))
+        raise typer.Exit(USAGE) from error
+    except FileNotFoundError as error:
+        note(f"找不到文件 / no such file: {error.filename or error}")
+        raise typer.Exit(USAGE) from error

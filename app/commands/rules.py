@@ -1,0 +1,102 @@
+"""`fengsui rules`: check and test rule packs, without a server."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.commands.options import DATA, URL, DataOption, UrlOption
+from app.commands.output import FINDINGS, Output, OutputOption, note, plain_errors, show
+from domain.errors import FileProblems
+
+app = typer.Typer(no_args_is_help=True, help="规则包 / Rule packs")
+FolderArgument = Annotated[Path | None, typer.Argument(help="规则目录，缺省为随附规则包 / folder of packs, default the shipped ones")]
+
+
+def _texts(folder: Path | None) -> dict[str, str]:
+    from app.rulebook import read_folder  # noqa: PLC0415
+    from app.settings import SHIPPED_PACKS  # noqa: PLC0415
+
+    chosen = folder or SHIPPED_PACKS
+    if not chosen.is_dir():
+        raise FileNotFoundError(chosen)
+    return read_folder(chosen)
+
+
+@app.command()
+def check(folder: FolderArgument = None) -> None:
+    """检查规则包，一次列出全部问题 / Check packs: all problems at once as file:line:column; exit 1 where there is an error."""
+    from rules import load  # noqa: PLC0415
+
+    with plain_errors():
+        try:
+            texts = _texts(folder)
+        except FileProblems as error:
+            note(str(error))
+            raise typer.Exit(FINDINGS) from error
+    ruleset, problems = load.check(texts)
+    for problem in problems:
+        typer.echo(f"{problem}" + ("" if problem.severity == "error" else "  [warning]"))
+    if ruleset is None:
+        raise typer.Exit(FINDINGS)
+    typer.echo(f"{len(texts)} files, {len(ruleset.rules)} rules, {len(ruleset.indicators)} indicators, version {ruleset.version[:12]}")
+
+
+@app.command("test")
+def run_tests(folder: FolderArgument = None) -> None:
+    """运行规则文件内的测试 / Run the tests inside the rule files; a failing one shows the indicators step by step."""
+    from models.registry import REGISTRY  # noqa: PLC0415
+    from rules.load import load_rules  # noqa: PLC0415
+    from streams.ruletest import run_cases  # noqa: PLC0415
+
+    with plain_errors():
+        ruleset = load_rules(_texts(folder))
+    failed = 0
+    for result in run_cases(ruleset, REGISTRY):
+        if not result.passed:
+            failed += 1
+            typer.echo(f"{result.case.file}:{result.case.line} {result.case.rule}: {result.case.name}\n{result.explanation}\n")
+    typer.echo(f"{len(ruleset.cases)} tests, {failed} failed")
+    if failed:
+        raise typer.Exit(FINDINGS)
+
+
+@app.command()
+def schema() -> None:
+    """输出规则文件的 JSON Schema / Print the JSON Schema for editors."""
+    from rules.schema import schema as json_schema  # noqa: PLC0415
+
+    json.dump(json_schema(), sys.stdout, ensure_ascii=False, indent=1)
+    sys.stdout.write("\n")
+
+
+@app.command("list")
+def list_rules(folder: FolderArgument = None, output: OutputOption = Output.TABLE) -> None:
+    """列出规则 / List the rules of a folder."""
+    from rules.load import load_rules  # noqa: PLC0415
+
+    with plain_errors():
+        ruleset = load_rules(_texts(folder))
+    rows = [
+        {"id": rule.id, "title": rule.title, "sector": rule.sector, "status": rule.status, "points": rule.points, "basis": list(rule.basis)}
+        for rule in ruleset.rules
+    ]
+    show(rows, ["id", "title", "sector", "status", "points", "basis"], output)
+
+
+@app.command()
+def status(url: UrlOption = URL, data: DataOption = DATA, output: OutputOption = Output.TABLE) -> None:
+    """运行中的规则及其健康状况 / The active rules and their health, from the running server."""
+    from app.client import Client  # noqa: PLC0415
+
+    with plain_errors():
+        answer = Client.for_data(url, data).call("GET", "/v1/rules")
+    for problem in answer["problems"]:
+        note(f"{problem['file']}:{problem['line']}:{problem['column']} {problem['message']}")
+    show(answer["rules"], ["id", "title", "status", "hits_30d", "last_hit_at"], output)
+    if answer["problems"]:
+        raise typer.Exit(FINDINGS)

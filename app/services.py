@@ -1,0 +1,37 @@
+"""The parts of a running application, as the routes and pages are given them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from app.answers import Answers
+from app.desk import Desk
+from app.effects import EffectWriter
+from app.metrics import Metrics
+from app.rulebook import Rulebook
+from app.settings import Settings
+from connectors.inbound.edge import Edge
+from connectors.inbound.mapping_model import Mapping as FeedMapping
+from domain.ports import Clock, Intake, JournalReader
+from storage.database import Database
+from streams.runtimes.embedded import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything a request may need; made once by `app.wiring`."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    journal: JournalReader
+    intake: Intake
+    engine: Engine
+    edge: Edge
+    mappings: Mapping[str, FeedMapping]
+    rulebook: Rulebook
+    desk: Desk
+    writer: EffectWriter
+    answers: Answers
+    metrics: Metrics
