@@ -59,7 +59,7 @@ def pipe_damage(stage: Stage) -> Incident:
     )
     return Incident(
         id="gas-pipe-damage", sector="gas", title="施工挖断中压燃气管道", object_id=pipe.id, region=pipe.region,
-        start=hit, peak=hit + timedelta(hours=1), end=hit + timedelta(hours=24), also=(owner.id,),
+        start=hit, peak=hit + timedelta(hours=1), end=hit + timedelta(hours=36), also=(owner.id,),
         story="上午十时一刻挖机破坏管段，三小时内街道居民二十余次来电，管段压力下降约六成，次日凌晨修复",
     )  # fmt: skip
 

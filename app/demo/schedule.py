@@ -246,7 +246,8 @@ class _Writer:
 
 def _cut_array(sound: Send) -> bytes:
     """Return a JSON array of flat records that ends in the middle of its last record."""
-    return sound.body[: sound.body.rindex(b'},{"') + 27]
+    text = sound.body.decode()
+    return text[: text.rindex('},{"') + 18].encode()
 
 
 def _cut_line(sound: Send) -> bytes:

@@ -1,0 +1,68 @@
+"""What is imported before the first record: objects, catalogue, departments."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import openpyxl
+from ruamel.yaml import YAML
+
+from app.demo import registers
+from app.demo.offices import BY_ID, ENFORCER, OFFICES
+from app.demo.schedule import Plan
+from domain.objects import OBJECT_TYPES
+
+
+def test_both_files_of_objects_say_the_same_and_relations_lead_somewhere(plan: Plan) -> None:
+    """CSV and workbook hold the same rows; ids are unique, types are known, each relation names an object."""
+    city = plan.world.city
+    rows = list(csv.DictReader(io.StringIO(registers.objects_csv(city).decode())))
+    sheet = openpyxl.load_workbook(io.BytesIO(registers.objects_xlsx(city)), read_only=True).active
+    book = [[cell or "" for cell in row] for row in sheet.iter_rows(values_only=True)]
+    assert book[0] == list(registers.OBJECT_HEADERS)
+    assert book[1:] == [list(row.values()) for row in rows]
+    ids = {row["id"] for row in rows}
+    assert len(ids) == len(rows) == len(city.objects)
+    assert {row["type"] for row in rows} <= set(OBJECT_TYPES)
+    assert all(part.partition(":")[2] in ids for row in rows for part in row["relations"].split(";") if part)
+    assert {part for row in rows for part in row["listed_by"].split(";") if part} <= set(BY_ID)
+
+
+def test_numbers_of_sensors_and_cameras_are_aliases_of_one_object(plan: Plan) -> None:
+    """A record that names a device finds its object, and no other."""
+    city = plan.world.city
+    owners: dict[str, set[str]] = {}
+    for found in city.objects:
+        for alias in found.aliases:
+            owners.setdefault(alias, set()).add(found.id)
+    assert all(owners[device.id] == {device.object_id} for device in city.devices)
+    assert all(
+        owners[name] == {camera.object_id} for camera in city.cameras for name in (camera.id, camera.box, camera.channel, camera.mac)
+    )
+
+
+def test_the_catalogue_is_a_filled_in_form_with_merged_cells() -> None:
+    """Eight items of six sectors, each with one lead and two or three cooperating units that exist, at city and county level."""
+    sheet = openpyxl.load_workbook(io.BytesIO(registers.catalogue_xlsx())).active
+    assert "C2:D2" in {str(area) for area in sheet.merged_cells.ranges}
+    named = {name for office in OFFICES for name in (office.name, *office.aliases)}
+    items: list[list[str]] = []
+    for row in sheet.iter_rows(min_row=3, values_only=True):
+        if row[2] == "牵头单位":
+            items.append([])
+            assert row[10] in ENFORCER
+        items[-1].append(str(row[3]))
+        assert row[3] in named
+    assert len(items) == 8
+    assert all(3 <= len(units) <= 4 for units in items)
+    assert {row[9] for row in sheet.iter_rows(min_row=3, values_only=True) if row[9]} == {"市级", "县级"}
+
+
+def test_the_directory_has_departments_a_duty_desk_a_task_force_and_a_deputy_mayor() -> None:
+    """Twelve departments and three above them, as YAML that any reader takes."""
+    read = YAML(typ="safe").load(registers.departments_yaml())["departments"]
+    kinds = [unit["kind"] for unit in read]
+    assert kinds.count("department") == 12
+    assert kinds[12:] == ["duty_desk", "task_force", "deputy_mayor"]
+    assert all(unit["region"] == "6101" for unit in read)
