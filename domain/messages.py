@@ -184,6 +184,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "model.forest.too_few": ("同类对象仅 {count} 个，不足 {least} 个，不评分", "not enough peers: {count}, {least} are needed; no score"),
     "model.forest.usual": ("指标组合在同类常见范围内", "indicators within the usual range of its peers"),
     "model.missing": ("无有效数值", "no valid value"),
+    "model.objects": ("指标组合与同类对象不同", "combination of indicators unlike its peers"),
     "model.odds": ("每 {count} 次出现一次", "one in {count}"),
     "model.share": ("每 {count} 个对象出现一个", "one in {count}"),
     "model.since": ("；自 {since} 起", "; since {since}"),
@@ -317,8 +318,8 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     ),
     "rules.none": ("（无）", "(none)"),
     "rules.not_a_condition": (
-        "“{read}” 是{type}，不是条件；请写成比较，如 {read} >= 1",
-        "“{read}” is a {type}, no condition; compare it, as {read} >= 1",
+        "“{read}” 是{type}，不是条件；请与某个值比较",
+        "“{read}” is a {type}, no condition; compare it with something",
     ),
     "rules.not_a_number": ("“{read}” 是{type}，不能计算", "“{read}” is a {type} and cannot be calculated with"),
     "rules.not_a_pack": (
@@ -327,6 +328,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     ),
     "rules.not_a_set": ("in 右边应为列表、集合或 前缀.*，读到 “{read}”", "in needs a list, a set or prefix.* on its right, read “{read}”"),
     "rules.not_before": ("not 写在整个比较之前：not source in [penalty]", "not goes before the whole comparison: not source in [penalty]"),
+    "rules.not_closed": ("表达式到此结束，缺少 “{expected}”", "the expression ends here, “{expected}” is missing"),
     "rules.not_legal": ("“{field}” 不能取 “{read}”；可取：{legal}{near}", "“{field}” cannot be “{read}”; legal: {legal}{near}"),
     "rules.not_ordered": ("“{read}” 是{type}，不能用 {operator} 比大小", "“{read}” is a {type} and has no order for {operator}"),
     "rules.not_shaped": ("“{field}” 的值 “{read}” 不合格式：{shape}", "“{field}” cannot be “{read}”: {shape}"),
@@ -350,7 +352,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "rules.only_after_in": ("“{read}” 只能写在 in 的右边", "“{read}” can only stand to the right of in"),
     "rules.only_with": ("“{read}” 只与 {other} 同用", "“{read}” only goes with {other}"),
     "rules.open_text": ("引号没有闭合", "the quotation is not closed"),
-    "rules.other_area": ("指标 “{read}” 不是按 {by} 汇总的，不能用于按 {by} 的规则", "indicator “{read}” is not by {by}, as the rule is"),
+    "rules.other_area": (
+        "指标 “{read}” 按 {own} 汇总，而规则针对 {by}；两者须一致",
+        "indicator “{read}” is by {own} but the rule is about {by}; they must agree",
+    ),
     "rules.out_of_range": ("“{field}” 的值 {read} 超出范围 {low}–{high}", "“{field}” is {read}, outside {low}-{high}"),
     "rules.prefix_of_text": ("前缀只用于文本，“{read}” 是{type}", "a prefix is for texts, “{read}” is a {type}"),
     "rules.reserved": (
@@ -424,6 +429,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     ),
     # skipped: records that say nothing, counted by reason
     "skipped.device-housekeeping": ("设备自检数据", "device housekeeping"),
+    "skipped.event-ended": ("事件结束通知", "an event has ended"),
     "skipped.heartbeat": ("心跳", "heartbeat"),
     "skipped.sheet_without_header": ("工作表没有可识别的表头", "sheet without a known header"),
     "skipped.unlisted-kind": ("不属于所监测的事件类型", "event of a kind that is not monitored"),
@@ -462,6 +468,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "task.key_reused": ("幂等键 {used} 已用于另一内容，请换一个键", "the key {used} was used with other content; take a new one"),
     "task.lead": ("作为牵头单位办理：{title}", "as the lead unit: {title}"),
     "task.merged": ("改为牵头单位，配合任务并入", "became the lead; its cooperating task is merged"),
+    "task.no_part": (
+        "{role} 身份不参与任务办理，请用部门或值班账号",
+        "a {role} takes no part in tasks; use a department's or the duty desk's account",
+    ),
     "task.no_basis": ("退回须写明依据（basis）", "a return cites its basis (basis)"),
     "task.no_signature": ("{level}预警办结须有负责人签字（{field}）", "closing a {level} warning needs a leader's signature ({field})"),
     "task.not_found": ("没有编号为 {id} 的任务", "no task {id}"),

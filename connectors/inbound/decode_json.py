@@ -112,6 +112,8 @@ def _fast(text: str, shape: Shape) -> Iterator[str] | None:
         return None
     for path in shape.records:
         held = at_path(document, path)
+        if isinstance(held, dict):
+            return iter([str(msgspec.json.encode(held), "utf-8")])
         if isinstance(held, list):
             return (str(msgspec.json.encode(element), "utf-8") for element in held)
     return iter([text])

@@ -6,6 +6,7 @@ Pure: `now` and the key for personal tokens are arguments. Every row gives exact
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -27,6 +28,10 @@ from domain.objects import OBJECT_TYPES
 from domain.signals import ObjectRef, Place, Signal
 
 _ID_LIMIT = 200  # characters; a longer key is replaced by its hash
+_PARTIES = re.compile(r"[,，;；、\s]+")
+_ORGANISATION = re.compile(r"公司|厂|店|中心|医院|学校|集团|合作社|银行|部$|处$|局$|委员会|事务所|协会|酒店|超市")
+_STOPS = re.compile(r"[。!?;]+")
+_HEADLINE = 60  # characters
 _PLANS = 1024  # sets of headers whose columns are remembered; a feed has few, an attacker many
 
 
@@ -175,6 +180,8 @@ class _Record:
             cell = flat.get(header)
             if "[]" in header:
                 cell = _taken(all_at_path(self.row.values, header), field.take)
+            elif field.take != "first":
+                cell = _taken(cell if isinstance(cell, list) else _PARTIES.split(str(cell)), field.take)
             if cell is None or cell == "":
                 continue
             self.headers[field.name] = header
@@ -288,11 +295,10 @@ class _Record:
             if found is not None:
                 return found
         if chooser.rules:
-            text = " ".join(str(self.values[name]) for name in chooser.reads if name in self.values).casefold()
-            if text:
-                found = next((rule.give for rule in chooser.rules if rule.fits(text)), None)
-                if found is not None:
-                    return found
+            sentences = _sentences([str(self.values[name]) for name in chooser.reads if name in self.values])
+            for rule in chooser.rules:
+                if any(rule.fits(sentence) for sentence in sentences):
+                    return rule.give
         return chooser.default
 
     def _attrs(self, cut: bool) -> dict[str, Any]:
@@ -316,6 +322,15 @@ class _Record:
         if isinstance(value, tuple):
             return list(value)
         return self.tokens.scrub(str(value)[:TEXT_LIMIT], known)
+
+
+def _sentences(texts: list[str]) -> list[str]:
+    """Return the sentences of `texts` in lower case; a short first text is a headline and stands before each of them."""
+    if not texts:
+        return []
+    headline = texts[0].casefold() if len(texts[0]) <= _HEADLINE else ""
+    rest = _STOPS.split("。".join(texts[1:] if headline else texts).casefold())
+    return [f"{headline} {sentence}" for sentence in rest if sentence.strip()] or [headline]
 
 
 def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -361,4 +376,6 @@ def _taken(found: list[Any], take: str) -> Any:
     if take == "max":
         numbers = [value for value in found if isinstance(value, (int, float)) and not isinstance(value, bool)]
         return max(numbers, default=None)
+    if take == "organisation":
+        return next((str(name).strip() for name in found if _ORGANISATION.search(str(name))), None)
     return found if take == "join" else found[0]

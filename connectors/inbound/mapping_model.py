@@ -15,7 +15,7 @@ from domain.signals import Confidentiality, Source
 
 FieldType = Literal["text", "code", "time", "number", "amount", "point"]
 FIELD_TYPES: tuple[str, ...] = FieldType.__args__  # type: ignore[attr-defined]  # typing has no typed way to list a Literal
-Take = Literal["first", "join", "max", "count"]
+Take = Literal["first", "join", "max", "count", "organisation"]
 TAKES: tuple[str, ...] = Take.__args__  # type: ignore[attr-defined]  # as above
 
 # Yuan per unit of account; CNY is what a signal's value is in.
@@ -35,7 +35,8 @@ class Field:
     """A canonical field of a record: `aliases` are headers, codes or JSON paths, in order of preference.
 
     `unit` is the unit of a number that names none; an amount of money is kept in CNY. `codes` is a value table, compared after NFKC and
-    case folding; a value that is not in it stays as it is. `take` reduces what a path with `[]` leads to.
+    case folding; a value that is not in it stays as it is.
+    `take` reduces a list, or what a path with `[]` leads to; `organisation` is the first name in it that is no natural person's.
     """
 
     name: str
@@ -52,19 +53,22 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Keywords:
-    """One keyword rule: gives `give` when each group of `groups` has a word in the text and no word of `without` is in it."""
+    """A keyword rule: gives `give` when one sentence has a word of each group of `groups` and none of `without`.
+
+    Sentence by sentence: in a long complaint "gas" and "smell" may stand a page apart and have nothing to do with each other.
+    """
 
     give: str
     groups: tuple[tuple[str, ...], ...]
     without: tuple[str, ...] = ()
 
-    def fits(self, text: str) -> bool:
-        """Say whether the rule holds for `text`, which is NFKC and lower case.
+    def fits(self, sentence: str) -> bool:
+        """Say whether the rule holds for one sentence, which is NFKC and lower case.
 
         >>> Keywords("gas.leak", (("燃气", "煤气"), ("泄漏", "异味")), ("演练",)).fits("小区煤气有异味")
         True
         """
-        return all(any(word in text for word in group) for group in self.groups) and not any(word in text for word in self.without)
+        return all(any(word in sentence for word in group) for group in self.groups) and not any(word in sentence for word in self.without)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ class Chooser:
     """How kind, severity or matter is found: code tables first, then keyword rules in order, then the default (None: nothing)."""
 
     codes: tuple[tuple[str, ReadOnly[str, str]], ...] = ()  # (field, value → result)
-    reads: tuple[str, ...] = ()  # fields that the keyword rules read
+    reads: tuple[str, ...] = ()  # fields that the keyword rules read; a short first one is a headline, part of every sentence
     rules: tuple[Keywords, ...] = ()
     default: str | None = None
 

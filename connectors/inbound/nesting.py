@@ -97,10 +97,11 @@ def exploded(row: Row, explode: Explode) -> Iterator[Row]:
                 if isinstance(element, dict)
                 else {explode.name: str(place), explode.value: element}
             )
+    parts = [part | dict.fromkeys(explode.also) for part in parts]
     for path in explode.also:
-        extra = at_path(row.values, path)
-        if extra not in (None, "", 0, False):
-            parts.append({explode.name: path, explode.value: extra})
+        extra = row.values.get(path)
+        if extra not in (None, "", 0, False, "0"):
+            parts.append({explode.name: path} | dict.fromkeys(explode.also) | {path: extra})
     if not parts:
         yield row
         return

@@ -27,7 +27,8 @@ class Explode:
     """A nested list or object whose elements are records of their own: the metrics of a device event, the boxes of a picture.
 
     `path` is dotted. An element's content takes the place of the list; for an object, and for elements that are no objects, key
-    (or 1-based place) and content appear as `name` and `value`. The fields of `also`, where they hold something, make one more record.
+    (or 1-based place) and content appear as `name` and `value`. The fields of `also`, where they hold something,
+    make one more record each, named after the field.
     """
 
     path: str
