@@ -41,6 +41,7 @@ class RuleHit(Noun, frozen=True, kw_only=True):
     values: dict[str, Any]
     message: str
     signal_only: bool = False
+    shadow: bool = False  # of a rule on trial: written down, never delivered
 
 
 class Contribution(Noun, frozen=True, kw_only=True):
@@ -62,6 +63,7 @@ class EarlyWarning(Noun, frozen=True, kw_only=True):
     """The risk engine's finding about a subject in a matter, in one episode.
 
     `level` is the highest that the episode reached: it never falls (what was promised stays promised); `current_level` follows the score.
+    `evidence` are the newest 50 signals, oldest first; `evidence_count` counts all behind the present contributions.
     `score` is in [0, 100]. `coverage` is the share of the feeds that its rules need which were not silent, in [0, 1].
     """
 
@@ -82,6 +84,7 @@ class EarlyWarning(Noun, frozen=True, kw_only=True):
     models: tuple[str, ...] = ()
     contributions: tuple[Contribution, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+    evidence_count: int = 0
     kind: str = ""  # of the signal that raised it: routing needs it
     coverage: float = 1.0
     namespace: str = "live"

@@ -1,0 +1,409 @@
+"""The risk engine: records in, outcomes out.
+
+For each record, in this order (`Pipeline._signal` is the list):
+
+1. ledger — what the signal replaces or withdraws, and whether its object is known
+2. indicators — the windows that it counts in
+3. rules — which are true at it, and which became true
+4. models — the detectors that watch an indicator (inside 2), and the nightly comparison of objects
+5. fuse — contributions, score and level of the subject in the matter
+6. raising — episodes and warnings
+
+Time inside is the greatest `received_at` so far; nothing here reads a clock. Whatever time alone brings about (a level falls, a quiet
+period is over, a night's comparison) is done at its own instant before the first record that is not earlier, so the outcomes depend
+neither on how records are cut into batches nor on when ticks are written. A tick only makes sure that a record comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from domain.base import Noun
+from domain.catalogue import Catalogue
+from domain.findings import Outcome, RuleHit
+from domain.levels import LevelScale
+from domain.messages import text
+from domain.ports import Detector, VectorDetector
+from domain.records import (
+    CatalogueEntry,
+    FeedEntry,
+    ObjectsEntry,
+    OutcomeEntry,
+    Record,
+    ResolutionEntry,
+    RulesetEntry,
+    SignalEntry,
+)
+from rules.ruleset import EMPTY, RuleSet, Value
+from streams.stages import snapshot
+from streams.stages.effects import Effects
+from streams.stages.fuse import FuseStage, Part, Risk
+from streams.stages.indicators import IndicatorStage, Moment
+from streams.stages.ledger import Identity, Ledger, Live, inherit, resolved
+from streams.stages.models import ObjectFinding, ObjectModel, SeriesDetectors
+from streams.stages.raising import Feeds, RaiseStage
+from streams.stages.rules import Reading, RuleStage
+from streams.stages.wakes import Wakes
+from streams.stages.windows import DAY, MICROSECOND, from_us, to_us
+
+OBJECT_MODEL: Final = "objects"
+
+
+class PipelineSettings(Noun, frozen=True, kw_only=True):
+    """What an operator may set; equal settings are part of what makes a replay equal.
+
+    `quiet` is how long a subject stays without a level before its episode ends, `quiet_by_sector` overrides it. `waiting_limit` bounds
+    the unresolved signals that are kept. `model_points` is the most that the objects' model adds to a score, for certainty; at
+    `model_threshold` it adds nothing. `model_fitted` objects at most are learnt from each night.
+    """
+
+    namespace: str = "live"
+    quiet: timedelta = timedelta(hours=72)
+    quiet_by_sector: Mapping[str, timedelta] = msgspec.field(default_factory=dict)
+    waiting_limit: int = 100_000
+    model_points: float = 15.0
+    model_threshold: float = 0.99
+    model_half_life: timedelta = timedelta(days=14)
+    model_fitted: int = 4096
+
+
+class Pipeline:
+    """One instance owns all its keys and is called by one thread; state changes in place."""
+
+    def __init__(
+        self,
+        levels: LevelScale,
+        catalogue_default: Catalogue,
+        ruleset_loader: Callable[[str], RuleSet],
+        detectors: Mapping[str, Callable[[], Detector]],
+        settings: PipelineSettings,
+        *,
+        object_detector: Callable[[], VectorDetector] | None = None,
+    ) -> None:
+        """Start empty, at position 0, with no rules; `ruleset_loader` finds the rule set of a version that a record activates."""
+        self._loader = ruleset_loader
+        self._settings = settings
+        self._ledger = Ledger(settings.waiting_limit)
+        self._series = SeriesDetectors(detectors)
+        self._model = ObjectModel(object_detector, threshold=settings.model_threshold, fitted=settings.model_fitted)
+        self._indicators = IndicatorStage(self._ledger, self._series)
+        self._rules = RuleStage(self._indicators, self._ledger)
+        self._rules.catalogue = catalogue_default
+        self._fuse = FuseStage(levels, self._ledger)
+        self._feeds = Feeds()
+        self._raising = RaiseStage(
+            levels,
+            self._fuse,
+            self._feeds,
+            namespace=settings.namespace,
+            quiet={sector: quiet // MICROSECOND for sector, quiet in settings.quiet_by_sector.items()},
+            default_quiet=settings.quiet // MICROSECOND,
+        )
+        self._wakes = Wakes(self._fuse, self._raising)
+        self._stages = snapshot.Stages(
+            ledger=self._ledger,
+            series=self._series,
+            indicators=self._indicators,
+            rules=self._rules,
+            model=self._model,
+            fuse=self._fuse,
+            feeds=self._feeds,
+            raising=self._raising,
+            wakes=self._wakes,
+        )
+        self._ruleset = EMPTY
+        self._position = 0
+        self._now = 0
+        self._sweep_at = 0
+        self._unknown_resolutions = 0
+
+    @property
+    def position(self) -> int:
+        """The `seq` of the last record taken in, 0 before the first."""
+        return self._position
+
+    @property
+    def now(self) -> datetime:
+        """The greatest `received_at` so far."""
+        return from_us(self._now)
+
+    @property
+    def ruleset(self) -> RuleSet:
+        """The rule set that is active."""
+        return self._ruleset
+
+    def counters(self) -> dict[str, int]:
+        """Return sizes and losses, for metrics: what waits, what was given up, what is kept."""
+        return {
+            "waiting": len(self._ledger.waiting),
+            "waiting_given_up": self._ledger.given_up,
+            "resolutions_of_unknown_signals": self._unknown_resolutions,
+            "signals_kept": len(self._ledger.by_name),
+            "keys": len(self._indicators.keys),
+        }
+
+    def warming_since(self) -> dict[str, datetime]:
+        """Return since when each indicator has been counting, by name."""
+        return {name: from_us(at) for name, at in self._indicators.warming_since.items()}
+
+    def values_of(self, key: str) -> dict[str, Value]:
+        """Return the present indicator values of an object id or an area ("region:610113"); only those that it has."""
+        known = self._indicators.keys.get(key)
+        return {} if known is None else {name: cell.value() for name, cell in known.cells.items()} | dict(known.scores)
+
+    def step(self, records: Sequence[Record]) -> list[Outcome]:
+        """Take in records in order and return what follows; a record at or below the position changes nothing.
+
+        Raises:
+            NotFound: a record activates a rule set that the loader does not have.
+        """
+        outcomes: list[Outcome] = []
+        for record in records:
+            if record.seq <= self._position:
+                continue
+            now = to_us(record.received_at)
+            if now > self._now:
+                self._advance(now, outcomes)
+                self._now = now
+            self._take(record, outcomes)
+            self._position = record.seq
+        return outcomes
+
+    def skip(self, record: Record) -> None:
+        """Pass over a quarantined record: only the position moves on."""
+        self._position = max(self._position, record.seq)
+
+    def _take(self, record: Record, outcomes: list[Outcome]) -> None:
+        entry = record.entry
+        if isinstance(entry, SignalEntry):
+            self._signal(record.seq, entry, outcomes)
+        elif isinstance(entry, ResolutionEntry):
+            self._resolution(entry, outcomes)
+        elif isinstance(entry, ObjectsEntry):
+            self._indicators.objects.update((thing.id, thing) for thing in entry.objects)
+        elif isinstance(entry, CatalogueEntry):
+            self._rules.catalogue = entry.catalogue
+        elif isinstance(entry, RulesetEntry):
+            self._activate(self._loader(entry.version))
+        elif isinstance(entry, OutcomeEntry):
+            self._outcome(entry, outcomes)
+        elif isinstance(entry, FeedEntry) and entry.mark != "complete":
+            self._feeds.mark(entry.feed, silent=entry.mark == "silent")
+
+    def _activate(self, ruleset: RuleSet) -> None:
+        """Run another rule set from here on; nothing is raised by that."""
+        if ruleset.version == self._ruleset.version:
+            return
+        self._ruleset = ruleset
+        self._raising.ruleset = ruleset.version
+        self._indicators.activate(ruleset, self._now)
+        self._rules.activate(ruleset, self._now)
+        self._model.activate(ruleset)
+
+    def _signal(self, seq: int, entry: SignalEntry, outcomes: list[Outcome]) -> None:
+        effects = Effects()
+        replaced = self._ledger.replaced_by(entry)
+        names: tuple[Identity, ...] = ((entry.feed, entry.signal.id),)
+        if replaced or entry.signal.corrects:
+            names = self._ledger.names_for(entry, replaced)
+            entry = inherit(entry, replaced)
+            for earlier in replaced:
+                self._undo(earlier, effects)
+        moment = None
+        if not entry.signal.withdraws:
+            self._feeds.saw(entry.signal.source, entry.feed)
+            live = Live(seq, entry, names)
+            if entry.resolution.object_id:
+                moment = self._count(live, effects)
+            else:
+                self._ledger.wait(live)
+        self._settle(effects, moment, outcomes)
+
+    def _resolution(self, entry: ResolutionEntry, outcomes: list[Outcome]) -> None:
+        """A person said which object a signal is about: it counts there from here on, with its own time, and nowhere else."""
+        earlier = self._ledger.by_name.get((entry.feed, entry.signal_id))
+        if earlier is None:
+            self._unknown_resolutions += 1
+            return
+        found = resolved(earlier.entry, entry.object_id)
+        if earlier.entry.resolution.object_id == entry.object_id:
+            earlier.entry = found
+            return
+        effects = Effects()
+        live = Live(earlier.seq, found, earlier.names)
+        self._undo(earlier, effects)
+        moment = None
+        if entry.object_id:
+            moment = self._count(live, effects)
+        else:
+            self._ledger.wait(live)
+        self._settle(effects, moment, outcomes)
+
+    def _undo(self, live: Live, effects: Effects) -> None:
+        """Take back everything that a signal did."""
+        if live.seq in self._ledger.waiting:
+            self._ledger.forget(live)
+            return
+        effects.undone = True
+        gone = self._indicators.moment(live)
+        for key, name, _ in live.places:
+            if name in self._indicators.plans:
+                gone.keys[self._indicators.plans[name].by] = key
+        changed = self._indicators.remove(live)
+        untrue = self._rules.retract(gone, changed, self._now)
+        for risk in self._fuse.retract(live, untrue):
+            effects.touch(risk, corrected=True)
+        for subject, found in untrue.items():
+            effects.before.update(((subject, each.plan.id), each.standing) for each in found)
+        self._ledger.forget(live)
+
+    def _count(self, live: Live, effects: Effects) -> Moment:
+        """Let a signal count, and read the rules at it."""
+        moment = self._indicators.moment(live)
+        changed = self._indicators.add(moment)
+        for reading in self._rules.read(moment, changed, self._now, effects.before):
+            self._contribute(reading, moment, effects)
+        if live.holds:
+            self._ledger.keep(live)
+        self._model.saw(self._now)
+        return moment
+
+    def _contribute(self, reading: Reading, moment: Moment, effects: Effects) -> None:
+        """Write down a hit, and set the contribution of a rule that is true to its full points."""
+        standing, plan = reading.standing, reading.standing.plan
+        if reading.hit:
+            effects.outcomes.append(self._hit(reading, moment))
+        if not plan.rule.points:
+            return
+        if standing.spent is not None:
+            if not reading.hit and (not reading.fed or self._now < standing.spent + plan.cooldown):
+                return
+            standing.spent = None
+        risk = self._fuse.risk(reading.subject, standing.matter, standing.sector, shadow=plan.shadow)
+        part = risk.parts.get(plan.id)
+        if part is None or reading.hit or effects.undone:
+            if part is None:
+                part = risk.parts[plan.id] = Part("rule", plan.id, plan.rule.title)
+            part.take(plan)
+            part.values, part.message = self._rules.describe(reading, moment)
+            self._fuse.cite(risk, part, self._indicators.inside(plan.reads, moment))
+        part.since = self._now
+        if reading.fed:
+            self._fuse.cite(risk, part, [moment.live])
+            if plan.of_signal:
+                self._fuse.trigger(part, moment.live, self._now)
+        effects.touch(risk, hit=reading.hit)
+
+    def _hit(self, reading: Reading, moment: Moment) -> RuleHit:
+        values, message = self._rules.describe(reading, moment)
+        plan, entry = reading.standing.plan, moment.entry
+        return RuleHit(
+            rule=plan.id,
+            subject=reading.subject,
+            object_id=entry.resolution.object_id,
+            matter=reading.standing.matter,
+            feed=entry.feed,
+            signal=entry.signal.id,
+            seq=moment.live.seq,
+            at=from_us(self._now),
+            values=values,
+            message=message,
+            signal_only=not plan.rule.points,
+            shadow=plan.shadow,
+        )
+
+    def _settle(self, effects: Effects, moment: Moment | None, outcomes: list[Outcome]) -> None:
+        """Bring the risks that a record touched up to date, hits first."""
+        outcomes.extend(effects.outcomes)
+        for risk, hit, corrected in effects.touched():
+            outcomes.extend(self._raising.settle(risk, self._now, moment=moment, hit=hit, corrected=corrected))
+            self._wakes.schedule(risk)
+
+    def _outcome(self, entry: OutcomeEntry, outcomes: list[Outcome]) -> None:
+        """The departments answered; `closed` ends the episode and spends what is known."""
+        risk = self._raising.find(entry.warning_id)
+        if risk is not None and entry.closed:
+            outcomes.extend(self._raising.close(risk, self._now))
+            self._rules.spend(risk.subject, risk.matter, shadow=risk.shadow, at=self._now)
+            self._wakes.schedule(risk)
+
+    def next_wake(self) -> datetime | None:
+        """Return the exact instant at which time alone changes something next; None for never."""
+        first = self._wakes.first()
+        due = [at for at in (first.due if first is not None else None, self._model.due) if at is not None]
+        return from_us(min(due)) if due else None
+
+    def _advance(self, now: int, outcomes: list[Outcome]) -> None:
+        """Let everything happen that time alone brings about up to and including `now`, each at its own instant."""
+        while self._wakes.pending(now) or (self._model.due is not None and self._model.due <= now):
+            first = self._wakes.first()
+            due = first.due if first is not None else None
+            if self._model.due is not None and self._model.due <= now and (due is None or due > self._model.due):
+                self._compare_objects(self._model.due, outcomes)
+            elif first is not None and due is not None and due <= now:
+                outcomes.extend(self._raising.tick(first, due))
+                first.due = None
+                self._wakes.schedule(first)
+        if now >= self._sweep_at:
+            self._sweep_at = (now // DAY + 1) * DAY
+            for risk in self._fuse.all():
+                self._fuse.sweep(risk, now)
+
+    def _compare_objects(self, at: int, outcomes: list[Outcome]) -> None:
+        """Score all objects of all sectors, and bring the model's contributions up to date."""
+        name = OBJECT_MODEL
+        before = [risk for risk in self._fuse.all() if name in risk.parts]
+        for risk in before:
+            self._fuse.drop(risk, name)
+        touched = {(risk.subject, risk.shadow, risk.matter): risk for risk in before}
+        moments: dict[str, Moment] = {}
+        for finding in self._model.run(self._indicators):
+            moment = self._rules.last_moment(finding.subject)
+            if moment is not None:
+                risk = self._found(finding, moment, at)
+                touched[risk.subject, risk.shadow, risk.matter] = risk
+                moments[risk.subject] = moment
+        for risk in touched.values():
+            outcomes.extend(self._raising.settle(risk, at, moment=moments.get(risk.subject), rescored=True))
+            self._wakes.schedule(risk)
+
+    def _found(self, finding: ObjectFinding, moment: Moment, at: int) -> Risk:
+        """Add the model's contribution to the risk of an object that it found unusual."""
+        matter, sector = self._rules.matter(finding.sector, moment)
+        risk = self._fuse.risk(finding.subject, matter, sector, shadow=False)
+        part = risk.parts[OBJECT_MODEL] = Part("model", OBJECT_MODEL, text("model.objects"))
+        part.full = self._settings.model_points * finding.share
+        part.since, part.half_life = at, self._settings.model_half_life // MICROSECOND
+        part.message, part.values = finding.score.reason, {"score": finding.score.value}
+        return risk
+
+    def snapshot(self) -> bytes:
+        """Return the whole state; the same history gives the same bytes, wherever it was cut or restored."""
+        place = snapshot.Place(
+            position=self._position,
+            now=self._now,
+            ruleset=self._ruleset.version,
+            sweep_at=self._sweep_at,
+            unknown_resolutions=self._unknown_resolutions,
+        )
+        return snapshot.take(self._stages, place)
+
+    def restore(self, state: bytes) -> None:
+        """Take up a snapshot in a pipeline that has taken in nothing yet; it goes on as if there had been no pause.
+
+        Raises:
+            StoreCorrupt: `state` is no snapshot, or one of another format version.
+            NotFound: the loader does not have the rule set that was active.
+        """
+        place = snapshot.put_back(self._stages, state, self._bring_back)
+        self._position, self._now = place.position, place.now
+        self._sweep_at, self._unknown_resolutions = place.sweep_at, place.unknown_resolutions
+
+    def _bring_back(self, version: str) -> RuleSet:
+        if version != self._ruleset.version:
+            self._activate(self._loader(version))
+        return self._ruleset

@@ -1,0 +1,262 @@
+"""One indicator of one key: the signals inside the window, and what they come to.
+
+A cell keeps each signal's contribution by its time and number, so that a correction takes away exactly what it put in. Sums are
+exact: they are kept as whole multiples of 2^-1074, the smallest step of a float, and rounded once when they are read. So neither the
+order of arrival nor what has come and gone can be seen in a value.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from bisect import bisect_left, insort
+from collections.abc import Callable
+from typing import Any, Final
+
+from rules.ruleset import Value
+from streams.stages.ledger import Live
+from streams.stages.windows import NEVER, Frame
+
+Item = tuple[int, int, Value, Live]  # (time, seq, value, signal), in this order; seq is unique, so values are never compared
+_INT_MAX: Final = 1 << 53  # greater integers are kept as floats
+_STEPS: Final = 1 << 1074  # every finite float is a whole multiple of 1/_STEPS
+
+
+def number(value: Any) -> float | None:
+    """Return `value` as a finite float; None for what is no number (text, NaN, infinity), truth values count as 0 and 1."""
+    if value.__class__ is not float:
+        if not isinstance(value, int | float):
+            return None
+        try:
+            value = float(value)
+        except OverflowError:
+            return None
+    return value + 0.0 if math.isfinite(value) else None  # + 0.0: -0.0 and 0.0 are one value
+
+
+def plain(value: Any) -> Value:
+    """Return `value` if it can be told apart from others (text, finite number, truth value), else None."""
+    if isinstance(value, str | bool):
+        return value
+    if isinstance(value, int) and abs(value) <= _INT_MAX:
+        return value
+    return number(value)
+
+
+class Cell(ABC):
+    """The contents of one window for one key.
+
+    `clock` is the greatest instant seen and never goes back, also when the signal that moved it is withdrawn. `seen` counts the
+    signals ever taken and not taken back while they were inside: at 0 the cell is as if it had never been.
+    """
+
+    __slots__ = ("clock", "frame", "items", "seen", "start")
+
+    reads: Callable[[Any], Value] = staticmethod(plain)
+
+    def __init__(self, frame: Frame) -> None:
+        self.frame = frame
+        self.clock = -NEVER
+        self.start = -NEVER
+        self.seen = 0
+        self.items: list[Item] = []
+
+    def move(self, clock: int) -> list[Item]:
+        """Move the clock forward to `clock` and return what fell out; a clock that lies back changes nothing."""
+        if clock <= self.clock:
+            return []
+        self.clock = clock
+        self.start = start = self.frame.start(clock)
+        items = self.items
+        if not items or items[0][0] >= start:
+            return []
+        gone = bisect_left(items, (start,))
+        dropped = items[:gone]
+        del items[:gone]
+        for item in dropped:
+            self.lose(item[2])
+        return dropped
+
+    def add(self, t: int, seq: int, value: Value, live: Live) -> bool:
+        """Take in a signal; False when it is older than the window, which ignores it."""
+        if t < self.start:
+            return False
+        items = self.items
+        if not items or t > items[-1][0]:
+            items.append((t, seq, value, live))
+        else:
+            insort(items, (t, seq, value, live))
+        self.seen += 1
+        self.gain(value)
+        return True
+
+    def discard(self, t: int, seq: int) -> bool:
+        """Take back the signal `seq` at `t`; False when it is not inside any more."""
+        items = self.items
+        place = bisect_left(items, (t, seq))
+        if place == len(items) or items[place][1] != seq:
+            return False
+        self.lose(items.pop(place)[2])
+        self.seen -= 1
+        return True
+
+    def gain(self, value: Value) -> None:  # noqa: B027  # a count and the newest value keep nothing beside the items
+        """Add `value` to the aggregate."""
+
+    def lose(self, value: Value) -> None:  # noqa: B027  # as above
+        """Take `value` out of the aggregate."""
+
+    @abstractmethod
+    def value(self) -> Value:
+        """Return the aggregate as of `clock`."""
+
+
+class Count(Cell):
+    """The number of signals."""
+
+    __slots__ = ()
+
+    def value(self) -> Value:
+        """Return the number of signals inside."""
+        return len(self.items)
+
+
+class Sum(Cell):
+    """The exact sum of the numbers inside, rounded once; 0.0 when there are none (an indicator never seen has no cell)."""
+
+    __slots__ = ("numbers", "steps")
+
+    reads = staticmethod(number)
+
+    def __init__(self, frame: Frame) -> None:
+        super().__init__(frame)
+        self.numbers = 0
+        self.steps = 0
+
+    def gain(self, value: Value) -> None:
+        """Add a number's steps."""
+        if value is not None:
+            above, below = value.as_integer_ratio()  # type: ignore[union-attr]  # `reads` lets only floats in
+            self.steps += above * (_STEPS // below)
+            self.numbers += 1
+
+    def lose(self, value: Value) -> None:
+        """Take away a number's steps."""
+        if value is not None:
+            above, below = value.as_integer_ratio()  # type: ignore[union-attr]  # `reads` lets only floats in
+            self.steps -= above * (_STEPS // below)
+            self.numbers -= 1
+
+    def total(self) -> float | None:
+        """Return the sum, correctly rounded; None where it is greater than any float."""
+        try:
+            return self.steps / _STEPS
+        except OverflowError:
+            return None
+
+    def value(self) -> Value:
+        """Return the sum."""
+        return self.total()
+
+
+class Mean(Sum):
+    """The sum divided by the number of numbers; None when there are none."""
+
+    __slots__ = ()
+
+    def value(self) -> Value:
+        """Return the arithmetic mean."""
+        total = self.total()
+        return None if total is None or not self.numbers else total / self.numbers
+
+
+class Extreme(Cell):
+    """Keeps the numbers inside in rising order."""
+
+    __slots__ = ("ordered",)
+
+    reads = staticmethod(number)
+
+    def __init__(self, frame: Frame) -> None:
+        super().__init__(frame)
+        self.ordered: list[float] = []
+
+    def gain(self, value: Value) -> None:
+        """Put a number in its place."""
+        if value is not None:
+            insort(self.ordered, value)  # type: ignore[misc]  # `reads` lets only floats in
+
+    def lose(self, value: Value) -> None:
+        """Remove one number equal to `value`."""
+        if value is not None:
+            del self.ordered[bisect_left(self.ordered, value)]
+
+
+class Min(Extreme):
+    """The smallest number; None when there are none."""
+
+    __slots__ = ()
+
+    def value(self) -> Value:
+        """Return the smallest number inside."""
+        return self.ordered[0] if self.ordered else None
+
+
+class Max(Extreme):
+    """The greatest number; None when there are none."""
+
+    __slots__ = ()
+
+    def value(self) -> Value:
+        """Return the greatest number inside."""
+        return self.ordered[-1] if self.ordered else None
+
+
+class Distinct(Cell):
+    """The number of different values; what is not given does not count."""
+
+    __slots__ = ("times",)
+
+    def __init__(self, frame: Frame) -> None:
+        super().__init__(frame)
+        self.times: dict[Value, int] = {}
+
+    def gain(self, value: Value) -> None:
+        """Count one more of `value`."""
+        if value is not None:
+            self.times[value] = self.times.get(value, 0) + 1
+
+    def lose(self, value: Value) -> None:
+        """Count one less of `value`."""
+        if value is not None:
+            left = self.times[value] - 1
+            if left:
+                self.times[value] = left
+            else:
+                del self.times[value]
+
+    def value(self) -> Value:
+        """Return the number of different values inside."""
+        return len(self.times)
+
+
+class Last(Cell):
+    """The newest value by time, then by number; a signal without a value is passed over."""
+
+    __slots__ = ()
+
+    def value(self) -> Value:
+        """Return the newest value inside, None when there is none."""
+        return next((item[2] for item in reversed(self.items) if item[2] is not None), None)
+
+
+CELLS: Final[dict[str, type[Cell]]] = {
+    "count": Count,
+    "sum": Sum,
+    "mean": Mean,
+    "min": Min,
+    "max": Max,
+    "distinct": Distinct,
+    "last": Last,
+}
+NEVER_SEEN: Final[dict[str, Value]] = {"count": 0, "distinct": 0}  # all others are unknown

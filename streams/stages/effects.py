@@ -1,0 +1,42 @@
+"""What one record brought about, gathered until its risks are settled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from domain.findings import Outcome
+from streams.stages.fuse import Risk
+from streams.stages.rules import Standing
+
+_RiskId = tuple[str, bool, str]
+
+
+class Effects:
+    """Outcomes so far, and the risks to settle with why.
+
+    `before` are the rules that an undoing made untrue, `undone` says that there was one.
+    """
+
+    __slots__ = ("_corrected", "_hit", "_risks", "before", "outcomes", "undone")
+
+    def __init__(self) -> None:
+        self.outcomes: list[Outcome] = []
+        self.before: dict[tuple[str, str], Standing] = {}
+        self.undone = False
+        self._risks: dict[_RiskId, Risk] = {}
+        self._hit: set[_RiskId] = set()
+        self._corrected: set[_RiskId] = set()
+
+    def touch(self, risk: Risk, *, hit: bool = False, corrected: bool = False) -> None:
+        """Note that something happened to `risk`."""
+        key = (risk.subject, risk.shadow, risk.matter)
+        self._risks[key] = risk
+        if hit:
+            self._hit.add(key)
+        if corrected:
+            self._corrected.add(key)
+
+    def touched(self) -> Iterator[tuple[Risk, bool, bool]]:
+        """Yield each risk touched, in order, with whether a rule hit and whether it was corrected."""
+        for key, risk in self._risks.items():
+            yield risk, key in self._hit, key in self._corrected

@@ -1,0 +1,317 @@
+"""Fusion (融合): what rules and models say of a subject in a matter becomes one score and one level.
+
+The score at an instant t is
+
+    min(100, sum over families f of min(cap_f, sum of points_i(t) for i in f) + sum of the models' points at t)
+    points_i(t) = full_i * 0.5 ** ((t - since_i) / half_life_i), and 0 below a hundredth of a point
+
+where `since_i` is the time (`received_at`) of the subject's last signal at which rule i was true. A rule without a family is a family of
+its own; where rules of one family name different caps, the smallest holds. Rule i's `at_least` is a floor of the level for as long as it
+holds at least half of its points, that is until since_i + half_life_i. Between signals a score never rises, so the next fall of a level
+is found by halving the time: exact to the millisecond.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from math import fsum
+from typing import Any, Final
+
+from domain.findings import Contribution
+from domain.levels import NONE, LevelScale
+from streams.stages.ledger import Ledger, Live
+from streams.stages.rules import RulePlan, Untrue
+from streams.stages.windows import DAY, MICROSECOND, from_us
+
+GONE: Final = 0.01  # points; less counts as nothing
+MILLISECOND: Final = 1_000
+HORIZON: Final = 36_525 * DAY  # a hundred years: a fall later than that is none
+EVIDENCE_LIMIT: Final = 50  # signals kept per contribution, the newest
+COUNTED_LIMIT: Final = 10_000  # signals told apart per contribution; from here on the count is a lower bound
+RiskKey = tuple[bool, str]  # (shadow, matter)
+
+
+class Part:
+    """One contribution to a score, and the signals behind it.
+
+    `counted` are the numbers of the signals that were inside its windows when it hit, or that fed it since; `evidence` the newest of them.
+    `triggers` are, for a rule that reads fields of the signal, the signals it was true at.
+    """
+
+    __slots__ = (
+        "at_least", "basis", "cap", "counted", "evidence", "family", "feeds", "full", "half_life", "message", "name", "of_signal", "plan",
+        "since", "source", "title", "triggers", "values",
+    )  # fmt: skip
+
+    def __init__(self, source: str, name: str, title: str) -> None:
+        self.source = source
+        self.name = name
+        self.title = title
+        self.full = 0.0
+        self.since = 0
+        self.half_life = 0
+        self.of_signal = False
+        self.family = ""
+        self.cap = 100.0
+        self.at_least = ""
+        self.message = ""
+        self.values: dict[str, Any] = {}
+        self.basis: tuple[str, ...] = ()
+        self.plan = ""
+        self.feeds: tuple[str, ...] = ()
+        self.counted: dict[int, None] = {}
+        self.evidence: dict[int, Live] = {}
+        self.triggers: dict[int, int] = {}
+
+    def take(self, plan: RulePlan) -> None:
+        """Take over what the rule says of its points as they are now."""
+        rule = plan.rule
+        self.title, self.full, self.family, self.cap = rule.title, rule.points, rule.family, rule.cap
+        self.at_least, self.basis, self.plan, self.feeds = rule.at_least, rule.basis, rule.plan, rule.feeds
+        self.half_life = rule.half_life // MICROSECOND
+        self.of_signal = plan.of_signal
+
+    def points(self, t: int) -> float:
+        """Return the points at `t`; a half-life of nothing means that they do not fade."""
+        age = t - self.since
+        if age <= 0 or self.half_life <= 0:
+            return self.full
+        points = self.full * 0.5 ** (age / self.half_life)
+        return points if points >= GONE else 0.0
+
+    def floor(self, t: int) -> str:
+        """Return the level that this part holds up at `t`."""
+        return self.at_least if self.half_life <= 0 or t - self.since <= self.half_life else NONE
+
+    def shown(self, t: int) -> Contribution:
+        """Return the part as a warning shows it."""
+        return Contribution(
+            source="rule" if self.source == "rule" else "model",
+            name=self.name,
+            title=self.title,
+            points=round(self.points(t), 2),
+            full=self.full,
+            since=from_us(self.since),
+            message=self.message,
+            values=self.values,
+            basis=self.basis,
+            plan=self.plan,
+        )
+
+
+class Episode:
+    """One open warning: what was promised when it was raised and what it has reached."""
+
+    __slots__ = ("id", "kind", "level", "number", "quiet_since", "raised_at", "region", "rules")
+
+    def __init__(self, number: int, id: str, raised_at: int, region: str, kind: str) -> None:  # noqa: A002  # the warning's own word
+        self.number = number
+        self.id = id
+        self.raised_at = raised_at
+        self.region = region
+        self.kind = kind
+        self.level = NONE
+        self.rules: list[str] = []
+        self.quiet_since: int | None = None
+
+
+class Risk:
+    """A subject in a matter: its parts, its level, its open episode, and how many episodes there were.
+
+    `settled` is when its level was last read. `due` is when time alone changes something next (None: never); with `stale` it is only
+    known to be no earlier.
+    """
+
+    __slots__ = ("due", "episode", "episodes", "level", "matter", "parts", "sector", "settled", "shadow", "stale", "subject")
+
+    def __init__(self, subject: str, matter: str, sector: str, *, shadow: bool) -> None:
+        self.subject = subject
+        self.matter = matter
+        self.sector = sector
+        self.shadow = shadow
+        self.parts: dict[str, Part] = {}
+        self.level = NONE
+        self.episode: Episode | None = None
+        self.episodes = 0
+        self.settled = 0
+        self.due: int | None = None
+        self.stale = False
+
+    def has_rules(self) -> bool:
+        """Tell whether a rule's contribution is left."""
+        return any(part.source == "rule" for part in self.parts.values())
+
+
+class FuseStage:
+    """All risks by subject. One thread; state changes in place."""
+
+    def __init__(self, scale: LevelScale, ledger: Ledger) -> None:
+        self._scale = scale
+        self._ledger = ledger
+        self.risks: dict[str, dict[RiskKey, Risk]] = {}
+
+    def risk(self, subject: str, matter: str, sector: str, *, shadow: bool) -> Risk:
+        """Return the risk of a subject in a matter, made when it is first asked for."""
+        own = self.risks.setdefault(subject, {})
+        risk = own.get((shadow, matter))
+        if risk is None:
+            risk = own[shadow, matter] = Risk(subject, matter, sector, shadow=shadow)
+        return risk
+
+    def all(self) -> Iterator[Risk]:
+        """Yield all risks in the order in which they were made."""
+        for own in self.risks.values():
+            yield from own.values()
+
+    def score(self, risk: Risk, t: int) -> float:
+        """Return the score at `t`, in [0, 100]."""
+        families: dict[str, list[float]] = {}
+        caps: dict[str, float] = {}
+        sums = []
+        for part in risk.parts.values():
+            points = part.points(t)
+            if part.source == "model":
+                sums.append(points)
+            elif not part.family:
+                sums.append(min(part.cap, points))
+            else:
+                families.setdefault(part.family, []).append(points)
+                caps[part.family] = min(part.cap, caps.get(part.family, 100.0))
+        sums.extend(min(caps[family], fsum(points)) for family, points in families.items())
+        return min(100.0, fsum(sums))
+
+    def level(self, risk: Risk, t: int, score: float) -> str:
+        """Return the level at `t` of a risk that stood at `risk.level`, floors and hysteresis included."""
+        return self._scale.highest(self._scale.level(score, risk.level), *(part.floor(t) for part in risk.parts.values()))
+
+    def next_fall(self, risk: Risk, after: int) -> int | None:
+        """Return the first whole millisecond after `after` at which the level is lower than now; None for none within 100 years."""
+
+        def holds(t: int) -> bool:
+            return self._scale.rank(self.level(risk, t, self.score(risk, t))) >= rank
+
+        rank = self._scale.rank(risk.level)
+        if rank == 0:
+            return None
+        low = after // MILLISECOND
+        step = 1 << 16
+        while holds((low + step) * MILLISECOND):
+            low += step
+            step *= 2
+            if step * MILLISECOND > HORIZON:
+                return None
+        high = low + step
+        while high - low > 1:
+            middle = (low + high) // 2
+            if holds(middle * MILLISECOND):
+                low = middle
+            else:
+                high = middle
+        return high * MILLISECOND
+
+    def cite(self, risk: Risk, part: Part, lives: list[Live]) -> None:
+        """Count `lives` behind `part` of `risk`, and keep at least the newest `EVIDENCE_LIMIT` as its evidence."""
+        for live in lives:
+            if live.seq not in part.counted and len(part.counted) < COUNTED_LIMIT:
+                part.counted[live.seq] = None
+            if live.seq not in part.evidence:
+                part.evidence[live.seq] = live
+                live.holds += 1
+                live.cited.append((risk, part))
+        if len(part.evidence) > 2 * EVIDENCE_LIMIT:
+            newest = sorted(part.evidence.values(), key=lambda live: (live.t, live.seq))
+            for live in newest[:-EVIDENCE_LIMIT]:
+                del part.evidence[live.seq]
+                self._ledger.release(live)
+
+    def trigger(self, part: Part, live: Live, now: int) -> None:
+        """Note that a rule which reads the signal's fields was true at `live`, which is cited."""
+        part.triggers.pop(live.seq, None)
+        part.triggers[live.seq] = now
+        while len(part.triggers) > EVIDENCE_LIMIT:
+            del part.triggers[next(iter(part.triggers))]
+
+    def retract(self, live: Live, untrue: Mapping[str, list[Untrue]]) -> list[Risk]:
+        """Take back what rests on the undone signal; return the risks that lost a part or evidence.
+
+        A rule that the correction alone made untrue loses its contribution. One that reads the signal's fields goes back to the newest
+        signal left that it was true at. One that is fading already goes when all the signals behind it are gone: in doubt it stays.
+        """
+        touched: dict[int, Risk] = {}
+        cited, live.cited = live.cited, []
+        own = [(risk, part) for subject in untrue for risk in self.risks.get(subject, {}).values() for part in risk.parts.values()]
+        for risk, part in (*cited, *own):
+            if risk.parts.get(part.name) is part and self._lose(part, live):
+                touched[id(risk)] = risk
+                if part.source == "rule" and (not part.counted or (part.of_signal and not part.triggers)):
+                    self.drop(risk, part.name)
+        for subject, found in untrue.items():
+            wholly = {each.plan.id for each in found if each.wholly}
+            for risk in self.risks.get(subject, {}).values() if wholly else ():
+                for name in [name for name, part in risk.parts.items() if name in wholly and part.source == "rule"]:
+                    self.drop(risk, name)
+                    touched[id(risk)] = risk
+        return list(touched.values())
+
+    def _lose(self, part: Part, live: Live) -> bool:
+        """Take `live` from behind `part`; tell whether it was there."""
+        known = live.seq in part.counted
+        part.counted.pop(live.seq, None)
+        if part.evidence.pop(live.seq, None) is not None:
+            self._ledger.release(live)
+            known = True
+        if part.triggers.pop(live.seq, None) is not None:
+            part.since = max(part.triggers.values(), default=part.since)
+        return known
+
+    def drop(self, risk: Risk, name: str) -> None:
+        """Remove a part and let go of its evidence."""
+        for live in risk.parts.pop(name).evidence.values():
+            self._ledger.release(live)
+
+    def clear(self, risk: Risk) -> None:
+        """Remove all parts."""
+        for name in list(risk.parts):
+            self.drop(risk, name)
+
+    def sweep(self, risk: Risk, t: int) -> None:
+        """Remove the parts that have faded to nothing; the score is the same without them."""
+        for name in [name for name, part in risk.parts.items() if part.points(t) == 0.0 and part.floor(t) == NONE]:
+            self.drop(risk, name)
+
+    def dump(self) -> list[Any]:
+        """Return all risks as plain data; signals stand by their number."""
+        return [_dump(risk) for risk in self.all()]
+
+    def load(self, state: list[Any], lives: Mapping[int, Live]) -> None:
+        """Take up `dump`."""
+        self.risks = {}
+        for saved in state:
+            risk = self.risk(saved["subject"], saved["matter"], saved["sector"], shadow=saved["shadow"])
+            for name in ("level", "episodes", "settled"):
+                setattr(risk, name, saved[name])
+            if saved["episode"] is not None:
+                risk.episode = Episode(0, "", 0, "", "")
+                for name in Episode.__slots__:
+                    setattr(risk.episode, name, saved["episode"][name])
+            for fields in saved["parts"]:
+                part = risk.parts[fields["name"]] = Part(fields["source"], fields["name"], fields["title"])
+                for name in Part.__slots__:
+                    setattr(part, name, fields[name])
+                part.basis, part.feeds = tuple(part.basis), tuple(part.feeds)
+                part.counted = dict.fromkeys(fields["counted"])
+                part.evidence = {seq: lives[seq] for seq in fields["evidence"]}
+                for live in part.evidence.values():
+                    live.holds += 1
+                    live.cited.append((risk, part))
+
+
+def _dump(risk: Risk) -> dict[str, Any]:
+    saved: dict[str, Any] = {name: getattr(risk, name) for name in Risk.__slots__ if name not in {"parts", "episode", "due", "stale"}}
+    saved["episode"] = {name: getattr(risk.episode, name) for name in Episode.__slots__} if risk.episode is not None else None
+    saved["parts"] = []
+    for part in risk.parts.values():
+        fields = {name: getattr(part, name) for name in Part.__slots__}
+        fields["counted"], fields["evidence"] = list(part.counted), list(part.evidence)
+        saved["parts"].append(fields)
+    return saved

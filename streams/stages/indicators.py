@@ -1,0 +1,357 @@
+"""Indicators (指标): which signals each selects, in whose windows they count, and what the windows come to.
+
+The exact and readable engine: every value is what the signals inside the window say now, whatever arrived late, twice, corrected or
+taken back. A window's clock is a high-water mark: an instant once seen stays seen, also when the signal that showed it is withdrawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, Literal, Protocol
+
+from domain.objects import RegulatedObject
+from domain.records import SignalEntry
+from rules.ruleset import Expression, Facts, Indicator, RuleSet, Value
+from streams.stages.cells import CELLS, NEVER_SEEN, Cell
+from streams.stages.ledger import Ledger, Live
+from streams.stages.windows import NEVER, frame
+
+By = Literal["object"] | int
+# Fields with few values: whether an indicator that reads only these selects a signal is found out once per combination.
+DISCRETE: Final = frozenset({"source", "kind", "matter", "severity"})
+COMBINATIONS: Final = 65_536  # remembered; then the memory starts again
+ANOMALY: Final = "anomaly"
+
+
+class Series(Protocol):
+    """What this stage asks of `streams.stages.models`."""
+
+    def start(self, indicator: Indicator) -> None:
+        """Begin a fresh detector for an anomaly indicator."""
+        ...
+
+    def stop(self, name: str) -> None:
+        """Forget the detector of an indicator."""
+        ...
+
+    def score(self, name: str, key: str, at: int, value: object) -> float:
+        """Score one point of the series `key` and learn from it."""
+        ...
+
+
+Selection = tuple[tuple[tuple["Plan", bool], ...], bool]  # the indicators that may select, whether each must be asked, whether any must
+
+
+class Plan:
+    """An indicator as this stage runs it."""
+
+    __slots__ = ("by", "cell", "definition", "frame", "indicator", "name", "of", "own", "where")
+
+    def __init__(self, indicator: Indicator, definition: object) -> None:
+        self.name = indicator.name
+        self.indicator = indicator
+        self.definition = definition
+        self.by: By = indicator.by
+        self.own = indicator.as_of == "own"
+        self.cell = CELLS.get(indicator.aggregate)
+        self.frame = frame(indicator.window)
+        self.where = indicator.where
+        self.of = indicator.of
+
+
+class Key:
+    """An object or an area with its windows; `clock` is its newest signal, `expires` when a window that follows it changes next."""
+
+    __slots__ = ("cells", "clock", "expires", "name", "scores")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.clock = -NEVER
+        self.expires = NEVER
+        self.cells: dict[str, Cell] = {}
+        self.scores: dict[str, float] = {}
+
+
+class Moment:
+    """A signal with everything that can be read at it: its object, its keys by `by`, and its facts."""
+
+    __slots__ = ("entry", "facts", "keys", "live", "object", "region")
+
+    def __init__(self, live: Live, thing: RegulatedObject | None, region: str, keys: dict[By, Key]) -> None:
+        self.live = live
+        self.entry = live.entry
+        self.object = thing
+        self.region = region
+        self.keys = keys
+        self.facts = Facts(live.entry, thing)
+
+
+def area_name(region: str, digits: int) -> str:
+    """Return the subject's name of the area of `digits` digits around `region`.
+
+    >>> area_name("610113001", 6)
+    'region:610113'
+    """
+    return f"region:{region[:digits]}"
+
+
+def _text(expression: Expression | None, version: str) -> tuple[str, ...]:
+    """Return what identifies an expression; one with parameters is only the same within one version of the rule set."""
+    if expression is None:
+        return ()
+    return (expression.text, *expression.fields, *((version,) if "$" in expression.text else ()))
+
+
+def definition_of(indicator: Indicator, ruleset: RuleSet) -> object:
+    """Return what an indicator's state depends on: two with equal definitions may share their state, whatever they are titled."""
+    if indicator.aggregate == ANOMALY:
+        source = ruleset.indicators.get(indicator.input)
+        return (ANOMALY, indicator.detector, indicator.input, definition_of(source, ruleset) if source else None)
+    window = indicator.window
+    return (
+        indicator.aggregate,
+        (window.kind, window.length, window.exact) if window else None,
+        _text(indicator.where, ruleset.version),
+        _text(indicator.of, ruleset.version),
+        indicator.as_of,
+        indicator.by,
+    )
+
+
+class IndicatorStage:
+    """All windows of all keys. One thread; state changes in place."""
+
+    def __init__(self, ledger: Ledger, series: Series) -> None:
+        self._ledger = ledger
+        self._series = series
+        self.plans: dict[str, Plan] = {}
+        self.keys: dict[str, Key] = {}
+        self.objects: dict[str, RegulatedObject] = {}
+        self.warming_since: dict[str, int] = {}
+        self._digits: tuple[int, ...] = ()
+        self._watchers: dict[str, list[Plan]] = {}
+        self._selected: dict[tuple[str, str, str, int], Selection] = {}
+
+    def activate(self, ruleset: RuleSet, now: int) -> None:
+        """Run `ruleset` from `now` on: indicators defined as before keep their state, all others start empty and are warming."""
+        plans = {name: Plan(each, definition_of(each, ruleset)) for name, each in ruleset.indicators.items()}
+        kept = {name for name, plan in plans.items() if name in self.plans and self.plans[name].definition == plan.definition}
+        dropped = [name for name in self.plans if name not in kept]
+        for key in self.keys.values():
+            for name in dropped:
+                self._drop(key, name)
+        for name in dropped:
+            self._series.stop(name)
+            self.warming_since.pop(name, None)
+        for name, plan in plans.items():
+            if name not in kept:
+                self.warming_since[name] = now
+                if plan.cell is None:
+                    self._series.start(plan.indicator)
+        self.plans = plans
+        areas = {plan.by for plan in plans.values()} | {rule.by for rule in ruleset.rules}
+        self._digits = tuple(sorted(by for by in areas if by != "object"))
+        self._watchers = {}
+        for plan in plans.values():
+            if plan.cell is None:
+                self._watchers.setdefault(plan.indicator.input, []).append(plan)
+        self._selected.clear()
+
+    def _drop(self, key: Key, name: str) -> None:
+        """Let go of a window of `key` and of what it holds."""
+        key.scores.pop(name, None)
+        cell = key.cells.pop(name, None)
+        if cell is not None:
+            for item in cell.items:
+                self._ledger.release(item[3])
+
+    def moment(self, live: Live) -> Moment:
+        """Return what `live` is about; keys that are met for the first time are made."""
+        entry = live.entry
+        object_id = entry.resolution.object_id
+        thing = self.objects.get(object_id)
+        region = (thing.region if thing is not None else "") or entry.signal.region
+        keys: dict[By, Key] = {"object": self._key(object_id)}
+        for digits in self._digits:
+            if len(region) >= digits:
+                keys[digits] = self._key(area_name(region, digits))
+        return Moment(live, thing, region, keys)
+
+    def _key(self, name: str) -> Key:
+        key = self.keys.get(name)
+        if key is None:
+            key = self.keys[name] = Key(name)
+        return key
+
+    def add(self, moment: Moment) -> dict[By, list[str]]:
+        """Let the moment's signal count; return, by kind of key, the indicators whose value can have changed."""
+        live = moment.live
+        t = live.t
+        changed: dict[By, list[str]] = {}
+        for by, key in moment.keys.items():
+            if t > key.clock:
+                key.clock = t
+                if t >= key.expires:
+                    changed[by] = self._expire(key)
+        for plan in self._select(moment.entry, moment.facts):
+            owner = moment.keys.get(plan.by)
+            if owner is not None and self._count(plan, owner, live, moment.facts):
+                names = changed.setdefault(plan.by, [])
+                names.append(plan.name)
+                if plan.name in self._watchers:
+                    self._watch(plan.name, owner, names)
+        return changed
+
+    def _count(self, plan: Plan, key: Key, live: Live, facts: Facts) -> bool:
+        """Put `live` into one window; False when it is too old for it."""
+        cell = key.cells.get(plan.name)
+        if cell is None:
+            cell = plan.cell(plan.frame)  # type: ignore[misc]  # `_select` yields no anomaly indicators
+            clock = live.t if plan.own else key.clock
+            if live.t < plan.frame.start(clock):
+                return False
+            key.cells[plan.name] = cell
+        dropped = cell.move(live.t if plan.own else key.clock)
+        for item in dropped:
+            self._ledger.release(item[3])
+        value = None if plan.of is None else cell.reads(plan.of.evaluate(facts))
+        if not cell.add(live.t, live.seq, value, live):
+            return False
+        live.holds += 1
+        live.places.append((key, plan.name, cell))
+        if not plan.own:
+            key.expires = min(key.expires, plan.frame.leaves(live.t))
+        return True
+
+    def _watch(self, name: str, key: Key, changed: list[str]) -> None:
+        """Feed the detectors that watch indicator `name`, and those that watch them."""
+        for plan in self._watchers.get(name, ()):
+            at = key.cells[name].clock if name in key.cells else key.clock
+            key.scores[plan.name] = self._series.score(plan.name, key.name, at, self._value(name, key))
+            changed.append(plan.name)
+            self._watch(plan.name, key, changed)
+
+    def _expire(self, key: Key) -> list[str]:
+        """Move the windows that follow the key's clock; return those that lost a signal."""
+        changed = []
+        expires = NEVER
+        for name, cell in key.cells.items():
+            plan = self.plans[name]
+            if plan.own:
+                continue
+            dropped = cell.move(key.clock)
+            if dropped:
+                changed.append(name)
+                for item in dropped:
+                    self._ledger.release(item[3])
+            if cell.items:
+                expires = min(expires, plan.frame.leaves(cell.items[0][0]))
+        key.expires = expires
+        return changed
+
+    def remove(self, live: Live) -> set[str]:
+        """Undo what `live` counted; return the indicators whose value can have changed."""
+        changed = set()
+        for key, name, cell in live.places:
+            if cell.discard(live.t, live.seq):
+                changed.add(name)
+                self._ledger.release(live)
+                if cell.seen == 0 and key.cells.get(name) is cell:
+                    del key.cells[name]
+        live.places.clear()
+        return changed
+
+    def _select(self, entry: SignalEntry, facts: Facts) -> Sequence[Plan]:
+        """Return the indicators that select the signal, in the order of the rule set."""
+        signal = entry.signal
+        combination = (signal.source, signal.kind, signal.matter, signal.severity)
+        known = self._selected.get(combination)
+        if known is None:
+            known = self._learn(combination, facts)
+        possible, ask = known
+        if not ask:
+            return [plan for plan, _ in possible]
+        return [plan for plan, asked in possible if not asked or plan.where.evaluate(facts) is True]  # type: ignore[union-attr]  # has one
+
+    def _learn(self, combination: tuple[str, str, str, int], facts: Facts) -> Selection:
+        """Find out which indicators may select the signals of a combination, and which of them must be asked each time."""
+        possible = []
+        for plan in self.plans.values():
+            if plan.cell is None:
+                continue
+            if plan.where is not None and not DISCRETE.issuperset(plan.where.fields):
+                possible.append((plan, True))
+            elif plan.where is None or plan.where.evaluate(facts) is True:
+                possible.append((plan, False))
+        if len(self._selected) >= COMBINATIONS:
+            self._selected.clear()
+        known = self._selected[combination] = (tuple(possible), any(asked for _, asked in possible))
+        return known
+
+    def value(self, name: str, moment: Moment) -> Value:
+        """Return the value of indicator `name` for the moment's object or area; None where it is unknown."""
+        plan = self.plans.get(name)
+        if plan is None:
+            return None
+        key = moment.keys.get(plan.by)
+        return NEVER_SEEN.get(plan.indicator.aggregate) if key is None else self._value(name, key)
+
+    def _value(self, name: str, key: Key) -> Value:
+        cell = key.cells.get(name)
+        if cell is not None:
+            return cell.value()
+        score = key.scores.get(name)
+        return NEVER_SEEN.get(self.plans[name].indicator.aggregate) if score is None else score
+
+    def inside(self, names: Sequence[str], moment: Moment) -> list[Live]:
+        """Return the signals inside the windows of these indicators for the moment's keys, by number; a score stands for its input."""
+        found: dict[int, Live] = {}
+        for name in names:
+            plan = self.plans.get(name)
+            while plan is not None and plan.cell is None:
+                plan = self.plans.get(plan.indicator.input)
+            key = moment.keys.get(plan.by) if plan is not None else None
+            cell = key.cells.get(plan.name) if key is not None and plan is not None else None
+            if cell is not None:
+                found.update((item[1], item[3]) for item in cell.items)
+        return [found[seq] for seq in sorted(found)]
+
+    def vectors(self, names: Sequence[str]) -> Iterator[tuple[str, list[Value]]]:
+        """Yield, by object id, the values of these indicators for every object that has at least one of them."""
+        for key in sorted(self.keys):
+            cells = self.keys[key].cells
+            if any(name in cells for name in names):
+                yield key, [self._value(name, self.keys[key]) for name in names]
+
+    def warming(self) -> Mapping[str, int]:
+        """Return since when (microseconds) each indicator is running, by name."""
+        return self.warming_since
+
+    def dump(self) -> dict[str, Any]:
+        """Return all windows as plain data; signals stand by their number."""
+        keys = []
+        for key in self.keys.values():
+            cells = [
+                [name, cell.clock, cell.seen, [[t, seq, value] for t, seq, value, _ in cell.items]] for name, cell in key.cells.items()
+            ]
+            keys.append([key.name, key.clock, key.expires, cells, key.scores])
+        return {"keys": keys, "warming_since": self.warming_since}
+
+    def load(self, state: Mapping[str, Any], lives: Mapping[int, Live]) -> None:
+        """Take up `dump` under the rule set that it was taken under."""
+        self.warming_since = dict(state["warming_since"])
+        self.keys = {}
+        for name, clock, expires, cells, scores in state["keys"]:
+            key = self._key(name)
+            key.clock, key.expires, key.scores = clock, expires, dict(scores)
+            for indicator, cell_clock, seen, items in cells:
+                plan = self.plans[indicator]
+                cell = key.cells[indicator] = plan.cell(plan.frame)  # type: ignore[misc]  # anomaly indicators have no windows
+                cell.move(cell_clock)
+                for t, seq, value in items:
+                    live = lives[seq]
+                    cell.items.append((t, seq, value, live))
+                    cell.gain(value)
+                    live.holds += 1
+                    live.places.append((key, indicator, cell))
+                cell.seen = seen

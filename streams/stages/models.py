@@ -1,0 +1,140 @@
+"""Anomaly models in the stream: detectors over one indicator's values, and one over the vectors of all objects of a sector.
+
+A series detector is fed with the indicator's value after each update, in the order of the records. It cannot unlearn: a withdrawn
+signal leaves the values learnt from it, as it leaves them in the memory of a person who saw it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from domain.errors import FengsuiError
+from domain.ports import Detector, Score, VectorDetector
+from rules.ruleset import Indicator, RuleSet
+from streams.stages.cells import number
+from streams.stages.indicators import IndicatorStage
+from streams.stages.windows import DAY, SHANGHAI_OFFSET, from_us
+
+HOUR: Final = DAY // 24
+NIGHT: Final = 3 * HOUR  # 03:00 in Shanghai, when little else happens
+VECTOR_WIDTH: Final = 2  # a sector needs at least so many indicators for its objects to be compared
+
+
+class UnknownDetector(FengsuiError):
+    """A rule set names a detector that this installation does not have.
+
+    Operator action: name one of the detectors listed, or install the one that is missing.
+    """
+
+
+class SeriesDetectors:
+    """One detector per anomaly indicator; it tells the series of different keys apart by the key's name."""
+
+    def __init__(self, registry: Mapping[str, Callable[[], Detector]]) -> None:
+        self._registry = registry
+        self._running: dict[str, Detector] = {}
+
+    def start(self, indicator: Indicator) -> None:
+        """Begin a fresh detector for `indicator`.
+
+        Raises:
+            UnknownDetector: no detector of this name is registered.
+        """
+        make = self._registry.get(indicator.detector)
+        if make is None:
+            legal = ", ".join(sorted(self._registry)) or "none is registered"
+            raise UnknownDetector(f"indicator {indicator.name}: unknown detector {indicator.detector!r}; legal: {legal}")
+        self._running[indicator.name] = make()
+
+    def stop(self, name: str) -> None:
+        """Forget the detector of this indicator."""
+        self._running.pop(name, None)
+
+    def score(self, name: str, key: str, at: int, value: object) -> float:
+        """Return the score in [0, 1] of `value` at `at` (microseconds) for the series `key`, and learn from it."""
+        return self._running[name].score(key, from_us(at), (number(value),)).value
+
+    def dump(self) -> dict[str, bytes]:
+        """Return each detector's own snapshot by indicator."""
+        return {name: detector.snapshot() for name, detector in self._running.items()}
+
+    def load(self, state: Mapping[str, bytes]) -> None:
+        """Take up the snapshots of detectors that were started before."""
+        for name, detector in state.items():
+            self._running[name].restore(detector)
+
+
+class ObjectFinding:
+    """An object that its sector's model finds unusual: `share` in (0, 1] of the way from the threshold to certainty."""
+
+    __slots__ = ("score", "sector", "share", "subject")
+
+    def __init__(self, subject: str, sector: str, share: float, score: Score) -> None:
+        self.subject = subject
+        self.sector = sector
+        self.share = share
+        self.score = score
+
+
+class ObjectModel:
+    """Compares the objects of each sector by the indicators that its rules read, once a day at 03:00 in Shanghai.
+
+    Only a day in which signals came is scored. At most `fitted` objects, evenly spread over those in order of their id, are learnt
+    from; all are scored. `threshold` is the score above which an object is a finding.
+    """
+
+    def __init__(self, make: Callable[[], VectorDetector] | None, *, threshold: float, fitted: int) -> None:
+        self._make = make
+        self._threshold = threshold
+        self._fitted = fitted
+        self._vectors: dict[str, list[Indicator]] = {}
+        self.due: int | None = None
+
+    def activate(self, ruleset: RuleSet) -> None:
+        """Choose the indicators of each sector: the numeric ones of objects that its active rules with points read."""
+        sectors: dict[str, dict[str, Indicator]] = {}
+        for rule in ruleset.rules:
+            if rule.status != "active" or rule.by != "object" or not rule.points:
+                continue
+            for name in rule.when.indicators:
+                indicator = ruleset.indicators.get(name)
+                if indicator is not None and indicator.by == "object" and indicator.aggregate not in {"last", "anomaly"}:
+                    sectors.setdefault(rule.sector, {})[name] = indicator
+        self._vectors = {sector: list(found.values()) for sector, found in sectors.items() if len(found) >= VECTOR_WIDTH}
+
+    def saw(self, now: int) -> None:
+        """A signal came at `now`: the next night's scoring is due."""
+        if self.due is None and self._make is not None and self._vectors:
+            night = (now + SHANGHAI_OFFSET - NIGHT) // DAY * DAY + DAY + NIGHT
+            self.due = night - SHANGHAI_OFFSET
+
+    def run(self, indicators: IndicatorStage) -> list[ObjectFinding]:
+        """Fit and score every sector; findings in order of sector, then object id."""
+        self.due = None
+        return [finding for sector in sorted(self._vectors) for finding in self._sector(sector, indicators)]
+
+    def _sector(self, sector: str, indicators: IndicatorStage) -> list[ObjectFinding]:
+        columns = self._vectors[sector]
+        names = [indicator.name for indicator in columns]
+        rows = [(key, [number(value) for value in values]) for key, values in indicators.vectors(names)]
+        if self._make is None or not rows:
+            return []
+        detector = self._make()
+        step = -(-len(rows) // self._fitted)
+        detector.fit([vector for _, vector in rows[::step]], [indicator.title or indicator.name for indicator in columns])
+        scores = detector.score([vector for _, vector in rows])
+        span = 1.0 - self._threshold
+        return [
+            ObjectFinding(key, sector, (score.value - self._threshold) / span, score)
+            for (key, _), score in zip(rows, scores, strict=True)
+            if score.value > self._threshold
+        ]
+
+    def dump(self) -> dict[str, Any]:
+        """Return when the next scoring is due; models are fitted anew each time."""
+        return {"due": self.due}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take up `dump`."""
+        self.due = state["due"]

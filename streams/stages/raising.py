@@ -1,0 +1,215 @@
+"""Raising (预警): episodes and warnings (decision 6).
+
+A risk that reaches a level opens an episode, which is one warning; whatever comes later joins it. `level` is the highest that the episode
+reached, `current_level` follows the score: a fall is an update and hides nothing. An episode ends
+
+- `quiet`: without any level for the sector's quiet period;
+- `closed`: the departments closed the warning. What is known by then is spent: all contributions go, and a rule that stays true counts
+  again only when it hits anew or at a signal that is new evidence for it (feeds its indicators, or whose fields it reads), not before
+  its cooldown has passed since the closing. So nothing already dealt with raises the same warning at once, and a new fact does;
+- `withdrawn`: corrections left no rule's contribution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
+
+from domain.findings import EarlyWarning, EpisodeEnded, Evidence, Outcome, WarningRaised, WarningUpdated, warning_id
+from domain.levels import NONE, LevelScale
+from streams.stages.fuse import EVIDENCE_LIMIT, Episode, FuseStage, Risk
+from streams.stages.indicators import Moment
+from streams.stages.ledger import Live
+from streams.stages.windows import from_us
+
+SHADOW: Final = "shadow"
+Reason = Literal["joined", "level_raised", "level_fell", "corrected", "rescored"]
+
+
+class Feeds:
+    """Which feeds carry which sources, and which of them are silent; coverage is the share that is not."""
+
+    def __init__(self) -> None:
+        self.carried: dict[str, dict[str, None]] = {}  # source → feeds
+        self.silent: dict[str, None] = {}
+
+    def saw(self, source: str, feed: str) -> None:
+        """A signal of `source` came through `feed`."""
+        self.carried.setdefault(source, {})[feed] = None
+
+    def mark(self, feed: str, *, silent: bool) -> None:
+        """`feed` fell silent or came back."""
+        if silent:
+            self.silent[feed] = None
+        else:
+            self.silent.pop(feed, None)
+
+    def coverage(self, sources: Sequence[str]) -> float:
+        """Return the share, in [0, 1], of the feeds known to carry `sources` that are not silent; 1.0 where none is known."""
+        feeds = {feed: None for source in sources for feed in self.carried.get(source, ())}
+        return 1.0 if not feeds else sum(feed not in self.silent for feed in feeds) / len(feeds)
+
+    def dump(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {"carried": {source: list(feeds) for source, feeds in self.carried.items()}, "silent": list(self.silent)}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take up `dump`."""
+        self.carried = {source: dict.fromkeys(feeds) for source, feeds in state["carried"].items()}
+        self.silent = dict.fromkeys(state["silent"])
+
+
+class RaiseStage:
+    """Opens, updates and ends episodes; writes warnings."""
+
+    def __init__(
+        self, scale: LevelScale, fuse: FuseStage, feeds: Feeds, *, namespace: str, quiet: Mapping[str, int], default_quiet: int
+    ) -> None:
+        self._scale = scale
+        self._fuse = fuse
+        self._feeds = feeds
+        self._namespace = namespace
+        self._quiet = quiet
+        self._default_quiet = default_quiet
+        self._open: dict[str, Risk] = {}  # by warning id
+        self.ruleset = ""
+
+    def settle(
+        self, risk: Risk, now: int, *, moment: Moment | None = None, hit: bool = False, corrected: bool = False, rescored: bool = False
+    ) -> list[Outcome]:
+        """Bring a risk up to `now` after something happened to it; return what came of it, at most one outcome.
+
+        `moment` is the signal that did it, for the kind and region of a new warning; `hit` says that a rule hit.
+        """
+        episode = risk.episode
+        risk.settled = now
+        if episode is not None and corrected and not risk.has_rules():
+            self._fuse.clear(risk)
+            return [self._end(risk, now, "withdrawn")]
+        before, score = risk.level, self._fuse.score(risk, now)
+        risk.level = self._fuse.level(risk, now, score)
+        if episode is None:
+            return self._maybe_open(risk, now, score, moment)
+        self._follow(risk, episode, now)
+        rise = self._scale.rank(risk.level) - self._scale.rank(before)
+        reason: Reason | None = (
+            "level_raised"
+            if rise > 0
+            else "joined"
+            if hit
+            else "corrected"
+            if corrected
+            else "level_fell"
+            if rise < 0
+            else "rescored"
+            if rescored
+            else None
+        )
+        if reason is None:
+            return []
+        return [WarningUpdated(warning=self._warning(risk, episode, now, score), reason=reason)]
+
+    def _follow(self, risk: Risk, episode: Episode, now: int) -> None:
+        """Keep the episode's record of its highest level, its rules and its quiet time."""
+        episode.level = self._scale.highest(episode.level, risk.level)
+        for part in risk.parts.values():
+            if part.source == "rule" and part.name not in episode.rules:
+                episode.rules.append(part.name)
+        if risk.level != NONE:
+            episode.quiet_since = None
+        elif episode.quiet_since is None:
+            episode.quiet_since = now
+
+    def _maybe_open(self, risk: Risk, now: int, score: float, moment: Moment | None) -> list[Outcome]:
+        if risk.level == NONE:
+            return []
+        risk.episodes += 1
+        id = warning_id(SHADOW if risk.shadow else self._namespace, risk.subject, risk.matter, risk.episodes)  # noqa: A001  # its name
+        region = risk.subject.removeprefix("region:") if risk.subject.startswith("region:") else moment.region if moment else ""
+        episode = risk.episode = Episode(risk.episodes, id, now, region, moment.entry.signal.kind if moment else "")
+        self._open[id] = risk
+        self._follow(risk, episode, now)
+        return [WarningRaised(warning=self._warning(risk, episode, now, score))]
+
+    def tick(self, risk: Risk, now: int) -> list[Outcome]:
+        """Let time alone work on a risk: its level falls, or its quiet period is over."""
+        episode = risk.episode
+        if episode is not None and episode.quiet_since is not None and now >= episode.quiet_since + self.quiet(risk):
+            return [self._end(risk, now, "quiet")]
+        return self.settle(risk, now)
+
+    def quiet(self, risk: Risk) -> int:
+        """Return the quiet period of the risk's sector in microseconds."""
+        return self._quiet.get(risk.sector, self._default_quiet)
+
+    def next_due(self, risk: Risk) -> int | None:
+        """Return when time alone changes the risk next, later than it was settled; None where it never does."""
+        if risk.episode is None:
+            return None
+        if risk.episode.quiet_since is not None:
+            return max(risk.episode.quiet_since + self.quiet(risk), risk.settled + 1)
+        return self._fuse.next_fall(risk, risk.settled)
+
+    def find(self, warning: str) -> Risk | None:
+        """Return the risk whose open warning has this id."""
+        return self._open.get(warning)
+
+    def close(self, risk: Risk, now: int) -> list[Outcome]:
+        """End the risk's episode because the departments closed its warning; its contributions are spent."""
+        self._fuse.clear(risk)
+        return [self._end(risk, now, "closed")]
+
+    def _end(self, risk: Risk, now: int, reason: Literal["quiet", "closed", "withdrawn"]) -> Outcome:
+        episode = risk.episode
+        assert episode is not None
+        del self._open[episode.id]
+        risk.episode = None
+        risk.level = NONE
+        self._fuse.sweep(risk, now)
+        return EpisodeEnded(warning_id=episode.id, at=from_us(now), reason=reason)
+
+    def _warning(self, risk: Risk, episode: Episode, now: int, score: float) -> EarlyWarning:
+        parts = sorted(risk.parts.values(), key=lambda part: (-part.points(now), part.source, part.name))
+        lives = {live.seq: live for part in parts for live in part.evidence.values()}
+        newest = sorted(lives.values(), key=lambda live: (live.t, live.seq))[-EVIDENCE_LIMIT:]
+        return EarlyWarning(
+            id=episode.id,
+            subject=risk.subject,
+            object_id="" if risk.subject.startswith("region:") else risk.subject,
+            matter=risk.matter,
+            sector=risk.sector,
+            region=episode.region,
+            level=episode.level,
+            current_level=risk.level,
+            score=round(score, 2),
+            raised_at=from_us(episode.raised_at),
+            updated_at=from_us(now),
+            episode=episode.number,
+            ruleset=self.ruleset,
+            rules=tuple(episode.rules),
+            models=tuple(part.name for part in parts if part.source == "model"),
+            contributions=tuple(part.shown(now) for part in parts if part.points(now) > 0.0),
+            evidence=tuple(_evidence(live) for live in newest),
+            evidence_count=len({seq for part in parts for seq in part.counted}),
+            kind=episode.kind,
+            coverage=self._feeds.coverage([source for part in parts for source in part.feeds]),
+            namespace=SHADOW if risk.shadow else self._namespace,
+            shadow=risk.shadow,
+        )
+
+    def load(self) -> None:
+        """Find the open episodes of the risks that were taken up."""
+        self._open = {risk.episode.id: risk for risk in self._fuse.all() if risk.episode is not None}
+
+
+def _evidence(live: Live) -> Evidence:
+    signal = live.entry.signal
+    return Evidence(
+        feed=live.entry.feed,
+        id=signal.id,
+        seq=live.seq,
+        source=signal.source,
+        kind=signal.kind,
+        occurred_at=signal.occurred_at,
+        text=signal.text,
+    )

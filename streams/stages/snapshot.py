@@ -1,0 +1,121 @@
+"""The state of all stages as bytes: msgpack with a format version. The same history gives the same bytes, wherever it was cut."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from domain.catalogue import Catalogue
+from domain.errors import StoreCorrupt
+from domain.objects import RegulatedObject
+from domain.records import SignalEntry
+from rules.ruleset import RuleSet
+from streams.stages.fuse import FuseStage
+from streams.stages.indicators import IndicatorStage
+from streams.stages.ledger import Identity, Ledger, Live
+from streams.stages.models import ObjectModel, SeriesDetectors
+from streams.stages.raising import Feeds, RaiseStage
+from streams.stages.rules import RuleStage
+from streams.stages.wakes import Wakes
+
+VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """The stages of one pipeline; each is mutable, the set is not."""
+
+    ledger: Ledger
+    series: SeriesDetectors
+    indicators: IndicatorStage
+    rules: RuleStage
+    model: ObjectModel
+    fuse: FuseStage
+    feeds: Feeds
+    raising: RaiseStage
+    wakes: Wakes
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where in the sequence a snapshot stands; instants in microseconds."""
+
+    position: int
+    now: int
+    ruleset: str
+    sweep_at: int
+    unknown_resolutions: int
+
+
+class _Saved(msgspec.Struct, frozen=True, kw_only=True):
+    """A snapshot; `lives` are the signals that anything in `state` names by number: (seq, entry, identities)."""
+
+    version: int
+    place: Place
+    catalogue: Catalogue
+    objects: list[RegulatedObject]
+    lives: list[tuple[int, SignalEntry, list[Identity]]]
+    state: dict[str, Any]
+
+
+def take(stages: Stages, place: Place) -> bytes:
+    """Return the whole state."""
+    lives: dict[int, Live] = dict(stages.ledger.waiting)
+    for key in stages.indicators.keys.values():
+        lives.update((item[1], item[3]) for cell in key.cells.values() for item in cell.items)
+    lives.update((each.last.seq, each.last) for each in stages.rules.subjects.values() if each.last is not None)
+    lives.update((live.seq, live) for risk in stages.fuse.all() for part in risk.parts.values() for live in part.evidence.values())
+    state = {
+        "indicators": stages.indicators.dump(),
+        "series": stages.series.dump(),
+        "rules": stages.rules.dump(),
+        "risks": stages.fuse.dump(),
+        "model": stages.model.dump(),
+        "feeds": stages.feeds.dump(),
+        "waiting": list(stages.ledger.waiting),
+        "given_up": stages.ledger.given_up,
+    }
+    saved = _Saved(
+        version=VERSION,
+        place=place,
+        catalogue=stages.rules.catalogue,
+        objects=list(stages.indicators.objects.values()),
+        lives=[(seq, lives[seq].entry, list(lives[seq].names)) for seq in sorted(lives)],
+        state=state,
+    )
+    return msgspec.msgpack.encode(saved)
+
+
+def put_back(stages: Stages, data: bytes, activate: Callable[[str], RuleSet]) -> Place:
+    """Bring fresh `stages` to the state of a snapshot; `activate` makes a rule set version the active one and returns it.
+
+    Raises:
+        StoreCorrupt: `data` is no snapshot, or one of another format version.
+    """
+    try:
+        saved = msgspec.msgpack.decode(data, type=_Saved)
+    except msgspec.MsgspecError as error:
+        raise StoreCorrupt(f"not a snapshot of the pipeline: {error}; remove it, the journal is replayed instead") from error
+    if saved.version != VERSION:
+        raise StoreCorrupt(f"snapshot format {saved.version}, this version reads {VERSION}; remove it, the journal is replayed instead")
+    ruleset = activate(saved.place.ruleset)
+    stages.rules.catalogue = saved.catalogue
+    stages.indicators.objects = {thing.id: thing for thing in saved.objects}
+    lives = {seq: Live(seq, entry, tuple(names)) for seq, entry, names in saved.lives}
+    state = saved.state
+    stages.indicators.load(state["indicators"], lives)
+    stages.series.load(state["series"])
+    stages.rules.load(state["rules"], ruleset, lives)
+    stages.fuse.load(state["risks"], lives)
+    stages.model.load(state["model"])
+    stages.feeds.load(state["feeds"])
+    stages.raising.load()
+    for live in lives.values():
+        stages.ledger.keep(live)
+    stages.ledger.waiting = {seq: lives[seq] for seq in state["waiting"]}
+    stages.ledger.given_up = state["given_up"]
+    for risk in stages.fuse.all():
+        stages.wakes.schedule(risk)
+    return saved.place

@@ -1,0 +1,50 @@
+"""When time alone changes a risk next: a queue whose front is exact.
+
+A signal that refreshes a risk only moves its next fall later, so the exact instant is worked out when it could be the first, not at
+every signal.
+"""
+
+from __future__ import annotations
+
+import heapq
+
+from streams.stages.fuse import FuseStage, Risk
+from streams.stages.raising import RaiseStage
+
+
+class Wakes:
+    """The risks with an open episode, by the time of their next change. It keeps no state that a snapshot needs."""
+
+    def __init__(self, fuse: FuseStage, raising: RaiseStage) -> None:
+        self._fuse = fuse
+        self._raising = raising
+        self._queue: list[tuple[int, str, bool, str]] = []
+
+    def schedule(self, risk: Risk) -> None:
+        """Note that `risk` was settled: its next change is later than that, and not known yet."""
+        if risk.episode is None:
+            risk.due = None
+        elif risk.due is None or risk.due > risk.settled + 1:
+            risk.due, risk.stale = risk.settled + 1, True
+            heapq.heappush(self._queue, (risk.due, risk.subject, risk.shadow, risk.matter))
+        else:
+            risk.stale = True
+
+    def pending(self, now: int) -> bool:
+        """Tell whether a risk may be due by `now`; cheap, and sometimes too cautious."""
+        return bool(self._queue) and self._queue[0][0] <= now
+
+    def first(self) -> Risk | None:
+        """Return the risk that time changes first, its `due` exact; None where time changes none."""
+        queue = self._queue
+        while queue:
+            due, subject, shadow, matter = queue[0]
+            risk = self._fuse.risks[subject][shadow, matter]
+            if risk.due == due and not risk.stale:
+                return risk
+            heapq.heappop(queue)
+            if risk.due == due:
+                risk.due, risk.stale = self._raising.next_due(risk), False
+                if risk.due is not None:
+                    heapq.heappush(queue, (risk.due, subject, shadow, matter))
+        return None
