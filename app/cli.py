@@ -9,8 +9,8 @@ import typer
 
 from app.commands import access, audit, bench, dashboards, demo, feeds, imports, journal, models, replay, rules, serve, warnings
 from app.commands.output import plain_errors
+from app.version import VERSION
 
-VERSION = "0.1.0"
 
 app = typer.Typer(
     name="fengsui",

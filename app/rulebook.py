@@ -13,7 +13,7 @@ from pathlib import Path
 import structlog
 
 from app.metrics import Metrics, Sample
-from domain.errors import FileProblems, NotFound, Problem
+from domain.errors import FengsuiError, FileProblems, NotFound, Problem
 from domain.ports import Intake, Offer
 from domain.records import RulesetEntry
 from rules.load import load_rules
@@ -158,19 +158,25 @@ class Rulebook:
 class FolderWatch(threading.Thread):
     """Looks at a folder again and again; a plain poll is right on every file system and costs a few reads a second."""
 
-    def __init__(self, look: Callable[[], object], seconds: float) -> None:
-        """Call `look` every `seconds`."""
-        super().__init__(name="rules-watch", daemon=True)
+    def __init__(self, name: str, look: Callable[[], object], seconds: float, metrics: Metrics) -> None:
+        """Call `look` every `seconds`; 0 never."""
+        super().__init__(name=name, daemon=True)
         self._look = look
         self._seconds = seconds
+        self._metrics = metrics
         self._end = threading.Event()
 
     def run(self) -> None:
-        """Look until `stop`."""
-        while not self._end.wait(self._seconds):
-            self._look()
+        """Look until `stop`; a folder that cannot be read now is looked at again."""
+        while self._seconds > 0 and not self._end.wait(self._seconds):
+            try:
+                self._look()
+            except (FengsuiError, OSError):
+                self._metrics.loop_errors.labels(loop=self.name).inc()
+                log.exception("watch.failed", watch=self.name)
 
     def stop(self) -> None:
         """End after the look that is under way."""
         self._end.set()
-        self.join()
+        if self.is_alive():
+            self.join()

@@ -7,14 +7,18 @@ from dataclasses import dataclass
 
 from app.answers import Answers
 from app.desk import Desk
+from app.duty import DutyLoop
 from app.effects import EffectWriter
 from app.metrics import Metrics
 from app.rulebook import Rulebook
 from app.settings import Settings
 from connectors.inbound.edge import Edge
+from connectors.inbound.folder import Inbox
 from connectors.inbound.mapping_model import Mapping as FeedMapping
 from domain.ports import Clock, Intake, JournalReader
 from storage.database import Database
+from storage.raw import RawStore
+from storage.registry import MemoryObjectLookup
 from streams.runtimes.embedded import Engine
 
 
@@ -35,3 +39,11 @@ class Services:
     writer: EffectWriter
     answers: Answers
     metrics: Metrics
+    duty: DutyLoop
+    raw: RawStore
+    inbox: Inbox
+    lookup: MemoryObjectLookup
+
+    def nudge(self) -> None:
+        """Let the duty loop look at once: a request made something due."""
+        self.duty.nudge()

@@ -1,0 +1,74 @@
+"""Objects, rules and deliveries as they stand."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import get, post
+from litestar.params import Parameter
+
+from app.api.roles import DUTY, OVERSEERS, READERS
+from app.services import Services
+from app.views import objects as object_views
+from app.views import rules as rule_views
+from domain.instants import rfc3339
+from domain.principals import Principal
+from rules.load import check
+from storage import outbox
+
+
+@get("/v1/objects/{object_id:str}", opt={"roles": READERS}, sync_to_thread=True)
+def get_object(services: Services, principal: Principal, object_id: str) -> object_views.ObjectPage:
+    """Return a regulated object with its signals, scores and warnings."""
+    with services.database.read() as connection:
+        return object_views.object_page(connection, principal, object_id)
+
+
+@get("/v1/rules", opt={"roles": READERS}, sync_to_thread=True)
+def get_rules(services: Services) -> rule_views.RulesPage:
+    """Return the active rules with their health, and what is wrong with a refused set."""
+    with services.database.read() as connection:
+        return rule_views.rules_page(connection, services.rulebook.current(), services.rulebook.problems, services.clock.now())
+
+
+@post("/v1/rules/check", opt={"roles": READERS}, status_code=200, sync_to_thread=True)
+def check_rules(data: dict[str, str]) -> dict[str, Any]:
+    """Check rule files (name → YAML text) without activating anything."""
+    ruleset, problems = check(data)
+    found = [msgspec.structs.asdict(problem) for problem in problems]
+    return {"ok": ruleset is not None, "version": ruleset.version if ruleset else "", "problems": found}
+
+
+@get("/v1/outbox", opt={"roles": OVERSEERS}, sync_to_thread=True)
+def get_outbox(
+    services: Services, state: str = "", department: str = "", limit: Annotated[int, Parameter(ge=1, le=1000)] = 200
+) -> list[dict[str, Any]]:
+    """Return deliveries, newest first."""
+    with services.database.read() as connection:
+        return [_shown(one) for one in outbox.listed(connection, state=state, recipient=department, limit=limit)]
+
+
+@post("/v1/outbox/{delivery_id:str}/resend", opt={"roles": DUTY}, status_code=200, sync_to_thread=True)
+def resend(services: Services, delivery_id: str) -> dict[str, Any]:
+    """Send a delivery again, with the same id."""
+    with services.database.write() as connection:
+        again = outbox.resend(connection, delivery_id, services.clock.now())
+    services.nudge()
+    return _shown(again)
+
+
+def _shown(one: outbox.Delivery) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "warning": one.warning_id,
+        "task": one.task_id,
+        "recipient": one.recipient,
+        "event": one.event,
+        "state": one.state,
+        "attempts": one.attempt,
+        "next_at": rfc3339(one.next_at) if one.next_at and one.state == "waiting" else None,
+        "status": one.status,
+        "detail": one.detail,
+        "delivered_at": rfc3339(one.delivered_at) if one.delivered_at else None,
+    }

@@ -1,0 +1,71 @@
+"""Warnings and the answers to them; a department sees only those in which it has a task."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from litestar import Request, get, post
+from litestar.params import Parameter
+
+from app.answers import Answer, Reply
+from app.api.roles import HANDLERS, READERS
+from app.services import Services
+from app.views import warnings as views
+from domain.principals import Principal
+
+
+@get("/v1/warnings", opt={"roles": READERS}, sync_to_thread=True)
+def list_warnings(
+    services: Services,
+    principal: Principal,
+    status: str = "",
+    level: str = "",
+    matter: str = "",
+    department: str = "",
+    overdue: bool = False,
+    limit: Annotated[int, Parameter(ge=1, le=1000)] = 100,
+    after: str = "",
+) -> views.WarningPage:
+    """Return warnings, the most urgent first; `after` is the `next` of the page before."""
+    now = services.clock.now()
+    with services.database.read() as connection:
+        return views.list_warnings(
+            connection,
+            principal,
+            now,
+            status=status,
+            level=level,
+            matter=matter,
+            department=department,
+            overdue=overdue,
+            limit=limit,
+            after=after,
+        )
+
+
+@get("/v1/warnings/{warning_id:str}", opt={"roles": READERS}, sync_to_thread=True)
+def get_warning(services: Services, principal: Principal, warning_id: str) -> dict[str, Any]:
+    """Return a warning in the canonical form."""
+    with services.database.read() as connection:
+        return views.canonical(connection, principal, warning_id)
+
+
+@get("/v1/warnings/{warning_id:str}/explain", opt={"roles": READERS}, sync_to_thread=True)
+def explain(services: Services, principal: Principal, warning_id: str) -> views.WarningStory:
+    """Return a warning with its whole story: scores, evidence, tasks, rungs, deliveries, audit."""
+    with services.database.read() as connection:
+        return views.story(connection, principal, warning_id, services.clock.now())
+
+
+@post("/v1/warnings/{warning_id:str}/responses", opt={"roles": HANDLERS}, status_code=200, sync_to_thread=True)
+def respond(
+    services: Services,
+    principal: Principal,
+    request: Request[Any, Any, Any],
+    warning_id: str,
+    data: Answer,
+) -> Reply:
+    """Answer a task: receive, verify, handle, feed_back, return, …; `Idempotency-Key` makes a repeat harmless."""
+    reply = services.answers.give(principal, warning_id, data, request.headers.get("idempotency-key", ""))
+    services.nudge()
+    return reply

@@ -1,0 +1,45 @@
+"""`fengsui serve`: the whole of it in one process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.commands.output import USAGE, note, plain_errors
+
+
+def serve(
+    data: Annotated[Path | None, typer.Option(help="数据目录，缺省 ./data / data folder")] = None,
+    rules: Annotated[Path | None, typer.Option(help="规则目录，缺省为随附规则包 / folder of rule packs")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML 设置文件 / settings file")] = None,
+    host: Annotated[str | None, typer.Option(help="监听地址，缺省 127.0.0.1 / address to listen on")] = None,
+    port: Annotated[int | None, typer.Option(help="监听端口，缺省 8080 / port to listen on")] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", help="详细日志 / debug logs")] = False,
+) -> None:
+    """启动服务：接入、研判、派单、控制台 / Run intake, engine, duty loop and console until interrupted."""
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    from app.logs import configure  # noqa: PLC0415
+    from app.settings import load_settings  # noqa: PLC0415
+
+    configure(verbose=verbose)
+    try:
+        settings = load_settings(config, data=data, rules=rules, host=host, port=port)
+    except ValidationError as error:
+        for problem in error.errors():
+            note(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}")
+        raise typer.Exit(USAGE) from error
+    from app.server import Server  # noqa: PLC0415
+    from app.wiring import Application  # noqa: PLC0415
+
+    with plain_errors():
+        try:
+            application = Application(settings)
+        except OSError as error:
+            note(f"无法启动 / cannot start: {error}")
+            raise typer.Exit(USAGE) from error
+        with application:
+            note(f"烽燧 Fengsui  {application.settings.base_url}/   令牌文件 / token: {settings.data / 'admin-token'}")
+            Server(application).run()

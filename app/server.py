@@ -1,0 +1,51 @@
+"""The HTTP server around an application."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import uvicorn
+
+from app.api.application import make_asgi
+from app.wiring import Application
+from storage.access import SqlCredentials
+
+GRACE = 10  # seconds that running requests get at the end
+
+
+class Server:
+    """Serves one application on the socket that it bound; in this thread, or beside it."""
+
+    def __init__(self, application: Application) -> None:
+        """Make the routes; nothing listens before `run` or `start`."""
+        credentials = SqlCredentials(application.database, application.clock.now)
+        config = uvicorn.Config(
+            make_asgi(application.services, credentials),
+            log_config=None,
+            access_log=False,
+            lifespan="on",
+            timeout_graceful_shutdown=GRACE,
+            server_header=False,
+            h11_max_incomplete_event_size=64 * 1024,
+        )
+        self._server = uvicorn.Server(config)
+        self._socket = application.socket
+        self._thread: threading.Thread | None = None
+
+    def run(self) -> None:
+        """Serve until a signal (SIGINT, SIGTERM) or `stop`."""
+        asyncio.run(self._server.serve(sockets=[self._socket]))
+
+    def start(self) -> None:
+        """Serve in a thread of its own; return when it answers."""
+        self._thread = threading.Thread(target=self.run, name="http", daemon=True)
+        self._thread.start()
+        while not self._server.started and self._thread.is_alive():
+            self._thread.join(0.01)
+
+    def stop(self) -> None:
+        """End after the requests that are under way."""
+        self._server.should_exit = True
+        if self._thread is not None:
+            self._thread.join()

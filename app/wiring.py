@@ -1,0 +1,229 @@
+"""The composition root: makes every part once, starts them in order, stops them in the opposite order."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+import structlog
+
+from app.answers import Answers
+from app.clock import SystemClock
+from app.commit import Commit
+from app.desk import Desk
+from app.duty import DutyLoop
+from app.effects import EffectWriter
+from app.gate import fingerprint
+from app.links import load_or_make_key
+from app.metrics import Metrics, Sample
+from app.rulebook import FolderWatch, Rulebook
+from app.services import Services
+from app.settings import SHIPPED_MAPPINGS, Settings
+from app.version import VERSION
+from app.views.duty import samples as duty_samples
+from connectors.inbound.edge import Edge
+from connectors.inbound.folder import Inbox
+from connectors.inbound.mapping_load import load_folder
+from connectors.inbound.mapping_model import Mapping as FeedMapping
+from connectors.outbound.egress import networks
+from domain.catalogue import Catalogue
+from domain.levels import DEFAULT_LEVELS
+from domain.ports import Clock, Offer
+from domain.principals import Principal
+from domain.records import AnyEntry, ObjectsEntry, Record
+from models.registry import REGISTRY, VECTOR_REGISTRY
+from storage import access, risk
+from storage.calendars import load_calendar
+from storage.crashpoints import reach
+from storage.database import Database
+from storage.datadir import DataDir
+from storage.identity import Identity
+from storage.intake import Appender
+from storage.journal import Journal
+from storage.raw import RawStore
+from storage.registry import MemoryObjectLookup
+from storage.snapshots import SnapshotStore
+from streams.pipeline import Pipeline, PipelineSettings
+from streams.runtimes.embedded import Engine
+
+CALENDAR_YEARS = range(-1, 3)  # around the year of the start: clocks look back a year and ahead two
+log = structlog.get_logger(__name__)
+
+
+def load_mappings(extra: Path | None) -> Mapping[str, FeedMapping]:
+    """Return the shipped mappings, those of `extra` in their place where they name the same feed.
+
+    Raises:
+        FileProblems: all problems of all files.
+    """
+    return load_folder(SHIPPED_MAPPINGS) | (load_folder(extra) if extra is not None else {})
+
+
+class Application:
+    """Everything of `serve`, on one clock; a context manager from start to stop."""
+
+    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
+        """Open the data folder and make the parts; nothing runs before `start`.
+
+        Raises:
+            StoreUnavailable: another process uses the folder, or its file system cannot hold it.
+            StoreCorrupt: a stored file is damaged.
+            FileProblems: a mapping or policy is wrong.
+        """
+        wall = SystemClock()
+        self.clock: Clock = clock or wall
+        self.socket = _listen(settings.host, settings.port)
+        self.settings = settings.model_copy(update={"port": self.socket.getsockname()[1]})
+        self._folder = DataDir(settings.data)
+        paths = self._folder.paths
+        self.metrics = Metrics()
+        self.database = Database.open(paths.database)
+        self.journal = Journal.open(paths.journal)
+        self._identity = Identity.open(paths.identity, self.journal, first=self.journal.first())
+        with self.database.read() as connection:
+            self._lookup = MemoryObjectLookup.of(connection)
+        mappings = load_mappings(settings.mappings)
+        desk = Desk(load_calendar([self.clock.now().year + ahead for ahead in CALENDAR_YEARS], settings.calendars), settings.policies)
+        writer = EffectWriter(base_url=self.settings.base_url, link_key=load_or_make_key(paths.top / "link-key"))
+        self.intake = Appender(self.journal, self._identity, self.clock, on_synced=self._on_synced, on_duplicates=self._on_duplicates)
+        self._rulebook = Rulebook(settings.rules, self.database, self.intake, self.metrics)
+        self.engine = Engine(
+            pipeline=self._pipeline,
+            journal=self.journal,
+            commit=Commit(self.database, desk, writer, self.clock, self.metrics),
+            append=self._append,
+            clock=self.clock,
+            snapshots=SnapshotStore(paths.snapshots),
+            applied=self._applied,
+            snapshot_every=settings.snapshot_every,
+            software=VERSION,
+            guard=paths.top / "poison",
+        )
+        raw = RawStore(paths.raw)
+        edge = Edge(
+            intake=self.intake,
+            lookup=self._lookup,
+            keep_raw=raw.put,
+            personal_key=load_or_make_key(paths.top / "personal-key"),
+        )
+        self._inbox = Inbox(paths.top / "inbox", mappings, edge, self.clock, reach=reach)
+        self.duty = DutyLoop(
+            database=self.database,
+            desk=desk,
+            writer=writer,
+            intake=self.intake,
+            clock=self.clock,
+            wall=wall,
+            metrics=self.metrics,
+            egress=networks(settings.egress.allow),
+        )
+        self._watches = [
+            FolderWatch("rules", self._rulebook.look, settings.reload_seconds, self.metrics),
+            FolderWatch("inbox", self._inbox.scan, settings.inbox_seconds, self.metrics),
+        ]
+        self.services = Services(
+            settings=self.settings,
+            clock=self.clock,
+            database=self.database,
+            journal=self.journal,
+            intake=self.intake,
+            engine=self.engine,
+            edge=edge,
+            raw=raw,
+            mappings=mappings,
+            rulebook=self._rulebook,
+            desk=desk,
+            writer=writer,
+            answers=Answers(self.database, desk, writer, self.clock, self.metrics),
+            metrics=self.metrics,
+            duty=self.duty,
+            inbox=self._inbox,
+            lookup=self._lookup,
+        )
+        self.metrics.sources.append(self._samples)
+
+    def start(self) -> None:
+        """Start the engine (snapshot, then the rest of the journal), the rules, the duty loop and the watches."""
+        self._admin_token()
+        self.engine.start()
+        self._rulebook.start()
+        self.duty.start()
+        for watch in self._watches:
+            watch.start()
+
+    def stop(self) -> None:
+        """Stop taking, finish what is under way, close the files."""
+        for watch in self._watches:
+            watch.stop()
+        self.duty.stop()
+        self.intake.close()
+        self.engine.stop()
+        self._identity.close()
+        self.journal.close()
+        self.database.close()
+        self.socket.close()
+        self._folder.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _pipeline(self) -> Pipeline:
+        settings = PipelineSettings(namespace=self.settings.namespace, quiet=self.settings.quiet)
+        return Pipeline(DEFAULT_LEVELS, Catalogue(), self._rulebook.load, REGISTRY, settings, object_detector=VECTOR_REGISTRY["forest"])
+
+    def _on_synced(self, records: Sequence[Record]) -> None:
+        for record in records:
+            if isinstance(record.entry, ObjectsEntry):
+                self._lookup.apply(record.entry)
+        self.engine.take(records)
+
+    def _on_duplicates(self, counts: Mapping[str, int]) -> None:
+        for feed, count in counts.items():
+            self.metrics.records.labels(feed=feed, outcome="duplicate").inc(count)
+        with self.database.write() as connection:
+            risk.add_duplicates(connection, counts)
+
+    def _append(self, entries: Sequence[AnyEntry]) -> None:
+        self.intake.submit([Offer(entry=entry) for entry in entries]).result()
+
+    def _applied(self) -> int:
+        with self.database.read() as connection:
+            return risk.applied_position(connection)
+
+    def _samples(self) -> list[Sample]:
+        with self.database.read() as connection:
+            found = duty_samples(connection, self.clock.now())
+        return [
+            *found,
+            Sample("fengsui_journal_head", float(self.journal.head())),
+            Sample("fengsui_journal_applied", float(self._applied())),
+            Sample("fengsui_build_info", 1.0, (VERSION,)),
+        ]
+
+    def _admin_token(self) -> None:
+        """Make the administrator's token at the first start; it lies in the data folder, readable by its owner alone."""
+        path = self.settings.data / "admin-token"
+        if path.exists():
+            return
+        token = secrets.token_urlsafe(32)
+        with self.database.write() as connection:
+            access.add_credential(connection, fingerprint(token), Principal(name="admin", role="admin"), self.clock.now())
+        path.touch(mode=0o600)
+        path.write_text(token + "\n")
+        log.info("access.admin_token_made", file=str(path))
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Bind before anything else: links name the port, and a second server on it is refused at once."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind((host, port))
+    return bound
