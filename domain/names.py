@@ -47,7 +47,11 @@ def normalise_code(code: str) -> str:
     >>> normalise_code(" ９１６１０１３２ma6u0-xxxx5")
     '91610132MA6U0XXXX5'
     """
-    return "".join(_visible(unicodedata.normalize("NFKC", code)).upper().split())
+    while True:  # taking out what stands between two characters can join them into one
+        plain = unicodedata.normalize("NFKC", _visible(unicodedata.normalize("NFKC", code)).upper())
+        if plain == code:
+            return plain
+        code = plain
 
 
 def looks_like_code(text: str) -> bool:

@@ -120,7 +120,7 @@ signals = Table(
     Column("body", Text, nullable=False),  # domain.records.SignalEntry, as journalled
     Index("signals_by_object", "object_id", "occurred_at"),
     Index("signals_by_key", "feed", "id"),
-    Index("signals_unresolved", "seq", sqlite_where=text("object_id = ''"), postgresql_where=text("object_id = ''")),
+    Index("signals_unresolved", "object_id", "seq", sqlite_where=text("object_id = ''"), postgresql_where=text("object_id = ''")),
 )
 
 rejections = Table(
@@ -220,6 +220,7 @@ hits = Table(
     Column("rule", String, primary_key=True),
     Column("subject", String, primary_key=True),
     Column("at", Instant, nullable=False),
+    Column("shadow", Boolean, nullable=False),  # of a rule on trial
     Column("warning_id", String),  # null: the rule raises nothing
     Column("message", Text, nullable=False),
     Column("values", Text, nullable=False),  # JSON object

@@ -100,7 +100,11 @@ def _signals() -> None:
     op.create_index("signals_by_key", "signals", ["feed", "id"])
     op.create_index("signals_by_object", "signals", ["object_id", "occurred_at"])
     op.create_index(
-        "signals_unresolved", "signals", ["seq"], sqlite_where=sa.text("object_id = ''"), postgresql_where=sa.text("object_id = ''")
+        "signals_unresolved",
+        "signals",
+        ["object_id", "seq"],
+        sqlite_where=sa.text("object_id = ''"),
+        postgresql_where=sa.text("object_id = ''"),
     )
     op.create_table(
         "rejections",
@@ -175,6 +179,7 @@ def _findings() -> None:
         sa.Column("rule", sa.String, primary_key=True),
         sa.Column("subject", sa.String, primary_key=True),
         sa.Column("at", sa.BigInteger, nullable=False),
+        sa.Column("shadow", sa.Boolean, nullable=False),
         sa.Column("warning_id", sa.String),
         sa.Column("message", sa.Text, nullable=False),
         sa.Column("values", sa.Text, nullable=False),

@@ -1,0 +1,161 @@
+"""What pages and commands read of the intake: an object's signals, the confirm queue, rejections, feeds."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, and_, func, literal_column, or_, select, update
+
+from domain.errors import Conflict, NotFound
+from domain.records import SignalEntry
+from storage.tables import feeds, rejections, signals
+
+_entry = msgspec.json.Decoder(SignalEntry)
+# Written out, not bound: only then does the planner see that the index `signals_unresolved` fits.
+_waiting = and_(signals.c.object_id == literal_column("''"), signals.c.status == "active")
+
+
+class StoredSignal(msgspec.Struct, frozen=True, kw_only=True):
+    """A signal as journalled in `entry`, and what became of it since: object (after a confirm), `status` active, revised or withdrawn."""
+
+    seq: int
+    received_at: datetime
+    object_id: str
+    method: str
+    confidence: float
+    status: str
+    entry: SignalEntry
+
+
+class Rejection(msgspec.Struct, frozen=True, kw_only=True):
+    """A kept rejection; `status` is open, replayed (then `replayed_seq` is the record it became) or dismissed."""
+
+    seq: int
+    feed: str
+    batch: str
+    position: int
+    reason: str
+    field: str
+    message: str
+    raw: bytes
+    received_at: datetime
+    status: str
+    replayed_seq: int | None
+
+
+class FeedStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A feed's counters (`accepted` includes revisions) and times; `silent_since` is None while it speaks."""
+
+    feed: str
+    accepted: int
+    rejected: int
+    duplicates: int
+    revisions: int
+    last_received_at: datetime | None
+    last_occurred_at: datetime | None
+    complete_until: datetime | None
+    silent_since: datetime | None
+
+
+def signals_of_object(
+    connection: Connection, object_id: str, *, before: tuple[datetime, int] | None = None, limit: int = 50
+) -> list[StoredSignal]:
+    """Return the signals of an object, newest event first; `before` is (occurred_at, seq) of the last one of the page before."""
+    query = select(signals).where(signals.c.object_id == object_id)
+    if before is not None:
+        at, seq = before
+        query = query.where(or_(signals.c.occurred_at < at, and_(signals.c.occurred_at == at, signals.c.seq < seq)))
+    rows = connection.execute(query.order_by(signals.c.occurred_at.desc(), signals.c.seq.desc()).limit(limit))
+    return [_signal(row) for row in rows]
+
+
+def signals_of_key(connection: Connection, feed: str, signal_id: str) -> list[StoredSignal]:
+    """Return every content that came under this key, oldest first."""
+    query = select(signals).where(signals.c.feed == feed, signals.c.id == signal_id).order_by(signals.c.seq)
+    return [_signal(row) for row in connection.execute(query)]
+
+
+def unresolved_signals(connection: Connection, *, after: int = 0, limit: int = 50) -> list[StoredSignal]:
+    """Return active signals without an object, oldest first, behind record `after`: the confirm queue."""
+    query = select(signals).where(_waiting, signals.c.seq > after).order_by(signals.c.seq).limit(limit)
+    return [_signal(row) for row in connection.execute(query)]
+
+
+def count_unresolved(connection: Connection) -> int:
+    """Return the length of the confirm queue."""
+    return connection.scalar(select(func.count()).select_from(signals).where(_waiting)) or 0
+
+
+def _signal(row: Row[Any]) -> StoredSignal:
+    return StoredSignal(
+        seq=row.seq,
+        received_at=row.received_at,
+        object_id=row.object_id,
+        method=row.method,
+        confidence=row.confidence,
+        status=row.status,
+        entry=_entry.decode(row.body),
+    )
+
+
+def list_rejections(
+    connection: Connection, *, feed: str = "", reason: str = "", status: str = "", before: int = 0, limit: int = 50
+) -> list[Rejection]:
+    """Return rejections, newest first; "" means any, `before` is the `seq` of the last one of the page before, 0 for the first page."""
+    query = select(rejections)
+    for column, wanted in ((rejections.c.feed, feed), (rejections.c.reason, reason), (rejections.c.status, status)):
+        if wanted:
+            query = query.where(column == wanted)
+    if before:
+        query = query.where(rejections.c.seq < before)
+    return [Rejection(**row._mapping) for row in connection.execute(query.order_by(rejections.c.seq.desc()).limit(limit))]  # noqa: SLF001  SQLAlchemy's public name
+
+
+def get_rejection(connection: Connection, seq: int) -> Rejection | None:
+    """Return the rejection that is record `seq`, None where that is none."""
+    row = connection.execute(select(rejections).where(rejections.c.seq == seq)).one_or_none()
+    return None if row is None else Rejection(**row._mapping)  # noqa: SLF001  SQLAlchemy's public name
+
+
+def count_open_rejections(connection: Connection) -> dict[tuple[str, str], int]:
+    """Return how many rejections nobody has dealt with, by (feed, reason)."""
+    query = select(rejections.c.feed, rejections.c.reason, func.count()).where(rejections.c.status == "open")
+    rows = connection.execute(query.group_by(rejections.c.feed, rejections.c.reason).order_by(rejections.c.feed, rejections.c.reason))
+    return {(row[0], row[1]): row[2] for row in rows}
+
+
+def mark_replayed(connection: Connection, seq: int, replayed_seq: int) -> None:
+    """Note that rejection `seq` went in as record `replayed_seq`.
+
+    Raises:
+        NotFound: record `seq` is no rejection.
+        Conflict: somebody has replayed or dismissed it already.
+    """
+    _settle(connection, seq, {"status": "replayed", "replayed_seq": replayed_seq})
+
+
+def dismiss_rejection(connection: Connection, seq: int) -> None:
+    """Note that rejection `seq` needs nothing more.
+
+    Raises:
+        NotFound: record `seq` is no rejection.
+        Conflict: somebody has replayed or dismissed it already.
+    """
+    _settle(connection, seq, {"status": "dismissed"})
+
+
+def _settle(connection: Connection, seq: int, values: dict[str, object]) -> None:
+    still_open = and_(rejections.c.seq == seq, rejections.c.status == "open")
+    if connection.execute(update(rejections).where(still_open).values(**values)).rowcount == 1:
+        return
+    held = get_rejection(connection, seq)
+    if held is None:
+        raise NotFound(f"record {seq} is no rejection")
+    raise Conflict(f"rejection {seq} is {held.status} already")
+
+
+def feeds_status(connection: Connection) -> list[FeedStatus]:
+    """Return every feed that ever said something or fell silent, by name."""
+    return [FeedStatus(**row._mapping) for row in connection.execute(select(feeds).order_by(feeds.c.feed))]  # noqa: SLF001  SQLAlchemy's public name

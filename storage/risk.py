@@ -1,0 +1,228 @@
+"""Journal records as rows: signals, rejections, objects, feeds, catalogues, rule sets, and how far all of it is applied."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import Connection, case, func, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from domain.catalogue import Catalogue
+from domain.records import (
+    CatalogueEntry,
+    FeedEntry,
+    ObjectsEntry,
+    OutcomeEntry,
+    Record,
+    RejectionEntry,
+    ResolutionEntry,
+    RulesetEntry,
+    SignalEntry,
+    TickEntry,
+)
+from storage.findings import WarningEvent, add_warning_event, apply_outcomes, get_warning
+from storage.registry import write_objects
+from storage.tables import applied, catalogues, feeds, rejections, rulesets, signals
+
+__all__ = [
+    "active_ruleset",
+    "add_duplicates",
+    "applied_position",
+    "apply_outcomes",
+    "apply_records",
+    "current_catalogue",
+    "get_warning",
+    "ruleset_texts",
+    "set_applied",
+    "store_ruleset",
+]
+
+_catalogue = msgspec.json.Decoder(Catalogue)
+_texts = msgspec.json.Decoder(dict[str, str])
+_encoder = msgspec.json.Encoder()
+
+
+def applied_position(connection: Connection) -> int:
+    """Return the `seq` up to which records and outcomes are in the tables, 0 at the beginning."""
+    return connection.scalar(select(applied.c.position).where(applied.c.id == 0)) or 0
+
+
+def set_applied(connection: Connection, position: int) -> None:
+    """Move the applied position on to `position`; call it last in the transaction of the effects. It never goes back."""
+    statement = upsert(applied).values(id=0, position=position)
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=["id"], set_={"position": func.max(applied.c.position, statement.excluded.position)})
+    )
+
+
+def apply_records(connection: Connection, records: Sequence[Record]) -> None:
+    """Write the rows of `records`, which come in the order of the journal; those at or below the applied position change nothing."""
+    position = applied_position(connection)
+    rows = _Rows(connection)
+    for record in records:
+        if record.seq > position:
+            rows.take(record)
+    rows.flush()
+
+
+class _Tally(msgspec.Struct):
+    """What one call adds to a feed's row."""
+
+    accepted: int = 0
+    rejected: int = 0
+    revisions: int = 0
+    last_received_at: datetime | None = None
+    last_occurred_at: datetime | None = None
+
+
+class _Rows:
+    """Collects rows for few, large inserts; writes them before a record that changes earlier rows."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._signals: list[dict[str, object]] = []
+        self._rejections: list[dict[str, object]] = []
+        self._feeds: dict[str, _Tally] = {}
+
+    def take(self, record: Record) -> None:
+        """Write one record, now or with the next flush."""
+        match record.entry:
+            case SignalEntry() as entry:
+                self._signal(record, entry)
+            case RejectionEntry() as entry:
+                self._rejection(record, entry)
+            case ResolutionEntry() as entry:
+                self._insert()
+                same = (signals.c.feed == entry.feed) & (signals.c.id == entry.signal_id)
+                self._connection.execute(update(signals).where(same).values(object_id=entry.object_id, method="confirmed", confidence=1.0))
+            case ObjectsEntry() as entry:
+                write_objects(self._connection, entry)
+            case CatalogueEntry() as entry:
+                values = {"body": _encoder.encode(entry.catalogue).decode(), "imported_at": record.received_at}
+                row = upsert(catalogues).values(version=entry.catalogue.version, **values)
+                self._connection.execute(row.on_conflict_do_update(index_elements=["version"], set_=values))
+            case RulesetEntry() as entry:
+                values = {"activated_at": record.received_at, "activated_seq": record.seq, "by": entry.by}
+                activated = upsert(rulesets).values(version=entry.version, texts="", **values)
+                self._connection.execute(activated.on_conflict_do_update(index_elements=["version"], set_=values))
+            case OutcomeEntry() as entry:
+                detail = {"verdict": entry.verdict, "closed": entry.closed}
+                event = WarningEvent(at=record.received_at, kind="outcome", actor="departments", detail=detail)
+                add_warning_event(self._connection, entry.warning_id, event)
+            case FeedEntry() as entry:
+                self._mark(record, entry)
+            case TickEntry():
+                pass  # moves the pipeline's time, leaves no row
+
+    def _signal(self, record: Record, entry: SignalEntry) -> None:
+        signal, resolution = entry.signal, entry.resolution
+        for target, status in ((signal.corrects, "revised"), (signal.withdraws, "withdrawn"), (entry.revision and signal.id, "revised")):
+            if target:
+                self._insert()
+                earlier = (signals.c.feed == entry.feed) & (signals.c.id == target) & (signals.c.status == "active")
+                self._connection.execute(update(signals).where(earlier).values(status=status))
+        self._signals.append(
+            {
+                "seq": record.seq,
+                "feed": entry.feed,
+                "id": signal.id,
+                "revision": entry.revision,
+                "object_id": resolution.object_id,
+                "method": resolution.method,
+                "confidence": resolution.confidence,
+                "source": signal.source,
+                "kind": signal.kind,
+                "matter": signal.matter,
+                "region": signal.region,
+                "occurred_at": signal.occurred_at,
+                "received_at": record.received_at,
+                "severity": signal.severity,
+                "value": signal.value,
+                "unit": signal.unit,
+                "text": signal.text,
+                "status": "withdrawn" if signal.withdraws else "active",  # taking back states no fact of its own
+                "body": _encoder.encode(entry).decode(),
+            }
+        )
+        tally = self._feeds.setdefault(entry.feed, _Tally())
+        tally.accepted += 1
+        tally.revisions += bool(entry.revision)
+        tally.last_received_at = record.received_at
+        if tally.last_occurred_at is None or signal.occurred_at > tally.last_occurred_at:
+            tally.last_occurred_at = signal.occurred_at
+
+    def _rejection(self, record: Record, entry: RejectionEntry) -> None:
+        columns = {name: getattr(entry, name) for name in ("feed", "batch", "position", "reason", "field", "message", "raw")}
+        self._rejections.append(columns | {"seq": record.seq, "received_at": record.received_at, "status": "open", "replayed_seq": None})
+        tally = self._feeds.setdefault(entry.feed, _Tally())
+        tally.rejected += 1
+        tally.last_received_at = record.received_at
+
+    def _mark(self, record: Record, entry: FeedEntry) -> None:
+        by_mark: dict[str, dict[str, object]] = {
+            "silent": {"silent_since": record.received_at},
+            "back": {"silent_since": None},
+            "complete": {"complete_until": entry.until},
+        }
+        changes = by_mark[entry.mark]
+        row = upsert(feeds).values(feed=entry.feed, accepted=0, rejected=0, duplicates=0, revisions=0, **changes)
+        self._connection.execute(row.on_conflict_do_update(index_elements=["feed"], set_=changes))
+
+    def _insert(self) -> None:
+        """Write the rows collected so far."""
+        if self._signals:
+            self._connection.execute(insert(signals), self._signals)
+        if self._rejections:
+            self._connection.execute(insert(rejections), self._rejections)
+        self._signals, self._rejections = [], []
+
+    def flush(self) -> None:
+        """Write everything that is left and the feeds' counters."""
+        self._insert()
+        for feed, tally in sorted(self._feeds.items()):
+            row = upsert(feeds).values(feed=feed, duplicates=0, **msgspec.structs.asdict(tally))
+            new = row.excluded
+            newer = (feeds.c.last_occurred_at.is_(None)) | (new.last_occurred_at > feeds.c.last_occurred_at)
+            changes = {
+                "accepted": feeds.c.accepted + new.accepted,
+                "rejected": feeds.c.rejected + new.rejected,
+                "revisions": feeds.c.revisions + new.revisions,
+                "last_received_at": new.last_received_at,
+                "last_occurred_at": case((newer, new.last_occurred_at), else_=feeds.c.last_occurred_at),
+            }
+            self._connection.execute(row.on_conflict_do_update(index_elements=["feed"], set_=changes))
+
+
+def add_duplicates(connection: Connection, counts: Mapping[str, int]) -> None:
+    """Add to the duplicate counters of feeds; they come from the appender, not from the journal, and may miss a crash's last few."""
+    for feed, count in sorted(counts.items()):
+        row = upsert(feeds).values(feed=feed, accepted=0, rejected=0, duplicates=count, revisions=0)
+        more = {"duplicates": feeds.c.duplicates + row.excluded.duplicates}
+        connection.execute(row.on_conflict_do_update(index_elements=["feed"], set_=more))
+
+
+def current_catalogue(connection: Connection) -> Catalogue:
+    """Return the newest imported catalogue, the empty one where there is none."""
+    body = connection.scalar(select(catalogues.c.body).order_by(catalogues.c.version.desc()).limit(1))
+    return Catalogue() if body is None else _catalogue.decode(body)
+
+
+def store_ruleset(connection: Connection, version: str, texts: Mapping[str, str], by: str) -> None:
+    """Keep the texts of a rule set under its version, before the record that activates it; again is allowed and changes nothing."""
+    encoded = _encoder.encode(dict(texts)).decode()
+    row = upsert(rulesets).values(version=version, texts=encoded, by=by)
+    connection.execute(row.on_conflict_do_update(index_elements=["version"], set_={"texts": encoded}))
+
+
+def ruleset_texts(connection: Connection, version: str) -> dict[str, str] | None:
+    """Return file name → YAML text of a stored rule set, None where its texts were never stored here."""
+    texts = connection.scalar(select(rulesets.c.texts).where(rulesets.c.version == version))
+    return _texts.decode(texts) if texts else None
+
+
+def active_ruleset(connection: Connection) -> str:
+    """Return the version that was activated last, "" before the first."""
+    newest = select(rulesets.c.version).where(rulesets.c.activated_seq.is_not(None)).order_by(rulesets.c.activated_seq.desc()).limit(1)
+    return connection.scalar(newest) or ""
