@@ -52,6 +52,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "自动重新办理的期限已过（{last}），应由值班员或审计员发起",
         "too late to reopen by itself ({last}); a duty officer or auditor may",
     ),
+    "case.total_moved": ("因同意延期，全程时限顺延至 {due}", "the total is due {due} after an extension"),
     # clock: limits by stage
     "clock.accept": ("审核", "review"),
     "clock.designate": ("指定办理", "designation"),
@@ -64,6 +65,21 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "clock.receive": ("签收", "reception"),
     "clock.total": ("全程", "total"),
     "clock.verify": ("核查", "verification"),
+    # dashboards: the command that writes them
+    "dashboards.about": (
+        "生成 Grafana 看板和 Prometheus 告警规则",
+        "write the Grafana dashboards and the Prometheus alert rules",
+    ),
+    "dashboards.bad_console": (
+        "控制台地址 {given!r} 无效：应为 http:// 或 https:// 开头的地址，不带参数，例如 https://fengsui.example.gov.cn",
+        "{given!r} is no address of a console: give one that begins with http:// or https://, without parameters",
+    ),
+    "dashboards.console": (
+        "控制台地址，看板中的链接指向它（默认 {default}）",
+        "address of the console, where the dashboards' links lead (default {default})",
+    ),
+    "dashboards.not_written": ("无法写入文件夹 {folder}：{reason}", "cannot write to folder {folder}: {reason}"),
+    "dashboards.out": ("写入的文件夹，不存在则新建", "folder to write to; made where it is missing"),
     # form: what is wrong with an answer
     "form.bad_choice": ("{title}（{field}）不在可选范围", "{field} is not one of the choices"),
     "form.bad_list": ("{title}（{field}）应为文字列表", "{field} must be a list of texts"),
@@ -78,6 +94,8 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "holds bytes that are not {encoding}; check how this record was exported",
     ),
     "intake.bad_encoding": ("文件编码无法识别；接受的编码：{legal}", "unknown encoding; accepted: {legal}"),
+    "intake.bad_id": ("编号须为可显示的字符，至多 {limit} 个", "an id has at most {limit} printable characters"),
+    "intake.bad_shape": ("不符合信号的格式：{error}", "not a canonical signal: {error}"),
     "intake.body_too_large": ("内容超过 {limit} MB；请拆分后再送", "larger than {limit} MB; split it and send again"),
     "intake.broken_json": ("不是完整的 JSON：{error}", "broken JSON: {error}"),
     "intake.broken_xlsx": (
@@ -86,6 +104,11 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     ),
     "intake.broken_xml": ("不是完整的 XML：{error}", "broken XML: {error}"),
     "intake.csv_error": ("无法按分隔文本读取：{error}", "not readable as delimited text: {error}"),
+    "intake.cloudevents_data": ("CloudEvent 的 data 应为一个信号对象", "the data of a CloudEvent must be a signal object"),
+    "intake.cloudevents_version": (
+        'CloudEvents 版本 "{value}" 不受支持；应为 1.0',
+        'CloudEvents version "{value}" is not supported; use 1.0',
+    ),
     "intake.cut_row": ("文件在此中断：只有 {found} 列，应为 {expected} 列", "the file is cut here: {found} columns of {expected}"),
     "intake.empty": ("必填项为空；取自列：{legal}", "a required field is empty; taken from: {legal}"),
     "intake.future": (
@@ -101,6 +124,8 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         '"{value}" 超过 15 位，表格已丢失末尾数字；请将该列设为文本后重新导出',
         '"{value}" lost its last digits; make the column text and export again',
     ),
+    "intake.missing_key": ('缺少必需的键 "{value}"', 'required key "{value}" is missing'),
+    "intake.near": ('；是否想写 "{near}"？', '; did you mean "{near}"?'),
     "intake.no_boundary": ("multipart 内容缺少 boundary", "multipart without a boundary"),
     "intake.no_column": ("没有对应的列；接受的列名：{legal}", "no such column; accepted: {legal}"),
     "intake.no_header": (
@@ -117,9 +142,17 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     ),
     "intake.not_a_value": ("应为单个值，不是列表、对象或真假值", "must be one value, not a list, object or boolean"),
     "intake.number_too_large": ('"{value}" 过大；绝对值须小于 10^18', '"{value}" is too large; at most 10^18'),
+    "intake.object_id": (
+        "object_id 应为文字，且不与 object.code 矛盾",
+        "object_id must be text and must not contradict object.code",
+    ),
     "intake.open_quote": ("引号没有闭合，或文件在此中断", "a quote is never closed, or the file is cut here"),
     "intake.out_of_range": ('"{value}" 超出范围 {low}–{high}', '"{value}" is outside {low} to {high}'),
     "intake.record_too_large": ("单条记录超过 {limit} 字节", "record larger than {limit} bytes"),
+    "intake.rfc3339": (
+        '"{value}" 不是带时区的时间；如 2026-03-01T08:00:00+08:00',
+        '"{value}" is no time with an offset; write 2026-03-01T08:00:00+08:00',
+    ),
     "intake.row": ("第 {position} 行", "row {position}"),
     "intake.sheet_row": ("工作表 {sheet} 第 {position} 行", "sheet {sheet} row {position}"),
     "intake.sheet_too_large": (
@@ -133,6 +166,11 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "more than {limit} records, the rest was not read; split the file",
     ),
     "intake.unknown_date": ('"{value}" 不是可识别的日期；接受的格式：{legal}', '"{value}" has no known date format; accepted: {legal}'),
+    "intake.unknown_feed": (
+        '没有名为 "{value}" 的数据源，其中的文件不会被处理；现有：{legal}。请把文件移到正确的目录，或添加字段映射',
+        'no feed is called "{value}", its files are not taken; there are: {legal}. Move the files, or add a mapping',
+    ),
+    "intake.unknown_key": ('未知的键 "{value}"；可用：{legal}{near}', 'unknown key "{value}"; legal: {legal}{near}'),
     "intake.unknown_unit": ('"{value}" 的单位未声明；接受：{legal}', '"{value}" has an undeclared unit; accepted: {legal}'),
     "intake.wrong_format": (
         "格式 {found} 不被该数据源接受；接受：{legal}",
@@ -143,6 +181,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "intake.conflicting_content": (
         "编号 {id} 已有不同内容（记录 {seq}），该来源未声明允许修订；如确为修订，请在映射中声明 revision 后重放",
         "id {id} has other content already (record {seq}) and its feed declares no revisions; declare revision: in the mapping, replay",
+    ),
+    "intake.too_large": (
+        "单条记录 {size} 字节，超过上限 {most}；请拆分或去掉附件后重新报送",
+        "one record of {size} bytes, at most {most} are taken; split it or leave attachments out, then send again",
     ),
     "intake.unknown_target": (
         "要更正或撤回的记录 {target} 在该来源中不存在；请先报送原记录再重放",

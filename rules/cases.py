@@ -15,7 +15,7 @@ from domain.signals import ObjectRef, Signal
 from rules.documents import CaseDoc, ExpectDoc, GivenDoc
 from rules.durations import duration
 from rules.expressions import literal
-from rules.positions import Mapping, Path, place
+from rules.positions import Mapping, Path, find, place
 from rules.problems import Problems
 
 if TYPE_CHECKING:
@@ -115,7 +115,8 @@ class _Maker:
         made: list[tuple[timedelta, Signal]] = []
         for index, given in enumerate(doc.given):
             if given.times > 1 and given.every is None:
-                self._problem(("given", index), "rules.missing_key", field="every")
+                if find(self._tree, (*self._path, "given", index, "every")) is None:
+                    self._problem(("given", index), "rules.missing_key", field="every")
                 continue
             start, step = duration(given.at.removeprefix("+")), duration(given.every or "0s")
             late = duration(given.late or "0s")

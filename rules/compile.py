@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final, Literal
 
+import msgspec
+
 from domain.instants import SHANGHAI, parse_rfc3339
 from rules.cases import Case, make_case
 from rules.documents import NAME, IndicatorDoc, PackDoc, RuleDoc
@@ -125,7 +127,7 @@ class _Compiler:
         parent = find(self.parsed.tree, path[:-1])
         return parent.entries[str(path[-1])][0] if isinstance(parent, MapTree) else place(self.parsed.tree, path)
 
-    def _written(self, name: str) -> set[str]:
+    def _written(self, name: str | int) -> set[str]:
         tree = find(self.parsed.tree, ("indicators", name))
         return set(tree.entries) if isinstance(tree, MapTree) else set()
 
@@ -136,6 +138,8 @@ class _Compiler:
     def _plain(self, name: str, doc: IndicatorDoc) -> None:
         path: Path = ("indicators", name)
         chosen = [kind for kind in _KINDS if kind in self._written(name)]
+        if not chosen and not self._written(name) <= {field.encode_name for field in msgspec.structs.fields(IndicatorDoc)}:
+            return  # a key that is none was reported; it was probably meant to be the aggregate
         if len(chosen) != 1:
             self.problem(path, "rules.one_aggregate", read=name, number=len(chosen), legal=_KINDS)
             return
@@ -170,6 +174,7 @@ class _Compiler:
         expression, of_type = compiled
         if of_type not in word.takes:
             self.problem((*path, aggregate), "rules.cannot_aggregate", read=aggregate, type=Phrase(f"rules.type.{of_type}"))
+            return expression, "any"
         return expression, of_type
 
     def _result(self, path: Path, aggregate: str, of_type: Type, doc: IndicatorDoc) -> Type:
@@ -183,7 +188,9 @@ class _Compiler:
 
     def _window(self, path: Path, aggregate: str, doc: IndicatorDoc) -> Window | None:
         if doc.window is None:
-            if aggregate != "last":  # the newest value needs no window; everything else would grow for ever
+            if aggregate != "last" and "window" not in self._written(
+                path[-1]
+            ):  # the newest value needs no window; everything else would grow for ever
                 self.problem(path, "rules.missing_key", field="window")
             return None
         if doc.window in CALENDAR_WINDOWS:
@@ -201,7 +208,7 @@ class _Compiler:
         for other in sorted(self._written(name) - {"title", ANOMALY, "detector"}):
             mark = self._key((*path, other))
             self.problems.add(self.parsed.file, mark, "rules.not_with", read=other, other=ANOMALY)
-        if not doc.detector:
+        if "detector" not in self._written(name):
             self.problem(path, "rules.missing_key", field="detector")
         target = self.indicators.get(doc.anomaly)
         numeric = {each for each, known in self.known.items() if known.type in NUMERIC | {"any"} and not self.indicators[each].input}
@@ -277,7 +284,9 @@ class _Compiler:
             if by == "object" or name not in by_name or by_name[name][1].by == by:
                 continue
             key = (*path, "when" if name in when.indicators else "say")
-            self.problem(key, "rules.other_area", read=by_name[name][0], by=f"region({by})")
+            local, indicator = by_name[name]
+            own = indicator.by if indicator.by == "object" else f"region({indicator.by})"
+            self.problem(key, "rules.other_area", read=local, own=own, by=f"region({by})")
 
     def _feeds(self, when: Expression) -> tuple[str, ...]:
         """Return the sources that the rule depends on, as far as its filters name them."""

@@ -247,9 +247,11 @@ class _Checker:
 
     def _equality(self, node: Binary) -> Term:
         left = self.check(node.left)
+        if left.type == "set":
+            return self._problem(node, "rules.set_compared", read=show(node.left))
         right = self._code(left, node.right)
-        if "set" in {left.type, right.type}:
-            return self._problem(node, "rules.set_compared", read=show(left.node if left.type == "set" else right.node))
+        if right.type == "set":
+            return self._problem(node, "rules.set_compared", read=show(node.right))
         self._same_unit(node, left, right)
         run = evaluation.equal_to(left.run, right.constant.value) if right.constant else evaluation.equal(left.run, right.run)
         return Term(node, "bool", run if node.operator == "==" else evaluation.negate(run), (left, right))

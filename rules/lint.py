@@ -17,6 +17,7 @@ from rules.ranges import bounds, verdict
 from rules.ruleset import Indicator, Rule
 from rules.sources import sources_of
 from rules.syntax import AnyNode, Binary, Call, Items, Junction, Name, Prefix, Text, Unary, parse
+from rules.templates import render
 
 _PERIOD: Final = re.compile(r"[0-9一二三四五六七八九十百]+\s*(个?工作日|日|天|小时|个月|年)(内|以内|之内)?")
 
@@ -57,12 +58,12 @@ def _duplicates(packs: Sequence[CompiledPack], problems: Problems) -> None:
     for pack in packs:
         file, tree = pack.parsed.file, pack.parsed.tree
         name = pack.parsed.doc.pack
-        if name in names:
+        if name and name in names:
             problems.add(file, place(tree, ("pack",)), "rules.duplicate_pack", read=name, other=names[name])
         names.setdefault(name, file)
         for index, doc in enumerate(pack.parsed.doc.rules):
             mark = place(tree, ("rules", index, "id"))
-            if doc.id in rules:
+            if doc.id and doc.id in rules:
                 first, at = rules[doc.id]
                 problems.add(file, mark, "rules.duplicate_rule", read=doc.id, other=f"{first}:{at.line}")
             rules.setdefault(doc.id, (file, mark))
@@ -124,7 +125,7 @@ class _Judge:
         for source in sorted(sources_of(parse(indicator.where.text), self._pack.params) or ()):
             delay = feed_delays.get(source)
             if delay is not None and indicator.window.length < delay:
-                self._warn((*path, "window"), "rules.shorter_than_delay", source=source, delay=delay)
+                self._warn((*path, "window"), "rules.shorter_than_delay", source=source, delay=render(delay.total_seconds(), "duration"))
 
     # Rules
 

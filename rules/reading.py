@@ -25,6 +25,21 @@ class _Wrong:
 
 _WRONG: Final = _Wrong()
 
+# What stands for a required value that was reported, so that the rest of the file is checked too; the result is never used.
+_STAND_INS: Final[dict[str, Any]] = {
+    "when": "true",
+    "say": "-",
+    "status": "draft",
+    "points": 0.0,
+    "rules": (),
+    "given": (),
+    "expect": "none",
+    "at": "+0s",
+    "hit_at": "+0s",
+    "source": "other",
+    "kind": "other.request",
+}
+
 
 @cache
 def _describe(struct: type[msgspec.Struct]) -> inspect.StructType:
@@ -139,23 +154,25 @@ class _Reader:
         values: dict[str, Any] = {}
         for key, (mark, value) in tree.entries.items():
             if key in fields:
-                values[fields[key].name] = self.read(value, fields[key].type, key)
+                read = self.read(value, fields[key].type, key)
+                if read is not _WRONG:
+                    values[fields[key].name] = read
             elif key in LATER:
                 self._wrong(mark, "rules.later", read=key, instead=LATER[key])
             else:
                 self._wrong(mark, "rules.unknown_key", read=key, legal=tuple(fields))
-        missing = [each.encode_name for each in fields.values() if each.required and each.name not in values]
-        for key in missing:
-            self._wrong(tree.mark, "rules.missing_key", field=key)
-        if missing or any(value is _WRONG for value in values.values()):
-            return _WRONG
+        for each in fields.values():
+            if each.required and each.name not in values:
+                if each.encode_name not in tree.entries:
+                    self._wrong(tree.mark, "rules.missing_key", field=each.encode_name)
+                values[each.name] = _STAND_INS.get(each.encode_name, "")
         return struct(**values)
 
     def _dict(self, tree: Tree, wanted: inspect.DictType, name: str) -> Any:
         if not isinstance(tree, Mapping):
             return self._wrong(tree.mark, "rules.want_mapping", field=name)
         read = {key: self.read(value, wanted.value_type, key) for key, (_, value) in tree.entries.items()}
-        return _WRONG if any(value is _WRONG for value in read.values()) else read
+        return {key: value for key, value in read.items() if value is not _WRONG}
 
     def _tuple(self, tree: Tree, wanted: inspect.VarTupleType, name: str) -> Any:
         if not isinstance(tree, Listing):
@@ -173,6 +190,10 @@ def _bare(wanted: inspect.Type) -> inspect.Type:
 
 
 def read_struct(file: str, tree: Tree, struct: type[_T], problems: Problems) -> _T | None:
-    """Return `tree` as `struct`, or None after reporting everything that is wrong with it."""
+    """Return `tree` as `struct`, or None where it is no mapping; everything that is wrong with it is reported.
+
+    What is wrong is left at its default or replaced by a stand-in, so that the caller can go on looking for more problems; after an
+    error the struct is good for nothing else.
+    """
     read = _Reader(file, problems).read(tree, _describe(struct), "")
     return read if isinstance(read, struct) else None

@@ -114,7 +114,7 @@ def _describe(schema: dict[str, Any]) -> str:
 
 
 def reference() -> str:
-    """Return the page as Markdown."""
+    """Return the page as Markdown; `fengsui rules reference` prints it, and docs/rules-reference.md holds it."""
     definitions = json_schema()["$defs"]
     aggregates = {name: word.title for name, word in AGGREGATES.items()} | {ANOMALY: ANOMALY_TITLE}
     functions = {f"{name}(x)": function.title for name, function in FUNCTIONS.items()}

@@ -34,7 +34,7 @@ def _mend(schema: Any, name: str = "") -> Any:
         mended["anyOf"] = choices
     if mended.get("type") == "string" and name in _DIGITS:
         mended["type"] = ["string", "number"]
-    if "default" in mended and (mended["default"] is None or mended["default"] == ""):
+    if "default" in mended and not isinstance(mended["default"], bool | int | float) and not mended["default"]:
         del mended["default"]
     return mended
 

@@ -219,6 +219,8 @@ class _Parser:
 
     def _expect(self, sign: str) -> None:
         token = self._peek()
+        if token.kind == "end":
+            raise ExpressionError(token.at, "rules.not_closed", expected=sign)
         if not self._is(sign):
             raise ExpressionError(token.at, "rules.expected", expected=sign, read=token.text)
         self._index += 1
