@@ -53,7 +53,7 @@ def pipe_damage(stage: Stage) -> Incident:
     for _ in range(3):
         stage.say(stage.around(hit, 6), "hotline-12345", "gas-smell", owner, region=pipe.region, naming="name")
     stage.say(stage.around(hit, 8), "netizen-messages", "gas-dig", region=pipe.region)
-    stage.disturb(stage.city.devices_of[pipe.id][0].id, hit, hit + timedelta(hours=19), "step", -0.16, "LP1")
+    stage.disturb(stage.city.devices_of[pipe.id][0].id, hit, hit + timedelta(hours=19), "step", -0.16, "low_pressure")
     stage.act(
         stage.in_office(first + 1), "inspections", "gas", pipe, result="发现问题，责令停止作业：第三方施工损坏燃气管道", form="专项检查"
     )
@@ -150,7 +150,7 @@ def lift_entrapments(stage: Stage) -> Incident:
     device = stage.city.devices_of[lift.id][0]
     for day in (0, 2, 3, 5, 7, 8):
         at = stage.around(stage.day(first + day, 17), 4)
-        stage.disturb(device.id, at, at + timedelta(minutes=40), "step", 0.0, "KR01")
+        stage.disturb(device.id, at, at + timedelta(minutes=40), "step", 0.0, "trapped")
         for _ in range(stage.rng.randint(1, 2)):
             stage.say(stage.around(at, 0.5), "hotline-12345", "lift-trapped", lift)
     stage.say(stage.awake(first + 6), "letters-mayor", "lift-trapped", lift)
@@ -175,7 +175,7 @@ def lift_faults(stage: Stage) -> Incident:
     for day in range(10):
         for _ in range(1 + day // 3):
             at = stage.awake(first + day)
-            stage.disturb(device.id, at, at + timedelta(minutes=31), "step", 0.0, "MG04")
+            stage.disturb(device.id, at, at + timedelta(minutes=31), "step", 0.0, "door_fault")
         for _ in range(day % 2 + day // 4):
             stage.say(stage.awake(first + day), "hotline-12345", "lift-fault", lift)
     for day in (3, 5, 8):
@@ -199,7 +199,7 @@ def warehouse_runaway(stage: Stage) -> Incident:
     for device in stage.city.devices_of[store.id]:
         stage.disturb(device.id, start, peak, "climb", 34.0 if device.metric == "temp_c" else 60.0, "")
         if device.metric == "temp_c":
-            stage.disturb(device.id, peak, peak + timedelta(hours=9), "step", 30.0, "TH2")
+            stage.disturb(device.id, peak, peak + timedelta(hours=9), "step", 30.0, "over_temp")
     for _ in range(stage.rng.randint(8, 12)):
         stage.say(stage.around(stage.day(first + 1, 8), 10), "hotline-12345", "chem-odour", store)
     for _ in range(4):
@@ -237,7 +237,7 @@ def illegal_storage(stage: Stage) -> Incident:
     for night in range(6):
         for _ in range(2):
             at = stage.around(stage.day(first + night, 22), 3)
-            stage.act(at, f"video-{camera.shape}", "blocked_exit", store, naming="name", camera=camera.id, level=2, confidence=0.9)
+            stage.act(at, f"video-{camera.shape}", "fire_passage", store, naming="name", camera=camera.id, level=2, confidence=0.9)
     for day in (4, 6):
         stage.act(
             stage.in_office(first + day),

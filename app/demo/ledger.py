@@ -24,7 +24,15 @@ class FeedCount(msgspec.Struct, kw_only=True):
     @property
     def accepted(self) -> int:
         """Return how many records remain to be accepted."""
-        return self.written - sum(self.rejected.values()) - self.duplicates - self.revisions - self.skipped
+        return self.readable - self.duplicates - self.revisions - self.skipped
+
+    @property
+    def readable(self) -> int:
+        """Return how many records are not to be rejected, repeats and heartbeats included.
+
+        A receiver that takes no interest in some kinds of records skips them, the repeated ones too: this sum is the same for it.
+        """
+        return self.written - sum(self.rejected.values())
 
 
 class Ledger:

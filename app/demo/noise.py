@@ -148,6 +148,9 @@ def _offices(stage: Stage, number: int, busy: float) -> None:
         )
 
 
+_RECORDER_EVENTS = (*("VMD",) * 5, *("linedetection",) * 3, "fielddetection", "fireEscapeDetection")
+
+
 def _cameras(stage: Stage, number: int) -> None:
     """Let cameras see what they see on any day: a helmet off for a minute, a truck, a cat at the fence."""
     rng, by_id = stage.rng, stage.city.by_id
@@ -155,7 +158,7 @@ def _cameras(stage: Stage, number: int) -> None:
         kind = by_id[camera.object_id].kind
         if camera.shape == "hikvision":
             for _ in range(_how_many(rng, 0.12)):
-                stage.act(stage.awake(number), "hikvision", rng.choice(("VMD", "linedetection", "fielddetection")), by_id[camera.object_id],
+                stage.act(stage.awake(number), "hikvision", rng.choice(_RECORDER_EVENTS), by_id[camera.object_id],
                           naming="name", camera=camera.id, level=1)  # fmt: skip
             continue
         usual = {"project": "no_helmet", "canteen": "no_mask", "chem_warehouse": "vehicle_stay", "lpg_dealer": "person_gathering"}[kind]

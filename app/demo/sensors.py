@@ -13,7 +13,10 @@ from app.demo.world import Disturbance, World
 
 STEP = timedelta(minutes=30)
 _STEP_SECONDS = 1800
-_OWN_LIMITS = {"gas_pct_lel": ((50.0, "H2"), (20.0, "H1")), "temp_c": ((55.0, "TH3"),)}  # set in the device by its maker
+_OWN_LIMITS = {
+    "gas_pct_lel": ((50.0, "gas_leak_high"), (20.0, "gas_leak")),
+    "temp_c": ((55.0, "over_temp_high"),),
+}  # set in the device by its maker
 _DIGITS = {"gas_pct_lel": 1, "pressure_mpa": 3, "temp_c": 1, "voc_ppm": 1, "pm10_ugm3": 0, "runs": 0}
 
 Series = NDArray[np.float64]

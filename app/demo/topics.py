@@ -142,14 +142,15 @@ TOPICS: dict[str, Topic] = _topics(
     # prepaid cards and fees
     Topic(
         slug="prepaid-refund", code="100101", title="预付卡退费难", class_12315="预付式消费-退费难", caller="投诉",
-        texts=("在{name}办的卡要求退费，一直拖着不退。", "{name}承诺{n}个工作日退款，到现在没退。", "{name}转让课程后不认账，拒绝退款。"),
+        texts=("在{name}办的卡要求退费，一直拖着不退。", "{name}承诺{n}个工作日退款，充值的钱到现在没退。",
+            "{name}会员卡还有{n}个月，搬家要求退款，店家拒绝退款。"),
     ),
     Topic(
         slug="prepaid-closed", code="100102", title="商家关门跑路", class_12315="预付式消费-关门停业", urgency="紧急", caller="投诉",
         texts=(
-            "{name}突然关门，老板联系不上，卡里还有{n}千多元。",
-            "{name}贴出停业装修通知后人去楼空，会员群解散了。",
-            "{name}跑路了，员工也说工资没发，我们{n}十多个会员要求处理。",
+            "{name}突然关门，老板联系不上，会员卡里还有{n}千多元。",
+            "{name}贴出停业装修通知后人去楼空，预付的钱没人退，会员群解散了。",
+            "{name}跑路了，刚充值的{n}千元拿不回来，几十个会员要求处理。",
         ),
     ),
     Topic(

@@ -51,7 +51,7 @@ _PENALTY_FAULTS = (
 )
 _LICENCE_FAULTS = (
     ("bad_date", setter("XK_JDRQ", value="2026-02-31")),
-    ("missing_field", setter("XK_WSH", value="")),
+    ("missing_field", setter("XK_WSH", "XK_XKBH", value="")),
 )
 _DISHONEST_FAULTS = (
     ("bad_date", setter("regDate", "publishDate", value="20261340")),

@@ -14,7 +14,7 @@ from app.demo.world import Happening
 NAMES = {
     "no_helmet": "未戴安全帽", "no_harness": "未系安全带", "no_mask": "未戴口罩", "vehicle_stay": "车辆滞留",
     "person_gathering": "人员聚集",
-    "cylinder_loading": "气瓶装卸", "blocked_exit": "通道堵塞", "smoke": "烟雾", "rodent": "鼠患",
+    "cylinder_loading": "气瓶装卸", "fire_passage": "消防通道堵塞", "smoke": "烟雾", "rodent": "鼠患",
 }  # fmt: skip
 _PICTURE = base64.b64encode(bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffd9")).decode()  # an empty JPEG
 _AIDRIVE_FAULTS = (
