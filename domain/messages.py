@@ -178,15 +178,20 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     ),
     "intake.xml_entities": ("XML 含有 DOCTYPE 或实体声明，不予处理", "XML with a DOCTYPE or entities is refused"),
     "intake.zip_bomb": ("解压后超过 {limit} MB 或文件过多，不予打开", "unpacks to more than {limit} MB or too many files; not opened"),
-    "intake.conflicting_content": (
+    # journal: why the journal keeps a signal as a rejection
+    "journal.bad_value": (
+        "含有无法存储的值（{why}）：整数须在 64 位以内，文本须为有效 UTF-8，嵌套不可过深；请更正后重新报送",
+        "holds a value that cannot be stored ({why}): whole numbers fit 64 bits, text is UTF-8, nesting is shallow; mend it, send again",
+    ),
+    "journal.conflicting_content": (
         "编号 {id} 已有不同内容（记录 {seq}），该来源未声明允许修订；如确为修订，请在映射中声明 revision 后重放",
         "id {id} has other content already (record {seq}) and its feed declares no revisions; declare revision: in the mapping, replay",
     ),
-    "intake.too_large": (
+    "journal.too_large": (
         "单条记录 {size} 字节，超过上限 {most}；请拆分或去掉附件后重新报送",
         "one record of {size} bytes, at most {most} are taken; split it or leave attachments out, then send again",
     ),
-    "intake.unknown_target": (
+    "journal.unknown_target": (
         "要更正或撤回的记录 {target} 在该来源中不存在；请先报送原记录再重放",
         "record {target}, to be corrected or withdrawn, was never sent by this feed; send it first, then replay",
     ),

@@ -17,7 +17,12 @@ from domain.messages import text
 from domain.ports import Offer, Receipt
 from domain.records import AnyEntry, Record, RejectionEntry, SignalEntry
 from domain.rejections import RAW_LIMIT
+from domain.signals import Signal
 from storage.identity import Identity, Key, Known
+
+MAX_ENTRY = 32 * 1024 * 1024  # bytes, encoded; half of what a frame may hold
+
+_encoder = msgspec.msgpack.Encoder()
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +31,31 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     records: list[Record]
     receipts: list[Receipt]
     duplicates: Mapping[str, int]
+
+
+def storable(offer: Offer) -> tuple[Offer, int]:
+    """Return the offer as it can be written, and its encoded size in bytes.
+
+    JSON allows what the journal's format and UTF-8 do not (whole numbers beyond 64 bits, lone surrogates, endless nesting). A signal
+    with such a value becomes a kept rejection of its own, so that it neither stops the journal nor the rest of its call.
+
+    Raises:
+        ValueError: an entry that is no signal cannot be written, or is larger than `MAX_ENTRY`.
+    """
+    entry = offer.entry
+    try:
+        size = len(_encoder.encode(entry))
+    except (OverflowError, UnicodeEncodeError, RecursionError, TypeError) as error:
+        if not isinstance(entry, SignalEntry):
+            problem = f"an entry of type {type(entry).__name__} cannot be written: {error}"
+            raise ValueError(problem) from error  # noqa: TRY004  its type is right, its content is not
+        return storable(Offer(entry=_rejection(entry, "bad_value", "", why=ascii(str(error))[1:-1])))
+    if size <= MAX_ENTRY:
+        return offer, size
+    if not isinstance(entry, SignalEntry):
+        problem = f"an entry of type {type(entry).__name__} has {size} bytes, at most {MAX_ENTRY} are legal; write it in parts"
+        raise ValueError(problem)  # noqa: TRY004  its type is right, its size is not
+    return storable(Offer(entry=_rejection(entry, "too_large", "", size=str(size), most=str(MAX_ENTRY))))
 
 
 def admit(offers: Sequence[Offer], identity: Identity, *, head: int, received_at: datetime) -> Plan:
@@ -86,9 +116,17 @@ def _rejection(entry: SignalEntry, reason: str, field: str, **values: str) -> Re
         position=entry.position,
         reason=reason,
         field=field,
-        message=text(f"intake.{reason}", **values),
-        raw=canonical_json(entry.signal)[:RAW_LIMIT],
+        message=text(f"journal.{reason}", **values),
+        raw=_raw(entry.signal),
     )
+
+
+def _raw(signal: Signal) -> bytes:
+    """Return the signal as JSON, cut to what a rejection keeps; only its id where no JSON can hold it (its input is kept by hash)."""
+    try:
+        return canonical_json(signal)[:RAW_LIMIT]
+    except (UnicodeEncodeError, RecursionError, TypeError):
+        return ascii(signal.id).encode()
 
 
 def _receipt(entry: AnyEntry, seq: int) -> Receipt:

@@ -20,7 +20,7 @@ import structlog
 from domain.errors import FengsuiError, StoreUnavailable
 from domain.ports import Clock, Offer, Receipt
 from domain.records import AnyEntry, Record
-from storage.admission import Plan, admit
+from storage.admission import Plan, admit, storable
 from storage.crashpoints import planted, reach
 from storage.identity import Identity
 
@@ -30,8 +30,6 @@ MAX_OFFERS = 50_000  # queued and in flight
 MAX_BYTES = 128 * 1024 * 1024  # of their encoded entries
 GROUP_BATCHES = 256
 GROUP_OFFERS = 8_192  # a group is closed once it holds this many, so that nobody waits for a whole queue's sync
-
-_encoder = msgspec.msgpack.Encoder()
 
 
 class AppendableJournal(Protocol):
@@ -106,13 +104,15 @@ class Appender:
 
         Raises:
             StoreUnavailable: the queue is full, or the appender is closed; nothing was accepted.
+            ValueError: a system entry cannot be written; nothing was accepted.
         """
         future: Future[list[Receipt]] = Future()
         future.set_running_or_notify_cancel()  # whoever stops waiting does not undo what is queued
         if not offers:
             future.set_result([])
             return future
-        size = sum(len(_encoder.encode(offer.entry)) for offer in offers)
+        kept, sizes = zip(*map(storable, offers), strict=True)
+        size = sum(sizes)
         with self._changed:
             if self._closing:
                 raise StoreUnavailable("the journal is closed; send again when the service is back")
@@ -123,7 +123,7 @@ class Appender:
                 )
             self._offers += len(offers)
             self._bytes += size
-            self._queue.append(_Batch(list(offers), size, future))
+            self._queue.append(_Batch(list(kept), size, future))
             self._changed.notify_all()
         return future
 

@@ -77,7 +77,9 @@ def check_header(descriptor: int, path: Path, first: int) -> None:
 
 
 def frame(payload: bytes) -> bytes:
-    """Return the frame of `payload`."""
+    """Return the frame of `payload`; raises ValueError for one that no reader would take."""
+    if not 0 < len(payload) <= MAX_PAYLOAD:
+        raise ValueError(f"a frame holds 1 to {MAX_PAYLOAD} bytes, not {len(payload)}")
     return _FRAME.pack(len(payload), zlib.crc32(payload)) + payload
 
 

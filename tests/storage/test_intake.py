@@ -14,11 +14,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from domain.catalogue import Catalogue, CatalogueItem
 from domain.clock import ManualClock
 from domain.digest import digest_of
 from domain.errors import StoreUnavailable
 from domain.ports import Offer, Receipt
-from domain.records import Record, RejectionEntry, SignalEntry, TickEntry
+from domain.records import CatalogueEntry, Record, RejectionEntry, SignalEntry, TickEntry
 from domain.signals import Signal
 from storage.identity import Identity
 from storage.intake import Appender
@@ -196,6 +197,32 @@ def test_a_rejection_of_the_edge_is_answered_as_rejected(rig: Rig) -> None:
     """A record that could not be mapped keeps its reason in the receipt."""
     entry = RejectionEntry(feed="f", batch="", position=1, reason="bad_date", field="date", message="m", raw=b"x")
     assert rig.send(Offer(entry=entry)) == [Receipt(status="rejected", seq=1, reason="bad_date", field="date", message="m")]
+
+
+DEEP: dict[str, Any] = {}
+for _ in range(100_000):
+    DEEP = {"a": DEEP}
+
+
+@pytest.mark.parametrize("bad", [{"attrs": {"n": 10**30}}, {"text": "\ud800"}, {"attrs": DEEP}, {"text": "长" * 12_000_000}])
+def test_what_cannot_be_written_is_kept_as_a_rejection_alone(rig: Rig, bad: dict[str, Any]) -> None:
+    """A value that JSON allows and the journal cannot hold rejects its own record; the others of its call are accepted."""
+    call = [offer("s-1"), Offer(entry=make_entry(id="s-2", digest="d", **bad)), offer("s-3")]
+    receipts = rig.send(*call)
+    assert statuses(receipts) == [("accepted", 1), ("rejected", 2), ("accepted", 3)]
+    assert receipts[1].reason == ("too_large" if len(bad.get("text", "")) > 1 else "bad_value")
+    entry = rig.read()[1].entry
+    assert isinstance(entry, RejectionEntry)
+    assert b"s-2" in entry.raw or receipts[1].reason == "too_large"
+
+
+def test_a_system_entry_that_cannot_be_written_is_a_defect(rig: Rig) -> None:
+    """A caller inside the product hears of it at once, and nothing is queued."""
+    with pytest.raises(ValueError, match="CatalogueEntry"):
+        rig.appender.append_system(
+            [TickEntry(), CatalogueEntry(catalogue=Catalogue(items=(CatalogueItem(slug="\ud800", title="", sector="", lead=""),)))]
+        )
+    assert rig.appender.pending() == (0, 0)
 
 
 def test_a_missing_digest_is_made(rig: Rig) -> None:
