@@ -46,7 +46,8 @@ class Resolution(Noun, frozen=True, kw_only=True):
     """Which object a signal is about and how that was found.
 
     `object_id` is "" where nothing or more than one candidate matched: the signal is journalled, waits in the confirm queue and
-    counts once it is confirmed. `confidence` is in [0, 1]; 1 only for an exact identifier.
+    counts once it is confirmed. `confidence` is in [0, 1]; 1 only for an exact identifier. `code_valid` is as in `RegulatedObject`,
+    for the code that the sender gave.
     """
 
     object_id: str = ""
@@ -54,3 +55,4 @@ class Resolution(Noun, frozen=True, kw_only=True):
     confidence: float = 0.0
     candidates: tuple[str, ...] = ()
     registry_version: int = 0
+    code_valid: bool | None = None

@@ -75,7 +75,7 @@ def load_vocabulary(text: str, file: str) -> tuple[str, tuple[Keywords, ...]]:
 
 
 def load_folder(folder: Path = SHIPPED, limits: Limits | None = None) -> dict[str, Mapping]:
-    """Return the mappings of `folder` by feed; keyword tables lie in its folder `vocabulary`.
+    """Return the mappings of `folder` by feed; keyword tables are the shipped ones and those of its own folder `vocabulary`.
 
     Raises:
         FileProblems: everything that is wrong in any file, or two files name one feed.
@@ -84,7 +84,8 @@ def load_folder(folder: Path = SHIPPED, limits: Limits | None = None) -> dict[st
     found: list[Problem] = []
     tables: dict[str, tuple[Keywords, ...]] = {}
     mappings: dict[str, Mapping] = {}
-    for path in sorted((folder / "vocabulary").glob("*.yaml")):
+    shelves = dict.fromkeys((SHIPPED / "vocabulary", folder / "vocabulary"))
+    for path in (path for shelf in shelves for path in sorted(shelf.glob("*.yaml"))):
         try:
             name, rules = load_vocabulary(_read(path), str(path))
             tables[name] = rules

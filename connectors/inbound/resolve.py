@@ -1,0 +1,149 @@
+"""Which regulated object a signal is about: exact id, then code, then name. Pure; the look-up is a port.
+
+What is not found or not unique stays open: the signal is journalled, waits in the confirm queue with the candidates, and counts
+once a person has confirmed it. Nothing is guessed past a contradiction.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from domain.identifiers import classify_code, is_uscc
+from domain.names import normalise_code, normalise_name
+from domain.objects import RegulatedObject, Resolution
+from domain.ports import ObjectLookup
+from domain.signals import ObjectRef
+
+BY_NAME = 0.95  # confidence of a name or alias that only one object has
+BY_NAME_AND_PLACE = 0.9  # of several with the name, one that fits address or region; or a mistyped code beside the right name
+BY_MENTION = 0.8  # the one object whose code or full name stands in the text
+_CANDIDATES = 10
+_NEAR = 2  # characters in which a mistyped code of 18 may differ
+_CODE_IN_TEXT = re.compile(r"(?<![0-9A-Za-z])[0-9A-HJ-NPQRTUWXYa-hj-npqrtuwxy]{18}(?![0-9A-Za-z])")
+_COMPANY_IN_TEXT = re.compile(r"[\w()（）·]{2,40}?(?:股份有限公司|有限责任公司|有限公司)(?:[\w]{2,12}?分公司)?")
+_MENTIONS = 3
+_SHORTEST_NAME = 4  # normalised characters of a company's name that is looked for in a text
+
+
+def resolve(ref: ObjectRef, text: str, lookup: ObjectLookup, region: str = "") -> Resolution:
+    """Return which object `ref` (and, where it names nothing, the `text`) is about; `region` is the signal's own region code.
+
+    A code with a wrong check digit is used like any other and flagged by `code_valid`.
+    """
+    found = _found(ref, text, lookup, region)
+    valid = classify_code(ref.code)[1]
+    return found if valid is None else msgspec.structs.replace(found, code_valid=valid)
+
+
+def _found(ref: ObjectRef, text: str, lookup: ObjectLookup, region: str) -> Resolution:
+    """Return the resolution without its flag."""
+    version = lookup.version()
+    if ref.id:
+        found = lookup.by_id(ref.id)
+        if found is not None:
+            return Resolution(object_id=found.id, method="id", confidence=1.0, registry_version=version)
+    kind, _ = classify_code(ref.code)
+    code = "" if kind in {"empty", "masked", "placeholder"} else normalise_code(ref.code)
+    if code:
+        coded = lookup.by_code(code)
+        if len(coded) == 1:
+            return Resolution(object_id=coded[0].id, method="code", confidence=1.0, registry_version=version)
+        if coded:
+            return _settled(coded, ref, region, version, method="code")
+    if ref.name:
+        named = lookup.by_name(normalise_name(ref.name))
+        if named:
+            return _named(named, code, ref, region, version)
+    if not code and not ref.name and not ref.id and text:
+        return _mentioned(text, lookup, version)
+    return Resolution(registry_version=version)
+
+
+def _named(named: Sequence[RegulatedObject], code: str, ref: ObjectRef, region: str, version: int) -> Resolution:
+    """Settle objects of the right name; a code that is not theirs speaks against them, unless it is a typing error of theirs."""
+    fitting = [each for each in named if not code or not each.code or _mistyped(code, normalise_code(each.code))]
+    if not fitting:
+        candidates = tuple(each.id for each in named[:_CANDIDATES])
+        return Resolution(method="ambiguous", candidates=candidates, registry_version=version)
+    if len(fitting) == 1:
+        only = fitting[0]
+        confidence = BY_NAME_AND_PLACE if code and only.code else BY_NAME
+        plain = normalise_name(ref.name)
+        return Resolution(
+            object_id=only.id,
+            method="name" if normalise_name(only.name) == plain else "alias",
+            confidence=confidence,
+            registry_version=version,
+        )
+    return _settled(fitting, ref, region, version, method="name")
+
+
+def _settled(
+    objects: Sequence[RegulatedObject], ref: ObjectRef, region: str, version: int, *, method: Literal["code", "name"]
+) -> Resolution:
+    """Return the one of several that name, address or region point at, else all of them as candidates."""
+    plain_name, plain_address = normalise_name(ref.name), normalise_name(ref.address)
+    tests = (
+        [each for each in objects if method == "code" and plain_name and normalise_name(each.name) == plain_name],
+        [each for each in objects if plain_address and _same_place(plain_address, normalise_name(each.address))],
+        [each for each in objects if region and each.region and _nested(region, each.region)],
+    )
+    for fitting in tests:
+        if len(fitting) == 1:
+            return Resolution(object_id=fitting[0].id, method=method, confidence=BY_NAME_AND_PLACE, registry_version=version)
+    candidates = tuple(each.id for each in objects[:_CANDIDATES])
+    return Resolution(method="ambiguous", candidates=candidates, registry_version=version)
+
+
+def _mentioned(text: str, lookup: ObjectLookup, version: int) -> Resolution:
+    """Return the one registered object whose code or full company name stands in `text`."""
+    found: dict[str, str] = {}
+    for code in _CODE_IN_TEXT.findall(text)[:_MENTIONS]:
+        if is_uscc(normalise_code(code)):
+            found |= {each.id: "code" for each in lookup.by_code(normalise_code(code))}
+    for mention in [] if found or "公司" not in text else _COMPANY_IN_TEXT.findall(text)[:_MENTIONS]:
+        found |= {each.id: "name" for each in _longest(mention, lookup)}
+    if len(found) == 1:
+        [(object_id, method)] = found.items()
+        return Resolution(
+            object_id=object_id, method="code" if method == "code" else "name", confidence=BY_MENTION, registry_version=version
+        )
+    if found:
+        return Resolution(method="ambiguous", candidates=tuple(sorted(found))[:_CANDIDATES], registry_version=version)
+    return Resolution(registry_version=version)
+
+
+def _longest(mention: str, lookup: ObjectLookup) -> Sequence[RegulatedObject]:
+    """Return the objects of the longest name that ends the mention: Chinese has no blank between a sentence and the name in it."""
+    for start in range(len(mention)):
+        name = normalise_name(mention[start:])
+        if len(name) < _SHORTEST_NAME:
+            break
+        found = lookup.by_name(name)
+        if found:
+            return found
+    return ()
+
+
+def _mistyped(code: str, other: str) -> bool:
+    """Say whether two codes may be one: equal, or `code` fails its check digit and differs in at most two places.
+
+    >>> _mistyped("91350100M000100Y44", "91350100M000100Y43"), _mistyped("91350100M000100Y43", "91610132MA6U00001H")
+    (True, False)
+    """
+    if code == other:
+        return True
+    kind, valid = classify_code(code)
+    return kind == "uscc" and valid is False and len(code) == len(other) and sum(a != b for a, b in zip(code, other, strict=True)) <= _NEAR
+
+
+def _same_place(address: str, other: str) -> bool:
+    return bool(other) and (address in other or other in address)
+
+
+def _nested(region: str, other: str) -> bool:
+    return region.startswith(other) or other.startswith(region)
