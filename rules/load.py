@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from datetime import timedelta
 from types import MappingProxyType
+from typing import Final
 
 from domain.errors import FileProblems, Problem
 from rules.compile import CompiledPack, ParsedPack, compile_pack
@@ -13,8 +14,15 @@ from rules.documents import PackDoc
 from rules.lint import lint_packs
 from rules.positions import read_tree
 from rules.problems import WHOLE_FILE, Problems
-from rules.reading import read_struct
+from rules.reading import Dialect, read_struct
 from rules.ruleset import RuleSet
+from rules.vocabulary import LATER
+
+_DIALECT: Final = Dialect(
+    later=LATER,
+    not_mappings={"when": "rules.no_sequences"},
+    stand_ins={"when": "true", "say": "-", "status": "draft", "at": "+0s", "hit_at": "+0s", "kind": "other.request"},
+)
 
 
 def version_of(texts: Mapping[str, str]) -> str:
@@ -35,7 +43,7 @@ def parse(file: str, text: str, problems: Problems) -> ParsedPack | None:
     tree = read_tree(file, text, problems)
     if tree is None:
         return None
-    doc = read_struct(file, tree, PackDoc, problems)
+    doc = read_struct(file, tree, PackDoc, problems, _DIALECT)
     return None if doc is None else ParsedPack(file, tree, doc)
 
 

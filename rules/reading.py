@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final, TypeVar
 
@@ -10,9 +12,9 @@ import msgspec
 from msgspec import inspect
 
 from rules.documents import SHAPES
-from rules.positions import Listing, Mapping, Scalar, Tree
+from rules.positions import Listing, Scalar, Tree
+from rules.positions import Mapping as MapTree
 from rules.problems import Mark, Phrase, Problems
-from rules.vocabulary import LATER
 
 _T = TypeVar("_T", bound=msgspec.Struct)
 _INTEGER: Final = re.compile(r"[+-]?\d{1,15}")
@@ -25,20 +27,44 @@ class _Wrong:
 
 _WRONG: Final = _Wrong()
 
-# What stands for a required value that was reported, so that the rest of the file is checked too; the result is never used.
-_STAND_INS: Final[dict[str, Any]] = {
-    "when": "true",
-    "say": "-",
-    "status": "draft",
-    "points": 0.0,
-    "rules": (),
-    "given": (),
-    "expect": "none",
-    "at": "+0s",
-    "hit_at": "+0s",
-    "source": "other",
-    "kind": "other.request",
-}
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What one kind of file adds to the reading of structs.
+
+    `later` are keys that are known but not part of this version, with what to use instead (Chinese, English). `not_mappings` are scalar
+    fields for which a mapping has a message of its own. `stand_ins` stand, by key, for required values that were reported, where the
+    plain stand-in of their type would make a second problem.
+    """
+
+    later: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    not_mappings: Mapping[str, str] = field(default_factory=dict)
+    stand_ins: Mapping[str, Any] = field(default_factory=dict)
+
+
+PLAIN: Final = Dialect()
+
+
+def stand_in(wanted: inspect.Type) -> Any:
+    """Return a value of the type `wanted`, as empty as it can be."""
+    match _bare(wanted):
+        case inspect.BoolType():
+            return False
+        case inspect.IntType():
+            return 0
+        case inspect.FloatType():
+            return 0.0
+        case inspect.LiteralType(values=values):
+            return values[0]
+        case inspect.VarTupleType():
+            return ()
+        case inspect.DictType():
+            return {}
+        case inspect.StructType(cls=cls, fields=fields):
+            return cls(**{each.name: stand_in(each.type) for each in fields if each.required})
+        case inspect.UnionType(types=types):
+            return stand_in(types[0])
+    return ""
 
 
 @cache
@@ -50,7 +76,7 @@ def _describe(struct: type[msgspec.Struct]) -> inspect.StructType:
 
 def plain(tree: Tree) -> Any:
     """Return free content (attrs, params) as JSON would have it: true, false, numbers, else text; null is None."""
-    if isinstance(tree, Mapping):
+    if isinstance(tree, MapTree):
         return {key: plain(value) for key, (_, value) in tree.entries.items()}
     if isinstance(tree, Listing):
         return [plain(item) for item in tree.items]
@@ -66,9 +92,10 @@ def plain(tree: Tree) -> Any:
 
 
 class _Reader:
-    def __init__(self, file: str, problems: Problems) -> None:
+    def __init__(self, file: str, problems: Problems, dialect: Dialect) -> None:
         self._file = file
         self._problems = problems
+        self._dialect = dialect
 
     def _wrong(self, mark: Mark, key: str, **values: object) -> _Wrong:
         self._problems.add(self._file, mark, key, **values)
@@ -90,8 +117,8 @@ class _Reader:
             case inspect.VarTupleType():
                 return self._tuple(tree, wanted, name)
         if not isinstance(tree, Scalar):
-            if name == "when" and isinstance(tree, Mapping):
-                return self._wrong(tree.mark, "rules.no_sequences")
+            if name in self._dialect.not_mappings and isinstance(tree, MapTree):
+                return self._wrong(tree.mark, self._dialect.not_mappings[name])
             return self._wrong(tree.mark, "rules.want_scalar", field=name)
         if not tree.quoted and tree.raw in {"", "~", "null"}:
             return self._wrong(tree.mark, "rules.empty_value", field=name)
@@ -120,7 +147,7 @@ class _Reader:
         if wanted.max_length is not None and len(tree.raw) > wanted.max_length:
             return self._wrong(tree.mark, "rules.too_long", field=name, limit=wanted.max_length)
         if wanted.pattern is not None and not re.search(wanted.pattern, tree.raw):
-            return self._wrong(tree.mark, "rules.not_shaped", read=tree.raw, field=name, shape=Phrase(SHAPES[wanted.pattern]))
+            return self._wrong(tree.mark, "rules.not_shaped", read=tree.raw, field=name, shape=_shape(wanted.pattern))
         return tree.raw
 
     def _number(self, tree: Scalar, wanted: inspect.IntType | inspect.FloatType, name: str) -> Any:
@@ -143,12 +170,12 @@ class _Reader:
         members = [_bare(member) for member in wanted.types if not isinstance(_bare(member), inspect.NoneType)]
         structs = [member for member in members if isinstance(member, inspect.StructType)]
         others = [member for member in members if not isinstance(member, inspect.StructType)]
-        if structs and (isinstance(tree, Mapping) or not others):
+        if structs and (isinstance(tree, MapTree) or not others):
             return self.read(tree, structs[0], name)
         return self.read(tree, others[0], name)
 
     def _struct(self, tree: Tree, struct: type[msgspec.Struct], name: str) -> Any:
-        if not isinstance(tree, Mapping):
+        if not isinstance(tree, MapTree):
             return self._wrong(tree.mark, "rules.want_mapping", field=name)
         fields = {each.encode_name: each for each in _describe(struct).fields}
         values: dict[str, Any] = {}
@@ -157,19 +184,20 @@ class _Reader:
                 read = self.read(value, fields[key].type, key)
                 if read is not _WRONG:
                     values[fields[key].name] = read
-            elif key in LATER:
-                self._wrong(mark, "rules.later", read=key, instead=LATER[key])
+            elif key in self._dialect.later:
+                self._wrong(mark, "rules.later", read=key, instead=self._dialect.later[key])
             else:
                 self._wrong(mark, "rules.unknown_key", read=key, legal=tuple(fields))
         for each in fields.values():
             if each.required and each.name not in values:
                 if each.encode_name not in tree.entries:
                     self._wrong(tree.mark, "rules.missing_key", field=each.encode_name)
-                values[each.name] = _STAND_INS.get(each.encode_name, "")
+                own = self._dialect.stand_ins
+                values[each.name] = own[each.encode_name] if each.encode_name in own else stand_in(each.type)
         return struct(**values)
 
     def _dict(self, tree: Tree, wanted: inspect.DictType, name: str) -> Any:
-        if not isinstance(tree, Mapping):
+        if not isinstance(tree, MapTree):
             return self._wrong(tree.mark, "rules.want_mapping", field=name)
         read = {key: self.read(value, wanted.value_type, key) for key, (_, value) in tree.entries.items()}
         return {key: value for key, value in read.items() if value is not _WRONG}
@@ -189,11 +217,15 @@ def _bare(wanted: inspect.Type) -> inspect.Type:
     return wanted
 
 
-def read_struct(file: str, tree: Tree, struct: type[_T], problems: Problems) -> _T | None:
+def _shape(pattern: str) -> Phrase | str:
+    return Phrase(SHAPES[pattern]) if pattern in SHAPES else pattern
+
+
+def read_struct(file: str, tree: Tree, struct: type[_T], problems: Problems, dialect: Dialect = PLAIN) -> _T | None:
     """Return `tree` as `struct`, or None where it is no mapping; everything that is wrong with it is reported.
 
     What is wrong is left at its default or replaced by a stand-in, so that the caller can go on looking for more problems; after an
     error the struct is good for nothing else.
     """
-    read = _Reader(file, problems).read(tree, _describe(struct), "")
+    read = _Reader(file, problems, dialect).read(tree, _describe(struct), "")
     return read if isinstance(read, struct) else None

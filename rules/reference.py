@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from rules.documents import CaseDoc, CaseObjectDoc, Document, EffectiveDoc, ExpectDoc, GivenDoc, IndicatorDoc, PackDoc, RuleDoc
-from rules.schema import json_schema
+from rules.schema import schema
 from rules.vocabulary import (
     AGGREGATES,
     ANOMALY,
@@ -115,7 +115,7 @@ def _describe(schema: dict[str, Any]) -> str:
 
 def reference() -> str:
     """Return the page as Markdown; `fengsui rules reference` prints it, and docs/rules-reference.md holds it."""
-    definitions = json_schema()["$defs"]
+    definitions = schema()["$defs"]
     aggregates = {name: word.title for name, word in AGGREGATES.items()} | {ANOMALY: ANOMALY_TITLE}
     functions = {f"{name}(x)": function.title for name, function in FUNCTIONS.items()}
     units = {f"5{name}": unit.title for name, unit in UNITS.items()}

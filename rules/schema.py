@@ -16,15 +16,15 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _DIGITS: Final = frozenset({"value", "values", "region", "code", "industry"})
 
 
-def _mend(schema: Any, name: str = "") -> Any:
-    """Return `schema` with what the loader really takes: no null, no empty word, digits without quotes."""
-    if isinstance(schema, list):
-        return [_mend(each, name) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    mended = {key: _mend(value, key if key not in {"items", "anyOf"} else name) for key, value in schema.items()}
+def _mend(given: Any, name: str = "") -> Any:
+    """Return `given` with what the loader really takes: no null, no empty word, digits without quotes."""
+    if isinstance(given, list):
+        return [_mend(each, name) for each in given]
+    if not isinstance(given, dict):
+        return given
+    mended = {key: _mend(value, key if key not in {"items", "anyOf"} else name) for key, value in given.items()}
     if "properties" in mended:
-        mended["properties"] = {key: _mend(value, key) for key, value in schema["properties"].items()}
+        mended["properties"] = {key: _mend(value, key) for key, value in given["properties"].items()}
     if isinstance(mended.get("enum"), list):
         mended["enum"] = [word for word in mended["enum"] if word != ""]
     choices = [each for each in mended.pop("anyOf", []) if each != {"type": "null"}]
@@ -39,10 +39,10 @@ def _mend(schema: Any, name: str = "") -> Any:
     return mended
 
 
-def json_schema() -> dict[str, Any]:
+def schema() -> dict[str, Any]:
     """Return the schema as plain data; the same version of the code gives the same schema."""
     (root,), definitions = msgspec.json.schema_components([PackDoc], ref_template="#/$defs/{name}")
-    schema = _mend(dict(definitions))
-    schema["PackDoc"]["properties"]["indicators"]["propertyNames"] = {"pattern": NAME}
-    schema["PackDoc"]["properties"]["params"]["propertyNames"] = {"pattern": NAME}
-    return {"$schema": DIALECT, "title": "烽燧规则包", **root, "$defs": schema}
+    mended = _mend(dict(definitions))
+    for key in ("indicators", "params"):
+        mended["PackDoc"]["properties"][key]["propertyNames"] = {"pattern": NAME}
+    return {"$schema": DIALECT, "title": "烽燧规则包", **root, "$defs": mended}

@@ -22,7 +22,7 @@ from rules.load import check, load_rules, version_of
 from rules.reference import reference
 from rules.ruleset import AGGREGATES as TABLE_AGGREGATES
 from rules.ruleset import Facts, RuleSet, Window
-from rules.schema import json_schema
+from rules.schema import schema as json_schema
 from rules.vocabulary import AGGREGATES, AS_OF, CALENDAR_WINDOWS, DETECTORS, LEVELS, REGION_BY, STATUSES
 from tests.factories import make_entry, make_object
 from tests.rules.oracle import Oracle
@@ -247,7 +247,7 @@ def test_the_schema_knows_every_key_and_describes_it_in_chinese() -> None:
 
 
 def test_the_committed_schema_and_reference_are_the_generated_ones() -> None:
-    """Docs cannot drift from the code: write them anew with `json_schema()` and `reference()`."""
+    """Docs cannot drift from the code: write them anew with `schema()` and `reference()`."""
     assert json.loads((ROOT / "docs" / "rules.schema.json").read_text(encoding="utf-8")) == json_schema()
     assert (ROOT / "docs" / "rules-reference.md").read_text(encoding="utf-8") == reference()
 
