@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from app.demo.city import City, CityObject
 from app.demo.formats.inspections import ITEM_CODES
-from app.demo.formats.tables import csv_bytes, xlsx_bytes
+from app.demo.formats.tables import column, csv_bytes, xlsx_bytes
 from app.demo.offices import OFFICES
 
 OBJECT_HEADERS = ("id", "type", "name", "code", "aliases", "region", "address", "industry", "credit", "labels", "relations", "listed_by")
-CATALOGUE_HEADERS = ("序号", "监管领域", "监管部门", "", "监管事项", "设定依据", "监管对象", "事项类别", "检查方式", "监管层级")
-EXTRA_HEADERS = ("sector", "kinds", "slug", "code")
+_UNITS = ("牵头单位", "配合单位", "配合单位", "配合单位")
+_BEFORE = ("序号", "监管领域")
+_AFTER = ("监管事项", "设定依据", "监管对象", "事项类别", "检查方式", "监管层级", "sector", "kinds", "slug", "code")
 
 # field, sector, slug, title, lead, cooperating, basis, objects, tier, kinds
 _ITEMS = (
@@ -20,7 +21,7 @@ _ITEMS = (
     ),
     (
         "电力、热力、燃气及水生产和供应业", "gas", "gas-cylinder", "燃气气瓶充装与无证经营检查", "市住建局", ("市市场监管局", "市公安局"),
-        "《城镇燃气管理条例》第十八条、《中华人民共和国特种设备安全法》第四十九条", "液化石油气经营者", "市级", "gas.unlicensed_sale",
+        "《城镇燃气管理条例》第十八条；《中华人民共和国特种设备安全法》第四十九条", "液化石油气经营者", "市级", "gas.unlicensed_sale",
     ),
     (
         "餐饮业、食品批发和零售业", "food", "food-safety", "食品经营安全监督检查", "市市场监管局", ("市卫健委", "市教育局"),
@@ -79,37 +80,30 @@ def objects_xlsx(city: City) -> bytes:
 
 
 def catalogue_xlsx() -> bytes:
-    """Return the 跨部门综合监管事项清单填报表 as offices fill it in: a title, one line per unit, all else merged over an item's lines.
+    """Return the 跨部门综合监管事项清单填报表 as offices fill it in: a title over all columns and a header of two rows.
 
+    监管部门 stands over the columns of the units, all other headings are merged downwards, and so is a field with several items.
     Beside the form's columns stand the sector, the kinds of signals, the slug and the item's 14-digit number.
     """
-    width = len(CATALOGUE_HEADERS) + len(EXTRA_HEADERS)
-    rows: list[list[str | float]] = [["跨部门综合监管事项清单填报表", *[""] * (width - 1)], [*CATALOGUE_HEADERS, *EXTRA_HEADERS]]
-    merges = ["A1:N1", "C2:D2"]
+    width = len(_BEFORE) + len(_UNITS) + len(_AFTER)
+    units = len(_BEFORE) + 1, len(_BEFORE) + len(_UNITS)
+    rows: list[list[str | float]] = [
+        ["跨部门综合监管事项清单填报表", *[""] * (width - 1)],
+        [*_BEFORE, "监管部门", *[""] * (len(_UNITS) - 1), *_AFTER],
+        [*[""] * len(_BEFORE), *_UNITS, *[""] * len(_AFTER)],
+    ]
+    merges = [f"A1:{column(width)}1", f"{column(units[0])}2:{column(units[1])}2"]
+    merges += [f"{column(place)}2:{column(place)}3" for place in range(1, width + 1) if not units[0] <= place <= units[1]]
+    begun = 0
     for number, (field, sector, slug, title, lead, others, basis, objects, tier, kinds) in enumerate(_ITEMS, start=1):
-        first = len(rows) + 1
-        code = ITEM_CODES[sector] if not any(item[1] == sector for item in _ITEMS[: number - 1]) else ""
-        rows.append(
-            [
-                float(number),
-                field,
-                "牵头单位",
-                lead,
-                title,
-                basis,
-                objects,
-                "行政检查",
-                "现场检查、非现场检查",
-                tier,
-                sector,
-                kinds,
-                slug,
-                code,
-            ]
-        )
-        rows.extend(["", "", "配合单位", other, *[""] * (width - 4)] for other in others)
-        last = len(rows)
-        merges.extend(f"{letter}{first}:{letter}{last}" for letter in "ABEFGHIJKLMN")
+        again = number > 1 and _ITEMS[number - 2][0] == field
+        begun = begun if again else len(rows) + 1
+        named = [lead, *others, *[""] * (len(_UNITS) - 1 - len(others))]
+        code = "" if again else ITEM_CODES[sector]
+        told = [title, basis, objects, "行政检查", "现场检查、非现场检查", tier, sector, kinds, slug, code]
+        rows.append([float(number), "" if again else field, *named, *told])
+        if number == len(_ITEMS) or _ITEMS[number][0] != field:
+            merges += [f"B{begun}:B{len(rows)}"] if len(rows) > begun else []
     return xlsx_bytes(rows, title="附件1", merges=merges)
 
 

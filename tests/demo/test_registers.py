@@ -45,18 +45,20 @@ def test_numbers_of_sensors_and_cameras_are_aliases_of_one_object(plan: Plan) ->
 def test_the_catalogue_is_a_filled_in_form_with_merged_cells() -> None:
     """Eight items of six sectors, each with one lead and two or three cooperating units that exist, at city and county level."""
     sheet = openpyxl.load_workbook(io.BytesIO(registers.catalogue_xlsx())).active
-    assert "C2:D2" in {str(area) for area in sheet.merged_cells.ranges}
-    named = {name for office in OFFICES for name in (office.name, *office.aliases)}
-    items: list[list[str]] = []
-    for row in sheet.iter_rows(min_row=3, values_only=True):
-        if row[2] == "牵头单位":
-            items.append([])
-            assert row[10] in ENFORCER
-        items[-1].append(str(row[3]))
-        assert row[3] in named
+    merged = {str(area) for area in sheet.merged_cells.ranges}
+    assert {"A1:P1", "C2:F2", "A2:A3", "G2:G3", "B4:B5"} <= merged
+    assert [cell.value for cell in sheet[3]][2:6] == ["牵头单位", "配合单位", "配合单位", "配合单位"]
+    known = {name for office in OFFICES for name in (office.name, *office.aliases)}
+    items = list(sheet.iter_rows(min_row=4, values_only=True))
     assert len(items) == 8
-    assert all(3 <= len(units) <= 4 for units in items)
-    assert {row[9] for row in sheet.iter_rows(min_row=3, values_only=True) if row[9]} == {"市级", "县级"}
+    for item in items:
+        units = [unit for unit in item[2:6] if unit]
+        assert 3 <= len(units) <= 4
+        assert set(units) <= known
+        assert item[12] in ENFORCER
+    assert {item[12] for item in items} == set(ENFORCER) - {"other"}
+    assert {item[11] for item in items} == {"市级", "县级"}
+    assert len({item[14] for item in items}) == 8
 
 
 def test_the_directory_has_departments_a_duty_desk_a_task_force_and_a_deputy_mayor() -> None:
