@@ -158,25 +158,19 @@ class Rulebook:
 class FolderWatch(threading.Thread):
     """Looks at a folder again and again; a plain poll is right on every file system and costs a few reads a second."""
 
-    def __init__(self, name: str, look: Callable[[], object], seconds: float, metrics: Metrics) -> None:
-        """Call `look` every `seconds`; 0 never."""
+    def __init__(self, name: str, look: Callable[[], object], seconds: float, metrics: Metrics, end: threading.Event) -> None:
+        """Call `look` every `seconds` until `end` is set; 0 never."""
         super().__init__(name=name, daemon=True)
         self._look = look
         self._seconds = seconds
         self._metrics = metrics
-        self._end = threading.Event()
+        self._end = end
 
     def run(self) -> None:
-        """Look until `stop`; a folder that cannot be read now is looked at again."""
+        """Look again and again; a folder that cannot be read now is looked at the next time."""
         while self._seconds > 0 and not self._end.wait(self._seconds):
             try:
                 self._look()
             except (FengsuiError, OSError):
                 self._metrics.loop_errors.labels(loop=self.name).inc()
                 log.exception("watch.failed", watch=self.name)
-
-    def stop(self) -> None:
-        """End after the look that is under way."""
-        self._end.set()
-        if self.is_alive():
-            self.join()

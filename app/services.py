@@ -13,7 +13,6 @@ from app.metrics import Metrics
 from app.rulebook import Rulebook
 from app.settings import Settings
 from connectors.inbound.edge import Edge
-from connectors.inbound.folder import Inbox
 from connectors.inbound.mapping_model import Mapping as FeedMapping
 from domain.ports import Clock, Intake, JournalReader
 from storage.database import Database
@@ -41,7 +40,6 @@ class Services:
     metrics: Metrics
     duty: DutyLoop
     raw: RawStore
-    inbox: Inbox
     lookup: MemoryObjectLookup
 
     def nudge(self) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import secrets
 import socket
+import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Self
 
@@ -25,7 +28,7 @@ from app.settings import SHIPPED_MAPPINGS, Settings
 from app.version import VERSION
 from app.views.duty import samples as duty_samples
 from connectors.inbound.edge import Edge
-from connectors.inbound.folder import Inbox
+from connectors.inbound.folder import Folder, watch
 from connectors.inbound.mapping_load import load_folder
 from connectors.inbound.mapping_model import Mapping as FeedMapping
 from connectors.outbound.egress import networks
@@ -33,7 +36,7 @@ from domain.catalogue import Catalogue
 from domain.levels import DEFAULT_LEVELS
 from domain.ports import Clock, Offer
 from domain.principals import Principal
-from domain.records import AnyEntry, ObjectsEntry, Record
+from domain.records import AnyEntry, ObjectsEntry, Record, RejectionEntry, SignalEntry
 from models.registry import REGISTRY, VECTOR_REGISTRY
 from storage import access, risk
 from storage.calendars import load_calendar
@@ -103,13 +106,15 @@ class Application:
             guard=paths.top / "poison",
         )
         raw = RawStore(paths.raw)
-        edge = Edge(
-            intake=self.intake,
-            lookup=self._lookup,
-            keep_raw=raw.put,
-            personal_key=load_or_make_key(paths.top / "personal-key"),
-        )
-        self._inbox = Inbox(paths.top / "inbox", mappings, edge, self.clock, reach=reach)
+
+        def keep_raw(feed: str, body: bytes, now: datetime) -> None:
+            raw.put(feed, now, body)
+
+        edge = Edge(self.intake, self._lookup, load_or_make_key(paths.top / "personal-key"), keep_raw=keep_raw)
+        self._inbox = paths.top / "inbox"
+        settle = timedelta(seconds=settings.inbox_settle_seconds)
+        self.folder = Folder(self._inbox, lambda: mappings, edge, settle=settle, reach=reach)
+        self._end = threading.Event()
         self.duty = DutyLoop(
             database=self.database,
             desk=desk,
@@ -120,10 +125,12 @@ class Application:
             metrics=self.metrics,
             egress=networks(settings.egress.allow),
         )
-        self._watches = [
-            FolderWatch("rules", self._rulebook.look, settings.reload_seconds, self.metrics),
-            FolderWatch("inbox", self._inbox.scan, settings.inbox_seconds, self.metrics),
+        self._watches: list[threading.Thread] = [
+            FolderWatch("rules", self._rulebook.look, settings.reload_seconds, self.metrics, self._end)
         ]
+        if settings.watch_inbox:
+            args = (self.folder, self._inbox, self.clock, self._end)
+            self._watches.append(threading.Thread(name="inbox", target=watch, args=args, daemon=True))
         self.services = Services(
             settings=self.settings,
             clock=self.clock,
@@ -140,7 +147,6 @@ class Application:
             answers=Answers(self.database, desk, writer, self.clock, self.metrics),
             metrics=self.metrics,
             duty=self.duty,
-            inbox=self._inbox,
             lookup=self._lookup,
         )
         self.metrics.sources.append(self._samples)
@@ -151,13 +157,14 @@ class Application:
         self.engine.start()
         self._rulebook.start()
         self.duty.start()
-        for watch in self._watches:
-            watch.start()
+        for thread in self._watches:
+            thread.start()
 
     def stop(self) -> None:
         """Stop taking, finish what is under way, close the files."""
-        for watch in self._watches:
-            watch.stop()
+        self._end.set()
+        for thread in self._watches:
+            thread.join()
         self.duty.stop()
         self.intake.close()
         self.engine.stop()
@@ -179,9 +186,17 @@ class Application:
         return Pipeline(DEFAULT_LEVELS, Catalogue(), self._rulebook.load, REGISTRY, settings, object_detector=VECTOR_REGISTRY["forest"])
 
     def _on_synced(self, records: Sequence[Record]) -> None:
+        counted: Counter[tuple[str, str]] = Counter()
         for record in records:
-            if isinstance(record.entry, ObjectsEntry):
-                self._lookup.apply(record.entry)
+            match record.entry:
+                case ObjectsEntry() as entry:
+                    self._lookup.apply(entry)
+                case SignalEntry() as entry:
+                    counted[entry.feed, "revision" if entry.revision else "accepted"] += 1
+                case RejectionEntry() as entry:
+                    counted[entry.feed, "rejected"] += 1
+        for (feed, outcome), count in counted.items():
+            self.metrics.records.labels(feed=feed, outcome=outcome).inc(count)
         self.engine.take(records)
 
     def _on_duplicates(self, counts: Mapping[str, int]) -> None:

@@ -1,0 +1,66 @@
+"""Imports of the registry, the catalogue and the departments: the rows that are right go in, the others are named."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from litestar import post
+
+from app.api.roles import ADMINS
+from app.services import Services
+from connectors.inbound.catalogue import read_catalogue
+from connectors.inbound.departments import read_departments
+from connectors.inbound.registry import read_objects
+from domain.base import Noun
+from domain.catalogue import Catalogue
+from domain.errors import Problem
+from domain.ports import Offer
+from domain.records import CatalogueEntry, ObjectsEntry
+from storage import obligations, risk
+
+OBJECTS_A_RECORD = 1_000  # so that no journal record grows without bound
+
+
+class Imported(Noun, frozen=True, kw_only=True):
+    """What an import did; `problems` name row and column, `version` is the registry's or catalogue's after it."""
+
+    imported: int
+    version: int
+    problems: tuple[dict[str, object], ...]
+
+
+def _shown(problems: Sequence[Problem]) -> tuple[dict[str, object], ...]:
+    return tuple({"row": one.line, "column": one.column, "message": one.message, "severity": one.severity} for one in problems)
+
+
+@post("/v1/import/objects", opt={"roles": ADMINS}, status_code=200, sync_to_thread=True)
+def import_objects(services: Services, name: str, body: bytes) -> Imported:
+    """Add or replace regulated objects by id; `name` is the file's, its ending tells the format."""
+    found = read_objects(body, name)
+    version = services.lookup.version()
+    for start in range(0, len(found.objects), OBJECTS_A_RECORD):
+        version += 1
+        entry = ObjectsEntry(version=version, objects=found.objects[start : start + OBJECTS_A_RECORD])
+        services.intake.submit([Offer(entry=entry)]).result()
+        services.lookup.apply(entry)  # the next signal may come before the engine has the record
+    return Imported(imported=len(found.objects), version=version, problems=_shown(found.problems))
+
+
+@post("/v1/import/catalogue", opt={"roles": ADMINS}, status_code=200, sync_to_thread=True)
+def import_catalogue(services: Services, name: str, body: bytes) -> Imported:
+    """Make the file the next version of the catalogue; rows with an error are left out and named."""
+    found = read_catalogue(body, name)
+    with services.database.read() as connection:
+        version = risk.current_catalogue(connection).version + 1
+    entry = CatalogueEntry(catalogue=Catalogue(version=version, items=found.items))
+    services.intake.submit([Offer(entry=entry)]).result()
+    return Imported(imported=len(found.items), version=version, problems=_shown(found.problems))
+
+
+@post("/v1/import/departments", opt={"roles": ADMINS}, status_code=200, sync_to_thread=True)
+def import_departments(services: Services, name: str, body: bytes) -> Imported:
+    """Add or replace departments by id."""
+    found = read_departments(body, name)
+    with services.database.write() as connection:
+        obligations.put_departments(connection, found.departments)
+    return Imported(imported=len(found.departments), version=0, problems=_shown(found.problems))

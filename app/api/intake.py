@@ -1,0 +1,152 @@
+"""The door for signals and raw records, and what became of those that were not taken."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.params import Parameter
+
+from app.api.roles import ADMINS, DUTY, FEEDS, OVERSEERS
+from app.services import Services
+from connectors.inbound.edge import Taken
+from domain.base import Noun
+from domain.errors import Forbidden, NotFound
+from domain.ports import Offer
+from domain.principals import Principal
+from domain.records import RejectionEntry, ResolutionEntry
+from storage import intake_reads, registry
+
+CANONICAL = "signals"  # the feed of canonical signals whose sender has no feed of its own
+SHOWN = 1000  # results that an answer lists one by one; all of them are counted, rejections come first
+
+
+class Answer(Noun, frozen=True, kw_only=True):
+    """What became of the records of one request, synced to disk; `results` lists rejections first, at most 1,000 records."""
+
+    feed: str
+    records: int
+    accepted: int
+    revisions: int
+    duplicates: int
+    rejected: int
+    skipped: int
+    reasons: dict[str, int]
+    results: list[dict[str, Any]]
+
+
+class Confirmation(Noun, frozen=True, kw_only=True):
+    """Which object an unresolved signal is about."""
+
+    object_id: str
+    reason: str = ""
+
+
+def answer_of(taken: Taken) -> Answer:
+    """Return the answer for one input."""
+    ordered = sorted(taken.results, key=lambda result: result.status != "rejected")[:SHOWN]
+    names = ("position", "status", "id", "seq", "reason", "field", "message")
+    return Answer(
+        feed=taken.feed,
+        records=taken.records,
+        accepted=taken.accepted,
+        revisions=taken.revisions,
+        duplicates=taken.duplicates,
+        rejected=taken.rejected,
+        skipped=taken.skipped,
+        reasons=taken.reasons(),
+        results=[{name: value for name in names if (value := getattr(result, name)) not in {"", 0}} for result in ordered],
+    )
+
+
+@post("/v1/signals", opt={"roles": FEEDS}, status_code=202, sync_to_thread=True)
+def post_signals(services: Services, principal: Principal, request: Request[Any, Any, Any], body: bytes) -> Answer:
+    """Take canonical signals: one, an array, NDJSON, or CloudEvents; 202 means that they are on the disk.
+
+    The feed comes from the credential; the body never names it (decision 1).
+    """
+    with services.metrics.answer_seconds.time():
+        taken = services.edge.take_signals(
+            principal.feed or CANONICAL, body, request.headers.get("content-type", ""), services.clock.now(), revisable=False
+        )
+    return answer_of(taken)
+
+
+@post("/v1/feeds/{feed:str}/records", opt={"roles": FEEDS}, status_code=202, sync_to_thread=True)
+def post_records(services: Services, principal: Principal, request: Request[Any, Any, Any], feed: str, body: bytes) -> Answer:
+    """Take raw records of a feed through its mapping; 202 means that they are on the disk, with what was rejected and why."""
+    if principal.role == "feed" and principal.feed != feed:
+        raise Forbidden(f"this credential is for the feed {principal.feed!r}")
+    mapping = services.mappings.get(feed)
+    if mapping is None:
+        raise NotFound(f"没有数据源 {feed!r} / unknown feed; legal: {', '.join(sorted(services.mappings))}")
+    with services.metrics.answer_seconds.time():
+        taken = services.edge.take(mapping, body, request.headers.get("content-type", ""), services.clock.now())
+    return answer_of(taken)
+
+
+@get("/v1/feeds", opt={"roles": OVERSEERS}, sync_to_thread=True)
+def list_feeds(services: Services) -> list[intake_reads.FeedStatus]:
+    """Return every feed that sent something, with its counters."""
+    with services.database.read() as connection:
+        return intake_reads.feeds_status(connection)
+
+
+@get("/v1/feeds/{feed:str}/rejections", opt={"roles": OVERSEERS}, sync_to_thread=True)
+def list_rejections(
+    services: Services,
+    feed: str,
+    reason: str = "",
+    status: str = "open",
+    limit: Annotated[int, Parameter(ge=1, le=1000)] = 200,
+    after: int = 0,
+) -> list[dict[str, Any]]:
+    """Return rejected records with reason and raw text, oldest first; `after` is the `seq` of the last one of the page before."""
+    with services.database.read() as connection:
+        found = intake_reads.list_rejections(connection, feed=feed, reason=reason, status=status, after=after, limit=limit)
+    return [msgspec.structs.asdict(one) | {"raw": one.raw.decode("utf-8", "backslashreplace")} for one in found]
+
+
+@post("/v1/feeds/{feed:str}/rejections/replay", opt={"roles": ADMINS}, status_code=200, sync_to_thread=True)
+def replay_rejections(services: Services, feed: str) -> Answer:
+    """Take all open rejections of a feed again, after its mapping was mended; what fails again stays as it is."""
+    mapping = services.mappings.get(feed)
+    if mapping is None:
+        raise NotFound(f"没有数据源 {feed!r} / unknown feed; legal: {', '.join(sorted(services.mappings))}")
+    with services.database.read() as connection:
+        kept = intake_reads.list_rejections(connection, feed=feed, status="open", limit=100_000)
+    entries = [
+        RejectionEntry(
+            feed=one.feed, batch=one.batch, position=one.position, reason=one.reason, field=one.field, message=one.message, raw=one.raw
+        )
+        for one in kept
+    ]
+    taken = services.edge.replay(mapping, entries, services.clock.now())
+    with services.database.write() as connection:
+        for one, result in zip(kept, taken.results, strict=True):
+            if result.status in {"accepted", "revision", "duplicate"}:
+                intake_reads.mark_replayed(connection, one.seq, result.seq)
+    return answer_of(taken)
+
+
+@get("/v1/unresolved", opt={"roles": OVERSEERS}, sync_to_thread=True)
+def list_unresolved(services: Services, limit: Annotated[int, Parameter(ge=1, le=1000)] = 100, after: int = 0) -> list[dict[str, Any]]:
+    """Return the signals that wait for somebody to say which object they are about, oldest first."""
+    with services.database.read() as connection:
+        found = intake_reads.unresolved_signals(connection, after=after, limit=limit)
+    return [msgspec.to_builtins(one) for one in found]
+
+
+@post("/v1/unresolved/{feed:str}/{signal_id:path}", opt={"roles": DUTY}, status_code=202, sync_to_thread=True)
+def confirm(services: Services, principal: Principal, feed: str, signal_id: str, data: Confirmation) -> Response[dict[str, str]]:
+    """Say which object an unresolved signal is about; it counts from here on, with its own time."""
+    identity = signal_id.removeprefix("/")
+    with services.database.read() as connection:
+        if not intake_reads.signals_of_key(connection, feed, identity):
+            raise NotFound(f"no signal {feed}/{identity}")
+        if registry.get_object(connection, data.object_id) is None:
+            raise NotFound(f"没有监管对象 {data.object_id!r} / no such object")
+    entry = ResolutionEntry(feed=feed, signal_id=identity, object_id=data.object_id, by=principal.name, reason=data.reason)
+    services.intake.submit([Offer(entry=entry)]).result()
+    return Response({"feed": feed, "signal": identity, "object": data.object_id}, status_code=202)
