@@ -120,5 +120,5 @@ def departments_yaml() -> bytes:
             f"    kind: {office.role}",
         ]
         if office.role != "department":
-            lines.append("    hours: {always: true}")
+            lines.append("    hours: always")
     return ("\n".join(lines) + "\n").encode()
