@@ -87,6 +87,26 @@ class Database:
         return cls._ready(writer, readers, str(path), die)
 
     @classmethod
+    @contextmanager
+    def look(cls, path: Path) -> Iterator[Connection]:
+        """Give a connection that only reads the database at `path`, beside a running `serve`; nothing is made or migrated.
+
+        Raises:
+            StoreUnavailable: there is no database, or it cannot be read.
+        """
+        if not path.is_file():
+            raise StoreUnavailable(f"{path} is not there; name the data folder of a serve that has run")
+        uri = f"{path.absolute().as_uri()}?mode=ro"
+        engine = _engine(lambda: sqlite3.connect(uri, uri=True, timeout=BUSY_MS / 1000, isolation_level=None), "BEGIN")
+        try:
+            with engine.connect() as connection, connection.begin():
+                yield connection
+        except DBAPIError as error:
+            raise _translated(error, str(path), os._exit) from error
+        finally:
+            engine.dispose()
+
+    @classmethod
     def in_memory(cls) -> Self:
         """Return an empty database of the current shape that lives in memory: for replays, the demo and tests."""
 

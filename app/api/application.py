@@ -13,12 +13,14 @@ from app.api.roles import guard, principal_of
 from app.console.pages import console_router, login_page
 from app.gate import AsgiApp, Credentials, Gate
 from app.services import Services
+from app.version import VERSION
 from domain.errors import FengsuiError
 
 ROUTES = [
     health.healthz,
     health.readyz,
     health.metrics,
+    health.status,
     intake.post_signals,
     intake.post_records,
     intake.list_feeds,
@@ -57,7 +59,7 @@ def make_litestar(services: Services) -> Litestar:
             "principal": Provide(principal_of, sync_to_thread=False),
         },
         exception_handlers={FengsuiError: on_fengsui_error, HTTPException: on_http_error, Exception: on_unexpected},
-        openapi_config=OpenAPIConfig(title="Fengsui 烽燧", version="0.1.0", render_plugins=[], path="/_openapi"),
+        openapi_config=OpenAPIConfig(title="Fengsui 烽燧", version=VERSION, render_plugins=[], path="/_openapi"),
         request_max_body_size=services.settings.limits.body_bytes,
         debug=False,
         logging_config=None,

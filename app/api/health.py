@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from litestar import Response, get
 
-from app.api.roles import MONITORS, OPEN
+from app.api.roles import MONITORS, OPEN, OVERSEERS
 from app.metrics import CONTENT_TYPE
 from app.services import Services
+from app.version import VERSION
+from domain.base import Noun
+from storage import risk
 
 
 @get("/healthz", opt={"roles": OPEN}, sync_to_thread=False)
@@ -28,3 +31,23 @@ def readyz(services: Services) -> Response[dict[str, str]]:
 def metrics(services: Services) -> Response[bytes]:
     """Return the metrics for Prometheus; it needs a token of the role monitor."""
     return Response(services.metrics.exposition(), media_type=CONTENT_TYPE)
+
+
+class Status(Noun, frozen=True, kw_only=True):
+    """How far the work is: `applied` reaches `head` when nothing waits; `idle` says that the duty loop has nothing due either."""
+
+    head: int
+    applied: int
+    idle: bool
+    ruleset: str
+    version: str
+
+
+@get("/v1/status", opt={"roles": OVERSEERS | {"monitor"}}, sync_to_thread=True)
+def status(services: Services) -> Status:
+    """Return how far the work is."""
+    with services.database.read() as connection:
+        applied = risk.applied_position(connection)
+    return Status(
+        head=services.journal.head(), applied=applied, idle=services.duty.idle(), ruleset=services.rulebook.active, version=VERSION
+    )

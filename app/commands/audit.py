@@ -17,7 +17,7 @@ def verify(data: DataOption = DATA) -> None:
     from storage.database import Database  # noqa: PLC0415
     from storage.datadir import DataPaths  # noqa: PLC0415
 
-    with plain_errors(), Database.open_readonly(DataPaths(data).database) as database, database.read() as connection:
+    with plain_errors(), Database.look(DataPaths(data).database) as connection:
         broken = audit.verify_all(connection)
         root = audit.root(connection)
     for warning_id, wrong in broken.items():
