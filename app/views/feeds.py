@@ -1,0 +1,175 @@
+"""Feeds (数据源) and what they could not bring in: counters, silence, rejections with their reasons, the confirm queue."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from connectors.inbound.encodings import decode_text, is_damaged
+from domain.base import Noun
+from storage import intake_reads
+
+EXCERPT = 400  # characters of a rejected record that a list shows
+PAGE = 50
+
+
+class FeedView(Noun, frozen=True, kw_only=True):
+    """One feed; `accepted` includes revisions, `silent_since` is None while it speaks, `open_rejections` wait for somebody."""
+
+    feed: str
+    accepted: int
+    rejected: int
+    duplicates: int
+    revisions: int
+    open_rejections: int
+    last_received_at: datetime | None
+    last_occurred_at: datetime | None
+    complete_until: datetime | None
+    silent_since: datetime | None
+    silent: bool
+
+
+class ReasonCount(Noun, frozen=True, kw_only=True):
+    """How many rejections of one feed and reason nobody has replayed or dismissed."""
+
+    feed: str
+    reason: str
+    count: int
+
+
+class RejectionView(Noun, frozen=True, kw_only=True):
+    """One rejected record; `excerpt` is the beginning of its raw form, in the encoding that fits."""
+
+    seq: int
+    feed: str
+    batch: str
+    position: int
+    reason: str
+    field: str
+    message: str
+    excerpt: str
+    received_at: datetime
+    status: str
+    replayed_seq: int | None
+
+
+class UnresolvedView(Noun, frozen=True, kw_only=True):
+    """A signal whose object a person has to confirm; `candidates` are what it may be."""
+
+    seq: int
+    feed: str
+    id: str
+    kind: str
+    text: str
+    occurred_at: datetime
+    name: str
+    code: str
+    address: str
+    method: str
+    candidates: tuple[str, ...]
+
+
+class FeedsPage(Noun, frozen=True, kw_only=True):
+    """The page of feeds; `next` is the `before` of the following page of rejections, 0 on the last one."""
+
+    feeds: tuple[FeedView, ...]
+    reasons: tuple[ReasonCount, ...]
+    rejections: tuple[RejectionView, ...]
+    next: int
+    unresolved: tuple[UnresolvedView, ...]
+    unresolved_count: int
+
+
+def feeds_page(
+    connection: Connection, *, feed: str = "", reason: str = "", status: str = "open", before: int = 0, limit: int = PAGE
+) -> FeedsPage:
+    """Return all feeds, one page of rejections (newest first, of `feed` and `reason` where given) and the head of the confirm queue."""
+    counted = intake_reads.count_open_rejections(connection)
+    found = list_rejections(connection, feed=feed, reason=reason, status=status, before=before, limit=limit + 1)
+    return FeedsPage(
+        feeds=tuple(list_feeds(connection)),
+        reasons=tuple(ReasonCount(feed=key[0], reason=key[1], count=count) for key, count in counted.items()),
+        rejections=tuple(found[:limit]),
+        next=found[limit - 1].seq if len(found) > limit else 0,
+        unresolved=tuple(list_unresolved(connection)),
+        unresolved_count=intake_reads.count_unresolved(connection),
+    )
+
+
+def list_feeds(connection: Connection) -> list[FeedView]:
+    """Return every feed that ever said something or fell silent, by name."""
+    waiting: dict[str, int] = {}
+    for (feed, _), count in intake_reads.count_open_rejections(connection).items():
+        waiting[feed] = waiting.get(feed, 0) + count
+    return [
+        FeedView(
+            feed=one.feed,
+            accepted=one.accepted,
+            rejected=one.rejected,
+            duplicates=one.duplicates,
+            revisions=one.revisions,
+            open_rejections=waiting.get(one.feed, 0),
+            last_received_at=one.last_received_at,
+            last_occurred_at=one.last_occurred_at,
+            complete_until=one.complete_until,
+            silent_since=one.silent_since,
+            silent=one.silent_since is not None,
+        )
+        for one in intake_reads.feeds_status(connection)
+    ]
+
+
+def list_rejections(
+    connection: Connection, *, feed: str = "", reason: str = "", status: str = "", before: int = 0, limit: int = PAGE
+) -> list[RejectionView]:
+    """Return rejections, newest first; "" means any, `before` is the `seq` of the last one of the page before."""
+    found = intake_reads.list_rejections(connection, feed=feed, reason=reason, status=status, before=before, limit=limit)
+    return [
+        RejectionView(
+            seq=one.seq,
+            feed=one.feed,
+            batch=one.batch,
+            position=one.position,
+            reason=one.reason,
+            field=one.field,
+            message=one.message,
+            excerpt=excerpt(one.raw),
+            received_at=one.received_at,
+            status=one.status,
+            replayed_seq=one.replayed_seq,
+        )
+        for one in found
+    ]
+
+
+def list_unresolved(connection: Connection, *, after: int = 0, limit: int = PAGE) -> list[UnresolvedView]:
+    """Return the confirm queue, oldest first, behind record `after`."""
+    return [
+        UnresolvedView(
+            seq=one.seq,
+            feed=one.entry.feed,
+            id=one.entry.signal.id,
+            kind=one.entry.signal.kind,
+            text=one.entry.signal.text,
+            occurred_at=one.entry.signal.occurred_at,
+            name=one.entry.signal.object.name,
+            code=one.entry.signal.object.code,
+            address=one.entry.signal.object.address,
+            method=one.method,
+            candidates=one.entry.resolution.candidates,
+        )
+        for one in intake_reads.unresolved_signals(connection, after=after, limit=limit)
+    ]
+
+
+def excerpt(raw: bytes) -> str:
+    r"""Return the beginning of a rejected record, readable; bytes that are in no known encoding are shown as `\xNN`.
+
+    >>> excerpt("编号,日期".encode("gb18030")), excerpt(b"\xff\x00A")
+    ('编号,日期', '\\xff\x00A')
+    """
+    head = raw[: EXCERPT * 4]
+    found = decode_text(head, ("utf-8", "gb18030"))
+    text = found.text if found is not None else head.decode("utf-8", "surrogateescape")
+    return "".join(f"\\x{ord(char) - 0xDC00:02x}" if is_damaged(char) else char for char in text[:EXCERPT])
