@@ -19,7 +19,10 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # What `Snapshot` callbacks may report: name → (help, labels). The dashboards' test walks this table too.
 GAUGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "fengsui_warnings_open": ("Open warnings of the obligation engine.", ("level", "matter")),
+    "fengsui_warnings_open_by_department": ("Open warnings by the department that leads.", ("department", "level")),
     "fengsui_warnings_unrouted": ("Open warnings without a competent department, at the duty desk.", ()),
+    "fengsui_warnings_unrouted_wait_seconds": ("How long the oldest warning without a competent department has waited.", ()),
+    "fengsui_department_info": ("Names of the departments; always 1.", ("department", "name")),
     "fengsui_tasks_open": ("Open tasks.", ("department", "stage")),
     "fengsui_tasks_overdue": ("Open tasks one of whose running limits has passed.", ("department",)),
     "fengsui_tasks_on_time_ratio": ("Closed stages that met their limit, of all closed stages of the last 30 days.", ("department",)),
@@ -40,6 +43,10 @@ GAUGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "fengsui_rules_active": ("Rules of the active set.", ("status",)),
     "fengsui_build_info": ("The running software; always 1.", ("version",)),
 }
+
+# Upper bounds in seconds. An answer waits for one sync of the disk, a step for one transaction; an attempt is given up after 30 s.
+WORK_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+ATTEMPT_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +110,12 @@ class Metrics:
         self.refused = Counter("fengsui_requests_refused_total", "Requests that were refused.", ("reason",), registry=at)
         self.reloads = Counter("fengsui_ruleset_reloads_total", "Attempts to load a rule set.", ("outcome",), registry=at)
         self.answer_seconds = Histogram(
-            "fengsui_intake_answer_seconds", "From a request's arrival to its answer, synced to disk.", registry=at
+            "fengsui_intake_answer_seconds", "From a request's arrival to its answer, synced to disk.", buckets=WORK_BUCKETS, registry=at
         )
-        self.step_seconds = Histogram("fengsui_pipeline_step_seconds", "One batch through pipeline and commit.", registry=at)
-        self.delivery_seconds = Histogram("fengsui_delivery_seconds", "One delivery attempt.", registry=at)
+        self.step_seconds = Histogram(
+            "fengsui_pipeline_step_seconds", "One batch through pipeline and commit.", buckets=WORK_BUCKETS, registry=at
+        )
+        self.delivery_seconds = Histogram("fengsui_delivery_seconds", "One delivery attempt.", buckets=ATTEMPT_BUCKETS, registry=at)
         self.loop_errors = Counter("fengsui_loop_errors_total", "Errors that a background loop survived.", ("loop",), registry=at)
         self.snapshot_position = Gauge("fengsui_snapshot_position", "Journal position of the newest snapshot.", registry=at)
         at.register(_SampleCollector(self.sources))

@@ -235,6 +235,9 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "model.odds": ("每 {count} 次出现一次", "one in {count}"),
     "model.share": ("每 {count} 个对象出现一个", "one in {count}"),
     "model.since": ("；自 {since} 起", "; since {since}"),
+    # object: what is wrong with a question about a regulated object
+    "object.no_signal": ("对象 {id} 没有记录 {seq}", "object {id} has no record {seq}"),
+    "object.not_found": ("对象库中没有编号为 {id} 的监管对象", "the registry has no object {id}"),
     # policy: which one holds and why
     "policy.any": ("通用", "general"),
     "policy.chosen": ("适用时限政策 {policy}（{named}）", "policy {policy} applies ({named})"),
@@ -587,6 +590,9 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "timer.reminder": ("{clock}时限已过{share}%，到期 {due}", "{share} % of the {clock} limit has passed, due {due}"),
     "timer.revisit": ("到期回访：{department}", "revisit: {department}"),
     "timer.rung": ("{department} {clock}逾期，时限为 {due}", "{department} missed {clock}, due {due}"),
+    # unit: who stands where the directory names nobody, and what an area is called
+    "unit.area": ("区域 {region}", "area {region}"),
+    "unit.duty_desk": ("值班台", "duty desk"),
     # verdict: how a warning ended
     "verdict.": ("未注明", "not stated"),
     "verdict.duplicate": ("重复", "duplicate"),
@@ -597,6 +603,8 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "verdict.unfounded": ("不属实", "unfounded"),
     "verdict.unverifiable": ("无法核实", "unverifiable"),
     "verdict.withdrawn": ("已撤回", "withdrawn"),
+    # warning: what is wrong with a question about a warning
+    "warning.not_found": ("没有编号为 {id} 的预警，或无权查看", "no warning {id}, or none that you may see"),
 }
 
 
