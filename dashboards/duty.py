@@ -30,6 +30,8 @@ TO_LIST = Link(title="查看预警列表", path="/warnings")
 OPEN_OF = f"fengsui_warnings_open_by_department{{{DEPARTMENT}, {LEVEL}}}"
 UNIT = Column(title="单位", link=TO_DEPARTMENT)
 BY_NAME = "{{name}}"
+NONE = "none"  # stands where a label would, beside the 0 of "there is none"
+DEAD_BY_NAME = or_zero(named(f"sum by (department) (fengsui_outbox_dead{{{DEPARTMENT}}})"), "name", "无")
 
 NOW = Row(
     title="当前 Now",
@@ -38,10 +40,10 @@ NOW = Row(
             kind="stat",
             title="未办结预警",
             about=("各等级未办结预警数，含待指定的。点击进入列表。", "Open warnings by level, unrouted ones included. Click for the list."),
-            queries=(Query(expr=f"sum by (level) (fengsui_warnings_open{{{LEVEL}}})", legend="{{level}}"),),
+            queries=(Query(expr=or_zero(f"sum by (level) (fengsui_warnings_open{{{LEVEL}}})", "level", NONE), legend="{{level}}"),),
             width=9,
             height=5,
-            columns=level_columns(),
+            columns=level_columns() | {NONE: Column(title="无", colour="green")},
             link=TO_LEVEL,
         ),
         Panel(
@@ -273,10 +275,9 @@ DELIVERIES = Row(
             kind="bargauge",
             title="各单位死信",
             about=("哪些单位有通知没有收到。", "Which departments were not reached."),
-            queries=(Query(expr=named(f"sum by (department) (fengsui_outbox_dead{{{DEPARTMENT}}})"), legend=BY_NAME, instant=True),),
+            queries=(Query(expr=DEAD_BY_NAME, legend=BY_NAME, instant=True),),
             width=4,
             steps=BAD_FROM_ONE,
-            nothing="无死信",
         ),
         Panel(
             kind="timeseries",

@@ -10,13 +10,14 @@ FEED = 'feed=~"$feed"'
 RECORD_OUTCOMES = {"accepted": "已接收", "revision": "更正", "duplicate": "重复", "rejected": "拒收"}
 RELOAD_OUTCOMES = {"activated": "已启用", "refused": "被拒绝"}
 RULE_STATES = {"draft": "草稿", "shadow": "影子运行", "active": "启用", "deprecated": "停用"}
-LOOPS = {"duty": "值班循环", "delivery": "投递循环"}
+LOOPS = {"duty": "值班循环", "delivery": "投递循环", "rules": "规则目录"}
 LAG = "fengsui_journal_head - fengsui_journal_applied"
 ACTIVATED = Marks(
     title="规则集启用",
     expr='sum(changes(fengsui_ruleset_reloads_total{outcome="activated"}[2m])) > 0',
     text="新的规则集已启用 / rule set activated",
 )
+MOST_HITS = or_zero("topk(15, sum by (rule) (increase(fengsui_rule_hits_total[$__range])))", "rule", "无")
 SILENT = {"0": "正常", "1": "静默"}
 
 
@@ -110,7 +111,6 @@ FEEDS = Row(
             ),
             queries=(Query(expr=f"sum by (feed) (fengsui_rejections_open{{{FEED}}})", legend="{{feed}}", instant=True),),
             steps=BAD_FROM_ONE,
-            nothing="无拒收",
         ),
         Panel(
             kind="timeseries",
@@ -201,7 +201,6 @@ PIPELINE = Row(
             queries=(Query(expr=f"sum by (loop) (increase(fengsui_loop_errors_total[{RATE}]))", legend="{{loop}}"),),
             bars=True,
             columns=titles(LOOPS),
-            nothing="无错误",
         ),
         Panel(
             kind="timeseries",
@@ -224,7 +223,6 @@ PIPELINE = Row(
             queries=(Query(expr=f"sum by (reason) (increase(fengsui_requests_refused_total[{RATE}]))", legend="{{reason}}"),),
             bars=True,
             stacked=True,
-            nothing="无",
         ),
     ),
 )
@@ -278,12 +276,11 @@ RULES = Row(
                 "所选时段内命中最多的 15 条规则；一条远超其他时检查其阈值。",
                 "The 15 rules that hit most in the chosen range; check the thresholds of one far ahead.",
             ),
-            queries=(Query(expr="topk(15, sum by (rule) (increase(fengsui_rule_hits_total[$__range])))", legend="{{rule}}", instant=True),),
+            queries=(Query(expr=MOST_HITS, legend="{{rule}}", instant=True),),
             width=12,
             height=10,
             decimals=0,
             low="blue",
-            nothing="无命中",
         ),
         Panel(
             kind="timeseries",

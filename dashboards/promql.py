@@ -8,13 +8,13 @@ LEVEL = 'level=~"$level"'
 ALIVE = "0 * max(fengsui_build_info)"  # 0 while Fengsui is scraped, nothing once it is not
 
 
-def or_zero(expr: str) -> str:
+def or_zero(expr: str, label: str = "", value: str = "") -> str:
     """Return `expr`, and 0 where it has no series while Fengsui is scraped: silence must not look like "none".
 
-    >>> or_zero("sum(fengsui_outbox_dead)")
-    '(sum(fengsui_outbox_dead)) or (0 * max(fengsui_build_info))'
+    The 0 bears `label` with `value`, for panels that show a label.
     """
-    return f"({expr}) or ({ALIVE})"
+    zero = f'label_replace({ALIVE}, "{label}", "{value}", "", "")' if label else ALIVE
+    return f"({expr}) or ({zero})"
 
 
 def named(expr: str) -> str:

@@ -17,6 +17,7 @@ from dashboards.build import BOARDS
 from dashboards.promql import ALIVE
 
 METRIC = re.compile(r"\bfengsui_[a-z_]+\b")
+FILLED_IN = re.compile(rf" or \((?:label_replace\()?{re.escape(ALIVE)}.*$")  # what `or_zero` adds
 SELECTOR = re.compile(r"\b(?:fengsui_[a-z_]+|ALERTS)\b(?:\{[^}]*\})?")
 GRAFANA = {"$__rate_interval": "3s", "$__range": "10s", "$__interval": "3s"}
 
@@ -92,7 +93,7 @@ class Prometheus:
         try:
             series = self.instant(expression.text)
             parts = {part: bool(self.instant(part)) for part in SELECTOR.findall(expression.text)}
-            bare = self.instant(expression.text.removesuffix(f" or ({ALIVE})"))  # the zero must not stand in for a dead part
+            bare = self.instant(FILLED_IN.sub("", expression.text))  # the zero must not stand in for a dead part
         except ValueError as error:
             return f"refused: {error}"
         dead = [part for part, alive in parts.items() if not alive]

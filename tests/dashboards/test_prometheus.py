@@ -96,6 +96,7 @@ def test_a_panel_has_values(prometheus: Prometheus, expression: Expression) -> N
         (Expression("", "sum(fengsui_tasks_overdeu)"), "no series: fengsui_tasks_overdeu"),
         (Expression("", or_zero("sum(fengsui_tasks_overdeu)")), "no series: fengsui_tasks_overdeu"),
         (Expression("", or_zero("sum(fengsui_tasks_overdue > 1000)")), "empty result"),
+        (Expression("", or_zero("sum(fengsui_tasks_overdue > 1000)", "name", "无")), "empty result"),
         (Expression("", 'fengsui_feed_silent{source="iot-json"}'), "no series: fengsui_feed_silent{source"),
         (Expression("", "sum by (source) (fengsui_feed_silent)", frozenset({"source"})), "no series has the label: source"),
         (Expression("", "sum(rate(fengsui_objects[0s]))"), "refused"),
@@ -118,6 +119,14 @@ def test_a_department_is_called_by_its_name_or_else_by_its_id(prometheus: Promet
     """The directory's name stands in a legend; a department that the directory lost is still shown."""
     series = prometheus.instant(named("sum by (department) (fengsui_tasks_overdue)"))
     assert {one["metric"]["department"]: one["metric"]["name"] for one in series} == NAMES | {NAMELESS: NAMELESS}
+
+
+def test_none_is_said_only_while_fengsui_is_scraped(prometheus: Prometheus) -> None:
+    """Where nothing is open a panel says 0, under a name; before Fengsui was there it says nothing at all."""
+    (zero,) = prometheus.instant(or_zero("sum by (level) (fengsui_warnings_open > 1000)", "level", "none"))
+    assert (zero["metric"], zero["value"][1]) == ({"level": "none"}, "0")
+    long_ago = time.time() - 3600  # noqa: TID251  the server's own clock is the wall clock
+    assert prometheus.instant(or_zero("sum(fengsui_tasks_overdue)"), time=long_ago) == []
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=[alert.name for alert in ALERTS])
