@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePath
 
+from connectors.inbound.charsets import ENCODINGS, canonical_encoding, decode_text
 from connectors.inbound.decode_json import decode_json, decode_ndjson
 from connectors.inbound.decode_table import decode_delimited, sniff_delimiter
 from connectors.inbound.decode_xlsx import decode_xlsx
 from connectors.inbound.decode_xml import declared_encoding, decode_xml
-from connectors.inbound.encodings import ENCODINGS, canonical_encoding, decode_text
 from connectors.inbound.nesting import HASHED, exploded
 from connectors.inbound.rows import Broken, DecodedRows, Row, Shape
 from domain.messages import text as say

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from connectors.inbound.encodings import Text, is_damaged, to_bytes
+from connectors.inbound.charsets import Text, is_damaged, to_bytes
 from connectors.inbound.nesting import at_path, depth_of, strip_images
 from connectors.inbound.rows import Broken, DecodedRows, Row, Shape
 from domain.messages import text as say

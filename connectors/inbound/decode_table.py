@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from connectors.inbound.encodings import Text, is_damaged, to_bytes
+from connectors.inbound.charsets import Text, is_damaged, to_bytes
 from connectors.inbound.headers import find_header, unique_headers
 from connectors.inbound.rows import Broken, DecodedRows, Row, Shape
 from domain.messages import text as say

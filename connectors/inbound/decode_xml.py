@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element, ParseError  # types only; parsing is 
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from connectors.inbound.encodings import Text, is_damaged, to_bytes
+from connectors.inbound.charsets import Text, is_damaged, to_bytes
 from connectors.inbound.rows import Broken, DecodedRows, Row, Shape
 from domain.messages import text as say
 

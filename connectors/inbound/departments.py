@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise
 
-from connectors.inbound.encodings import decode_text
+from connectors.inbound.charsets import decode_text
 from connectors.inbound.tables import ENCODINGS, Columns, Line, read_lines
 from domain.catalogue import Tier
 from domain.departments import Department, DepartmentKind, Directory, OfficeHours

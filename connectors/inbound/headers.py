@@ -67,23 +67,29 @@ def find_header(rows: Sequence[Sequence[str]], knows: Callable[[str], bool]) -> 
     completes the upper (merged cells: 监管部门 over 牵头单位 and 配合单位): a column is called by its lower cell, or by its upper
     where that is empty.
     """
-    best: tuple[int, int, list[str]] | None = None
-    best_count = 0
-    for start in range(min(SEARCHED, len(rows))):
-        for height in (1, 2):
-            if start + height > len(rows):
-                continue
-            names = list(rows[start]) if height == 1 else _stacked(rows[start], rows[start + 1])
-            count = sum(1 for name in names if name.strip() and knows(name))
-            if count > best_count or (height == 2 and best == (start, 1, list(rows[start])) and _repeats(rows[start], rows[start + 1])):
-                best, best_count = (start, height, names), count
-    return best
+    counts = [_known(row, knows) for row in rows[:SEARCHED]]
+    count = max(counts, default=0)
+    if count == 0:
+        return None
+    start = counts.index(count)
+    found = (start, 1, list(rows[start]))
+    for upper in (start, start - 1):
+        if upper < 0 or upper + 1 >= len(rows):
+            continue
+        names = _stacked(rows[upper], rows[upper + 1])
+        if _known(names, knows) > count or (upper == start and _is_header(rows[upper + 1], knows)):
+            return upper, 2, names
+    return found
 
 
-def _repeats(upper: Sequence[str], lower: Sequence[str]) -> bool:
-    """Say whether the lower row only repeats the upper one: a header whose cells are merged downwards."""
-    cells = [cell.strip() for cell in lower]
-    return any(cells) and all(not cell or (place < len(upper) and cell == upper[place].strip()) for place, cell in enumerate(cells))
+def _known(names: Sequence[str], knows: Callable[[str], bool]) -> int:
+    return sum(1 for name in names if name.strip() and knows(name))
+
+
+def _is_header(row: Sequence[str], knows: Callable[[str], bool]) -> bool:
+    """Say whether every cell of a row that holds something is a known header."""
+    cells = [cell for cell in row if cell.strip()]
+    return bool(cells) and all(knows(cell) for cell in cells)
 
 
 def _stacked(upper: Sequence[str], lower: Sequence[str]) -> list[str]:

@@ -9,8 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
+from connectors.inbound.charsets import canonical_encoding
 from connectors.inbound.dates import DEFAULT_FORMATS, TimeFormats, check_format
-from connectors.inbound.encodings import canonical_encoding
 from connectors.inbound.headers import header_forms, normalise_header
 from connectors.inbound.mapping_docs import ChooserDoc, FieldDoc, KeywordsDoc, MappingDoc, SignalDoc, VocabularyDoc
 from connectors.inbound.mapping_model import MONEY, Chooser, Field, Keywords, Mapping, Skip, Slots

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from connectors.inbound.cells import clean
+from connectors.inbound.charsets import decode_text
 from connectors.inbound.decode import format_of
 from connectors.inbound.decode_table import sniff_delimiter
 from connectors.inbound.decode_xlsx import cell_text, read_grids
-from connectors.inbound.encodings import decode_text
 from connectors.inbound.headers import find_header, header_forms, normalise_header
 from connectors.inbound.rows import Limits
 from domain.errors import FileProblems, Problem

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from connectors.inbound.rows import Limits
 from domain.messages import text as say
 
-_CELL = re.compile(rb'<(?:\w+:)?c\s[^>]{0,80}?\br="([A-Z]{1,3})([0-9]{1,7})"')
-_ROW = re.compile(rb'<(?:\w+:)?row\s[^>]{0,80}?\br="([0-9]{1,7})"')
+# Cells that hold something: rows of mere formatting down to the last one are common, and cost nothing when read.
+_CELL = re.compile(rb'<(?:\w+:)?c\s[^>]{0,80}?\br="([A-Z]{1,3})([0-9]{1,7})"[^>]{0,80}(?<!/)>')
+_ROW = re.compile(rb'<(?:\w+:)?row\s[^>]{0,80}?\br="([0-9]{1,7})"[^>]{0,200}>\s*<(?:\w+:)?c(?![^>]{0,80}\br=)')  # its cells have no place
 _SHARED = re.compile(rb't="s"[^>]{0,80}>\s*<(?:\w+:)?v>([0-9]{1,9})<')
 _STRING_END = re.compile(rb"</(?:\w+:)?si>")
 _PIECE = 1 << 16
@@ -61,7 +62,7 @@ def refusal(body: bytes, limits: Limits) -> tuple[str, str] | None:
 def _measure(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, budget: int, total: _Measured) -> _Measured:
     """Unpack an entry piece by piece, throw it away, add to `total`; return what the entry itself holds. Stops once over `budget`."""
     honest = copy(entry)
-    honest.file_size = budget + _PIECE  # else reading stops at the declared size
+    honest.file_size = budget + 4 * _PIECE  # else reading stops at the declared size
     is_sheet = "worksheets/" in entry.filename
     own = _Measured()
     tail = b""
@@ -74,7 +75,7 @@ def _measure(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, budget: int, tota
                 for letters, digits in _CELL.findall(tail):
                     own.last_row = max(own.last_row, int(digits))
                     own.last_column = max(own.last_column, _column_number(letters))
-                own.last_row = max(own.last_row, *(int(digits) for digits in _ROW.findall(tail)), 0)
+                own.last_row = max((own.last_row, *(int(digits) for digits in _ROW.findall(tail))))
                 own.last_column = max(own.last_column, 1)
                 tail = tail[-_OVERLAP:]
     total.size += own.size

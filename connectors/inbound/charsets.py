@@ -13,6 +13,7 @@ from dataclasses import dataclass
 _SYNONYMS = {"gbk": "gb18030", "gb2312": "gb18030", "cp936": "gb18030", "utf8": "utf-8", "utf-8-sig": "utf-8"}
 ENCODINGS = ("utf-8", "gb18030", "utf-16", "utf-16-le", "utf-16-be")
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_FEW = 8  # bad bytes that one damaged record may have in a short text
 _ESCAPED = re.compile("[\ud800-\udfff]")
 _WIDE = re.compile("[^\x00-\x7f]")
 
@@ -82,7 +83,7 @@ def _mostly_utf8(text: str) -> bool:
 
 
 def _lenient(body: bytes, encoding: str) -> Text | None:
-    """Decode with bad bytes escaped; None where more than one character in a hundred (and more than three) is bad."""
+    """Decode with bad bytes escaped; None where more than one character in a hundred (and more than a few) is bad."""
     try:
         return Text(body.decode(encoding), encoding)
     except UnicodeDecodeError:
@@ -91,4 +92,4 @@ def _lenient(body: bytes, encoding: str) -> Text | None:
         else:
             text = body.decode(encoding, "surrogateescape")
     bad = len(_ESCAPED.findall(text))
-    return Text(text, encoding, damaged=True) if bad <= max(3, len(text) // 100) and 2 * bad < len(text) else None
+    return Text(text, encoding, damaged=True) if bad <= max(_FEW, len(text) // 100) and 2 * bad < len(text) else None
