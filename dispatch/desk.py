@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from dispatch.assign import assign, one_limit, start_joint
 from dispatch.draft import Draft
-from dispatch.effects import Journalled, RulingMade, TimersCancelled, TimerSet
+from dispatch.effects import Journalled, RulingMade, TimerSet
 from dispatch.route import designate_unrouted
 from dispatch.rungs import issue
 from dispatch.unit import stage_clock
@@ -65,7 +65,7 @@ def _set_revisits(draft: Draft, lead: Task) -> None:
     if sample > draft.policy.revisit_share or lead.finding != "confirmed":
         return
     for index, limit in enumerate(draft.policy.revisit):
-        due = draft.context.calendar.due(draft.now, limit, draft.hours(draft.case.duty_desk))
+        due = draft.context.calendar.due(draft.now, limit, draft.hours(lead.department))
         draft.add(
             TimerSet(
                 timer=Timer(
@@ -112,6 +112,8 @@ def approve_extension(draft: Draft, task: Task, command: Command) -> str:
     if total is not None and total.state == "running":
         later = calendar.due(total.due_at, extension.each, draft.hours(total.hours))
         draft.rewrite("", total, later.at, provisional=total.provisional or later.provisional, moved=True)
+        lead = Recipient(role="department", department=draft.case.lead)
+        draft.tell(lead, "case.due_changed", text("case.total_moved", due=rfc3339(later.at)))
     draft.retell("task.due_changed", text("task.extended", due=rfc3339(due.at), reason=command.note), task_id=task.id)
     return "extended"
 
@@ -247,10 +249,10 @@ def reopen(draft: Draft, command: Command) -> str:
         last = draft.context.calendar.due(case.closed_at, within, draft.hours(case.duty_desk)).at
         if draft.now > last:
             raise InvalidAction(text("case.reopen_too_late", last=rfc3339(last)))
-    draft.add(TimersCancelled(warning_id=case.id))
+    draft.cancel_everything()  # the revisits
     kept = tuple(clock for clock in case.clocks if clock.kind != "joint")
     draft.put_case(status="open", closed_at=None, verdict="", pushed_at=None, attempt=case.attempt + 1, clocks=kept)
-    draft.start("", "total", draft.policy.limits.total)
+    draft.start("", "total", draft.policy.limits.total, hours=case.lead)
     assign(draft, case.lead, "lead", reason)
     for unit in case.cooperating:
         if unit != case.lead:

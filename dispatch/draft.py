@@ -135,11 +135,15 @@ class Draft:
         """Return the office hours that a clock runs by."""
         return self.context.directory.hours(unit)
 
-    def start(self, task_id: str, kind: ClockKind, limit: Limit | None, *, at: datetime | None = None, hours: str = "") -> None:
-        """Set a clock that starts at `at` (now); a policy without this limit sets none."""
+    def start(self, task_id: str, kind: ClockKind, limit: Limit | None, *, at: datetime | None = None, hours: str | None = None) -> None:
+        """Set a clock that starts at `at` (now); a policy without this limit sets none.
+
+        `hours` is the unit whose office hours count ("": the ordinary ones), by default the task's department or the duty desk.
+        """
         if limit is None:
             return
-        unit = hours or (self.tasks[task_id].department if task_id else self.case.duty_desk)
+        holder = self.tasks[task_id].department if task_id else self.case.duty_desk
+        unit = holder if hours is None else hours
         start = at or self.now
         due = self.context.calendar.due(start, limit, self.hours(unit))
         version = self.version(task_id)
@@ -159,13 +163,12 @@ class Draft:
                 self.add(EscalationsAnswered(warning_id=self.case.id, task_id=task_id, kind=clock.kind, at=self.now))
 
     def rewrite(self, task_id: str, clock: Clock, due_at: datetime, *, provisional: bool | None = None, **changes: Any) -> None:
-        """Move the end of a clock: its timers are written anew at the new version."""
-        missed = clock.missed and due_at <= self.now
+        """Move the end of a clock: its timers are written anew at the new version, and fire at once where the new end is past."""
         leaning = clock.provisional if provisional is None else provisional
-        if clock.missed and not missed:
+        if clock.missed:
             self.add(EscalationsAnswered(warning_id=self.case.id, task_id=task_id, kind=clock.kind, at=self.now))
         version = self.version(task_id)
-        self._put_clock(task_id, replace(clock, due_at=due_at, version=version, missed=missed, provisional=leaning, **changes))
+        self._put_clock(task_id, replace(clock, due_at=due_at, version=version, missed=False, provisional=leaning, **changes))
 
     def mark_missed(self, task_id: str, clock: Clock) -> None:
         """Note that a clock passed its end; its rungs stay valid."""

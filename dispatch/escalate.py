@@ -122,11 +122,15 @@ def _due(draft: Draft, firing: _Firing) -> None:
     if not draft.policy.ladder:
         draft.tell(_desk(draft), "task.overdue", text("timer.no_ladder", policy=draft.policy.ref), task_id=timer.task_id, ref=clock.kind)
     for index, rung in enumerate(draft.policy.ladder):
-        at = draft.context.calendar.due(clock.due_at, rung.after, draft.hours(clock.hours)).at
+        at, repeat = draft.context.calendar.due(clock.due_at, rung.after, draft.hours(clock.hours)).at, 0
         if at <= clock.due_at:
             _climb(draft, firing, index, 0, clock.due_at)
-        else:
-            _set_rung(draft, firing, index, 0, at)
+            continue
+        began = draft.tasks[timer.task_id].generated_at if timer.task_id else at
+        while at < began and rung.repeat_every is not None and repeat + 1 < rung.at_most:
+            at, repeat = draft.context.calendar.due(at, rung.repeat_every, draft.hours(clock.hours)).at, repeat + 1
+        if at >= began:  # earlier rungs were issued above the task that was transferred with this clock
+            _set_rung(draft, firing, index, repeat, at)
 
 
 def _climb(draft: Draft, firing: _Firing, index: int, repeat: int, due_at: datetime) -> None:

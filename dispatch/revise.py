@@ -115,7 +115,7 @@ def recompute(case: WarningCase, tasks: Iterable[Task], context: Context, now: d
             if due.at != clock.due_at:
                 moved.append(text("case.recomputed", clock=text(f"clock.{clock.kind}"), due=rfc3339(due.at)))
         if moved:
-            draft.retell("task.due_changed", "；".join(moved), task_id=task_id)
+            draft.retell("task.due_changed" if task_id else "case.due_changed", "；".join(moved), task_id=task_id or None)
             draft.note("recompute", task_id, "", "", "；".join(moved))
     return draft.done()
 

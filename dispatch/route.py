@@ -59,7 +59,7 @@ def route(warning: EarlyWarning, catalogue: Catalogue, context: Context, now: da
     reasons.append(chosen.reason)
     case = _case(warning, context, now, chosen.policy, chosen.reason, matter=matter, item=item.slug if item else "")
     draft = Draft(case, (), context, now, opened=True)
-    draft.start("", "total", chosen.policy.limits.total)
+    draft.start("", "total", chosen.policy.limits.total, hours=lead)
     assign(draft, lead, "lead", text("task.lead", title=item.title if item else matter))
     _cooperating(draft, item, lead, reasons)
     start_joint(draft, len(draft.tasks))
@@ -98,7 +98,7 @@ def designate_unrouted(draft: Draft, department: str, reason: str) -> None:
         raise InvalidAction(text("route.no_policy", level=case.level))
     draft.stop("")
     draft.put_case(status="open", policy=chosen.policy, policy_reason=chosen.reason, reasons=(*case.reasons, reason, chosen.reason))
-    draft.start("", "total", chosen.policy.limits.total)
+    draft.start("", "total", chosen.policy.limits.total, hours=department)
     assign(draft, department, "lead", reason, designated=True)
     start_joint(draft, 1)
 
@@ -125,7 +125,7 @@ def _unrouted(warning: EarlyWarning, context: Context, now: datetime, reason: st
     case = replace(case, reasons=(reason, chosen.reason))
     draft = Draft(case, (), context, now, opened=True)
     draft.put_case(holdings=(Holding(holder=case.duty_desk, task_id="", since=now),))
-    draft.start("", "total", chosen.policy.limits.total)
+    draft.start("", "total", chosen.policy.limits.total, hours="")  # the desk is manned at night, the departments are not
     draft.start("", "designate", chosen.policy.limits.designate)
     draft.tell(Recipient(role="duty_desk", department=case.duty_desk), "case.unrouted", reason)
     draft.note("route", "", "", "unrouted", reason)

@@ -47,21 +47,36 @@ def instant(index: int) -> datetime:
     return (FIRST + timedelta(minutes=index)).astimezone(UTC)
 
 
-def due(start: datetime, limit: Limit) -> datetime:
-    """Return when a limit ends, for whole minutes and the default office hours."""
-    if limit.unit in {"nm", "nh"}:
-        end = start + timedelta(minutes=limit.amount * (60 if limit.unit == "nh" else 1))
+def due(start: datetime, limit: Limit, *, always: bool = False) -> datetime:
+    """Return when a limit ends, for whole minutes and the default office hours, or a 24×7 desk."""
+    day = minute(start) // 1440
+    if limit.unit in {"nm", "nh"} or (always and limit.unit == "wh"):
+        end = start + timedelta(minutes=limit.amount * (1 if limit.unit == "nm" else 60))
+    elif always:
+        end = instant((day + limit.amount + 1) * 1440)
     elif limit.unit == "wh":
-        done = office_minutes()
-        before = int(done[minute(start) - 1])
-        end = instant(int(np.searchsorted(done, before + limit.amount * 60)) + 1)
+        end = after(start, limit.amount * 60)
     else:
-        day = minute(start) // 1440
         working = np.flatnonzero(working_days())
         last = working[np.searchsorted(working, day, side="right") + limit.amount - 1] if limit.unit == "wd" else day + limit.amount
         last = working[np.searchsorted(working, last)]
         end = instant(int(last) * 1440 + CLOSE)
-    return min(end, due(start, limit.ceiling)) if limit.ceiling else end
+    return min(end, due(start, limit.ceiling, always=always)) if limit.ceiling else end
+
+
+def after(start: datetime, minutes: int) -> datetime:
+    """Return when so many office minutes have passed since `start`."""
+    done = office_minutes()
+    return instant(int(np.searchsorted(done, int(done[minute(start) - 1]) + minutes)) + 1)
+
+
+def resumed(end: datetime, paused: datetime, back: datetime, limit: Limit) -> datetime:
+    """Return the end of a limit that stood still between two instants, for the default office hours."""
+    if end <= paused:
+        return end
+    done = office_minutes()
+    left = int(done[minute(end) - 1] - done[minute(paused) - 1])
+    return after(back, left) if limit.unit in {"wh", "wd"} and left else back + (end - paused)
 
 
 def china(day: str, clock: str = "10:00") -> datetime:
