@@ -67,7 +67,7 @@ def return_(draft: Draft, task: Task, command: Command) -> str:
         draft.tasks[task.id], Stage.RETURNED, command.action, returns=returns, reason=f"{reason}: {basis}", answers=_kept(task, command)
     )
     sentence = text("task.returned", department=task.department, reason=reason, basis=basis)
-    free = ruling is not None and ruling.department not in refusers and directory.get(ruling.department) is not None
+    free = ruling is not None and task.role == "lead" and ruling.department not in refusers and directory.get(ruling.department) is not None
     if ruling is not None and free and returns < rules.cap:
         following = assign(draft, ruling.department, task.role, text("task.by_precedent", by=ruling.by), returns=returns)
         draft.put(draft.tasks[task.id], successor=following.id)

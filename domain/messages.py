@@ -573,6 +573,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "task.pause_over": ("中止期限届满，自动恢复计时", "the longest pause is over"),
     "task.paused": ("中止计时：{reason}", "paused: {reason}"),
     "task.resumed": ("恢复计时，时限为 {due}", "resumed, due {due}"),
+    "task.return_cap": ("退回次数已达上限（{cap}），不得再退回；可办：{legal}", "the cap of {cap} returns is reached; legal: {legal}"),
     "task.return_too_late": (
         "退回须在 {limit} 内提出，已于 {last} 截止；请先处置",
         "a return is due within {limit}, which ended {last}; act first",

@@ -298,6 +298,15 @@ returns: {{cap: {cap}, ruling_by: task_force}}
     )
 
 
+def test_where_a_policy_allows_no_return_there_is_none() -> None:
+    """A cap of 0 says so by its number."""
+    story = Story(policies=capped(0))
+    story.warning()
+    story.delivered("housing")
+    with pytest.raises(InvalidAction, match="退回次数已达上限（0）"):
+        story.does("housing", "return", form={"reason": "not_our_power", "basis": "三定方案"})
+
+
 def test_returns_are_counted_along_the_chain() -> None:
     """With a cap of 2 a return is followed by the precedent's owner; his return is the second and goes to the 专班."""
     first = Story()
