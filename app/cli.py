@@ -7,10 +7,9 @@ from typing import Annotated
 
 import typer
 
-from app.commands import access, audit, bench, dashboards, demo, feeds, imports, journal, models, replay, rules, serve, warnings
+from app.commands import access, audit, dashboards, demo, feeds, imports, journal, models, rules, serve, warnings
 from app.commands.output import plain_errors
 from app.version import VERSION
-
 
 app = typer.Typer(
     name="fengsui",
@@ -25,7 +24,6 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("serve")(serve.serve)
-app.command("replay")(replay.replay)
 app.add_typer(rules.app, name="rules")
 app.add_typer(models.app, name="models")
 app.add_typer(imports.app, name="import")
@@ -35,7 +33,6 @@ app.add_typer(access.app, name="access")
 app.add_typer(audit.app, name="audit")
 app.add_typer(journal.app, name="journal")
 app.add_typer(dashboards.app, name="dashboards")
-app.command("bench")(bench.bench)
 
 
 @app.command()

@@ -53,8 +53,12 @@ class DutyLoop(threading.Thread):
         wall: Clock,
         metrics: Metrics,
         egress: tuple[Network, ...],
+        lockstep: bool = False,
     ) -> None:
-        """`clock` decides what is due, `wall` stamps signatures, `egress` are the networks that may be sent to."""
+        """`clock` decides what is due, `wall` stamps signatures, `egress` are the networks that may be sent to.
+
+        In `lockstep` it does nothing by itself: `work` does all that is due at the clock's instant and returns.
+        """
         super().__init__(name="duty", daemon=True)
         self._database = database
         self._desk = desk
@@ -69,6 +73,9 @@ class DutyLoop(threading.Thread):
         self._ending = False
         self._in_flight: set[asyncio.Task[None]] = set()
         self._turning = threading.Lock()
+        self._lockstep = lockstep
+        self._worked = threading.Event()
+        self.done = 0  # owed entries paid, timers fired, attempts made
 
     def run(self) -> None:
         """Turn until `stop`."""
@@ -76,13 +83,25 @@ class DutyLoop(threading.Thread):
 
     def nudge(self) -> None:
         """Look at once: something became due."""
+        if not self._lockstep:
+            self._wake()
+
+    def work(self) -> None:
+        """Do all that is due now and return when it is done; for lock-step callers."""
+        self._worked.clear()
+        self._wake()
+        while not self._worked.wait(timeout=1.0):
+            if not self.is_alive():
+                raise RuntimeError("the duty loop has ended; see its log")
+
+    def _wake(self) -> None:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._awake.set)
 
     def stop(self) -> None:
         """End after the turn that is under way; attempts under way are finished."""
         self._ending = True
-        self.nudge()
+        self._wake()
         if self.is_alive():
             self.join()
 
@@ -117,6 +136,8 @@ class DutyLoop(threading.Thread):
                     self._metrics.loop_errors.labels(loop="duty").inc()
                     log.exception("duty.store_unavailable")
                     busy = False
+                if not busy and not self._in_flight:
+                    self._worked.set()
                 if not busy:
                     await self._rest()
             if self._in_flight:
@@ -124,7 +145,7 @@ class DutyLoop(threading.Thread):
 
     async def _rest(self) -> None:
         try:
-            await asyncio.wait_for(self._awake.wait(), POLL_SECONDS)
+            await asyncio.wait_for(self._awake.wait(), None if self._lockstep else POLL_SECONDS)
         except TimeoutError:
             return
 
@@ -141,6 +162,7 @@ class DutyLoop(threading.Thread):
         self._intake.submit([Offer(entry=_entry.decode(body)) for _, body in owed]).result()
         with self._database.write() as connection:
             obligations.paid(connection, owed[-1][0])
+        self.done += len(owed)
         return True
 
     def _fire_due(self) -> bool:
@@ -163,6 +185,7 @@ class DutyLoop(threading.Thread):
             tasks = obligations.tasks_of(connection, timer.warning_id)
             applied = fire(case, tasks, timer, self._desk.context(connection), now)
             self._writer.write(connection, applied.effects, now)
+        self.done += 1
         self._metrics.timers.labels(kind=timer.what).inc()
         for effect in applied.effects:
             if isinstance(effect, EscalationRaised):
@@ -229,6 +252,7 @@ class DutyLoop(threading.Thread):
                     outbox.record_attempt(connection, row, next_at=judged.at, state="waiting")
                     if judged.slow_down:
                         outbox.slow_down(connection, delivery.endpoint_id, judged.at)
+        self.done += 1
         outcome = {Delivered: "sent", Dead: "dead"}.get(type(judged), "failed")
         self._metrics.deliveries.labels(outcome=outcome).inc()
         if isinstance(judged, Dead):

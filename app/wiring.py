@@ -7,7 +7,7 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
@@ -28,7 +28,7 @@ from app.settings import SHIPPED_MAPPINGS, Settings
 from app.version import VERSION
 from app.views.duty import samples as duty_samples
 from connectors.inbound.edge import Edge
-from connectors.inbound.folder import Folder, watch
+from connectors.inbound.folder import Inbox
 from connectors.inbound.mapping_load import load_folder
 from connectors.inbound.mapping_model import Mapping as FeedMapping
 from connectors.outbound.egress import networks
@@ -48,7 +48,7 @@ from storage.intake import Appender
 from storage.journal import Journal
 from storage.raw import RawStore
 from storage.registry import MemoryObjectLookup
-from storage.snapshots import SnapshotStore
+from storage.snapshots import Snapshot, SnapshotStore
 from streams.pipeline import Pipeline, PipelineSettings
 from streams.runtimes.embedded import Engine
 
@@ -68,8 +68,10 @@ def load_mappings(extra: Path | None) -> Mapping[str, FeedMapping]:
 class Application:
     """Everything of `serve`, on one clock; a context manager from start to stop."""
 
-    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
+    def __init__(self, settings: Settings, *, clock: Clock | None = None, lockstep: bool = False) -> None:
         """Open the data folder and make the parts; nothing runs before `start`.
+
+        In `lockstep` (the demo) the duty loop works only inside `settle`.
 
         Raises:
             StoreUnavailable: another process uses the folder, or its file system cannot hold it.
@@ -94,27 +96,23 @@ class Application:
         self.intake = Appender(self.journal, self._identity, self.clock, on_synced=self._on_synced, on_duplicates=self._on_duplicates)
         self._rulebook = Rulebook(settings.rules, self.database, self.intake, self.metrics)
         self.engine = Engine(
-            pipeline=self._pipeline,
-            journal=self.journal,
-            commit=Commit(self.database, desk, writer, self.clock, self.metrics),
+            self._pipeline(),
+            self.journal,
+            Commit(self.database, desk, writer, self.clock, self.metrics),
             append=self._append,
             clock=self.clock,
-            snapshots=SnapshotStore(paths.snapshots),
+            snapshots=PipelineSnapshots(SnapshotStore(paths.snapshots)),
             applied=self._applied,
+            poison=paths.top / "stepping",
             snapshot_every=settings.snapshot_every,
-            software=VERSION,
-            guard=paths.top / "poison",
+            on_step=self.metrics.step_seconds.observe,
         )
         raw = RawStore(paths.raw)
 
-        def keep_raw(feed: str, body: bytes, now: datetime) -> None:
-            raw.put(feed, now, body)
-
-        edge = Edge(self.intake, self._lookup, load_or_make_key(paths.top / "personal-key"), keep_raw=keep_raw)
-        self._inbox = paths.top / "inbox"
-        settle = timedelta(seconds=settings.inbox_settle_seconds)
-        self.folder = Folder(self._inbox, lambda: mappings, edge, settle=settle, reach=reach)
+        edge = Edge(self.intake, self._lookup, load_or_make_key(paths.top / "personal-key"), keep_raw=raw.put)
         self._end = threading.Event()
+        settle = timedelta(seconds=settings.inbox_settle_seconds)
+        self.inbox = Inbox(paths.top / "inbox", mappings, edge, self.clock, settle=settle, reach=reach)
         self.duty = DutyLoop(
             database=self.database,
             desk=desk,
@@ -124,13 +122,12 @@ class Application:
             wall=wall,
             metrics=self.metrics,
             egress=networks(settings.egress.allow),
+            lockstep=lockstep,
         )
-        self._watches: list[threading.Thread] = [
-            FolderWatch("rules", self._rulebook.look, settings.reload_seconds, self.metrics, self._end)
+        self._watches = [
+            FolderWatch("rules", self._rulebook.look, settings.reload_seconds, self.metrics, self._end),
+            FolderWatch("inbox", self.inbox.scan, settings.inbox_seconds, self.metrics, self._end),
         ]
-        if settings.watch_inbox:
-            args = (self.folder, self._inbox, self.clock, self._end)
-            self._watches.append(threading.Thread(name="inbox", target=watch, args=args, daemon=True))
         self.services = Services(
             settings=self.settings,
             clock=self.clock,
@@ -173,6 +170,20 @@ class Application:
         self.database.close()
         self.socket.close()
         self._folder.close()
+
+    def settle(self) -> None:
+        """In lock-step: return when engine and duty loop have done all that is due at the clock's instant."""
+        while True:
+            self.engine.wait_idle()
+            before = self.activity()
+            self.duty.work()
+            self.engine.wait_idle()
+            if self.activity() == before:
+                return
+
+    def activity(self) -> tuple[int, int]:
+        """Return numbers that grow with everything that happens: journal head, and deeds of the duty loop."""
+        return self.journal.head(), self.duty.done
 
     def __enter__(self) -> Self:
         self.start()
@@ -233,6 +244,28 @@ class Application:
         path.touch(mode=0o600)
         path.write_text(token + "\n")
         log.info("access.admin_token_made", file=str(path))
+
+
+class PipelineSnapshots:
+    """The engine's state in the snapshot store; a state of other software is not taken up, the journal gives it anew."""
+
+    def __init__(self, store: SnapshotStore) -> None:
+        """Keep in `store`."""
+        self._store = store
+
+    def save(self, position: int, state: bytes) -> None:
+        """Keep the state after record `position`."""
+        self._store.save(Snapshot(position=position, ruleset="", software=VERSION, state={"pipeline": state}))
+
+    def load(self) -> bytes | None:
+        """Return the newest sound state of this software, None for a replay from the beginning."""
+        found = self._store.load()
+        for wrong in found.damaged:
+            log.error("snapshot.damaged", reason=wrong)
+        if found.snapshot is None or found.snapshot.software != VERSION:
+            return None
+        state: bytes = found.snapshot.state["pipeline"]
+        return state
 
 
 def _listen(host: str, port: int) -> socket.socket:

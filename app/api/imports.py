@@ -12,7 +12,6 @@ from connectors.inbound.catalogue import read_catalogue
 from connectors.inbound.departments import read_departments
 from connectors.inbound.registry import read_objects
 from domain.base import Noun
-from domain.catalogue import Catalogue
 from domain.errors import Problem
 from domain.ports import Offer
 from domain.records import CatalogueEntry, ObjectsEntry
@@ -49,12 +48,11 @@ def import_objects(services: Services, name: str, body: bytes) -> Imported:
 @post("/v1/import/catalogue", opt={"roles": ADMINS}, status_code=200, sync_to_thread=True)
 def import_catalogue(services: Services, name: str, body: bytes) -> Imported:
     """Make the file the next version of the catalogue; rows with an error are left out and named."""
-    found = read_catalogue(body, name)
     with services.database.read() as connection:
         version = risk.current_catalogue(connection).version + 1
-    entry = CatalogueEntry(catalogue=Catalogue(version=version, items=found.items))
-    services.intake.submit([Offer(entry=entry)]).result()
-    return Imported(imported=len(found.items), version=version, problems=_shown(found.problems))
+    found = read_catalogue(body, name, version)
+    services.intake.submit([Offer(entry=CatalogueEntry(catalogue=found.catalogue))]).result()
+    return Imported(imported=len(found.catalogue.items), version=version, problems=_shown(found.problems))
 
 
 @post("/v1/import/departments", opt={"roles": ADMINS}, status_code=200, sync_to_thread=True)
@@ -62,5 +60,5 @@ def import_departments(services: Services, name: str, body: bytes) -> Imported:
     """Add or replace departments by id."""
     found = read_departments(body, name)
     with services.database.write() as connection:
-        obligations.put_departments(connection, found.departments)
-    return Imported(imported=len(found.departments), version=0, problems=_shown(found.problems))
+        obligations.put_departments(connection, found.directory.departments)
+    return Imported(imported=len(found.directory.departments), version=0, problems=_shown(found.problems))

@@ -100,11 +100,11 @@ def list_rejections(
     reason: str = "",
     status: str = "open",
     limit: Annotated[int, Parameter(ge=1, le=1000)] = 200,
-    after: int = 0,
+    before: int = 0,
 ) -> list[dict[str, Any]]:
-    """Return rejected records with reason and raw text, oldest first; `after` is the `seq` of the last one of the page before."""
+    """Return rejected records with reason and raw text, newest first; `before` is the `seq` of the last one of the page before."""
     with services.database.read() as connection:
-        found = intake_reads.list_rejections(connection, feed=feed, reason=reason, status=status, after=after, limit=limit)
+        found = intake_reads.list_rejections(connection, feed=feed, reason=reason, status=status, before=before, limit=limit)
     return [msgspec.structs.asdict(one) | {"raw": one.raw.decode("utf-8", "backslashreplace")} for one in found]
 
 

@@ -42,11 +42,14 @@ def check_rules(data: dict[str, str]) -> dict[str, Any]:
 
 @get("/v1/outbox", opt={"roles": OVERSEERS}, sync_to_thread=True)
 def get_outbox(
-    services: Services, state: str = "", department: str = "", limit: Annotated[int, Parameter(ge=1, le=1000)] = 200
+    services: Services,
+    wanted: Annotated[str, Parameter(query="state")] = "",  # Litestar keeps the name `state` for itself
+    department: str = "",
+    limit: Annotated[int, Parameter(ge=1, le=1000)] = 200,
 ) -> list[dict[str, Any]]:
     """Return deliveries, newest first."""
     with services.database.read() as connection:
-        return [_shown(one) for one in outbox.listed(connection, state=state, recipient=department, limit=limit)]
+        return [_shown(one) for one in outbox.listed(connection, state=wanted, recipient=department, limit=limit)]
 
 
 @post("/v1/outbox/{delivery_id:str}/resend", opt={"roles": DUTY}, status_code=200, sync_to_thread=True)

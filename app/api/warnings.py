@@ -44,7 +44,7 @@ def list_warnings(
 
 
 @get("/v1/warnings/{warning_id:str}", opt={"roles": READERS}, sync_to_thread=True)
-def get_warning(services: Services, principal: Principal, warning_id: str) -> dict[str, Any]:
+def get_warning(services: Services, principal: Principal, warning_id: str) -> views.CanonicalWarning:
     """Return a warning in the canonical form."""
     with services.database.read() as connection:
         return views.canonical(connection, principal, warning_id)

@@ -1,0 +1,79 @@
+"""`fengsui doctor`: looks at the data folder and the machine from outside, and says what needs attention."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from domain.errors import FengsuiError
+from storage import audit, risk
+from storage.database import Database
+from storage.datadir import NETWORK, DataPaths, file_system
+from storage.journal_folder import JournalFolder
+
+WAL_FIXED = (3, 51, 3)  # SQLite's WAL-reset defect; harmless with one writer, which is what Fengsui has
+LEAST_FREE = 2**30  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at."""
+
+    what: str
+    ok: bool
+    detail: str
+
+
+def examine(data: Path) -> list[Finding]:
+    """Return what was looked at, in order; a folder that is not there yet is fine."""
+    findings = [
+        Finding("python", sys.version_info >= (3, 11), sys.version.split()[0]),
+        _sqlite(),
+    ]
+    if not data.is_dir():
+        return [*findings, Finding("data folder", ok=True, detail=f"{data} 尚未建立，首次 serve 时建立 / made by the first serve")]
+    return [*findings, *_folder(data), _journal(data), *_database(data)]
+
+
+def _sqlite() -> Finding:
+    version = sqlite3.sqlite_version
+    note = "" if sqlite3.sqlite_version_info >= WAL_FIXED else "；单写连接规避了 WAL 重置缺陷 / one writer avoids its WAL-reset defect"
+    return Finding("sqlite", ok=True, detail=version + note)
+
+
+def _folder(data: Path) -> list[Finding]:
+    mode = data.stat().st_mode & 0o777
+    free = shutil.disk_usage(data).free
+    kind = file_system(data, Path("/proc/mounts").read_text(encoding="utf-8"))
+    return [
+        Finding("data folder", not mode & 0o077, f"{data} mode {mode:o}" + (", others can read it: chmod 700" if mode & 0o077 else "")),
+        Finding("owner", os.access(data, os.W_OK), "writable" if os.access(data, os.W_OK) else "not writable by this user"),
+        Finding("free space", free > LEAST_FREE, f"{free / 2**30:.1f} GiB"),
+        Finding("file system", kind not in NETWORK, kind),
+    ]
+
+
+def _journal(data: Path) -> Finding:
+    try:
+        records = sum(1 for _ in JournalFolder(DataPaths(data).journal).read(0))
+    except (FengsuiError, OSError) as error:
+        return Finding("journal", ok=False, detail=str(error))
+    return Finding("journal", ok=True, detail=f"{records:,} records read, every checksum right")
+
+
+def _database(data: Path) -> list[Finding]:
+    try:
+        with Database.look(DataPaths(data).database) as connection:
+            wrong = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA quick_check") if row[0] != "ok"]
+            broken = audit.verify_all(connection)
+            applied = risk.applied_position(connection)
+    except FengsuiError as error:
+        return [Finding("database", ok=False, detail=str(error))]
+    return [
+        Finding("database", not wrong, "; ".join(wrong) or f"sound, applied up to record {applied:,}"),
+        Finding("audit", not broken, f"{len(broken)} broken chains: {', '.join(sorted(broken))}" if broken else "every chain is sound"),
+    ]
