@@ -14,7 +14,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from connectors.inbound.cells import TEXT_LIMIT, read_cell
+from connectors.inbound.cells import TEXT_LIMIT, clean, read_cell
 from connectors.inbound.headers import header_forms, normalise_header
 from connectors.inbound.mapping_model import SECTORS_OF_KINDS, Chooser, Field, Mapping
 from connectors.inbound.nesting import all_at_path
@@ -107,7 +107,7 @@ class _Record:
         self.tokens = tokens
         self.values: dict[str, Any] = {}
         self.personal: dict[str, str] = {}
-        self.unparsed: list[str] = []
+        self.unparsed: dict[str, str] = {}  # as written: it fills no place of the signal
         self.headers: dict[str, str] = {}
         self.plan: dict[str, tuple[str, ...]] = {}
 
@@ -122,8 +122,7 @@ class _Record:
                 value = self._value(field, flat)
             except SignalRejected as error:
                 if not self._matters(field):
-                    self.values[field.name] = str(flat.get(self.headers.get(field.name, ""), ""))[:TEXT_LIMIT]
-                    self.unparsed.append(field.name)
+                    self.unparsed[field.name] = clean(flat.get(self.headers[field.name], ""))[:TEXT_LIMIT]
                     continue
                 problems.append(error)
                 wrong.add(field.name)
@@ -308,8 +307,10 @@ class _Record:
         for name in self.mapping.attrs:
             if name in self.values:
                 attrs[name] = self._attribute(self.values[name], () if name in self.personal else known)
+        for name, written in self.unparsed.items():
+            attrs[name] = self.tokens.token(written) if name in self.mapping.personal else self.tokens.scrub(written, known)
         if self.unparsed:
-            attrs["unparsed"] = [name for name in self.unparsed if name in attrs]
+            attrs["unparsed"] = list(self.unparsed)
         if cut:
             attrs["text_cut"] = True
         return attrs
@@ -326,11 +327,9 @@ class _Record:
 
 def _sentences(texts: list[str]) -> list[str]:
     """Return the sentences of `texts` in lower case; a short first text is a headline and stands before each of them."""
-    if not texts:
-        return []
-    headline = texts[0].casefold() if len(texts[0]) <= _HEADLINE else ""
+    headline = texts[0].casefold() if len(texts) > 1 and len(texts[0]) <= _HEADLINE else ""
     rest = _STOPS.split("。".join(texts[1:] if headline else texts).casefold())
-    return [f"{headline} {sentence}" for sentence in rest if sentence.strip()] or [headline]
+    return [f"{headline} {sentence}" for sentence in rest if sentence.strip()]
 
 
 def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
