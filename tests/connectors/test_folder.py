@@ -1,0 +1,193 @@
+"""The watched folder: a file goes in once, is moved only after the sync, and a crash anywhere loses and doubles nothing."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors.inbound.edge import Edge
+from connectors.inbound.folder import NOTE, Inbox
+from domain.clock import ManualClock
+from domain.errors import StoreUnavailable
+from domain.ports import Offer, Receipt
+from storage.identity import Identity
+from storage.intake import Appender
+from storage.memory_journal import MemoryJournal
+from storage.registry import MemoryObjectLookup
+from tests.connectors.senders import FEEDS, KEY, NOW, as_csv, as_xlsx
+
+RECORDS = [{"留言编号": str(number), "留言主题": "电梯困人", "留言时间": "2026-03-01", "留言详情": "电梯困人"} for number in range(3)]
+
+
+class Crash(BaseException):
+    """Stands for the end of the process."""
+
+
+class House:
+    """An inbox before a real door with a journal in memory."""
+
+    def __init__(self, top: Path, *, settle: float = 0.0) -> None:
+        self.clock = ManualClock(NOW)
+        self.journal = MemoryJournal()
+        self.intake = Appender(self.journal, Identity.in_memory(self.journal), self.clock)
+        self.reached: list[str] = []
+        self.crash_at = ""
+        self.top = top
+        self.settle = timedelta(seconds=settle)
+        self.edge = Edge(self.intake, MemoryObjectLookup(), KEY)
+
+    def inbox(self, edge: Edge | None = None) -> Inbox:
+        """Return a fresh inbox, as after a start."""
+        return Inbox(self.top, FEEDS, edge or self.edge, self.clock, settle=self.settle, reach=self._reach)
+
+    def _reach(self, point: str) -> None:
+        self.reached.append(f"{point}@{self.journal.head()}")
+        if point == self.crash_at:
+            raise Crash
+
+    def put(self, name: str, body: bytes, feed: str = "netizen-messages") -> Path:
+        """Put a file where a sender would."""
+        path = self.top / feed / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(body)
+        return path
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    """A house whose door is closed at the end."""
+    made = House(tmp_path / "inbox")
+    yield made
+    made.intake.close()
+
+
+def test_a_file_goes_in_and_is_moved(house: House) -> None:
+    """The records are in the journal before the file is renamed; it lies in done/ under its own name."""
+    path = house.put("三月.csv", as_csv(RECORDS, "gb18030"))
+    [taken] = house.inbox().scan_once(NOW)
+    assert taken.taken.accepted == 3
+    assert not path.exists()
+    assert taken.file == path.parent / "done" / "三月.csv"
+    assert taken.file.exists()
+    assert house.reached == ["feedfile.before_rename@3", "feedfile.after_rename@3"]
+    assert house.inbox().scan_once(NOW) == []
+
+
+def test_rejections_are_listed_beside_the_file(house: House) -> None:
+    """The list has place, reason and message of each rejection, and no cell that a spreadsheet would run."""
+    house.put("a.csv", as_csv([RECORDS[0], RECORDS[1] | {"留言时间": "=1+1"}, RECORDS[2]]))
+    [taken] = house.inbox().scan_once(NOW)
+    listed = taken.file.with_name("a.csv.rejections.csv").read_text("utf-8-sig")
+    header, row = list(csv.reader(listed.splitlines()))
+    assert header == ["position", "reason", "title", "field", "message"]
+    assert row[:3] == ["3", "bad_date", "日期无法识别"]
+    assert not any(cell.startswith(("=", "+", "@")) for cell in row)
+
+
+@pytest.mark.parametrize("point", ["feedfile.before_rename", "feedfile.after_rename"])
+def test_a_crash_doubles_and_loses_nothing(house: House, point: str) -> None:
+    """Whatever the point of the crash, after the next start every record is there once and the file is in done/."""
+    path = house.put("a.xlsx", as_xlsx(RECORDS))
+    house.crash_at = point
+    with pytest.raises(Crash):
+        house.inbox().scan_once(NOW)
+    house.crash_at = ""
+    again = house.inbox().scan_once(NOW)
+    assert [(each.taken.accepted, each.taken.duplicates) for each in again] == ([(0, 3)] if point == "feedfile.before_rename" else [])
+    assert house.journal.head() == 3
+    assert (path.parent / "done" / "a.xlsx").exists()
+
+
+def test_a_file_that_grows_is_left_alone(tmp_path: Path) -> None:
+    """A file is taken once it has stood still; one under a temporary name never."""
+    house = House(tmp_path / "inbox", settle=2.0)
+    path = house.put("a.csv", as_csv(RECORDS[:1]))
+    house.put("b.csv.part", as_csv(RECORDS))
+    house.put(".hidden.csv", as_csv(RECORDS))
+    inbox = house.inbox()
+    assert inbox.scan_once(NOW) == []
+    path.write_bytes(as_csv(RECORDS))
+    assert inbox.scan_once(NOW + timedelta(seconds=3)) == []
+    assert inbox.scan_once(NOW + timedelta(seconds=4)) == []
+    [taken] = inbox.scan_once(NOW + timedelta(seconds=6))
+    assert taken.taken.accepted == 3
+    assert sorted(each.name for each in path.parent.iterdir()) == [".hidden.csv", "b.csv.part", "done"]
+    house.intake.close()
+
+
+def test_a_file_written_to_while_it_is_taken_stays(house: House) -> None:
+    """What is appended meanwhile is not moved away unread."""
+    path = house.put("a.csv", as_csv(RECORDS[:2]))
+
+    class Appending:
+        def submit(self, offers: Sequence[Offer]) -> Future[list[Receipt]]:
+            if len(path.read_bytes()) == len(as_csv(RECORDS[:2])):
+                path.write_bytes(as_csv(RECORDS))
+            return house.intake.submit(offers)
+
+    inbox = house.inbox(Edge(Appending(), MemoryObjectLookup(), KEY))
+    inbox.scan_once(NOW)
+    assert path.exists()
+    [taken] = inbox.scan_once(NOW)
+    assert (taken.taken.duplicates, taken.taken.accepted) == (2, 1)
+    assert not path.exists()
+
+
+def test_an_unknown_feed_says_so(house: House) -> None:
+    """Files of a folder that no feed has stay, with a note naming the legal feeds; the note goes with them."""
+    path = house.put("a.csv", as_csv(RECORDS), feed="netizen-mesages")
+    assert house.inbox().scan_once(NOW) == []
+    note = path.parent / NOTE
+    assert "netizen-mesages" in note.read_text("utf-8")
+    assert "netizen-messages" in note.read_text("utf-8")
+    path.unlink()
+    house.inbox().scan_once(NOW)
+    assert not note.exists()
+
+
+def test_a_journal_that_cannot_write_leaves_the_files(house: House) -> None:
+    """Nothing is renamed; the next scan takes them."""
+    path = house.put("a.csv", as_csv(RECORDS))
+
+    class Full:
+        def submit(self, offers: Sequence[Offer]) -> Future[Any]:
+            assert offers
+            raise StoreUnavailable("disk full")
+
+    assert house.inbox(Edge(Full(), MemoryObjectLookup(), KEY)).scan_once(NOW) == []
+    assert path.exists()
+    assert [each.taken.accepted for each in house.inbox().scan_once(NOW)] == [3]
+
+
+def test_links_lead_nowhere(house: House, tmp_path: Path) -> None:
+    """A link in the inbox is not followed: it may lead to any file of the machine."""
+    secret = tmp_path / "secret.csv"
+    secret.write_bytes(as_csv(RECORDS))
+    house.put("a.csv", as_csv(RECORDS)).unlink()
+    (house.top / "netizen-messages" / "b.csv").symlink_to(secret)
+    assert house.inbox().scan_once(NOW) == []
+    assert secret.exists()
+
+
+def test_a_name_that_is_taken_in_done(house: House) -> None:
+    """The same name a second time keeps both files."""
+    for _ in range(3):
+        house.put("a.csv", as_csv(RECORDS))
+        house.inbox().scan_once(NOW)
+    assert sorted(each.name for each in (house.top / "netizen-messages" / "done").iterdir()) == [
+        "a.20260310T040000Z-2.csv", "a.20260310T040000Z.csv", "a.csv",
+    ]  # fmt: skip
+
+
+def test_broken_files_are_answered_too(house: House) -> None:
+    """A file that is no table at all is moved with its rejection; others of the folder go on."""
+    house.put("a.xlsx", b"PK\x03\x04 no workbook")
+    house.put("b.csv", as_csv(RECORDS))
+    one, two = house.inbox().scan_once(NOW)
+    assert (one.taken.rejected, two.taken.accepted) == (1, 3)
