@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
@@ -286,6 +287,12 @@ class WarningCase(Noun, frozen=True, kw_only=True):
         """Return when the whole warning has to be done."""
         total = self.clock("total")
         return total.due_at if total else None
+
+
+def lead_task(tasks: Iterable[Task]) -> Task | None:
+    """Return the task whose stage is the warning's: the newest lead task that nobody took over; None for an unrouted warning."""
+    leads = [task for task in tasks if task.role == "lead" and not task.successor]
+    return max(leads, key=lambda task: (task.generated_at, task.attempt, task.id), default=None)
 
 
 class Command(Noun, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from dispatch.revise import provisional, recompute
 from dispatch.workcalendar import WorkCalendar, Year
 from domain.errors import Conflict, InvalidAction
 from domain.records import OutcomeEntry
-from domain.tasks import Action, Command, Stage
+from domain.tasks import Action, Command, Stage, lead_task
 from storage.calendars import load_calendar
 from tests.dispatch.reckoning import china
 from tests.dispatch.timeline import FEEDBACK, HANDLE, MONDAY, UNFOUNDED, VERIFY, Story, calendar_2026
@@ -198,6 +198,20 @@ def test_no_timer_fires_early_twice_or_stale() -> None:
     assert [(type(effect).__name__, getattr(effect, "state", "")) for effect in stale.effects] == [("TimerDone", "cancelled")]
 
 
+def test_a_timer_of_an_earlier_version_of_its_clock_is_stale() -> None:
+    """After an extension the old due time passes without an effect, even if its row was read before the cancelling."""
+    story = Story()
+    story.warning()
+    story.delivered("housing").does("housing", "receive")
+    old = next(timer for timer in story.store.pending() if timer.kind == "verify" and timer.what == "due")
+    story.does("housing", "request_extension", form={"reason": "等鉴定"})
+    story.desk("approve_extension", "housing")
+    assert story.store.timers[old.id].state == "cancelled"
+    story.clock.move_to(old.due_at)
+    stale = fire(story.case(), story.tasks(), old, story.context, story.clock.now())
+    assert [(type(effect).__name__, getattr(effect, "state", "")) for effect in stale.effects] == [("TimerDone", "cancelled")]
+
+
 def test_the_total_counts_from_the_push() -> None:
     """The centre's own delay is not the departments': the total starts anew when the lead has the task."""
     story = Story()
@@ -322,6 +336,9 @@ def test_returns_are_counted_along_the_chain() -> None:
     story.delivered("emergency").does("emergency", "return", form={"reason": "not_our_region", "basis": "辖区外"})
     assert (story.task("emergency").returns, story.task("emergency").ruling_by) == (2, "task_force")
     assert [part.holder for part in story.case().holdings] == ["housing", "emergency", "gas-force"]
+    standing = lead_task(story.tasks())
+    assert standing is not None
+    assert (standing.department, standing.stage) == ("emergency", Stage.RETURNED)
 
 
 @pytest.mark.parametrize(
