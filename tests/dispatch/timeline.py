@@ -61,6 +61,7 @@ CATALOGUE = Catalogue(version=3, items=(GAS, BUS))
 VERIFY = {"finding": "confirmed", "means": "phone", "facts": "属实"}
 UNFOUNDED = {"finding": "unfounded", "means": "phone", "facts": "误报", "cause": "传感器故障"}
 HANDLE = {"measure": "停气整改", "proof": ["照片1"]}
+SIGNED = {"signed_by": "局长甲"}
 FEEDBACK = {"result": "已整改", "verdict": "handled"}
 
 
@@ -267,6 +268,10 @@ class Story:
     def told(self, department: str, event: str = "") -> list[fx.Notify]:
         """Return what a department was told, in order."""
         return [note for note in self.store.outbox.values() if note.recipient.department == department and event in ("", note.event)]
+
+    def events(self, department: str) -> list[str]:
+        """Return the events that a department was told, in order."""
+        return [note.event for note in self.told(department)]
 
     def rungs(self) -> list[tuple[str, str, str]]:
         """Return the issued rungs as (time since the start, act, recipient)."""
