@@ -10,13 +10,14 @@ import msgspec
 
 from app.views.titles import Titles
 from domain.base import Noun
+from domain.policies import ACTS
 
 
 class Moment(Noun, frozen=True, kw_only=True):
-    """One entry. `what` is a code: a signal's kind, a risk event, an action, or the state of a delivery; `text` is the stored sentence."""
+    """One entry. `what` is a code: a signal's kind, a risk event, an action, a rung's act, or the state of a delivery; `text` is the stored sentence."""
 
     at: datetime
-    source: Literal["signal", "risk", "duty", "delivery"]
+    source: Literal["signal", "risk", "duty", "ladder", "delivery"]
     what: str
     who: str = ""
     text: str = ""
@@ -61,7 +62,7 @@ class _Delivery(Protocol):
     def message(self) -> str: ...
 
 
-_ORDER = ("signal", "risk", "duty", "delivery")
+_ORDER = ("signal", "risk", "duty", "ladder", "delivery")
 
 
 def timeline(
@@ -89,7 +90,7 @@ def _duty(entry: _Entry, titles: Titles) -> Moment:
     who = "，".join(part for part in (titles.department(department) if department else "", entry.actor) if part)
     return Moment(
         at=entry.at,
-        source="duty",
+        source="ladder" if entry.actor == "system" and entry.what in ACTS else "duty",
         what=entry.what,
         who=who,
         text=str(entry.detail.get("reason", "")),

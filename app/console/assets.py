@@ -1,0 +1,24 @@
+"""The console's static files: one style, one script, one icon."""
+
+from __future__ import annotations
+
+from litestar import Response, get
+
+from app.api.roles import READERS
+from app.console.render import STATIC
+from domain.errors import NotFound
+
+TYPES = {
+    "console.css": "text/css; charset=utf-8",
+    "console.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
+
+
+@get("/static/{name:str}", opt={"roles": READERS}, sync_to_thread=True)
+def static_file(name: str) -> Response[bytes]:
+    """Return a file of the list; its address changes with its content, so a browser may keep it for good."""
+    if name not in TYPES:
+        raise NotFound(f"no file {name}; there are: {', '.join(TYPES)}")
+    headers = {"Cache-Control": "private, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
+    return Response((STATIC / name).read_bytes(), media_type=TYPES[name], headers=headers)

@@ -1,0 +1,89 @@
+"""Codes as readers read them: titles in the reader's language, times in Asia/Shanghai, spans of time, amounts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from domain.instants import SHANGHAI, to_ms
+from domain.kinds import KINDS, SECTORS
+from domain.levels import DEFAULT_LEVELS
+from domain.messages import CATALOGUE, text
+
+ENGLISH = "en"
+CHINESE = "zh-CN"
+
+
+class Words:
+    """The words of one page in one language."""
+
+    def __init__(self, language: str) -> None:
+        """Take `zh-CN` or `en`."""
+        self.language = language
+
+    def t(self, key: str, /, **values: object) -> str:
+        """Return a message of the catalogue."""
+        return text(key, self.language, **values)
+
+    def title(self, area: str, code: object) -> str:
+        """Return the title of a code of an area (level, stage, action …); an unknown code stands for itself."""
+        key = f"{area}.{code}"
+        return self.t(key) if key in CATALOGUE else str(code)
+
+    def deed(self, what: str) -> str:
+        """Return the title of what an audit entry says was done."""
+        return self.title("audit", what) if f"audit.{what}" in CATALOGUE else self.title("action", what)
+
+    def kind(self, kind: str) -> str:
+        """Return the title of a kind of signal."""
+        return self._pair(KINDS.get(kind), kind)
+
+    def sector(self, sector: str) -> str:
+        """Return the title of a sector."""
+        return self._pair(SECTORS.get(sector), sector)
+
+    def _pair(self, pair: tuple[str, str] | None, code: str) -> str:
+        if pair is None:
+            return code
+        return pair[1] if self.language == ENGLISH else pair[0]
+
+    def moment(self, moment: datetime | None, *, seconds: bool = False) -> str:
+        """Return an instant as it is read in Asia/Shanghai, "" for none."""
+        if moment is None:
+            return ""
+        return moment.astimezone(SHANGHAI).strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
+
+    def span(self, seconds: float) -> str:
+        """Return a span of time in its two largest units, without its sign.
+
+        >>> Words("zh-CN").span(-93_780), Words("en").span(59)
+        ('1天2小时', '0 min')
+        """
+        minutes = int(abs(seconds)) // 60
+        days, hours = minutes // 1440, minutes // 60 % 24
+        if days:
+            return self.t("console.span_days", days=days, hours=hours)
+        return self.t("console.span_hours", hours=hours, minutes=minutes % 60) if hours else self.t("console.span_minutes", minutes=minutes)
+
+    def value(self, value: Any) -> str:
+        """Return a value of an indicator or a form as text."""
+        if isinstance(value, bool):
+            return self.t("console.yes") if value else self.t("console.no")
+        if isinstance(value, float):
+            return f"{value:.6g}"
+        if isinstance(value, list | tuple):
+            return "、".join(self.value(one) for one in value)
+        return "—" if value is None else str(value)
+
+
+def machine(moment: datetime) -> str:
+    """Return an instant for a `datetime` attribute."""
+    return moment.astimezone(SHANGHAI).isoformat()
+
+
+def milliseconds(moment: datetime) -> int:
+    """Return an instant for a script."""
+    return to_ms(moment)
+
+
+LEVEL_MARKS = tuple((level.name, level.at) for level in DEFAULT_LEVELS.levels)
