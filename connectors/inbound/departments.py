@@ -67,9 +67,10 @@ def read_departments(body: bytes, file: str) -> DepartmentsImport:
             line.problem("id", "table.repeated_unit", value=unit.id)
         elif unit is not None:
             units[unit.id] = unit
+    named = {line.one("id") for line in lines}  # one that is wrong itself is told once, not again by those below it
     for line in lines:
         parent = line.one("parent")
-        if parent and parent not in units:
+        if parent and parent not in named:
             line.problem("parent", "table.parent", value=parent)
             units.pop(line.one("id"), None)
         problems += line.problems
