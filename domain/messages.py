@@ -59,6 +59,8 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "too late to reopen by itself ({last}); a duty officer or auditor may",
     ),
     "case.total_moved": ("因同意延期，全程时限顺延至 {due}", "the total is due {due} after an extension"),
+    "case.corrected": ("所依据的事实已更正，请重新查看", "facts behind it were corrected; look again"),
+    "case.facts_withdrawn": ("所依据的事实已撤回", "the facts behind it were withdrawn"),
     # choice: what a form lets choose
     "choice.confirmed": ("属实", "confirmed"),
     "choice.data": ("数据比对", "comparing data"),
@@ -996,6 +998,8 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "task.to_review": ("{department} 的结果待审核", "the result of {department} is to be reviewed"),
     "task.transferred": ("由 {department} 转办", "transferred from {department}"),
     "task.unknown_department": ("通讯录中没有部门 {unit!r}", "no department {unit!r} in the directory"),
+    "task.say_which": ("有多个任务，请写明 task：{tasks}", "there are several tasks, name one in task: {tasks}"),
+    "task.unknown_action": ("没有“{action}”这一办理动作；可用：{legal}", "there is no action {action!r}; legal: {legal}"),
     # task_role: a department's part in a warning
     "task_role.cooperating": ("配合", "cooperating"),
     "task_role.lead": ("牵头", "lead"),

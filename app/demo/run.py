@@ -113,10 +113,13 @@ class Month:
             if now > end:
                 return
             self.clock.move_to(max(now, self.clock.now()))
+            files = 0
             while place < len(sends) and sends[place].at <= self.clock.now():
                 self._send(sends[place])
+                files += sends[place].channel == "file"
                 place += 1
-            self.doors.files(self.application.inbox.scan_once(self.clock.now()))
+            if files:
+                self.doors.files(self.application.inbox.scan_once(self.clock.now()))
             acting = self._settle(rigs)
             self._progress(self.clock.now(), self.doors.records)
 
