@@ -31,6 +31,8 @@ def clean(cell: Any) -> str:
     >>> clean("\n\t （西安）　燃气 "), clean(12.0), clean(["a", "b"])
     ('(西安) 燃气', '12', 'a、b')
     """
+    if isinstance(cell, str) and cell.isascii() and cell.isprintable():
+        return " ".join(cell.split())  # most cells: codes, numbers, dates
     if isinstance(cell, list):
         return "、".join(clean(element) for element in cell if not isinstance(element, (dict, list)))
     if isinstance(cell, int) and abs(cell) >= 10**30:

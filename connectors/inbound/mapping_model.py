@@ -68,7 +68,13 @@ class Keywords:
         >>> Keywords("gas.leak", (("燃气", "煤气"), ("泄漏", "异味")), ("演练",)).fits("小区煤气有异味")
         True
         """
-        return all(any(word in sentence for word in group) for group in self.groups) and not any(word in sentence for word in self.without)
+        for group in self.groups:  # loops, not any() and all(): this runs for every rule on every sentence
+            for word in group:
+                if word in sentence:
+                    break
+            else:
+                return False
+        return not self.without or not any(word in sentence for word in self.without)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from domain.identifiers import is_identity_number
 PREFIX = "p:"
 _MOBILE = re.compile(r"(?<![0-9A-Za-z])(?:\+?86[- ]?)?1[3-9][0-9][- ]?[0-9]{4}[- ]?[0-9]{4}(?![0-9A-Za-z])")
 _IDENTITY = re.compile(r"(?<![0-9A-Za-z])[1-8][0-9]{16}[0-9Xx](?![0-9A-Za-z])")
+_DIGITS = re.compile(r"[0-9]{3}")  # no number to be replaced has fewer in a row
 _SHORTEST = 2  # characters of a value that is also replaced inside other texts: one character would hit everywhere
 
 
@@ -43,7 +44,7 @@ class Tokens:
         for value in sorted(known, key=len, reverse=True):
             if len(value) >= _SHORTEST and value in text:
                 text = text.replace(value, self.token(value))
-        if not any(digit in text for digit in "123456789"):
+        if _DIGITS.search(text) is None:
             return text
         text = _IDENTITY.sub(lambda found: self.token(found.group()) if is_identity_number(found.group().upper()) else found.group(), text)
         return _MOBILE.sub(lambda found: self.token(found.group()), text)
