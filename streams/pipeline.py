@@ -249,13 +249,10 @@ class Pipeline:
             self._ledger.forget(live)
             return
         effects.undone = True
-        gone = self._indicators.moment(live)
-        for key, name, _ in live.places:
-            if name in self._indicators.plans:
-                gone.keys[self._indicators.plans[name].by] = key
+        gone = self._indicators.moment_of_undoing(live)
         changed = self._indicators.remove(live)
         untrue = self._rules.retract(gone, changed, self._now)
-        for risk in self._fuse.retract(live, untrue):
+        for risk in self._fuse.retract(live, untrue, self._now):
             effects.touch(risk, corrected=True)
         for subject, found in untrue.items():
             effects.before.update(((subject, each.plan.id), each.standing) for each in found)
@@ -285,6 +282,9 @@ class Pipeline:
             standing.spent = None
         risk = self._fuse.risk(reading.subject, standing.matter, standing.sector, shadow=plan.shadow)
         part = risk.parts.get(plan.id)
+        if part is not None and part.points(self._now) == 0.0:
+            self._fuse.drop(risk, plan.id)
+            part = None
         if part is None or reading.hit or effects.undone:
             if part is None:
                 part = risk.parts[plan.id] = Part("rule", plan.id, plan.rule.title)
@@ -348,10 +348,11 @@ class Pipeline:
                 outcomes.extend(self._raising.tick(first, due))
                 first.due = None
                 self._wakes.schedule(first)
-        if now >= self._sweep_at:
-            self._sweep_at = (now // DAY + 1) * DAY
+        midnight = now // DAY * DAY
+        if midnight > self._sweep_at:
+            self._sweep_at = midnight
             for risk in self._fuse.all():
-                self._fuse.sweep(risk, now)
+                self._fuse.sweep(risk, midnight)
 
     def _compare_objects(self, at: int, outcomes: list[Outcome]) -> None:
         """Score all objects of all sectors, and bring the model's contributions up to date."""

@@ -37,6 +37,6 @@ class Effects:
             self._corrected.add(key)
 
     def touched(self) -> Iterator[tuple[Risk, bool, bool]]:
-        """Yield each risk touched, in order, with whether a rule hit and whether it was corrected."""
-        for key, risk in self._risks.items():
-            yield risk, key in self._hit, key in self._corrected
+        """Yield each risk touched, by subject and matter, with whether a rule hit and whether it was corrected."""
+        for key in sorted(self._risks):
+            yield self._risks[key], key in self._hit, key in self._corrected

@@ -80,8 +80,9 @@ class Part:
         return points if points >= GONE else 0.0
 
     def floor(self, t: int) -> str:
-        """Return the level that this part holds up at `t`."""
-        return self.at_least if self.half_life <= 0 or t - self.since <= self.half_life else NONE
+        """Return the level that this part holds up at `t`; a part of no points holds up none."""
+        holds = self.half_life <= 0 or t - self.since <= self.half_life
+        return self.at_least if holds and self.full >= 2 * GONE else NONE
 
     def shown(self, t: int) -> Contribution:
         """Return the part as a warning shows it."""
@@ -137,9 +138,10 @@ class Risk:
         self.due: int | None = None
         self.stale = False
 
-    def has_rules(self) -> bool:
-        """Tell whether a rule's contribution is left."""
-        return any(part.source == "rule" for part in self.parts.values())
+    def standing(self, t: int) -> list[Part]:
+        """Return the parts that have not faded to nothing at `t`, the weightiest first."""
+        left = [part for part in self.parts.values() if part.points(t) > 0.0]
+        return sorted(left, key=lambda part: (-part.points(t), part.source, part.name))
 
 
 class FuseStage:
@@ -231,8 +233,8 @@ class FuseStage:
         while len(part.triggers) > EVIDENCE_LIMIT:
             del part.triggers[next(iter(part.triggers))]
 
-    def retract(self, live: Live, untrue: Mapping[str, list[Untrue]]) -> list[Risk]:
-        """Take back what rests on the undone signal; return the risks that lost a part or evidence.
+    def retract(self, live: Live, untrue: Mapping[str, list[Untrue]], now: int) -> list[Risk]:
+        """Take back what rests on the undone signal; return the risks that lost a part or evidence that still counted.
 
         A rule that the correction alone made untrue loses its contribution. One that reads the signal's fields goes back to the newest
         signal left that it was true at. One that is fading already goes when all the signals behind it are gone: in doubt it stays.
@@ -242,15 +244,17 @@ class FuseStage:
         own = [(risk, part) for subject in untrue for risk in self.risks.get(subject, {}).values() for part in risk.parts.values()]
         for risk, part in (*cited, *own):
             if risk.parts.get(part.name) is part and self._lose(part, live):
-                touched[id(risk)] = risk
+                if part.points(now) > 0.0:
+                    touched[id(risk)] = risk
                 if part.source == "rule" and (not part.counted or (part.of_signal and not part.triggers)):
                     self.drop(risk, part.name)
         for subject, found in untrue.items():
             wholly = {each.plan.id for each in found if each.wholly}
             for risk in self.risks.get(subject, {}).values() if wholly else ():
                 for name in [name for name, part in risk.parts.items() if name in wholly and part.source == "rule"]:
+                    if risk.parts[name].points(now) > 0.0:
+                        touched[id(risk)] = risk
                     self.drop(risk, name)
-                    touched[id(risk)] = risk
         return list(touched.values())
 
     def _lose(self, part: Part, live: Live) -> bool:
@@ -276,7 +280,7 @@ class FuseStage:
 
     def sweep(self, risk: Risk, t: int) -> None:
         """Remove the parts that have faded to nothing; the score is the same without them."""
-        for name in [name for name, part in risk.parts.items() if part.points(t) == 0.0 and part.floor(t) == NONE]:
+        for name in [name for name, part in risk.parts.items() if part.points(t) == 0.0]:
             self.drop(risk, name)
 
     def dump(self) -> list[Any]:

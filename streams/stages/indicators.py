@@ -177,6 +177,11 @@ class IndicatorStage:
                 keys[digits] = self._key(area_name(region, digits))
         return Moment(live, thing, region, keys)
 
+    def moment_of_undoing(self, live: Live) -> Moment:
+        """Return the moment of a signal that is taken back: its keys are those that it counted for, wherever its object is now."""
+        thing = self.objects.get(live.entry.resolution.object_id)
+        return Moment(live, thing, (thing.region if thing is not None else "") or live.entry.signal.region, dict(live.keys))
+
     def _key(self, name: str) -> Key:
         key = self.keys.get(name)
         if key is None:
@@ -186,6 +191,7 @@ class IndicatorStage:
     def add(self, moment: Moment) -> dict[By, list[str]]:
         """Let the moment's signal count; return, by kind of key, the indicators whose value can have changed."""
         live = moment.live
+        live.keys = moment.keys
         t = live.t
         changed: dict[By, list[str]] = {}
         for by, key in moment.keys.items():

@@ -7,7 +7,8 @@ withdrawal then has nothing left to undo.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
 
 from msgspec.structs import replace
 
@@ -26,7 +27,7 @@ Identity = tuple[str, str]  # (feed, id)
 class Live:
     """A signal that counts, with where it counts; `holds` is how many windows and contributions keep it."""
 
-    __slots__ = ("cited", "entry", "holds", "names", "places", "seq", "t")
+    __slots__ = ("cited", "entry", "holds", "keys", "names", "places", "seq", "t")
 
     def __init__(self, seq: int, entry: SignalEntry, names: tuple[Identity, ...]) -> None:
         self.seq = seq
@@ -34,6 +35,7 @@ class Live:
         self.t = to_us(entry.signal.occurred_at)
         self.names = names
         self.holds = 0
+        self.keys: Mapping[Literal["object"] | int, Key] = {}  # what it counted for
         self.places: list[tuple[Key, str, Cell]] = []  # windows it was put into
         self.cited: list[tuple[Risk, Part]] = []  # contributions it was put behind
 

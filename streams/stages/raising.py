@@ -83,7 +83,7 @@ class RaiseStage:
         """
         episode = risk.episode
         risk.settled = now
-        if episode is not None and corrected and not risk.has_rules():
+        if episode is not None and corrected and not any(part.source == "rule" for part in risk.standing(now)):
             self._fuse.clear(risk)
             return [self._end(risk, now, "withdrawn")]
         before, score = risk.level, self._fuse.score(risk, now)
@@ -112,7 +112,7 @@ class RaiseStage:
     def _follow(self, risk: Risk, episode: Episode, now: int) -> None:
         """Keep the episode's record of its highest level, its rules and its quiet time."""
         episode.level = self._scale.highest(episode.level, risk.level)
-        for part in risk.parts.values():
+        for part in risk.standing(now):
             if part.source == "rule" and part.name not in episode.rules:
                 episode.rules.append(part.name)
         if risk.level != NONE:
@@ -169,7 +169,7 @@ class RaiseStage:
         return EpisodeEnded(warning_id=episode.id, at=from_us(now), reason=reason)
 
     def _warning(self, risk: Risk, episode: Episode, now: int, score: float) -> EarlyWarning:
-        parts = sorted(risk.parts.values(), key=lambda part: (-part.points(now), part.source, part.name))
+        parts = risk.standing(now)
         lives = {live.seq: live for part in parts for live in part.evidence.values()}
         newest = sorted(lives.values(), key=lambda live: (live.t, live.seq))[-EVIDENCE_LIMIT:]
         return EarlyWarning(
@@ -188,7 +188,7 @@ class RaiseStage:
             ruleset=self.ruleset,
             rules=tuple(episode.rules),
             models=tuple(part.name for part in parts if part.source == "model"),
-            contributions=tuple(part.shown(now) for part in parts if part.points(now) > 0.0),
+            contributions=tuple(part.shown(now) for part in parts),
             evidence=tuple(_evidence(live) for live in newest),
             evidence_count=len({seq for part in parts for seq in part.counted}),
             kind=episode.kind,

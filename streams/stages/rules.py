@@ -53,7 +53,10 @@ class Standing:
 
 
 class Subject:
-    """What the stage remembers of an object or an area: its previous signal, the rules true at it, and the times of hits."""
+    """What the stage remembers of an object or an area: its previous signal, the rules true at it, and the times of hits.
+
+    All rules are read at its next signal where its `epoch` is not the stage's.
+    """
 
     __slots__ = ("epoch", "hits", "last", "name", "true")
 
@@ -301,6 +304,7 @@ class RuleStage:
             subject = self.subjects.get(key.name) if key is not None else None
             if subject is None:
                 continue
+            subject.epoch = -1  # what became true is noticed at the next signal, which may be this record's own
             untrue = found[subject.name] = []
             last_gone = subject.last is gone.live
             moment = gone if subject.last is None or last_gone else self._moment_of(subject, subject.last)

@@ -14,7 +14,7 @@ from domain.objects import RegulatedObject
 from domain.records import SignalEntry
 from rules.ruleset import RuleSet
 from streams.stages.fuse import FuseStage
-from streams.stages.indicators import IndicatorStage
+from streams.stages.indicators import By, IndicatorStage
 from streams.stages.ledger import Identity, Ledger, Live
 from streams.stages.models import ObjectModel, SeriesDetectors
 from streams.stages.raising import Feeds, RaiseStage
@@ -50,13 +50,13 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Saved(msgspec.Struct, frozen=True, kw_only=True):
-    """A snapshot; `lives` are the signals that anything in `state` names by number: (seq, entry, identities)."""
+    """A snapshot; `lives` are the signals that anything in `state` names by number: (seq, entry, identities, keys)."""
 
     version: int
     place: Place
     catalogue: Catalogue
     objects: list[RegulatedObject]
-    lives: list[tuple[int, SignalEntry, list[Identity]]]
+    lives: list[tuple[int, SignalEntry, list[Identity], list[tuple[By, str]]]]
     state: dict[str, Any]
 
 
@@ -82,7 +82,9 @@ def take(stages: Stages, place: Place) -> bytes:
         place=place,
         catalogue=stages.rules.catalogue,
         objects=list(stages.indicators.objects.values()),
-        lives=[(seq, lives[seq].entry, list(lives[seq].names)) for seq in sorted(lives)],
+        lives=[
+            (seq, live.entry, list(live.names), [(by, key.name) for by, key in live.keys.items()]) for seq, live in sorted(lives.items())
+        ],
         state=state,
     )
     return msgspec.msgpack.encode(saved)
@@ -103,9 +105,11 @@ def put_back(stages: Stages, data: bytes, activate: Callable[[str], RuleSet]) ->
     ruleset = activate(saved.place.ruleset)
     stages.rules.catalogue = saved.catalogue
     stages.indicators.objects = {thing.id: thing for thing in saved.objects}
-    lives = {seq: Live(seq, entry, tuple(names)) for seq, entry, names in saved.lives}
+    lives = {seq: Live(seq, entry, tuple(names)) for seq, entry, names, _ in saved.lives}
     state = saved.state
     stages.indicators.load(state["indicators"], lives)
+    for seq, _, _, keys in saved.lives:
+        lives[seq].keys = {by: stages.indicators.keys[name] for by, name in keys}
     stages.series.load(state["series"])
     stages.rules.load(state["rules"], ruleset, lives)
     stages.fuse.load(state["risks"], lives)

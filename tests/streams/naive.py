@@ -1,0 +1,320 @@
+"""A second, slow answer to the same question: every value and every truth is worked out again from the whole log at every record.
+
+Shares no code with `streams`: windows are decided per signal with fractions and calendar dates, sums with `math.fsum`, and no rule is
+left out because nothing that it reads has changed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from fractions import Fraction
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from domain.objects import RegulatedObject, Resolution
+from domain.records import ObjectsEntry, Record, ResolutionEntry, RulesetEntry, SignalEntry
+from rules.ruleset import Facts, Indicator, Rule, RuleSet, Window
+
+ZONE = ZoneInfo("Asia/Shanghai")
+EPOCH = datetime(1970, 1, 1, tzinfo=ZoneInfo("UTC"))
+ZERO_WHEN_UNSEEN = ("count", "distinct")
+
+
+def bucket(moment: datetime, length: timedelta) -> int:
+    """Return floor(t / (length / 24)), in fractions."""
+    tick = timedelta(microseconds=1)
+    return math.floor(Fraction((moment - EPOCH) // tick) / (Fraction(length // tick) / 24))
+
+
+def inside(t: datetime, as_of: datetime, window: Window) -> bool:
+    """Tell whether a signal at `t` is in the window at `as_of`; `t` is never later."""
+    here, there = t.astimezone(ZONE).date(), as_of.astimezone(ZONE).date()
+    if window.kind == "day":
+        return here == there
+    if window.kind == "week":
+        return here.isocalendar()[:2] == there.isocalendar()[:2]
+    if window.kind == "month":
+        return (here.year, here.month) == (there.year, there.month)
+    if window.exact:
+        return as_of - window.length < t
+    return bucket(t, window.length) > bucket(as_of, window.length) - 24
+
+
+@dataclass
+class Row:
+    """One event of an indicator's log for one key: a signal came (`t` given) or was undone; `clock` is the key's newest signal then."""
+
+    seq: int
+    clock: datetime
+    t: datetime | None = None
+    value: Any = None
+
+
+def aggregate(how: str, values: list[Any]) -> Any:
+    """Return what the values inside come to, oldest first."""
+    given = [value for value in values if value is not None]
+    if how == "count":
+        return len(values)
+    if how == "distinct":
+        return len(set(given))
+    if how == "sum":
+        return math.fsum(given)
+    if not given:
+        return None
+    return {"mean": lambda: math.fsum(given) / len(given), "min": lambda: min(given), "max": lambda: max(given), "last": lambda: given[-1]}[
+        how
+    ]()
+
+
+def replay_log(indicator: Indicator, log: list[Row], clock: datetime | None) -> Any:
+    """Return the indicator's value after its log, when the key's newest signal is at `clock`."""
+    taken: list[Row] = []
+    seen = 0
+    as_of: datetime | None = None
+    for row in log:
+        if indicator.as_of == "object":
+            as_of = row.clock
+        if row.t is None:
+            left = [each for each in taken if each.seq != row.seq or not inside(each.t, as_of, indicator.window)]
+            seen -= len(taken) - len(left)
+            taken = left
+            if seen == 0:
+                taken, as_of = [], None
+            continue
+        newest = row.t if as_of is None or row.t > as_of else as_of
+        if inside(row.t, newest, indicator.window):
+            as_of = newest
+            taken.append(row)
+            seen += 1
+    if seen == 0:
+        return 0 if indicator.aggregate in ZERO_WHEN_UNSEEN else None
+    if indicator.as_of == "object":
+        as_of = clock
+    kept = sorted((row for row in taken if inside(row.t, as_of, indicator.window)), key=lambda row: (row.t, row.seq))
+    return aggregate(indicator.aggregate, [row.value for row in kept])
+
+
+@dataclass
+class Fact:
+    """A signal that counts, with the keys that it counts for."""
+
+    seq: int
+    entry: SignalEntry
+    names: set[tuple[str, str]]
+    keys: dict[Any, str]
+
+
+@dataclass
+class Naive:
+    """The evaluator; `hits` are (seq of the record, rule, subject), `values` the last values by (key, indicator)."""
+
+    rulesets: dict[str, RuleSet]
+    active: RuleSet = field(default_factory=lambda: RuleSet(version="empty"))
+    logs: dict[tuple[str, str], list[Row]] = field(default_factory=dict)
+    clocks: dict[str, datetime] = field(default_factory=dict)
+    objects: dict[str, RegulatedObject] = field(default_factory=dict)
+    facts: dict[tuple[str, str], Fact] = field(default_factory=dict)
+    waiting: dict[tuple[str, str], Fact] = field(default_factory=dict)
+    truth: dict[str, set[str]] = field(default_factory=dict)
+    last: dict[str, Fact | None] = field(default_factory=dict)
+    cooled: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    hits: list[tuple[int, str, str]] = field(default_factory=list)
+    now: datetime = EPOCH
+
+    def take(self, record: Record) -> None:
+        """Take in one record."""
+        self.now = max(self.now, record.received_at)
+        entry = record.entry
+        if isinstance(entry, ObjectsEntry):
+            self.objects.update({thing.id: thing for thing in entry.objects})
+        elif isinstance(entry, RulesetEntry):
+            self.activate(self.rulesets[entry.version])
+        elif isinstance(entry, SignalEntry):
+            self.signal(record.seq, entry)
+        elif isinstance(entry, ResolutionEntry):
+            self.resolve(entry)
+
+    def value(self, name: str, keys: dict[Any, str]) -> Any:
+        """Return the present value of an indicator for these keys."""
+        indicator = self.active.indicators[name]
+        key = keys.get(indicator.by)
+        if key is None:
+            return 0 if indicator.aggregate in ZERO_WHEN_UNSEEN else None
+        return replay_log(indicator, self.logs.get((key, name), []), self.clocks.get(key))
+
+    def all_values(self) -> dict[tuple[str, str], Any]:
+        """Return every value that was ever seen and is not as if it had never been."""
+        found = {}
+        for (key, name), log in self.logs.items():
+            value = replay_log(self.active.indicators[name], log, self.clocks.get(key))
+            found[key, name] = value
+        return found
+
+    def keys_of(self, entry: SignalEntry) -> dict[Any, str]:
+        thing = self.objects.get(entry.resolution.object_id)
+        region = (thing.region if thing else "") or entry.signal.region
+        keys: dict[Any, str] = {"object": entry.resolution.object_id}
+        for digits in {each.by for each in (*self.active.indicators.values(), *self.active.rules)} - {"object"}:
+            if len(region) >= digits:
+                keys[digits] = f"region:{region[:digits]}"
+        return keys
+
+    def activate(self, new: RuleSet) -> None:
+        """Drop the logs of indicators that are not defined as before, and read every rule on what is left."""
+        if new.version == self.active.version:
+            return
+
+        def shape(indicator: Indicator | None) -> Any:
+            return indicator and (
+                indicator.aggregate, indicator.window, indicator.where and indicator.where.text, indicator.of and indicator.of.text,
+                indicator.as_of, indicator.by,
+            )  # fmt: skip
+
+        old, self.active = self.active, new
+        self.logs = {
+            (key, name): log
+            for (key, name), log in self.logs.items()
+            if name in new.indicators and shape(old.indicators[name]) == shape(new.indicators[name])
+        }
+        for subject in self.truth:
+            fact = self.last.get(subject)
+            if fact is None:
+                self.truth[subject] &= {rule.id for rule in self.running()}
+            else:
+                self.truth[subject] = {
+                    rule.id for rule in self.running() if self.is_about(rule, subject) and self.true(rule, fact, subject)
+                }
+
+    def running(self) -> Iterator[Rule]:
+        return (rule for rule in self.active.rules if rule.status in ("active", "shadow"))
+
+    @staticmethod
+    def is_about(rule: Rule, subject: str) -> bool:
+        area = subject.removeprefix("region:") if subject.startswith("region:") else None
+        return rule.by == "object" if area is None else rule.by == len(area)
+
+    def true(self, rule: Rule, fact: Fact, subject: str) -> bool:
+        if rule.effective_from is not None and self.now < rule.effective_from:
+            return False
+        if rule.effective_to is not None and self.now >= rule.effective_to:
+            return False
+        keys = self.keys_of(fact.entry)
+        if subject.startswith("region:"):
+            keys[len(subject) - len("region:")] = subject
+        values = {name: self.value(name, keys) for name in rule.when.indicators}
+        thing = self.objects.get(fact.entry.resolution.object_id)
+        return rule.when.evaluate(Facts(fact.entry, thing, values)) is True
+
+    def undo(self, fact: Fact) -> set[tuple[str, str]]:
+        """Take a fact back; return the truths that this ended."""
+        for name in fact.names:
+            self.facts.pop(name, None)
+            self.waiting.pop(name, None)
+        if not fact.entry.resolution.object_id:
+            return set()
+        before = self.all_values()
+        for key, name in list(self.logs):
+            log = self.logs[key, name]
+            if any(row.seq == fact.seq for row in log):
+                log.append(Row(fact.seq, self.clocks[key]))
+        changed = set()
+        for (key, name), value in self.all_values().items():
+            if value != before[key, name]:
+                changed.add(name)
+        ended = set()
+        for subject in fact.keys.values():
+            if subject not in self.truth:
+                continue
+            gone = self.last.get(subject) is fact
+            for rule in self.running():
+                if rule.id not in self.truth[subject]:
+                    continue
+                reads_signal = any(name != "object" and not name.startswith("object.") for name in rule.when.fields)
+                judged_at = self.last.get(subject) or fact
+                if (gone and reads_signal) or (changed & set(rule.when.indicators) and not self.true(rule, judged_at, subject)):
+                    self.truth[subject].discard(rule.id)
+                    ended.add((subject, rule.id))
+            if gone:
+                self.last[subject] = None
+        return ended
+
+    def signal(self, seq: int, entry: SignalEntry) -> None:
+        names = {(entry.feed, name) for name in (entry.signal.id, entry.signal.corrects, entry.signal.withdraws) if name}
+        known = {id(fact): fact for name in names for fact in (self.facts.get(name), self.waiting.get(name)) if fact}
+        replaced = sorted(known.values(), key=lambda fact: fact.seq)
+        ended = set()
+        for fact in replaced:
+            ended |= self.undo(fact)
+        if entry.signal.withdraws:
+            return
+        answers = {(entry.feed, name) for name in (entry.signal.id, entry.signal.corrects) if name}
+        for fact in replaced:
+            answers |= fact.names
+            if not entry.resolution.object_id and fact.entry.resolution.method == "confirmed":
+                entry = msgspec.structs.replace(entry, resolution=fact.entry.resolution)
+        self.put(Fact(seq, entry, answers, {}), ended)
+
+    def counts(self, name: tuple[str, str]) -> bool:
+        """Tell whether the signal of this name is inside a window or waits for its object."""
+        fact = self.facts.get(name)
+        if fact is None:
+            return name in self.waiting
+        before = self.all_values()
+        for (key, _), log in self.logs.items():
+            if any(row.seq == fact.seq for row in log):
+                log.append(Row(fact.seq, self.clocks[key]))
+        after = self.all_values()
+        for (key, _), log in self.logs.items():
+            if any(row.seq == fact.seq for row in log) and log[-1] == Row(fact.seq, self.clocks[key]):
+                log.pop()
+        return before != after
+
+    def resolve(self, entry: ResolutionEntry) -> None:
+        name = (entry.feed, entry.signal_id)
+        fact = self.facts.get(name) or self.waiting.get(name)
+        if fact is None:
+            return
+        confirmed = Resolution(object_id=entry.object_id, method="confirmed", confidence=1.0) if entry.object_id else Resolution()
+        new = msgspec.structs.replace(fact.entry, resolution=confirmed)
+        if fact.entry.resolution.object_id == entry.object_id:
+            fact.entry = new
+            return
+        ended = self.undo(fact)
+        self.put(Fact(fact.seq, new, fact.names, {}), ended)
+
+    def put(self, fact: Fact, ended: set[tuple[str, str]]) -> None:
+        """Let a fact count and read every rule at it, or queue it."""
+        entry = fact.entry
+        if not entry.resolution.object_id:
+            self.waiting.update(dict.fromkeys(fact.names, fact))
+            return
+        self.facts.update(dict.fromkeys(fact.names, fact))
+        t = entry.signal.occurred_at
+        fact.keys = self.keys_of(entry)
+        facts = Facts(entry, self.objects.get(entry.resolution.object_id))
+        for key in fact.keys.values():
+            self.clocks[key] = max(self.clocks.get(key, EPOCH), t)
+        for name, indicator in self.active.indicators.items():
+            key = fact.keys.get(indicator.by)
+            if key is not None and (indicator.where is None or indicator.where.evaluate(facts) is True):
+                value = indicator.of.evaluate(facts) if indicator.of else None
+                self.logs.setdefault((key, name), []).append(Row(fact.seq, self.clocks[key], t, value))
+        for by, subject in fact.keys.items():
+            true = self.truth.setdefault(subject, set())
+            for rule in self.running():
+                if rule.by != by:
+                    continue
+                if not self.true(rule, fact, subject):
+                    true.discard(rule.id)
+                elif rule.id not in true:
+                    true.add(rule.id)
+                    quiet_since = self.cooled.get((subject, rule.id))
+                    if (subject, rule.id) not in ended and (quiet_since is None or self.now - quiet_since >= rule.cooldown):
+                        self.hits.append((fact.seq, rule.id, subject))
+                        self.cooled[subject, rule.id] = self.now
+            self.last[subject] = fact
