@@ -26,6 +26,7 @@ from domain.records import RejectionEntry, SignalEntry
 from domain.rejections import RAW_LIMIT
 
 CHUNK = 1_000  # records offered to the journal at once
+_GRAVITY = ("rejected", "accepted", "revision", "duplicate", "skipped")  # which of a record's results speaks for it
 _JOURNAL_REASONS = ("conflicting_content", "unknown_target")  # rejections of the journal itself: their raw form is the signal
 
 
@@ -96,25 +97,31 @@ class Edge:
         if self._keep_raw is not None:
             self._keep_raw(mapping.feed, now, body)
         results = apply(mapping, decode(body, hint, mapping.shape), now, self._key)
-        return self._submit(mapping.feed, _digest(body), results, revisable=mapping.revisable)
+        batch = _digest(body)
+        return _account(
+            mapping.feed, batch, self._submit(mapping.feed, ((batch, result) for result in results), revisable=mapping.revisable)
+        )
 
     def take_signals(
         self, feed: str, body: bytes, content_type: str, now: datetime, *, revisable: bool = False, tolerance: timedelta = TOLERANCE
     ) -> Taken:
         """Take canonical signals; `feed` comes from the sender's credential, never from the body (decision 1). Raises as `take`."""
-        return self._submit(feed, _digest(body), read_signals(body, content_type, now, tolerance), revisable=revisable)
+        batch = _digest(body)
+        results = read_signals(body, content_type, now, tolerance)
+        return _account(feed, batch, self._submit(feed, ((batch, result) for result in results), revisable=revisable))
 
     def replay(self, mapping: Mapping, rejections: Iterable[RejectionEntry], now: datetime) -> Taken:
         """Take kept rejections of the feed again, after its mapping was mended; one that still fails is not kept twice. Raises as `take`.
 
-        A record longer than was kept with its rejection cannot be replayed from it: it is answered with its old reason.
+        There is one result per rejection, in order; a record that gives several signals is rejected while one of them is. A record
+        longer than was kept with its rejection cannot be replayed from it: it is answered with its old reason.
         """
-        results: list[Result] = []
-        batch = ""
-        for entry in rejections:
-            batch = batch or entry.batch
-            results += self._again(mapping, entry, now)
-        return self._submit(mapping.feed, batch, iter(results), revisable=mapping.revisable, keep=False)
+        entries = list(rejections)
+        parts = [self._again(mapping, entry, now) for entry in entries]
+        pairs = ((entry.batch, result) for entry, results in zip(entries, parts, strict=True) for result in results)
+        found = iter(self._submit(mapping.feed, pairs, revisable=mapping.revisable, keep=False))
+        done = [min(islice(found, len(results)), key=lambda result: _GRAVITY.index(result.status)) for results in parts]
+        return _account(mapping.feed, entries[0].batch if entries else "", done)
 
     def _again(self, mapping: Mapping, entry: RejectionEntry, now: datetime) -> list[Result]:
         if len(entry.raw) >= RAW_LIMIT or entry.position == 0:
@@ -123,15 +130,20 @@ class Edge:
             found = list(read_signals(entry.raw, "application/json", now, mapping.future))
         else:
             found = list(apply(mapping, decode(entry.raw, "", mapping.shape), now, self._key))
-        return [replace(result, position=entry.position) for result in found]
+        kept = Rejected(entry.position, entry.reason, entry.field, entry.message, entry.raw)
+        return [replace(result, position=entry.position) for result in found] or [kept]
 
-    def _submit(self, feed: str, batch: str, results: Iterator[Result], *, revisable: bool, keep: bool = True) -> Taken:
-        """Offer the results chunk by chunk, in order, each after the one before is synced."""
+    def _submit(self, feed: str, pairs: Iterator[tuple[str, Result]], *, revisable: bool, keep: bool = True) -> list[RecordResult]:
+        """Offer (batch, result) pairs chunk by chunk, in order, each chunk after the one before is synced."""
         done: list[RecordResult] = []
-        while chunk := list(islice(results, CHUNK)):
-            offered = [result for result in chunk if isinstance(result, Mapped) or (keep and isinstance(result, Rejected))]
-            receipts = iter(self._offer([self._as_offer(feed, batch, result, revisable=revisable) for result in offered]))
-            for result in chunk:
+        while chunk := list(islice(pairs, CHUNK)):
+            offers = [
+                self._as_offer(feed, batch, result, revisable=revisable)
+                for batch, result in chunk
+                if isinstance(result, Mapped) or (keep and isinstance(result, Rejected))
+            ]
+            receipts = iter(self._offer(offers))
+            for _, result in chunk:
                 if isinstance(result, Skipped):
                     done.append(RecordResult(result.position, "skipped", reason=result.reason))
                 elif isinstance(result, Rejected):
@@ -144,17 +156,7 @@ class Edge:
                             result.position, receipt.status, result.signal.id, receipt.seq, receipt.reason, receipt.field, receipt.message
                         )
                     )
-        counts = Counter(result.status for result in done)
-        return Taken(
-            feed,
-            batch,
-            tuple(done),
-            accepted=counts["accepted"],
-            revisions=counts["revision"],
-            duplicates=counts["duplicate"],
-            rejected=counts["rejected"],
-            skipped=counts["skipped"],
-        )
+        return done
 
     def _as_offer(self, feed: str, batch: str, result: Mapped | Rejected, *, revisable: bool) -> Offer:
         """Return what is journalled for one result: the signal with its resolution, or the rejection with its raw form."""
@@ -189,3 +191,18 @@ class Edge:
 
 def _digest(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
+
+
+def _account(feed: str, batch: str, done: Sequence[RecordResult]) -> Taken:
+    """Return the account of one input's results."""
+    counts = Counter(result.status for result in done)
+    return Taken(
+        feed,
+        batch,
+        tuple(done),
+        accepted=counts["accepted"],
+        revisions=counts["revision"],
+        duplicates=counts["duplicate"],
+        rejected=counts["rejected"],
+        skipped=counts["skipped"],
+    )

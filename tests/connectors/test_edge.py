@@ -114,6 +114,17 @@ def test_a_conflict_is_replayed_as_the_signal_it_was(house: House) -> None:
     assert [result.status for result in again.results] == ["revision"]
 
 
+def test_a_replayed_record_of_several_signals_has_one_result(house: House) -> None:
+    """An event whose one metric was rejected is replayed whole: its other signals are duplicates, the answer is one."""
+    iot = FEEDS["iot-json"]
+    body = b'[{"device_id": "G1", "ts": 1773100800, "metrics": {"gas_pct_lel": "x", "pressure_kpa": 2, "co_ppm": "y"}}]'
+    assert house.edge.take(iot, body, "a.json", NOW).rejected == 2
+    kept = [entry for entry in house.entries() if isinstance(entry, RejectionEntry)]
+    taken = house.edge.replay(iot, kept, NOW)
+    assert [result.status for result in taken.results] == ["rejected", "rejected"]
+    assert house.journal.head() == 3
+
+
 def test_canonical_signals_take_the_same_path(house: House) -> None:
     """The feed is the server's; a batch with a bad one is taken but for it."""
     good = (
