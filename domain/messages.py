@@ -274,7 +274,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "console.rule": ("规则", "rule"),
     "console.rules_caption": ("现行规则与命中情况", "active rules and their hits"),
     "console.rules_count": ("{count} 条规则，其中 {silent} 条从未命中", "{count} rules, {silent} never hit"),
-    "console.rung": ("级", "rung"),
+    "console.rung": ("阶梯", "rung"),
     "console.rung_number": ("第 {number} 级", "rung {number}"),
     "console.score": ("风险评分", "risk score"),
     "console.score_of": ("风险评分 {score}，满分 100", "risk score {score} of 100"),
@@ -322,6 +322,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "console.why": ("风险说明", "why"),
     "console.will_be": ("预计", "at"),
     "console.yes": ("是", "yes"),
+    "console.yuan": ("元", "yuan"),
     # contribution: what a part of a score comes from
     "contribution.model": ("模型", "model"),
     "contribution.rule": ("规则", "rule"),

@@ -65,6 +65,11 @@ class Words:
             return self.t("console.span_days", days=days, hours=hours)
         return self.t("console.span_hours", hours=hours, minutes=minutes % 60) if hours else self.t("console.span_minutes", minutes=minutes)
 
+    def amount(self, value: float, unit: str) -> str:
+        """Return a reading with its unit; yuan are written as the reader's language writes them."""
+        shown = f"{value:,.2f}".removesuffix(".00") if unit == "CNY" else f"{value:.6g}"
+        return f"{shown} {self.t('console.yuan') if unit == 'CNY' else unit}".strip()
+
     def value(self, value: Any) -> str:
         """Return a value of an indicator or a form as text."""
         if isinstance(value, bool):

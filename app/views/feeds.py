@@ -54,6 +54,13 @@ class RejectionView(Noun, frozen=True, kw_only=True):
     replayed_seq: int | None
 
 
+class Candidate(Noun, frozen=True, kw_only=True):
+    """An object that a signal may be about."""
+
+    object_id: str
+    name: str
+
+
 class UnresolvedView(Noun, frozen=True, kw_only=True):
     """A signal whose object a person has to confirm; `candidates` are what it may be."""
 
@@ -67,7 +74,7 @@ class UnresolvedView(Noun, frozen=True, kw_only=True):
     code: str
     address: str
     method: str
-    candidates: tuple[str, ...]
+    candidates: tuple[Candidate, ...]
 
 
 class FeedsPage(Noun, frozen=True, kw_only=True):
@@ -145,6 +152,8 @@ def list_rejections(
 
 def list_unresolved(connection: Connection, *, after: int = 0, limit: int = PAGE) -> list[UnresolvedView]:
     """Return the confirm queue, oldest first, behind record `after`."""
+    waiting, titles = intake_reads.unresolved_signals(connection, after=after, limit=limit), Titles(connection)
+    titles.load_subjects(found for one in waiting for found in one.entry.resolution.candidates)
     return [
         UnresolvedView(
             seq=one.seq,
@@ -157,9 +166,9 @@ def list_unresolved(connection: Connection, *, after: int = 0, limit: int = PAGE
             code=one.entry.signal.object.code,
             address=one.entry.signal.object.address,
             method=one.method,
-            candidates=one.entry.resolution.candidates,
+            candidates=tuple(Candidate(object_id=found, name=titles.subject(found, found)) for found in one.entry.resolution.candidates),
         )
-        for one in intake_reads.unresolved_signals(connection, after=after, limit=limit)
+        for one in waiting
     ]
 
 
