@@ -156,7 +156,7 @@ def settle(serving: Serving, files: int) -> None:
     end = time.monotonic() + 120
     folder = serving.data / "inbox" / "penalties"
     while time.monotonic() < end:
-        waiting = list(folder.glob("*.csv")) if folder.is_dir() else []
+        waiting = list(folder.glob("*.csv"))
         figures = serving.call("GET", "/v1/status")
         outbox = [row for row in serving.call("GET", "/v1/outbox?state=waiting&limit=1000") if row["status"] is None]
         if not waiting and not outbox and figures["applied"] == figures["head"]:
