@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Annotated, Protocol
+from typing import Protocol
 
-from litestar.params import Dependency
+from litestar.params import SkipValidation
 
 from app.answers import Answers
 from app.desk import Desk
@@ -83,5 +83,5 @@ class Parts(Protocol):
 
 
 # The application gives both; their types say enough, Litestar need not check them at every request.
-PartsGiven = Annotated[Parts, Dependency(skip_validation=True)]
-PrincipalGiven = Annotated[Principal, Dependency(skip_validation=True)]
+PartsGiven = SkipValidation[Parts]
+PrincipalGiven = SkipValidation[Principal]

@@ -17,7 +17,7 @@ from domain.base import Noun
 from domain.principals import Principal
 from domain.tasks import Clock, Stage, Task
 from storage import intake_reads, outbox
-from storage.duty_tables import cases, tasks, timers
+from storage.duty_tables import cases, departments, tasks, timers
 from storage.duty_tables import outbox as outbox_table
 from storage.registry import count_objects
 from storage.tables import warnings
@@ -138,21 +138,37 @@ def _met(clock: Clock, now: datetime) -> bool:
 
 def samples(connection: Connection, now: datetime) -> list[Sample]:
     """Return the samples of the gauges about obligations, deliveries, intake and objects; rule set and journal add their own."""
-    return [*_obligations(connection, now), *_timers(connection, now), *_deliveries(connection), *_intake(connection)]
+    return [
+        *_obligations(connection, now),
+        *_departments(connection),
+        *_timers(connection, now),
+        *_deliveries(connection),
+        *_intake(connection),
+    ]
 
 
 def _obligations(connection: Connection, now: datetime) -> Iterable[Sample]:
     query = select(cases.c.level, cases.c.matter, func.count()).where(cases.c.status.in_(LIVE))
     for level, matter, count in connection.execute(query.group_by(cases.c.level, cases.c.matter).order_by(cases.c.level, cases.c.matter)):
         yield Sample("fengsui_warnings_open", float(count), (level, matter))
-    unrouted = connection.scalar(select(func.count()).select_from(cases).where(cases.c.status == "unrouted"))
-    yield Sample("fengsui_warnings_unrouted", float(unrouted or 0))
+    led = select(cases.c.lead, cases.c.level, func.count()).where(cases.c.status == "open").group_by(cases.c.lead, cases.c.level)
+    for lead, level, count in connection.execute(led.order_by(cases.c.lead, cases.c.level)):
+        yield Sample("fengsui_warnings_open_by_department", float(count), (lead, level))
+    oldest = func.min(cases.c.generated_at, type_=cases.c.generated_at.type)
+    unrouted, since = connection.execute(select(func.count(), oldest).where(cases.c.status == "unrouted")).one()
+    yield Sample("fengsui_warnings_unrouted", float(unrouted))
+    yield Sample("fengsui_warnings_unrouted_wait_seconds", max(0.0, (now - since).total_seconds()) if since is not None else 0.0)
     for unit, one in sorted(tally(connection, now).items()):
         for stage, count in sorted(one.stages.items()):
             yield Sample("fengsui_tasks_open", float(count), (unit, stage))
         yield Sample("fengsui_tasks_overdue", float(one.overdue), (unit,))
         if one.clocks:
             yield Sample("fengsui_tasks_on_time_ratio", one.met / one.clocks, (unit,))
+
+
+def _departments(connection: Connection) -> Iterable[Sample]:
+    for row in connection.execute(select(departments.c.id, departments.c.name).order_by(departments.c.id)):
+        yield Sample("fengsui_department_info", 1.0, (row.id, row.name))
 
 
 def _timers(connection: Connection, now: datetime) -> Iterable[Sample]:

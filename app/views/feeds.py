@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from app.views.titles import Titles
 from connectors.inbound.charsets import decode_text, is_damaged
 from domain.base import Noun
 from storage import intake_reads

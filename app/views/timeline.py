@@ -14,7 +14,10 @@ from domain.policies import ACTS
 
 
 class Moment(Noun, frozen=True, kw_only=True):
-    """One entry. `what` is a code: a signal's kind, a risk event, an action, a rung's act, or the state of a delivery; `text` is the stored sentence."""
+    """One entry; `text` is the stored sentence.
+
+    `what` is a code: a signal's kind, a risk event, an action, a rung's act, or the state of a delivery.
+    """
 
     at: datetime
     source: Literal["signal", "risk", "duty", "ladder", "delivery"]
