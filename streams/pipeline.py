@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -85,6 +86,7 @@ class Pipeline:
         object_detector: Callable[[], VectorDetector] | None = None,
     ) -> None:
         """Start empty, at position 0, with no rules; `ruleset_loader` finds the rule set of a version that a record activates."""
+        self._again = partial(Pipeline, levels, catalogue_default, ruleset_loader, detectors, settings, object_detector=object_detector)
         self._loader = ruleset_loader
         self._settings = settings
         self._ledger = Ledger(settings.waiting_limit)
@@ -172,6 +174,10 @@ class Pipeline:
             self._take(record, outcomes)
             self._position = record.seq
         return outcomes
+
+    def fresh(self) -> Pipeline:
+        """Return another pipeline made as this one was, which has taken in nothing."""
+        return self._again()
 
     def skip(self, record: Record) -> None:
         """Pass over a quarantined record: only the position moves on."""
@@ -336,6 +342,11 @@ class Pipeline:
         first = self._wakes.first()
         due = [at for at in (first.due if first is not None else None, self._model.due) if at is not None]
         return from_us(min(due)) if due else None
+
+    def may_be_due(self, now: datetime) -> bool:
+        """Tell whether time alone may change something by `now`; much cheaper than `next_wake`, never wrong with a no."""
+        at = to_us(now)
+        return self._wakes.pending(at) or (self._model.due is not None and self._model.due <= at)
 
     def _advance(self, now: int, outcomes: list[Outcome]) -> None:
         """Let everything happen that time alone brings about up to and including `now`, each at its own instant."""

@@ -1,7 +1,8 @@
-"""The pipeline in a thread of `serve`: synced records in, commits out, snapshots on the way, ticks when time alone has to act.
+"""The embedded runtime: one thread that takes synced records through the pipeline and commits what follows.
 
-The journal is the queue: what the appender hands over is only a shortcut to its newest records, so nothing is lost when the thread
-falls behind. A record that kills the process twice is set aside loudly, so that one bad record cannot hold everything up for good.
+Start: the newest snapshot, then the journal. What is at or below the applied position is stepped for the state alone; batches are cut
+there, so every outcome is committed once. A database that does not take writes is asked again with the same arguments until it does;
+nothing is dropped. Records handed over by the appender are a short cut: whatever is missing is read from the journal.
 """
 
 from __future__ import annotations
@@ -9,31 +10,41 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 
-from domain.errors import FengsuiError, StoreUnavailable
+from domain.errors import FengsuiError, StoreCorrupt, StoreUnavailable
 from domain.findings import Outcome
 from domain.ports import Clock, Commit, JournalReader
 from domain.records import AnyEntry, Record, TickEntry
 from streams.pipeline import Pipeline
+from streams.runtimes.poison import PoisonGuard
 
-BATCH = 1_000  # records of one step and one commit
-QUEUED = 20_000  # records kept as a shortcut; beyond that the journal is read again
-RETRY_SECONDS = 0.2
-WAKE_SECONDS = 0.25  # how late a tick may be
+BATCH: Final = 512  # records of one step and one transaction
+HANDED_LIMIT: Final = 16_384  # records that wait in memory; beyond that they are read from the journal
+POLL: Final = 0.05  # seconds between two looks at the clock, which may be moved by hand
+BACKOFF_FIRST: Final = 0.1  # seconds
+BACKOFF_LAST: Final = 5.0
+TICK_PATIENCE: Final = 1.0  # seconds before a tick that moved nothing is asked for again
+
 _log = structlog.get_logger(__name__)
 
 
 class Snapshots(Protocol):
-    """Where the engine keeps its state."""
+    """Where snapshots are kept."""
 
     def save(self, position: int, state: bytes) -> None:
-        """Keep the state after record `position`; raises StoreUnavailable, and the earlier ones stand."""
+        """Keep the state after record `position`.
+
+        Raises:
+            StoreUnavailable: the disk does not take it.
+        """
         ...
 
     def load(self) -> bytes | None:
@@ -41,8 +52,8 @@ class Snapshots(Protocol):
         ...
 
 
-class Engine(threading.Thread):
-    """Runs one pipeline; `take` hands it records, `wait_idle` waits until everything synced is committed."""
+class Engine:
+    """The risk engine of `serve`. All methods may be called from any thread; the pipeline is touched by the engine's own only."""
 
     def __init__(
         self,
@@ -50,216 +61,294 @@ class Engine(threading.Thread):
         journal: JournalReader,
         commit: Commit,
         *,
-        append: Callable[[Sequence[AnyEntry]], object],
+        append: Callable[[Sequence[AnyEntry]], None],
         clock: Clock,
         snapshots: Snapshots,
         applied: Callable[[], int],
         poison: Path,
         snapshot_every: int = 50_000,
-        on_step: Callable[[float], None] = lambda _seconds: None,
+        on_step: Callable[[float], object] = lambda _seconds: None,
+        on_quarantine: Callable[[int], object] = lambda _seq: None,
     ) -> None:
-        """`append` submits entries to the journal and waits for the sync; `applied` reads the committed position at the start."""
-        super().__init__(name="engine", daemon=True)
-        self.pipeline = pipeline
+        """`pipeline` has taken in nothing. `append` journals entries and returns when they are synced. `applied` is the position of
+        the last commit. `poison` is the guard's file. `on_step` is told the seconds of a step with its commit, `on_quarantine` the
+        number of a record that is set aside.
+
+        Raises:
+            StoreCorrupt: the guard's file is damaged.
+        """  # noqa: D205  # one argument a sentence reads best here
+        self._pipeline = pipeline
         self._journal = journal
         self._commit = commit
         self._append = append
         self._clock = clock
         self._snapshots = snapshots
-        self._applied = applied
-        self._guard = _PoisonGuard(poison)
+        self._applied_of_store = applied
+        self._guard = PoisonGuard(poison)
         self._snapshot_every = snapshot_every
         self._on_step = on_step
-        self._queue: deque[Record] = deque()
-        self._changed = threading.Condition()
-        self._ending = False
-        self._committed = 0
-        self._saved_at = 0
-        self._trouble = "starting"
-        self._next_wake: datetime | None = None
+        self._on_quarantine = on_quarantine
+        self._state = threading.Condition()
+        self._handed: deque[Record] = deque()
+        self._reading: Iterator[Record] | None = None
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._stopping = threading.Event()
+        self._busy = True  # until the first look at the journal
+        self._position = 0
+        self._applied = 0
+        self._wake: datetime | None = None
+        self._goal = 0  # the head at the start: below it the engine is still catching up
+        self._trouble = ""
+        self._failed = ""
+        self._saved = 0
+        self._rebuild = False
+        self._ticked: tuple[datetime, float] | None = None
 
-    def take(self, records: Sequence[Record]) -> None:
-        """Hand over synced records, in order; never blocks."""
-        with self._changed:
-            if len(self._queue) + len(records) <= QUEUED:
-                self._queue.extend(records)
-            self._changed.notify_all()
+    def start(self) -> None:
+        """Take up the newest snapshot and begin; the journal is caught up with in the engine's own thread.
 
-    def trouble(self) -> str:
-        """Return why work does not move, "" while it does."""
-        if not self.is_alive():
-            return "the engine has ended; see the log"
-        return self._trouble
-
-    def next_wake(self) -> datetime | None:
-        """Return when time alone will change something, None where nothing waits for it."""
-        return self._next_wake
-
-    def idle(self) -> bool:
-        """Say whether everything synced is committed and nothing waits for the present instant."""
-        wake = self._next_wake
-        return not self._trouble and self._committed >= self._journal.head() and (wake is None or wake > self._clock.now())
-
-    def wait_idle(self, timeout: float = 120.0) -> None:
-        """Return once it is idle; raises TimeoutError after `timeout` seconds and RuntimeError where the thread has ended."""
-        with self._changed:
-            self._changed.notify_all()
-            if not self._changed.wait_for(lambda: self.idle() or not self.is_alive(), timeout):
-                raise TimeoutError(f"engine not idle after {timeout} s: {self._trouble or self._committed}")
-        if not self.is_alive():
-            raise RuntimeError("the engine has ended; see its log")
+        Raises:
+            StoreCorrupt: more was applied than the journal has.
+        """
+        self._set_aside(self._guard.died())
+        self._take_up()
+        self._thread.start()
 
     def stop(self) -> None:
-        """End after the step that is under way, with a last snapshot."""
-        with self._changed:
-            self._ending = True
-            self._changed.notify_all()
-        if self.is_alive():
-            self.join()
+        """Finish the step under way, keep a snapshot, and end the thread."""
+        self._stopping.set()
+        with self._state:
+            self._state.notify_all()
+        if self._thread.is_alive():
+            self._thread.join()
 
-    def run(self) -> None:
-        """Recover, then step until `stop`."""
-        try:
-            self._recover()
-            while not self._ending:
-                self._turn()
-            self._save()
-        except FengsuiError as error:
-            self._trouble = str(error)
-            _log.critical("engine_ended", error=str(error))
-            raise
-        finally:
-            with self._changed:
-                self._changed.notify_all()
+    def take(self, records: Sequence[Record]) -> None:
+        """Hand over records that are synced, in order; never waits."""
+        with self._state:
+            if len(self._handed) + len(records) > HANDED_LIMIT:
+                self._handed.clear()
+            else:
+                self._handed.extend(records)
+            self._state.notify_all()
 
-    def _recover(self) -> None:
-        """Restore the newest snapshot and take the rest of the journal; what was committed before is recomputed and dropped."""
+    def applied(self) -> int:
+        """Return the number of the last record whose outcomes are committed."""
+        return self._applied
+
+    def next_wake(self) -> datetime | None:
+        """Return when time alone changes something next, as of the last step; None for never."""
+        return self._wake
+
+    def quarantined(self) -> tuple[int, ...]:
+        """Return the numbers of the records that were set aside because they brought the engine down."""
+        return self._guard.quarantined
+
+    def trouble(self) -> str:
+        """Return what keeps the engine from working or from being up to date, "" for nothing."""
+        if self._failed or self._trouble:
+            return self._failed or self._trouble
+        if self._position < self._goal:
+            return f"catching up with the journal: {self._position} of {self._goal} records"
+        return "" if self._thread.is_alive() else "the engine is not running"
+
+    def idle(self) -> bool:
+        """Tell whether every synced record is committed and nothing is due at the clock's instant."""
+        with self._state:
+            return self._idle()
+
+    def _idle(self) -> bool:
+        due = self._wake is not None and self._wake <= self._clock.now()
+        return not self._busy and not due and self._applied >= self._journal.head()
+
+    def wait_idle(self) -> None:
+        """Return when the engine is idle; for callers that move the clock by hand.
+
+        Raises:
+            FengsuiError: the engine failed, or was stopped.
+        """
+        with self._state:
+            self._state.notify_all()
+            while not self._idle():
+                if self._failed or not self._thread.is_alive():
+                    raise FengsuiError(self._failed or "the engine is not running")
+                self._state.wait(POLL)
+
+    # What follows runs in the engine's thread (`_take_up` also in `start`, before there is one).
+
+    def _take_up(self) -> None:
+        """Bring a pipeline that has taken in nothing to the newest snapshot that is not ahead of what was applied."""
+        self._applied = self._applied_of_store()
+        self._goal = self._journal.head()
+        if self._applied > self._goal:
+            raise StoreCorrupt(
+                f"the database has applied record {self._applied}, the journal ends at {self._goal}; restore both from one backup"
+            )
         state = self._snapshots.load()
         if state is not None:
-            self.pipeline.restore(state)
-        self._saved_at = self.pipeline.position
-        committed, head = self._applied(), self._journal.head()
-        if committed > head:
-            raise StoreUnavailable(
-                f"the database is at record {committed}, the journal ends at {head}: they are not of one backup; restore both together"
-            )
-        batch: list[Record] = []
-        for record in self._journal.read(self.pipeline.position):
-            batch.append(record)
-            # A batch never straddles the committed position: what is below is dropped by the commit, what is above is new.
-            if len(batch) == BATCH or record.seq == committed:
-                self._step(batch)
-                batch = []
-        if batch:
-            self._step(batch)
-        self._trouble = ""
-        _log.info("engine_recovered", position=self.pipeline.position, snapshot=self._saved_at)
+            self._pipeline.restore(state)
+            if self._pipeline.position > self._applied:
+                _log.warning("engine.snapshot_ahead", position=self._pipeline.position, applied=self._applied)
+                self._pipeline = self._pipeline.fresh()
+        self._position = self._saved = self._pipeline.position
+        self._wake = self._pipeline.next_wake()
+        self._reading = None
 
-    def _turn(self) -> None:
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._work()
+            except StoreUnavailable as error:
+                self._pause(error)
+            except FengsuiError as error:
+                with suppress(StoreUnavailable):  # at worst the next process steps these records one by one
+                    self._guard.forgive()
+                self._fail(error)
+                return
+            except Exception as error:  # noqa: BLE001  # the outer loop: the guard decides whether the record is set aside
+                _log.exception("engine.died", position=self._position)
+                if not self._guard.entered:
+                    self._fail(error)
+                    return
+                self._rebuild = True
+        self._keep_snapshot()
+
+    def _pause(self, error: StoreUnavailable) -> None:
+        """A store was away while the pipeline was at work: start anew from the snapshot after a pause, nothing is set aside for it."""
+        self._trouble = str(error)
+        _log.warning("engine.store_unavailable", error=str(error))
+        self._guard.forget()
+        self._rebuild = True
+        self._stopping.wait(BACKOFF_FIRST)
+
+    def _fail(self, error: Exception) -> None:
+        """Stop for good, and say so: the supervisor or the operator has to act."""
+        _log.error("engine.failed", error=str(error), position=self._position)
+        with self._state:
+            self._failed = f"the engine stopped at record {self._position}: {error}"
+            self._state.notify_all()
+
+    def _set_aside(self, seq: int | None) -> None:
+        if seq is not None:
+            _log.critical(
+                "engine.record_quarantined", seq=seq, hint="it brought the engine down twice; it has no effect until it is looked at"
+            )
+            self._on_quarantine(seq)
+
+    def _work(self) -> None:
+        """Do one thing: a batch, a tick, or wait for either; after a death or a pause begin anew first."""
+        if self._rebuild:
+            self._set_aside(self._guard.died())
+            self._pipeline = self._pipeline.fresh()
+            self._take_up()
+            self._rebuild = False
         batch = self._next_batch()
         if batch:
-            self._step(batch)
-            if self.pipeline.position - self._saved_at >= self._snapshot_every:
-                self._save()
+            self._apply(batch)
             return
-        self._next_wake = self.pipeline.next_wake()
-        if self._next_wake is not None and self._next_wake <= self._clock.now():
-            self._append([TickEntry()])
+        if self._ask_for_tick():
             return
-        with self._changed:
-            self._changed.notify_all()
-            if not self._ending and self._committed >= self._journal.head():
-                self._changed.wait(WAKE_SECONDS)
+        with self._state:
+            self._busy = False
+            self._trouble = ""
+            self._state.notify_all()
+            if not self._handed and self._position >= self._journal.head() and not self._stopping.is_set():
+                self._state.wait(POLL)
 
     def _next_batch(self) -> list[Record]:
-        """Return the records after the pipeline's position: from the shortcut where it follows on, else from the journal."""
-        position = self.pipeline.position
-        with self._changed:
-            while self._queue and self._queue[0].seq <= position:
-                self._queue.popleft()
-            if self._queue and self._queue[0].seq == position + 1:
-                return [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
-        if self._journal.head() <= position:
-            return []
-        batch: list[Record] = []
-        for record in self._journal.read(position):
-            batch.append(record)
-            if len(batch) == BATCH:
-                break
-        return batch
+        """Return the next records in order: those handed over if they follow, else from the journal; never across the applied position."""
+        with self._state:
+            handed = self._handed
+            while handed and handed[0].seq <= self._position:
+                handed.popleft()
+            self._busy = bool(handed) or self._position < self._journal.head()
+            batch: list[Record] = []
+            if handed and handed[0].seq == self._position + 1:
+                self._reading = None
+                while handed and len(batch) < BATCH and handed[0].seq == self._position + 1 + len(batch):
+                    batch.append(handed.popleft())
+        if not batch and self._busy:
+            if self._reading is None:
+                self._reading = self._journal.read(self._position)
+            batch = list(islice(self._reading, BATCH))
+            if not batch:
+                self._reading = None
+        return self._cut(batch)
 
-    def _step(self, batch: list[Record]) -> None:
+    def _cut(self, batch: list[Record]) -> list[Record]:
+        """Shorten a batch to what may be stepped together; the rest is read again."""
+        size = len(batch)
+        if batch and batch[0].seq <= self._applied < batch[-1].seq:
+            size = self._applied - batch[0].seq + 1
+        apart = {*self._guard.suspects, *self._guard.quarantined}
+        for place, record in enumerate(batch[:size] if apart else ()):
+            if record.seq in apart:
+                size = max(place, 1)
+                break
+        if size < len(batch):
+            self._reading = None
+        return batch[:size]
+
+    def _apply(self, batch: list[Record]) -> None:
+        """Step a batch and commit it."""
         began = time.perf_counter()
-        outcomes = self._stepped(batch)
+        outcomes: list[Outcome] = []
+        if batch[0].seq in self._guard.quarantined:
+            self._pipeline.skip(batch[0])
+        else:
+            self._guard.enter(batch[0].seq, batch[-1].seq)
+            outcomes = self._pipeline.step(batch)
+            self._guard.leave()
+        if batch[-1].seq > self._applied and not self._commit_until_taken(batch, outcomes):
+            return
+        with self._state:
+            self._position = batch[-1].seq
+            self._applied = max(self._applied, self._position)
+            self._wake = self._pipeline.next_wake()
+            self._state.notify_all()
+        self._on_step(time.perf_counter() - began)
+        if self._position - self._saved >= self._snapshot_every:
+            self._keep_snapshot()
+
+    def _commit_until_taken(self, batch: list[Record], outcomes: list[Outcome]) -> bool:
+        """Commit, again and again while the store does not take it; False when the engine is stopped before."""
+        pause = BACKOFF_FIRST
         while True:
             try:
                 self._commit(batch, outcomes)
-                break
             except StoreUnavailable as error:
                 self._trouble = str(error)
-                _log.error("commit_waits", error=str(error))
-                with self._changed:
-                    if self._changed.wait_for(lambda: self._ending, RETRY_SECONDS):
-                        return  # nothing of the batch is committed: the next start takes it again
-        self._on_step(time.perf_counter() - began)
-        if self._committed:
-            self._trouble = ""
-        with self._changed:
-            self._committed = batch[-1].seq
-            self._next_wake = self.pipeline.next_wake()
-            self._changed.notify_all()
+                _log.warning("engine.commit_waits", error=str(error), first=batch[0].seq, last=batch[-1].seq)
+                if self._stopping.wait(pause):
+                    return False
+                pause = min(2 * pause, BACKOFF_LAST)
+            else:
+                self._trouble = ""
+                return True
 
-    def _stepped(self, batch: list[Record]) -> list[Outcome]:
-        """Step a batch; after two deaths inside it record by record, and a record that alone was deadly is set aside."""
-        alone = self._guard.suspects(batch)
-        outcomes: list[Outcome] = []
-        for part in [[record] for record in batch] if alone else [batch]:
-            if alone and self._guard.condemned(part[0].seq):
-                _log.critical("record_quarantined", seq=part[0].seq, reason="the process died at it twice")
-                self.pipeline.skip(part[0])
-                continue
-            self._guard.enter(part[0].seq, part[-1].seq)
-            outcomes += self.pipeline.step(part)
-            self._guard.leave()
-        return outcomes
+    def _ask_for_tick(self) -> bool:
+        """Have a tick journalled if one is due; tell whether that was done."""
+        wake = self._wake
+        if wake is None or wake > self._clock.now():
+            return False
+        if self._ticked is not None and self._ticked[0] == wake and time.monotonic() - self._ticked[1] < TICK_PATIENCE:
+            return False
+        with self._state:
+            self._busy = True
+        self._ticked = (wake, time.monotonic())
+        try:
+            self._append([TickEntry()])
+        except StoreUnavailable as error:
+            self._trouble = str(error)
+            _log.warning("engine.tick_waits", error=str(error))
+            return False
+        return True
 
-    def _save(self) -> None:
-        position = self.pipeline.position
-        if position == self._saved_at:
+    def _keep_snapshot(self) -> None:
+        """Keep the state after the last commit; where the disk does not take it, later is soon enough."""
+        if self._pipeline.position != self._position or self._position == self._saved:
             return
         try:
-            self._snapshots.save(position, self.pipeline.snapshot())
-            self._saved_at = position
+            self._snapshots.save(self._position, self._pipeline.snapshot())
         except StoreUnavailable as error:
-            _log.error("snapshot_failed", error=str(error))  # the journal still has everything
-
-
-class _PoisonGuard:
-    """A small file that says which records are being stepped now, so that the next life knows at which ones this one died.
-
-    It covers the step alone: a death in between, whatever its cause, accuses nobody.
-    """
-
-    def __init__(self, path: Path) -> None:
-        """Read what the last life left: first and last record of its open step, and how many lives ended in it before."""
-        self._path = path
-        parts = path.read_text().split() if path.exists() else []
-        self._first, self._last, before = (int(part) for part in parts) if len(parts) == 3 else (0, 0, -1)
-        self._deaths = before + 1
-
-    def suspects(self, batch: Sequence[Record]) -> bool:
-        """Say whether two lives ended inside a step that overlaps this batch."""
-        return self._deaths >= 2 and batch[0].seq <= self._last and batch[-1].seq >= self._first
-
-    def condemned(self, seq: int) -> bool:
-        """Say whether a life ended with this record alone, after two had ended in its batch."""
-        return self._first == self._last == seq and self._deaths >= 3
-
-    def enter(self, first: int, last: int) -> None:
-        """Note that these records are being stepped; they inherit the deaths of a step that they overlap."""
-        inherited = self._deaths if first <= self._last and last >= self._first else 0
-        self._path.write_text(f"{first} {last} {inherited}\n")
-
-    def leave(self) -> None:
-        """The step is over and nobody died."""
-        self._path.write_text("")
+            _log.warning("engine.snapshot_failed", error=str(error))
+        self._saved = self._position

@@ -1,0 +1,105 @@
+"""The poison guard: a record that brings the process down twice is set aside, so that it cannot do so for ever.
+
+Before a step the guard writes down which records are in it, after it that they are done; what a dead process left says where it died.
+A batch that died is stepped record by record at the next start; a record that then dies by itself twice is quarantined. Stopping a
+process by force in the middle of a batch therefore sets nothing aside.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from domain.errors import StoreCorrupt, StoreUnavailable
+
+DEATHS: Final = 2  # of one record alone
+
+
+class _Mark(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What is in a step (`first` 0: nothing), how often that record alone had died before, and what is set aside."""
+
+    first: int = 0
+    last: int = 0
+    deaths: int = 0
+    quarantined: list[int] = msgspec.field(default_factory=list)
+
+
+class PoisonGuard:
+    """Keeps its mark in one small file. `suspects` are the records of the step that died last, to be stepped one by one."""
+
+    def __init__(self, path: Path) -> None:
+        """Read what the last process left.
+
+        Raises:
+            StoreCorrupt: the file is not one of this guard.
+        """
+        self._path = path
+        self._mark = _Mark()
+        if path.exists():
+            try:
+                self._mark = msgspec.json.decode(path.read_bytes(), type=_Mark)
+            except msgspec.MsgspecError as error:
+                raise StoreCorrupt(f"{path}: {error}; delete the file, it only says which record was being worked on") from error
+        self.suspects = range(0)
+        self._deaths = 0
+
+    @property
+    def quarantined(self) -> tuple[int, ...]:
+        """The numbers of the records that are set aside, in the order in which they were."""
+        return tuple(self._mark.quarantined)
+
+    @property
+    def entered(self) -> bool:
+        """Whether a step is under way."""
+        return self._mark.first != 0
+
+    def forget(self) -> None:
+        """The step under way ended for a reason that lies outside its records; the file is written at the next step."""
+        self._mark.first = self._mark.last = 0
+
+    def forgive(self) -> None:
+        """As `forget`, and the next process is to know it too.
+
+        Raises:
+            StoreUnavailable: the disk does not take it.
+        """
+        self._write(0, 0, 0)
+
+    def enter(self, first: int, last: int) -> None:
+        """The records `first` to `last` are about to be stepped.
+
+        Raises:
+            StoreUnavailable: the disk does not take it.
+        """
+        deaths = self._deaths if first == last and first in self.suspects else 0
+        self._write(first, last, deaths)
+
+    def leave(self) -> None:
+        """The step is done."""
+        self._write(0, 0, 0)
+
+    def died(self) -> int | None:
+        """Take account of the step that was entered and not left; return the record that is now set aside, if one is."""
+        mark = self._mark
+        if not mark.first:
+            return None
+        self.suspects = range(mark.first, mark.last + 1)
+        self._deaths = mark.deaths + 1 if mark.first == mark.last else 0
+        aside = mark.first if self._deaths >= DEATHS else None
+        if aside is not None:
+            mark.quarantined.append(aside)
+            self.suspects = range(0)
+            self._deaths = 0
+        self._write(0, 0, 0)
+        return aside
+
+    def _write(self, first: int, last: int, deaths: int) -> None:
+        self._mark.first, self._mark.last, self._mark.deaths = first, last, deaths
+        temporary = self._path.with_name(f".{self._path.name}.tmp")
+        try:
+            temporary.write_bytes(msgspec.json.encode(self._mark))
+            temporary.replace(self._path)
+        except OSError as error:
+            raise StoreUnavailable(f"{self._path}: {error.strerror or error}; free space or restore the device") from error
