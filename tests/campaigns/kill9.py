@@ -35,10 +35,10 @@ from storage.tables import warnings
 from tests.campaigns.receiver import Receiver
 from tests.campaigns.serving import ROOT, Serving
 
-# What a life of a few seconds under this load does not come to: rolling a 64 MiB segment needs more records.
-OUT_OF_REACH = frozenset({"journal.before_roll", "journal.after_roll"})
-RULES = ROOT / "rules" / "packs"
-OBJECTS = 40
+# What a life of a few seconds does not come to: a segment rolls at 64 MiB, the index flushes after some thousand records.
+OUT_OF_REACH = frozenset({"journal.before_roll", "journal.after_roll", "identity.before_flush"})
+PACKS = ROOT / "rules" / "packs"
+OBJECTS = 400
 BATCH = 20
 LIFE = (0.3, 1.5)  # seconds of load before a random kill
 PATIENCE = 6.0  # seconds that a named point gets to be reached
@@ -61,23 +61,48 @@ PENALTY_HEADER = (
 )
 
 
+POLICY = """
+policy: minutes
+version: 1
+match: {}
+limits:
+  {push: {natural: 1m}, receive: {natural: 1m}, verify: {natural: 1m}, handle: {natural: 1m}, feedback: {natural: 1m},
+   accept: {natural: 1m}, total: {natural: 10m}}
+reminders: [0.1, 0.3, 0.5, 0.7, 0.9]
+ladder:
+  - {after: {natural: 1m}, act: urge, to: department_lead}
+---
+policy: minutes-unrouted
+version: 1
+match: {unrouted: true}
+limits: {designate: {natural: 10m}, total: {natural: 10m}}
+"""
+
+
+def settings_of(top: Path) -> dict[str, str]:
+    """Return the settings of both runs: snapshots and reloads often enough to be killed in."""
+    return {"FENGSUI_POLICIES": str(top / "policies"), "FENGSUI_SNAPSHOT_EVERY": "400", "FENGSUI_RELOAD_SECONDS": "0.2"}
+
+
 @dataclass
 class Load:
     """A sender that repeats each batch until it is acknowledged, so that the order of what is there never depends on the kills."""
 
     serving: Serving
     token: str
-    batches: int
     seed: int
+    batches: int = 10**9  # or until `end` is set
     acknowledged: set[tuple[str, str]] = field(default_factory=set)
     sent: int = 0
     pause: float = 0.01
-    done: threading.Event = field(default_factory=threading.Event)
+    end: threading.Event = field(default_factory=threading.Event)
     refusals: Counter[int] = field(default_factory=Counter)
 
     def run(self) -> None:
         """Send everything; files go to the inbox beside the requests, about other objects."""
         for number in range(self.batches):
+            if self.end.is_set():
+                return
             signals = batch_of(self.seed, number)
             self._until_acknowledged(json.dumps(signals).encode())
             self.acknowledged.update(("signals", signal["id"]) for signal in signals)
@@ -85,7 +110,6 @@ class Load:
             if number % 5 == 0:
                 self._drop_file(number)
             time.sleep(self.pause)
-        self.done.set()
 
     def _until_acknowledged(self, body: bytes) -> None:
         while True:
@@ -131,9 +155,10 @@ def batch_of(seed: int, number: int) -> list[dict[str, Any]]:
 
 def penalties_of(number: int) -> str:
     """Return the rows of one penalty file."""
+    told = "安全,未按规定检查燃气设施,《城镇燃气管理条例》,罚款,罚款三万元,3"
+    day = f"2026-03-{1 + number % 28:02d}"
     return "".join(
-        f"文点{(number * 3 + place) % OBJECTS}号燃气有限公司,罚{number}-{place},安全,未按规定检查燃气设施,《城镇燃气管理条例》,罚款,罚款三万元,3,"
-        f"2026-03-{1 + number % 28:02d},市住建局,11610100MB2A00000X\n"
+        f"文点{(number * 3 + place) % OBJECTS}号燃气有限公司,罚{number}-{place},{told},{day},市住建局,11610100MB2A00000X\n"
         for place in range(5)
     )
 
@@ -149,6 +174,21 @@ def prepare(serving: Serving, receiver: Receiver) -> str:
     grant = json.dumps({"name": "kill9", "role": "feed", "feed": "signals"}).encode()
     token: str = serving.call("POST", "/v1/access", grant)["token"]
     return token
+
+
+def write_rules(folder: Path, turn: int) -> None:
+    """Put the shipped packs there, with a comment that makes each turn another rule set."""
+    folder.mkdir(exist_ok=True)
+    for pack in sorted(PACKS.glob("*.yaml")):
+        new = folder / f".{pack.name}"
+        new.write_text(f"{pack.read_text(encoding='utf-8')}\n# {turn}\n", encoding="utf-8")
+        new.rename(folder / pack.name)
+
+
+def write_policies(folder: Path) -> None:
+    """Write a policy whose limits are a minute, so that timers fire within a campaign."""
+    folder.mkdir(exist_ok=True)
+    (folder / "minutes.yaml").write_text(POLICY, encoding="utf-8")
 
 
 def settle(serving: Serving, files: int) -> None:
@@ -212,11 +252,13 @@ def check(data: Path, load: Load, receiver: Receiver) -> list[str]:
 def killed_run(top: Path, receiver: Receiver, *, kills: int, seed: int, plant: str) -> tuple[Load, str]:
     """Kill a loaded serve `kills` times, let it come to rest, and return its load and what the kills were."""
     rng = random.Random(seed)
-    serving = Serving(top / "killed", RULES)
+    write_rules(top / "rules", 0)
+    write_policies(top / "policies")
+    serving = Serving(top / "killed", top / "rules", settings=settings_of(top))
     receiver.api = serving.url
     serving.start()
     assert serving.wait_ready()
-    load = Load(serving, prepare(serving, receiver), 60 + 25 * kills, seed)
+    load = Load(serving, prepare(serving, receiver), seed)
     thread = threading.Thread(target=load.run, daemon=True)
     thread.start()
     serving.kill()
@@ -233,12 +275,14 @@ def killed_run(top: Path, receiver: Receiver, *, kills: int, seed: int, plant: s
         ready = serving.wait_ready()
         longest = max(longest, time.monotonic() - before)
         end = time.monotonic() + (PATIENCE if point else rng.uniform(*LIFE))
+        if point.startswith("reload."):
+            write_rules(top / "rules", number)
         while ready and serving.alive() and time.monotonic() < end:
             time.sleep(0.01)
         if point:
             (missed if serving.alive() else named)[point] += 1
         serving.kill()
-    load.pause = 0.0
+    load.end.set()
     serving.start()
     assert serving.wait_ready()
     thread.join(120)
@@ -250,11 +294,11 @@ def killed_run(top: Path, receiver: Receiver, *, kills: int, seed: int, plant: s
 
 def calm_run(top: Path, receiver: Receiver, *, batches: int, seed: int) -> Path:
     """Send the same load through one life of serve and return its data folder."""
-    calm = Serving(top / "calm", RULES)
+    calm = Serving(top / "calm", top / "rules", settings=settings_of(top))
     receiver.api = calm.url
     calm.start()
     assert calm.wait_ready()
-    Load(calm, prepare(calm, receiver), batches, seed, pause=0.0).run()
+    Load(calm, prepare(calm, receiver), seed, batches, pause=0.0).run()
     settle(calm, len(range(0, batches, 5)))
     calm.stop()
     return calm.data

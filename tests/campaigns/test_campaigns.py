@@ -1,0 +1,27 @@
+"""Each campaign in small, and its planted defect: a campaign that cannot fail proves nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from tests.campaigns.serving import ROOT
+
+
+def campaign(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a campaign as `make nightly` does."""
+    return subprocess.run([sys.executable, "-m", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=400, check=False)
+
+
+def test_kill9_in_small_holds() -> None:
+    """Six kills under load lose nothing and repeat nothing."""
+    done = campaign("tests.campaigns.kill9", "--small")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.rstrip().endswith("HELD")
+
+
+def test_kill9_catches_an_answer_before_the_sync() -> None:
+    """The planted defect answers while the records are only in memory; the campaign sees them missing."""
+    done = campaign("tests.campaigns.kill9", "--small", "--plant", "ack_before_sync")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "acknowledged signals are not there" in done.stdout
