@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.commands import access, audit, dashboards, demo, feeds, imports, journal, models, rules, serve, warnings
+from app.commands import access, audit, dashboards, demo, feeds, imports, journal, models, replay, rules, serve, warnings
 from app.commands.output import plain_errors
 from app.version import VERSION
 
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("serve")(serve.serve)
+app.command("replay")(replay.replay)
 app.add_typer(rules.app, name="rules")
 app.add_typer(models.app, name="models")
 app.add_typer(imports.app, name="import")

@@ -1,0 +1,105 @@
+"""A replay's parts: the pipeline of `serve` with its commit on a database in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from sqlalchemy import select
+
+from app.commit import Commit
+from app.desk import Desk
+from app.effects import EffectWriter
+from app.metrics import Metrics
+from app.rulebook import read_folder
+from app.settings import SHIPPED_PACKS, SHIPPED_POLICIES
+from app.views.warnings import canonical
+from connectors.inbound.catalogue import read_catalogue
+from connectors.inbound.departments import read_departments
+from connectors.inbound.registry import read_objects
+from connectors.inbound.resolve import resolve
+from domain.clock import ManualClock
+from domain.findings import Outcome
+from domain.objects import Resolution
+from domain.principals import Principal
+from domain.records import ObjectsEntry, Record
+from domain.signals import Signal
+from models.registry import REGISTRY, VECTOR_REGISTRY
+from rules.load import load_rules
+from storage import obligations
+from storage.calendars import load_calendar
+from storage.database import Database
+from storage.registry import MemoryObjectLookup
+from storage.tables import warnings
+from streams.runtimes.replay import Summary, replay
+
+YEARS = range(2004, 2031)  # what the calendar library knows, and some years of statutory days
+READER = Principal(name="replay", role="auditor")
+
+
+class Replaying:
+    """One replay; its clock is the records' own time, so due times are what they would have been."""
+
+    def __init__(
+        self,
+        rules: Path | None,
+        *,
+        objects: Path | None,
+        catalogue: Path | None,
+        departments: Path | None,
+        on_outcomes: Callable[[Sequence[Outcome]], None],
+    ) -> None:
+        """Read the files.
+
+        Raises:
+            FileProblems: a file cannot be used; all problems at once.
+        """
+        self._rules = load_rules(read_folder(rules or SHIPPED_PACKS))
+        self._objects = read_objects(objects.read_bytes(), objects.name).objects if objects else ()
+        self._catalogue = read_catalogue(catalogue.read_bytes(), catalogue.name).catalogue if catalogue else None
+        self._clock = ManualClock(datetime(1970, 1, 1, tzinfo=UTC))
+        self._database = Database.in_memory()
+        if departments is not None:
+            found = read_departments(departments.read_bytes(), departments.name)
+            with self._database.write() as connection:
+                obligations.put_departments(connection, found.directory.departments)
+        writer = EffectWriter(base_url="", link_key=b"no link leaves a replay")
+        desk = Desk(load_calendar(YEARS), SHIPPED_POLICIES)
+        self._commit = Commit(self._database, desk, writer, self._clock, Metrics())
+        self._on_outcomes = on_outcomes
+
+    def play(self, given: Iterable[tuple[str, Signal, datetime | None] | Record], *, until: datetime | None) -> Summary:
+        """Run everything through and return what it was."""
+        return replay(
+            given,
+            commit=self._take,
+            objects=self._objects,
+            catalogue=self._catalogue,
+            ruleset=self._rules,
+            until=until,
+            resolve=self._resolver(),
+            detectors=REGISTRY,
+            object_detector=VECTOR_REGISTRY["forest"],
+        )
+
+    def _resolver(self) -> Callable[[Signal], Resolution] | None:
+        """Return the resolution of `serve` where there is a registry; without one an id or code is taken at its word."""
+        if not self._objects:
+            return None
+        lookup = MemoryObjectLookup()
+        lookup.apply(ObjectsEntry(version=1, objects=tuple(self._objects)))
+        return lambda signal: resolve(signal.object, signal.text, lookup, signal.region)
+
+    def _take(self, records: Sequence[Record], outcomes: Sequence[Outcome]) -> None:
+        self._clock.move_to(max(self._clock.now(), records[-1].received_at))
+        self._commit(records, outcomes)
+        self._on_outcomes(outcomes)
+
+    def warnings(self) -> Iterator[dict[str, Any]]:
+        """Yield the warnings in the canonical form, in the order in which they were raised."""
+        with self._database.read() as connection:
+            for warning_id in connection.scalars(select(warnings.c.id).order_by(warnings.c.raised_at, warnings.c.id)).all():
+                yield msgspec.to_builtins(canonical(connection, READER, warning_id))
