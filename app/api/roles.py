@@ -27,7 +27,7 @@ def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHand
         Forbidden: the route does not declare the role, or declares none.
     """
     roles: frozenset[str] = handler.opt.get("roles", frozenset())
-    if roles is OPEN:
+    if roles == OPEN:  # not `is`: Litestar copies the options of a handler inside a router
         return
     principal: Principal = connection.scope["state"]["principal"]
     if principal.role not in roles:
