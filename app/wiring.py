@@ -7,7 +7,7 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Self
 
@@ -22,6 +22,7 @@ from app.effects import EffectWriter
 from app.gate import fingerprint
 from app.links import load_or_make_key
 from app.metrics import Metrics, Sample
+from app.retention import Retention
 from app.rulebook import FolderWatch, Rulebook
 from app.services import Services
 from app.settings import SHIPPED_MAPPINGS, Settings
@@ -53,6 +54,7 @@ from streams.pipeline import Pipeline, PipelineSettings
 from streams.runtimes.embedded import Engine
 
 CALENDAR_YEARS = range(-1, 3)  # around the year of the start: clocks look back a year and ahead two
+RETENTION_SECONDS = 3600.0
 log = structlog.get_logger(__name__)
 
 
@@ -87,13 +89,13 @@ class Application:
         self.metrics = Metrics()
         self.database = Database.open(paths.database)
         self.journal = Journal.open(paths.journal)
-        self._identity = Identity.open(paths.identity, self.journal, first=self.journal.first())
+        identity = Identity.open(paths.identity, self.journal, first=self.journal.first())
         with self.database.read() as connection:
             self._lookup = MemoryObjectLookup.of(connection)
         mappings = load_mappings(settings.mappings)
         desk = Desk(load_calendar([self.clock.now().year + ahead for ahead in CALENDAR_YEARS], settings.calendars), settings.policies)
         writer = EffectWriter(base_url=self.settings.base_url, link_key=load_or_make_key(paths.top / "link-key"))
-        self.intake = Appender(self.journal, self._identity, self.clock, on_synced=self._on_synced, on_duplicates=self._on_duplicates)
+        self.intake = Appender(self.journal, identity, self.clock, on_synced=self._on_synced, on_duplicates=self._on_duplicates)
         self._rulebook = Rulebook(settings.rules, self.database, self.intake, self.metrics)
         self.engine = Engine(
             self._pipeline(),
@@ -122,11 +124,13 @@ class Application:
             wall=wall,
             metrics=self.metrics,
             egress=networks(settings.egress.allow),
+            attempt_seconds=settings.egress.attempt_seconds,
             lockstep=lockstep,
         )
         self._watches = [
             FolderWatch("rules", self._rulebook.look, settings.reload_seconds, self.metrics, self._end),
             FolderWatch("inbox", self.inbox.scan, settings.inbox_seconds, self.metrics, self._end),
+            FolderWatch("retention", Retention(raw, mappings, self.clock).enforce, RETENTION_SECONDS, self.metrics, self._end),
         ]
         self.services = Services(
             settings=self.settings,
@@ -165,21 +169,28 @@ class Application:
         self.duty.stop()
         self.intake.close()
         self.engine.stop()
-        self._identity.close()
         self.journal.close()
         self.database.close()
         self.socket.close()
         self._folder.close()
 
-    def settle(self) -> None:
-        """In lock-step: return when engine and duty loop have done all that is due at the clock's instant."""
+    def settle(self) -> datetime | None:
+        """In lock-step: return when engine and duty loop have done all that is due at the clock's instant.
+
+        The value is when the next timer or delivery is due.
+        """
         while True:
-            self.engine.wait_idle()
+            self._await_engine()
             before = self.activity()
-            self.duty.work()
-            self.engine.wait_idle()
+            upcoming = self.duty.work()
+            self._await_engine()
             if self.activity() == before:
-                return
+                return upcoming
+
+    def _await_engine(self) -> None:
+        """Wait for the engine where there is something to wait for: `wait_idle` would wake its thread for nothing."""
+        if not self.engine.idle():
+            self.engine.wait_idle()
 
     def activity(self) -> tuple[int, int]:
         """Return numbers that grow with everything that happens: journal head, and deeds of the duty loop."""
@@ -271,7 +282,8 @@ class PipelineSnapshots:
 def _listen(host: str, port: int) -> socket.socket:
     """Bind before anything else: links name the port, and a second server on it is refused at once."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
+    # The protocol is named because asyncio switches Nagle's delay off for named ones only: 40 ms for each answer on a kept connection.
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     bound.bind((host, port))
     return bound
