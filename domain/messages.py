@@ -37,6 +37,14 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "action.verify": ("核查", "verify"),
     "action.waive": ("免予反馈", "waive"),
     "action.withdraw": ("撤回", "withdraw"),
+    # api: why a request was not taken
+    "api.body_too_large": ("请求正文超过 {limit} 字节；请拆分后再送", "the body is over {limit} bytes; send it in parts"),
+    "api.invalid": ("请求中有不合要求的值，见 problems", "a value of the request is not legal; see problems"),
+    "api.no_body": ("请求没有正文", "the request has no body"),
+    "api.no_method": ("{path} 不接受 {method}；接口说明见 /openapi.json", "{path} does not take {method}; see /openapi.json"),
+    "api.no_route": ("没有 {path} 这个地址；接口说明见 /openapi.json", "there is no {path}; see /openapi.json"),
+    "api.too_deep": ("请求正文嵌套过深", "the body is nested too deeply"),
+    "api.unreadable": ("无法读取请求：{reason}", "the request is not readable: {reason}"),
     # audit: what the system notes in a warning's trail
     "audit.no_answer": ("督办未答复", "no answer"),
     "audit.overdue": ("逾期", "overdue"),
@@ -980,6 +988,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "task.extension_lapsed": ("申请延期的阶段已过，无需审批", "the stage that the extension was asked for is over"),
     "task.extension_too_late": ("延期须在到期前申请，该时限已于 {due} 到期", "an extension is asked before the due time, which was {due}"),
     "task.joint": ("需组织跨部门综合研判（到会要求：{quorum}）", "a joint assessment is to be held (quorum: {quorum})"),
+    "task.key_too_long": ("幂等键超过 {limit} 个字符", "the idempotency key has more than {limit} characters"),
     "task.key_reused": ("幂等键 {used} 已用于另一内容，请换一个键", "the key {used} was used with other content; take a new one"),
     "task.lead": ("作为牵头单位办理：{title}", "as the lead unit: {title}"),
     "task.merged": ("改为牵头单位，配合任务并入", "became the lead; its cooperating task is merged"),

@@ -8,7 +8,7 @@ from litestar.exceptions import HTTPException
 from litestar.openapi.config import OpenAPIConfig
 
 from app.api import access, health, imports, intake, lookups, spec, warnings
-from app.api.problems import on_fengsui_error, on_http_error, on_unexpected
+from app.api.problems import on_fengsui_error, on_http_error, on_too_deep, on_unexpected
 from app.api.roles import guard, principal_of
 from app.console.pages import console_router, login_page
 from app.gate import AsgiApp, Credentials, Gate
@@ -58,7 +58,12 @@ def make_litestar(services: Services) -> Litestar:
             "services": Provide(lambda: services, sync_to_thread=False),
             "principal": Provide(principal_of, sync_to_thread=False),
         },
-        exception_handlers={FengsuiError: on_fengsui_error, HTTPException: on_http_error, Exception: on_unexpected},
+        exception_handlers={
+            FengsuiError: on_fengsui_error,
+            HTTPException: on_http_error,
+            RecursionError: on_too_deep,
+            Exception: on_unexpected,
+        },
         openapi_config=OpenAPIConfig(title="Fengsui 烽燧", version=VERSION, render_plugins=[], path="/_openapi"),
         request_max_body_size=services.settings.limits.body_bytes,
         debug=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ from domain.errors import (
     SignalRejected,
     StoreUnavailable,
 )
+from domain.messages import text
 
 log = structlog.get_logger(__name__)
 
@@ -58,15 +60,39 @@ def on_fengsui_error(_request: Request[Any, Any, Any], error: FengsuiError) -> R
     return answer(document, {"Retry-After": "5"} if status == 503 else None)
 
 
-def on_http_error(_request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """Answer what the framework refused: unknown routes, bad JSON, bodies over the limit."""
+    status, path = error.status_code, request.scope["path"]
     extra = error.extra if isinstance(error.extra, list) else []
     problems = [item if isinstance(item, dict) else {"message": str(item)} for item in extra]
-    return answer(
-        ProblemDocument(
-            title=type(error).__name__.removesuffix("Exception"), status=error.status_code, detail=error.detail, problems=problems
-        )
-    )
+    match status:
+        case 404:
+            detail = text("api.no_route", path=path)
+        case 405:
+            detail = text("api.no_method", method=request.method, path=path)
+        case 413:
+            limit = request.app.request_max_body_size
+            detail = text("api.body_too_large", limit=limit if isinstance(limit, int) else 0)
+        case 400 if _bodiless(request):
+            detail, problems = text("api.no_body"), []
+        case 400 if problems:
+            detail = text("api.invalid")
+        case 400:
+            detail = text("api.unreadable", reason=error.detail)
+        case _:
+            detail = error.detail
+    return answer(ProblemDocument(title=HTTPStatus(status).phrase, status=status, detail=detail, problems=problems))
+
+
+def on_too_deep(_request: Request[Any, Any, Any], _error: RecursionError) -> Response[bytes]:
+    """Answer a body nested deeper than the decoder goes."""
+    return answer(ProblemDocument(title="Bad Request", status=400, detail=text("api.too_deep")))
+
+
+def _bodiless(request: Request[Any, Any, Any]) -> bool:
+    """Say whether a request that should have a body has none."""
+    length = request.headers.get("content-length", "")
+    return request.method in {"POST", "PUT"} and "transfer-encoding" not in request.headers and length in {"", "0"}
 
 
 def on_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

@@ -7,6 +7,7 @@ rebinding) gains nothing. OWASP ASVS 5.0, 1.3.6 and 13.2.4.
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -19,6 +20,8 @@ from domain.errors import DeliveryRejected
 
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
+_NAME = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?", re.IGNORECASE)
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
 PORTS_REFUSED = frozenset({22, 25, 465, 587, 3306, 5432, 6379, 9092})  # services that an HTTP request must never be aimed at
 
 
@@ -48,13 +51,13 @@ def check_url(url: str, allowed: Sequence[Network]) -> None:
         DeliveryRejected: not http(s), plain http to an address outside `allowed`, credentials inside, a refused port, or a
             literal address that is not permitted.
     """
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         port = parts.port
-    except ValueError as error:
-        raise DeliveryRejected(f"{url}: port is no number from 1 to 65535") from error
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise DeliveryRejected(f"{url}: legal are http:// and https:// addresses with a host")
+    except ValueError as error:  # an unclosed bracket, a port above 65535
+        raise DeliveryRejected(f"{url[:200]!r} is no address: {error}") from error
+    if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
+        raise DeliveryRejected(f"{url[:200]!r}: legal are http:// and https:// addresses with a host and a port from 1 to 65535")
     if parts.username or parts.password:
         raise DeliveryRejected(f"{parts.hostname}: credentials inside the address are refused; use the signing secret")
     if port in PORTS_REFUSED:
@@ -62,11 +65,29 @@ def check_url(url: str, allowed: Sequence[Network]) -> None:
     try:
         literal = permitted(parts.hostname, allowed, public=parts.scheme == "https")
     except ValueError:
+        _check_name(parts.hostname)
         return  # a name: `CheckedResolver` judges what it resolves to
     if not literal:
         raise DeliveryRejected(
             f"{parts.scheme}://{parts.hostname} is in no network of egress.allow; without it only public addresses over https are legal"
         )
+
+
+def _check_name(host: str) -> None:
+    """Refuse what is neither a literal address nor a host name.
+
+    A name whose last label is a number is an address in an odd spelling (2130706433, 0177.0.0.1, 127.1, 0x7f000001, 127.0.0.1.): the HTTP
+    library would hand it to the operating system as an address, past the resolver.
+
+    Raises:
+        DeliveryRejected: no host name.
+    """
+    try:
+        name = host.encode("idna").decode("ascii").removesuffix(".")
+    except UnicodeError as error:
+        raise DeliveryRejected(f"{host[:200]!r} is no host name: {error}") from error
+    if not _NAME.fullmatch(name) or _NUMBER.fullmatch(name.rpartition(".")[2]):
+        raise DeliveryRejected(f"{host[:200]!r} is no host name; write an IP address as four decimal numbers or in brackets")
 
 
 class CheckedResolver(AbstractResolver):
