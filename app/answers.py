@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlalchemy import Connection, insert, select
 from app.desk import Desk
 from app.effects import EffectWriter
 from app.metrics import Metrics
+from app.views.scope import sight
 from dispatch.lifecycle import apply
 from dispatch.transitions import legal_actions
 from domain.base import Noun
@@ -25,6 +27,7 @@ from storage import access, audit, obligations
 from storage.database import Database
 from storage.duty_tables import answers
 
+KEY_LIMIT = 200  # characters of an idempotency key
 FINAL = frozenset({"fed_back", "accepted", "closed", "returned", "transferred", "withdrawn"})  # stages after which a link is used up
 
 
@@ -78,7 +81,7 @@ class Answers:
         try:
             with self._database.write() as connection:
                 reply = self._apply(connection, principal, warning_id, answer, key)
-        except (InvalidAction, Conflict, Forbidden) as error:
+        except (InvalidAction, Conflict, Forbidden, NotFound) as error:
             self._refused(principal, warning_id, answer, error)
             raise
         self._metrics.answers.labels(action=answer.action, outcome="applied").inc()
@@ -86,22 +89,23 @@ class Answers:
 
     def _apply(self, connection: Connection, principal: Principal, warning_id: str, answer: Answer, key: str) -> Reply:
         action = _action(answer.action)
-        case = obligations.get_case(connection, warning_id)
+        seen = sight(connection, principal, warning_id)  # first of all: whoever may not know of the warning learns nothing by its key
+        case, tasks = seen.case, seen.all_tasks
         if case is None:
-            raise NotFound(text("task.not_found", id=warning_id))
-        tasks = obligations.tasks_of(connection, warning_id)
+            raise NotFound(text("warning.not_found", id=warning_id))
+        if answer.task and answer.task not in {task.id for task in seen.tasks}:
+            raise NotFound(text("task.not_found", id=answer.task))
+        digest = hashlib.sha256(msgspec.json.encode(answer, order="deterministic")).hexdigest()
+        told = _told(connection, key, [warning_id, *(task.id for task in seen.tasks)])
+        repeated = next((reply for known, reply in told.values() if known == digest), None)
+        if repeated is not None:
+            return repeated
         task = _meant(case, tasks, answer.task, principal, action)
         if principal.via == "link" and principal.task_id != (task.id if task else ""):
-            raise NotFound(text("task.not_found", id=warning_id))
+            raise NotFound(text("warning.not_found", id=warning_id))
         task_id = task.id if task else ""
-        digest = hashlib.sha256(msgspec.json.encode(answer, order="deterministic")).hexdigest()
-        if key:
-            known = select(answers).where(answers.c.task_id == (task_id or warning_id), answers.c.idempotency_key == key)
-            told = connection.execute(known).one_or_none()
-            if told is not None and told.digest != digest:
-                raise Conflict(text("task.key_reused", key=key))
-            if told is not None:
-                return msgspec.json.decode(told.reply, type=Reply)
+        if (task_id or warning_id) in told:
+            raise Conflict(text("task.key_reused", used=key))
         now, context = self._clock.now(), self._desk.context(connection)
         command = Command(
             action=action,
@@ -142,6 +146,20 @@ class Answers:
             if obligations.get_case(connection, warning_id) is not None:
                 detail = {"action": answer.action, "task": answer.task, "department": principal.department, "reason": str(error)}
                 audit.append(connection, warning_id, self._clock.now(), principal.name, "refused", detail)
+
+
+def _told(connection: Connection, key: str, about: Sequence[str]) -> dict[str, tuple[str, Reply]]:
+    """Return what was answered under an idempotency key: task (or warning) → digest of the answer, and the reply to it.
+
+    Raises:
+        InvalidAction: the key is longer than `KEY_LIMIT`.
+    """
+    if len(key) > KEY_LIMIT:
+        raise InvalidAction(text("task.key_too_long", limit=KEY_LIMIT))
+    if not key:
+        return {}
+    rows = connection.execute(select(answers).where(answers.c.task_id.in_(about), answers.c.idempotency_key == key))
+    return {row.task_id: (row.digest, msgspec.json.decode(row.reply, type=Reply)) for row in rows}
 
 
 ACTIONS = frozenset(action.value for action in Action)

@@ -65,7 +65,11 @@ def respond(
     warning_id: str,
     data: Answer,
 ) -> Reply:
-    """Answer a task: receive, verify, handle, feed_back, return, …; `Idempotency-Key` makes a repeat harmless."""
-    reply = services.answers.give(principal, warning_id, data, request.headers.get("idempotency-key", ""))
+    """Answer a task: receive, verify, handle, feed_back, return, …; `Idempotency-Key` makes a repeat harmless.
+
+    A signed answer is known by its `webhook-id`, which the signature covers: sent again by whoever caught it, it changes nothing.
+    """
+    known_by = "webhook-id" if principal.via == "signature" else "idempotency-key"
+    reply = services.answers.give(principal, warning_id, data, request.headers.get(known_by, ""))
     services.nudge()
     return reply
