@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from connectors.outbound.egress import networks
+from connectors.outbound.webhook import TIMEOUT
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED_PACKS = ROOT / "rules" / "packs"
@@ -24,6 +25,7 @@ class Egress(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     allow: tuple[str, ...] = Field(default=(), description="networks (CIDR) that are not public and may be connected to")
+    attempt_seconds: float = Field(default=TIMEOUT, gt=0, le=30, description="after which an attempt to deliver is given up")
 
     @field_validator("allow")
     @classmethod
@@ -33,12 +35,10 @@ class Egress(BaseModel):
 
 
 class Limits(BaseModel):
-    """What one request or queue may weigh."""
+    """What one request may weigh; the intake queue bounds itself and answers 503 when it is full."""
 
     model_config = ConfigDict(extra="forbid")
     body_bytes: int = Field(default=16 * 2**20, gt=0, description="largest request body; more is refused with 413")
-    batch_records: int = Field(default=10_000, gt=0, description="most records in one request; more is refused with 413")
-    queue_batches: int = Field(default=4_096, gt=0, description="batches that wait for the journal; more is refused with 503")
 
 
 class Settings(BaseSettings):

@@ -15,6 +15,8 @@ from domain.base import Noun
 from domain.errors import NotFound
 from storage.duty_tables import attempts, outbox
 
+PER_ENDPOINT = 4  # attempts under way at a time
+
 
 class Delivery(Noun, frozen=True, kw_only=True):
     """One thing to be told to one recipient; `endpoint_id` is "" for the department's inbox in the console."""
@@ -55,11 +57,19 @@ def add(connection: Connection, delivery: Delivery) -> bool:
 
 
 def claim(connection: Connection, now: datetime, lease: timedelta, limit: int) -> list[Delivery]:
-    """Take due deliveries for `lease` and return them, by due time, then id; at most `limit`."""
+    """Take due deliveries for `lease` and return them, by due time, then id; at most `limit`.
+
+    No endpoint has more than `PER_ENDPOINT` at a time, so that one that does not answer leaves room for the others.
+    """
+    due = (outbox.c.state == "waiting", outbox.c.next_at <= now, outbox.c.endpoint_id != "")
+    held_first = (outbox.c.lease_until.is_(None), outbox.c.next_at, outbox.c.id)
+    places = select(outbox.c.id, func.row_number().over(partition_by=outbox.c.endpoint_id, order_by=held_first).label("place")).where(*due)
+    ranked = places.subquery()
     free = or_(outbox.c.lease_until.is_(None), outbox.c.lease_until <= now)
     query = (
         select(outbox)
-        .where(outbox.c.state == "waiting", outbox.c.next_at <= now, outbox.c.endpoint_id != "", free)
+        .join(ranked, ranked.c.id == outbox.c.id)
+        .where(ranked.c.place <= PER_ENDPOINT, free)
         .order_by(outbox.c.next_at, outbox.c.id)
         .limit(limit)
     )
@@ -68,6 +78,12 @@ def claim(connection: Connection, now: datetime, lease: timedelta, limit: int) -
         ids = [delivery.id for delivery in found]
         connection.execute(update(outbox).where(outbox.c.id.in_(ids)).values(lease_until=now + lease))
     return found
+
+
+def bury(connection: Connection, endpoint_id: str, reason: str) -> None:
+    """Move all that waits for an endpoint to the dead letters: it said that it is gone, and asking again for each would not help."""
+    waiting = update(outbox).where(outbox.c.endpoint_id == endpoint_id, outbox.c.state == "waiting")
+    connection.execute(waiting.values(state="dead", next_at=None, lease_until=None, detail=reason))
 
 
 def inbox(connection: Connection, recipients: Sequence[str]) -> list[Delivery]:

@@ -78,7 +78,10 @@ def revoke(services: Services, credential: str) -> dict[str, str]:
 
 @put("/v1/departments/{department:str}/endpoint", opt={"roles": ADMINS}, sync_to_thread=True)
 def set_endpoint(services: Services, department: str, data: NewEndpoint) -> dict[str, str]:
-    """Register where a department receives webhooks; the first time, its signing secret is in the answer."""
+    """Register where a department receives webhooks; the first time, its signing secret is in the answer.
+
+    A new address takes the place of the old one, also for what waits and for dead letters that are sent again.
+    """
     try:
         check_url(data.url, networks(services.settings.egress.allow))
     except DeliveryRejected as error:
@@ -87,9 +90,7 @@ def set_endpoint(services: Services, department: str, data: NewEndpoint) -> dict
     with services.database.write() as connection:
         if obligations.directory(connection).get(department) is None:
             raise NotFound(f"no department {department}")
-        endpoint = access.Endpoint(
-            id=stable_id("e", department, data.url), department=department, url=data.url, state="active", created_at=now
-        )
+        endpoint = access.Endpoint(id=stable_id("e", department), department=department, url=data.url, state="active", created_at=now)
         access.put_endpoint(connection, endpoint)
         secret = ""
         if not access.signing_secrets(connection, department, now):

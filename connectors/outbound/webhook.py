@@ -20,7 +20,7 @@ from domain.errors import DeliveryRejected
 from domain.ports import Clock
 
 BODY_LIMIT = 20_000  # bytes, the convention's own limit
-TIMEOUT = aiohttp.ClientTimeout(total=15.0)  # seconds; the convention names 15 to 30
+TIMEOUT = 15.0  # seconds of one attempt; the convention names 15 to 30
 
 
 def headers(secrets: Sequence[str], delivery_id: str, body: bytes, at: datetime) -> dict[str, str]:
@@ -38,17 +38,19 @@ def headers(secrets: Sequence[str], delivery_id: str, body: bytes, at: datetime)
 class WebhookSender:
     """Sends webhooks through pools of connections: no redirects, no proxies of the environment, checked addresses."""
 
-    def __init__(self, wall: Clock, allowed: Sequence[Network]) -> None:
-        """`wall` stamps signatures; `allowed` are the networks of `egress.allow`."""
+    def __init__(self, wall: Clock, allowed: Sequence[Network], timeout: float = TIMEOUT) -> None:
+        """`wall` stamps signatures; `allowed` are the networks of `egress.allow`; an attempt may last `timeout` seconds."""
         self._wall = wall
         self._allowed = allowed
+        self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._sessions: dict[str, aiohttp.ClientSession] = {}
 
     async def __aenter__(self) -> Self:
         """Open a pool for each scheme: plain http reaches only the networks that the operator named."""
         for scheme in ("http", "https"):
-            connector = aiohttp.TCPConnector(resolver=CheckedResolver(self._allowed, public=scheme == "https"), limit_per_host=8)
-            self._sessions[scheme] = aiohttp.ClientSession(connector=connector, timeout=TIMEOUT, trust_env=False)
+            # The outbox bounds what is under way to one endpoint; a bound for a host would let its departments wait for each other.
+            connector = aiohttp.TCPConnector(resolver=CheckedResolver(self._allowed, public=scheme == "https"))
+            self._sessions[scheme] = aiohttp.ClientSession(connector=connector, timeout=self._timeout, trust_env=False)
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
