@@ -27,11 +27,13 @@ log = structlog.get_logger(__name__)
 
 
 def read_folder(folder: Path) -> dict[str, str]:
-    """Return the rule files of a folder: name → text, sorted by name; half-written and hidden files are left out.
+    """Return the rule files of a folder: name → text, sorted by name; hidden files are left out.
 
     Raises:
-        FileProblems: a file is not UTF-8 or over 1 MiB.
+        FileProblems: there is no such folder, or a file is not UTF-8 or over 1 MiB.
     """
+    if not folder.is_dir():
+        raise FileProblems([Problem(file=str(folder), line=0, column=0, message="没有这个目录 / no such folder; see --rules")])
     texts: dict[str, str] = {}
     problems: list[Problem] = []
     for path in sorted(folder.glob("*.yaml")):
@@ -106,17 +108,26 @@ class Rulebook:
                 texts = read_folder(self._folder)
                 if texts == self._seen:
                     return "same"
-                self._seen = texts
-                ruleset = load_rules(texts)
+                ruleset = self._sound(texts)
             except FileProblems as error:
+                self._seen = None
                 return self._refuse(error.problems)
-            self.problems = []
-            if ruleset.version == self.active:
-                return "same"
-            self._activate(ruleset, by)
-            return "activated"
+            fresh = ruleset.version != self.active
+            if fresh:
+                self._activate(ruleset, by)
+            self._seen, self.problems = texts, []  # only now: an activation that the disk did not take is tried again
+            return "activated" if fresh else "same"
+
+    def _sound(self, texts: Mapping[str, str]) -> RuleSet:
+        """Return the set of the folder's texts; raises FileProblems also for a folder that was emptied under a running set."""
+        if not texts and self.active:
+            message = "目录中没有规则文件（*.yaml），继续使用原规则集 / no rule files here, the active set goes on"
+            raise FileProblems([Problem(file=str(self._folder), line=0, column=0, message=message)])
+        return load_rules(texts)
 
     def _refuse(self, problems: list[Problem]) -> str:
+        if problems == self.problems:
+            return "same"
         self.problems = problems
         self._metrics.reloads.labels(outcome="refused").inc()
         for problem in problems:
