@@ -14,7 +14,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no annotation there
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+CONTENT_TYPE = "text/plain; version=0.0.4"  # and the character set, which the HTTP side adds
 
 # What `Snapshot` callbacks may report: name → (help, labels). The dashboards' test walks this table too.
 GAUGES: Mapping[str, tuple[str, tuple[str, ...]]] = {

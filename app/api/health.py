@@ -21,7 +21,7 @@ def healthz() -> dict[str, str]:
 @get("/readyz", opt={"roles": OPEN}, sync_to_thread=True)
 def readyz(services: Services) -> Response[dict[str, str]]:
     """Say whether work moves: the engine runs and takes what the journal has."""
-    trouble = services.engine.trouble()
+    trouble = services.engine.trouble() or ("" if services.duty.is_alive() else "the duty loop is not running")
     if trouble:
         return Response({"status": "unavailable", "detail": trouble}, status_code=503)
     return Response({"status": "ready"})
