@@ -18,7 +18,7 @@ from app.desk import Desk
 from app.effects import EffectWriter
 from app.metrics import Metrics
 from connectors.outbound.egress import Network
-from connectors.outbound.webhook import WebhookSender
+from connectors.outbound.webhook import TIMEOUT, WebhookSender
 from dispatch.deliver import Attempt, Dead, Delivered, judge
 from dispatch.effects import EscalationRaised
 from dispatch.escalate import fire, in_due_order
@@ -53,9 +53,12 @@ class DutyLoop(threading.Thread):
         wall: Clock,
         metrics: Metrics,
         egress: tuple[Network, ...],
+        attempt_seconds: float = TIMEOUT,
         lockstep: bool = False,
     ) -> None:
         """`clock` decides what is due, `wall` stamps signatures, `egress` are the networks that may be sent to.
+
+        An attempt is given up after `attempt_seconds`.
 
         In `lockstep` it does nothing by itself: `work` does all that is due at the clock's instant and returns.
         """
@@ -68,6 +71,7 @@ class DutyLoop(threading.Thread):
         self._wall = wall
         self._metrics = metrics
         self._egress = egress
+        self._attempt_seconds = attempt_seconds
         self._loop: asyncio.AbstractEventLoop | None = None
         self._awake = asyncio.Event()
         self._ending = False
@@ -76,6 +80,7 @@ class DutyLoop(threading.Thread):
         self._lockstep = lockstep
         self._worked = threading.Event()
         self.done = 0  # owed entries paid, timers fired, attempts made
+        self.attempts = 0  # of deliveries
 
     def run(self) -> None:
         """Turn until `stop`."""
@@ -86,13 +91,17 @@ class DutyLoop(threading.Thread):
         if not self._lockstep:
             self._wake()
 
-    def work(self) -> None:
-        """Do all that is due now and return when it is done; for lock-step callers."""
+    def work(self) -> datetime | None:
+        """Do all that is due now, return when it is done, and say when the next timer or delivery is due; for lock-step callers."""
+        ahead = self._agenda()
+        if not ahead.owed and (ahead.next_at is None or ahead.next_at > self._clock.now()):
+            return ahead.next_at  # the thread is not woken for nothing
         self._worked.clear()
         self._wake()
         while not self._worked.wait(timeout=1.0):
             if not self.is_alive():
                 raise RuntimeError("the duty loop has ended; see its log")
+        return self._agenda().next_at
 
     def _wake(self) -> None:
         if self._loop is not None and not self._loop.is_closed():
@@ -109,24 +118,22 @@ class DutyLoop(threading.Thread):
         """Say whether nothing is due at the clock's present instant and nothing is under way."""
         if self._in_flight or self._turning.locked():
             return False
-        now = self._clock.now()
-        with self._database.read() as connection:
-            if obligations.owed(connection, limit=1):
-                return False
-            moments = (obligations.next_timer_at(connection), outbox.next_attempt_at(connection))
-        return not self._in_flight and all(moment is None or moment > now for moment in moments)
+        ahead = self._agenda()
+        return not self._in_flight and not ahead.owed and (ahead.next_at is None or ahead.next_at > self._clock.now())
 
     def next_at(self) -> datetime | None:
         """Return when the next timer or delivery is due."""
+        return self._agenda().next_at
+
+    def _agenda(self) -> obligations.Agenda:
         with self._database.read() as connection:
-            moments = (obligations.next_timer_at(connection), outbox.next_attempt_at(connection))
-        return min((moment for moment in moments if moment is not None), default=None)
+            return obligations.agenda(connection)
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
         with self._database.write() as connection:
             outbox.release_leases(connection)
-        async with WebhookSender(self._wall, self._egress) as sender:
+        async with WebhookSender(self._wall, self._egress, self._attempt_seconds) as sender:
             while not self._ending:
                 self._awake.clear()
                 try:
@@ -248,11 +255,13 @@ class DutyLoop(threading.Thread):
                     outbox.record_attempt(connection, row, next_at=None, state="dead")
                     if judged.disable:
                         access.disable_endpoint(connection, delivery.endpoint_id)
+                        outbox.bury(connection, delivery.endpoint_id, judged.reason)
                 case _:
                     outbox.record_attempt(connection, row, next_at=judged.at, state="waiting")
                     if judged.slow_down:
                         outbox.slow_down(connection, delivery.endpoint_id, judged.at)
         self.done += 1
+        self.attempts += 1
         outcome = {Delivered: "sent", Dead: "dead"}.get(type(judged), "failed")
         self._metrics.deliveries.labels(outcome=outcome).inc()
         if isinstance(judged, Dead):

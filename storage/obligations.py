@@ -9,10 +9,11 @@ import msgspec
 from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from domain.base import Noun
 from domain.departments import Department, Directory
 from domain.errors import Conflict, NotFound
 from domain.tasks import Escalation, Precedent, Task, Timer, WarningCase
-from storage.duty_tables import cases, departments, owed_entries, precedents, rungs, tasks, timers
+from storage.duty_tables import cases, departments, outbox, owed_entries, precedents, rungs, tasks, timers
 
 _case = msgspec.json.Decoder(WarningCase)
 _task = msgspec.json.Decoder(Task)
@@ -153,6 +154,29 @@ def next_timer_at(connection: Connection) -> datetime | None:
     first = func.min(timers.c.due_at, type_=timers.c.due_at.type)
     moment: datetime | None = connection.scalar(select(first).where(timers.c.state == "pending"))
     return moment
+
+
+class Agenda(Noun, frozen=True, kw_only=True):
+    """What the duty loop has before it: whether journal entries are owed, when the next timer or delivery to an endpoint is due."""
+
+    owed: bool
+    next_at: datetime | None
+
+
+def agenda(connection: Connection) -> Agenda:
+    """Return what is ahead, in one statement."""
+    row = connection.execute(_AGENDA).one()
+    return Agenda(owed=row.owed is not None, next_at=min((at for at in (row.timer, row.attempt) if at is not None), default=None))
+
+
+_AGENDA = select(
+    select(func.min(owed_entries.c.id)).scalar_subquery().label("owed"),
+    select(func.min(timers.c.due_at, type_=timers.c.due_at.type)).where(timers.c.state == "pending").scalar_subquery().label("timer"),
+    select(func.min(outbox.c.next_at, type_=outbox.c.next_at.type))
+    .where(outbox.c.state == "waiting", outbox.c.endpoint_id != "")
+    .scalar_subquery()
+    .label("attempt"),
+)
 
 
 def put_rung(connection: Connection, rung: Escalation) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from aiohttp import ClientError, ClientSession, ClientTimeout, web
+from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector, web
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from app.clock import SystemClock
@@ -27,6 +27,7 @@ from app.demo.behaviour import Office, Outlook, Step
 from app.demo.pages import fill_in
 
 _TIMEOUT = ClientTimeout(total=30)  # seconds
+_KEPT = 2.0  # seconds that an idle connection is used again: before the server closes it, so that no answer meets a closed one
 
 
 class RigConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +66,7 @@ class Rig:
         return app
 
     async def _sessions(self, _app: web.Application) -> Any:
-        self._session = ClientSession(timeout=_TIMEOUT)
+        self._session = ClientSession(timeout=_TIMEOUT, connector=TCPConnector(keepalive_timeout=_KEPT))
         yield
         await self._session.close()
 
@@ -102,16 +103,18 @@ class Rig:
         heapq.heappush(self._queue, (step.due, step.office, step.key, step))
 
     async def advance(self, request: web.Request) -> web.Response:
-        """Do everything that is due up to `now`, in order; answer when the next thing is due and how much is ahead."""
+        """Do everything that is due up to `now`, in order; answer how much that was and when the next thing is due."""
         told = await request.json()
+        acted = 0
         async with self._turn:
             self._now = max(self._now, datetime.fromisoformat(told["now"]))
             while self._queue and self._queue[0][0] <= self._now:
                 step = heapq.heappop(self._queue)[-1]
                 self._busy.discard((step.office, step.task or step.warning))
                 await self._act(step)
+                acted += 1
         ahead = self._queue[0][0].isoformat() if self._queue else None
-        return web.json_response({"next": ahead, "pending": len(self._queue)})
+        return web.json_response({"next": ahead, "acted": acted})
 
     async def report(self, _request: web.Request) -> web.Response:
         """Answer with all counts, sorted by name."""

@@ -11,7 +11,6 @@ import shutil
 import socket
 import tempfile
 import time
-import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
@@ -24,6 +23,7 @@ from app.demo.offices import OFFICES
 from app.demo.rigs import PROCESSES, Rigs, outlook_of
 from app.demo.schedule import Plan, Send, build
 from app.demo.summary import Doors, summarise
+from app.demo.wire import Wire
 from app.server import Server
 from app.settings import Settings
 from app.wiring import Application
@@ -57,6 +57,7 @@ class Month:
         self.application = Application(settings, clock=self.clock, lockstep=True)
         self.server = Server(self.application)
         self._tokens: dict[str, str] = {}
+        self._wire = Wire(self.application.settings.base_url)
 
     def run(self) -> dict[str, Any]:
         """Play the month and return its summary."""
@@ -72,6 +73,7 @@ class Month:
 
     def close(self) -> None:
         """Stop the server and the application."""
+        self._wire.close()
         self.server.stop()
         self.application.stop()
 
@@ -101,18 +103,15 @@ class Month:
         """Advance from event to event until the month and its aftermath are over."""
         sends, place = self.plan.sends, 0
         end = self.plan.world.end + AFTER
-        acting = self._settle(rigs)
+        due = self._settle(rigs)
         while True:
-            upcoming = (
-                sends[place].at if place < len(sends) else None,
-                self.application.duty.next_at(),
-                self.application.engine.next_wake(),
-                acting,
-            )
+            upcoming = (sends[place].at if place < len(sends) else None, due, self.application.engine.next_wake(), rigs.next_at())
             now = min((moment for moment in upcoming if moment is not None), default=end)
             if now > end:
                 return
             self.clock.move_to(max(now, self.clock.now()))
+            if due is not None and due <= now:
+                rigs.catch_up()
             files = 0
             while place < len(sends) and sends[place].at <= self.clock.now():
                 self._send(sends[place])
@@ -120,7 +119,7 @@ class Month:
                 place += 1
             if files:
                 self.doors.files(self.application.inbox.scan_once(self.clock.now()))
-            acting = self._settle(rigs)
+            due = self._settle(rigs)
             self._progress(self.clock.now(), self.doors.records)
 
     def _send(self, send: Send) -> None:
@@ -129,24 +128,18 @@ class Month:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / send.name).write_bytes(send.body)
             return
-        url = f"{self.application.settings.base_url}/v1/feeds/{send.feed}/records"
         headers = {"authorization": f"Bearer {self._tokens[send.feed]}", "content-type": send.content_type}
-        request = urllib.request.Request(url, data=send.body, headers=headers)  # noqa: S310  # our own server on loopback
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as response:
-            self.doors.answer(send.feed, json.loads(response.read()))
+        self.doors.answer(send.feed, json.loads(self._wire.ask("POST", f"/v1/feeds/{send.feed}/records", send.body, headers)))
 
     def _settle(self, rigs: Rigs) -> datetime | None:
         """Let everything that is due at this instant happen, stage by stage, until nobody has anything to do.
 
-        Return when a department acts next.
+        Return when the next timer or delivery is due.
         """
         while True:
-            self.application.settle()
-            before = self.application.activity()
-            acting = rigs.advance(self.clock.now())
-            self.application.settle()
-            if self.application.activity() == before and (acting is None or acting > self.clock.now()):
-                return acting
+            due = self.application.settle()
+            if not rigs.advance(self.clock.now(), self.application.duty.attempts):
+                return due
 
 
 def _free_ports(count: int) -> list[int]:
