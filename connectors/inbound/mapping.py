@@ -8,16 +8,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from connectors.inbound.cells import TEXT_LIMIT, clean, read_cell
-from connectors.inbound.headers import header_forms, normalise_header
-from connectors.inbound.mapping_model import SECTORS_OF_KINDS, Chooser, Field, Mapping
-from connectors.inbound.nesting import all_at_path
+from connectors.inbound.cells import TEXT_LIMIT, clean
+from connectors.inbound.columns import Source, sources_of
+from connectors.inbound.mapping_model import SECTORS_OF_KINDS, Chooser, Mapping
 from connectors.inbound.personal import Tokens
 from connectors.inbound.rows import Broken, Decoded, Ignored, Row
 from domain.errors import SignalRejected
@@ -28,11 +26,8 @@ from domain.objects import OBJECT_TYPES
 from domain.signals import ObjectRef, Place, Signal
 
 _ID_LIMIT = 200  # characters; a longer key is replaced by its hash
-_PARTIES = re.compile(r"[,，;；、\s]+")
-_ORGANISATION = re.compile(r"公司|厂|店|中心|医院|学校|集团|合作社|银行|部$|处$|局$|委员会|事务所|协会|酒店|超市")
 _STOPS = re.compile(r"[。!?;]+")
 _HEADLINE = 60  # characters
-_PLANS = 1024  # sets of headers whose columns are remembered; a feed has few, an attacker many
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,30 +104,31 @@ class _Record:
         self.personal: dict[str, str] = {}
         self.unparsed: dict[str, str] = {}  # as written: it fills no place of the signal
         self.headers: dict[str, str] = {}
-        self.plan: dict[str, tuple[str, ...]] = {}
+        self.sentences: dict[tuple[str, ...], list[str]] = {}  # by the fields that were read for them
 
     def read(self) -> None:
         """Read every field; skip or reject the row where the mapping says so."""
-        flat = _flatten(self.row.values)
-        self.plan = _plan(self.mapping, tuple(flat))
+        mapping, cells, values, headers = self.mapping, self.row.values, self.values, self.headers
+        flat = _flatten(cells)
+        sources = sources_of(mapping, tuple(flat))
         problems: list[SignalRejected] = []
         wrong: set[str] = set()
-        for field in self.mapping.fields.values():
+        for source in sources.every:
             try:
-                value = self._value(field, flat)
+                value = source.value(flat, cells, headers, mapping)
             except SignalRejected as error:
-                if not self._matters(field):
-                    self.unparsed[field.name] = clean(flat.get(self.headers[field.name], ""))[:TEXT_LIMIT]
+                if not source.spoils:
+                    self.unparsed[source.name] = clean(flat.get(headers[source.name], ""))[:TEXT_LIMIT]
                     continue
                 problems.append(error)
-                wrong.add(field.name)
+                wrong.add(source.name)
                 continue
             if value is not None:
-                self.values[field.name] = value
-        for skip in self.mapping.skips:
+                values[source.name] = value
+        for skip in mapping.skips:
             if self._holds(skip.when):
                 raise _Nothing(skip.reason)
-        problems += self._missing(wrong)
+        problems += [_absent(source) for source in sources.required if source.name not in values and source.name not in wrong]
         if problems:
             first = problems[0]
             message = "；".join(f"{error.field}: {error}" for error in problems)
@@ -173,55 +169,27 @@ class _Record:
             attrs=self._attrs(cut),
         )
 
-    def _value(self, field: Field, flat: dict[str, Any]) -> Any:
-        """Return the first of the field's columns that holds something, else its default."""
-        for header in self.plan[field.name]:
-            cell = flat.get(header)
-            if "[]" in header:
-                cell = _taken(all_at_path(self.row.values, header), field.take)
-            elif field.take != "first":
-                cell = _taken(cell if isinstance(cell, list) else _PARTIES.split(str(cell)), field.take)
-            if cell is None or cell == "":
-                continue
-            self.headers[field.name] = header
-            value = read_cell(cell, header, field, self.mapping.times, self.mapping.nulls)
-            if value is not None:
-                return value
-        return field.default
-
-    def _matters(self, field: Field) -> bool:
-        """Say whether a wrong value of the field spoils the record: an attribute that nothing else needs is kept as it was written."""
-        slots = self.mapping.slots
-        used = (slots.occurred_at, slots.value, *self.mapping.key)
-        return field.required or any(field.name in names for names in used)
-
-    def _missing(self, wrong: AbstractSet[str]) -> list[SignalRejected]:
-        """Return a problem for every required field that is empty, or whose column is not there at all."""
-        problems = []
-        for field in self.mapping.fields.values():
-            if not field.required or field.name in self.values or field.name in wrong:
-                continue
-            columns = self.plan[field.name]
-            key = "intake.empty" if columns else "intake.no_column"
-            text = say(key, legal="、".join(field.aliases))
-            reason = "missing_field" if columns else "bad_header"
-            problems.append(SignalRejected(reason, text, field=columns[0] if columns else field.aliases[0]))
-        return problems
-
     def _tokenise(self) -> None:
         """Replace personal values by tokens, before anything is made from them."""
-        names = set(self.mapping.personal)
-        names |= {name for name, when in self.mapping.personal_when.items() if self._holds(when)}
-        for name in self.mapping.fields:
+        names = self.mapping.personal
+        if self.mapping.personal_when:
+            names = names.union(name for name, when in self.mapping.personal_when.items() if self._holds(when))
+        for name in self.mapping.fields if names else ():
             if name in names and name in self.values:
                 self.personal[name] = str(self.values[name])
                 self.values[name] = self.tokens.token(self.personal[name])
 
     def _holds(self, when: Sequence[tuple[str, frozenset[str]]]) -> bool:
-        return all(str(self.values.get(name, "")).casefold() in legal for name, legal in when)
+        for name, legal in when:  # noqa: SIM110  # a generator for every condition of every record costs twice as much
+            if str(self.values.get(name, "")).casefold() not in legal:
+                return False
+        return True
 
     def _first(self, names: Iterable[str]) -> Any:
-        return next((self.values[name] for name in names if name in self.values), None)
+        for name in names:
+            if name in self.values:
+                return self.values[name]
+        return None
 
     def _header(self, names: Sequence[str]) -> str:
         """Return the header under which the first of `names` was found, or would be expected."""
@@ -294,11 +262,19 @@ class _Record:
             if found is not None:
                 return found
         if chooser.rules:
-            sentences = _sentences([str(self.values[name]) for name in chooser.reads if name in self.values])
+            sentences = self._sentences(chooser.reads)
+            whole = "\n".join(sentences)  # a rule that not all of it together fulfils is not looked at sentence by sentence
             for rule in chooser.rules:
-                if any(rule.fits(sentence) for sentence in sentences):
+                if rule.may_fit(whole) and any(rule.fits(sentence) for sentence in sentences):
                     return rule.give
         return chooser.default
+
+    def _sentences(self, reads: tuple[str, ...]) -> list[str]:
+        """Return the sentences of some fields, divided once for kind, severity and matter."""
+        found = self.sentences.get(reads)
+        if found is None:
+            found = self.sentences[reads] = _sentences([str(self.values[name]) for name in reads if name in self.values])
+        return found
 
     def _attrs(self, cut: bool) -> dict[str, Any]:
         """Return the free attributes: constants, the declared fields in order, and what could not be read."""
@@ -316,6 +292,8 @@ class _Record:
         return attrs
 
     def _attribute(self, value: Any, known: tuple[str, ...]) -> Any:
+        if isinstance(value, str):
+            return self.tokens.scrub(value[:TEXT_LIMIT], known)
         if isinstance(value, datetime):
             return rfc3339(value, self.mapping.times.zone)
         if isinstance(value, Decimal):
@@ -323,6 +301,14 @@ class _Record:
         if isinstance(value, tuple):
             return list(value)
         return self.tokens.scrub(str(value)[:TEXT_LIMIT], known)
+
+
+def _absent(source: Source) -> SignalRejected:
+    """Return the problem of a required field that is empty, or whose column is not there at all."""
+    key = "intake.empty" if source.columns else "intake.no_column"
+    message = say(key, legal="、".join(source.field.aliases))
+    reason = "missing_field" if source.columns else "bad_header"
+    return SignalRejected(reason, message, field=source.columns[0].header if source.columns else source.field.aliases[0])
 
 
 def _sentences(texts: list[str]) -> list[str]:
@@ -340,41 +326,3 @@ def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         if isinstance(value, dict):
             flat |= _flatten(value, f"{prefix}{key}.")
     return flat
-
-
-def _plan(mapping: Mapping, headers: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
-    """Return the source columns of every field, in order of preference: alias by alias, whole header before its bracketed parts."""
-    known: dict[str, tuple[str, ...]] | None = mapping.plans.get(headers)
-    if known is not None:
-        return known
-    whole: dict[str, list[str]] = {}
-    parts: dict[str, list[str]] = {}
-    for header in headers:
-        whole.setdefault(normalise_header(header), []).append(header)
-        for form in header_forms(header)[1:]:
-            parts.setdefault(form, []).append(header)
-    plan = {}
-    for field in mapping.fields.values():
-        columns: list[str] = []
-        for alias in field.aliases:
-            form = normalise_header(alias)
-            columns += [alias] if "[]" in alias else whole.get(form) or parts.get(form, [])
-        plan[field.name] = tuple(dict.fromkeys(columns))
-    if len(mapping.plans) >= _PLANS:
-        mapping.plans.clear()
-    mapping.plans[headers] = plan
-    return plan
-
-
-def _taken(found: list[Any], take: str) -> Any:
-    """Return what a path with `[]` led to as one value."""
-    if not found:
-        return None
-    if take == "count":
-        return len(found)
-    if take == "max":
-        numbers = [value for value in found if isinstance(value, (int, float)) and not isinstance(value, bool)]
-        return max(numbers, default=None)
-    if take == "organisation":
-        return next((str(name).strip() for name in found if _ORGANISATION.search(str(name))), None)
-    return found if take == "join" else found[0]

@@ -68,13 +68,17 @@ class Keywords:
         >>> Keywords("gas.leak", (("燃气", "煤气"), ("泄漏", "异味")), ("演练",)).fits("小区煤气有异味")
         True
         """
-        for group in self.groups:  # loops, not any() and all(): this runs for every rule on every sentence
+        return self.may_fit(sentence) and not (self.without and any(word in sentence for word in self.without))
+
+    def may_fit(self, text: str) -> bool:
+        """Say whether there is a word of each group in `text`; if not, no sentence of it fits."""
+        for group in self.groups:  # loops, not any() and all(): this runs for every rule on every record
             for word in group:
-                if word in sentence:
+                if word in text:
                     break
             else:
                 return False
-        return not self.without or not any(word in sentence for word in self.without)
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,4 +151,4 @@ class Mapping:
     retention: timedelta = timedelta(days=1095)
     file: str = ""
     warnings: tuple[Problem, ...] = ()
-    plans: dict[tuple[str, ...], Any] = field(default_factory=dict, compare=False)  # source columns by header, filled while applying
+    plans: dict[tuple[str, ...], Any] = field(default_factory=dict, compare=False)  # sources of fields by headers, filled while applying
