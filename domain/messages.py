@@ -414,9 +414,17 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "form.too_long": ("{title}（{field}）超过{limit}字", "{field} is longer than {limit} characters"),
     "form.unknown": ("表单没有 {field} 这一项；可填：{legal}", "the form has no field {field}; legal: {legal}"),
     # intake: what is wrong with an input or a record, and why the journal keeps it as a rejection
+    "intake.ambiguous_object": (
+        "匹配到多个监管对象，已进入待确认队列，确认后计入",
+        "several objects match; it waits in the confirm queue and counts once it is confirmed",
+    ),
     "intake.bad_bytes": (
         "含有不属于 {encoding} 编码的字节；请检查该条记录的导出",
         "holds bytes that are not {encoding}; check how this record was exported",
+    ),
+    "intake.bad_check_digit": (
+        "代码 {value} 的校验位不符，已照收并标记，请核对",
+        "the check digit of code {value} is wrong; taken as it stands and flagged, look at it",
     ),
     "intake.bad_encoding": ("文件编码无法识别；接受的编码：{legal}", "unknown encoding; accepted: {legal}"),
     "intake.bad_id": ("编号须为可显示的字符，至多 {limit} 个", "an id has at most {limit} printable characters"),
@@ -459,6 +467,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     ),
     "intake.no_object": ("记录应为 JSON 对象", "a record must be a JSON object"),
     "intake.no_such_date": ('"{value}" 不是存在的日期；接受的格式：{legal}', '"{value}" does not exist; accepted formats: {legal}'),
+    "intake.no_such_object": (
+        "名录中没有这一监管对象，已进入待确认队列，确认后计入",
+        "no such object in the registry; it waits in the confirm queue and counts once it is confirmed",
+    ),
     "intake.no_unit": ("不写单位", "no unit"),
     "intake.not_a_number": ('"{value}" 不是数字；如 1200、1,200.50、0.2万元', '"{value}" is no number; write 1200 or 1,200.50'),
     "intake.not_a_point": (

@@ -23,7 +23,10 @@ SHOWN = 1000  # results that an answer lists one by one; all of them are counted
 
 
 class Answer(Noun, frozen=True, kw_only=True):
-    """What became of the records of one request, synced to disk; `results` lists rejections first, at most 1,000 records."""
+    """What became of the records of one request, synced to disk; `results` lists rejections first, then remarks, at most 1,000 records.
+
+    `unresolved` of the accepted and revised ones wait in the confirm queue: nobody knows yet which object they are about.
+    """
 
     feed: str
     records: int
@@ -32,6 +35,7 @@ class Answer(Noun, frozen=True, kw_only=True):
     duplicates: int
     rejected: int
     skipped: int
+    unresolved: int
     reasons: dict[str, int]
     results: list[dict[str, Any]]
 
@@ -45,7 +49,7 @@ class Confirmation(Noun, frozen=True, kw_only=True):
 
 def answer_of(taken: Taken) -> Answer:
     """Return the answer for one input."""
-    ordered = sorted(taken.results, key=lambda result: result.status != "rejected")[:SHOWN]
+    ordered = sorted(taken.results, key=lambda result: (result.status != "rejected", not result.message))[:SHOWN]
     names = ("position", "status", "id", "seq", "reason", "field", "message")
     return Answer(
         feed=taken.feed,
@@ -55,6 +59,7 @@ def answer_of(taken: Taken) -> Answer:
         duplicates=taken.duplicates,
         rejected=taken.rejected,
         skipped=taken.skipped,
+        unresolved=taken.unresolved,
         reasons=taken.reasons(),
         results=[{name: value for name in names if (value := getattr(result, name)) not in {"", 0}} for result in ordered],
     )
@@ -80,10 +85,14 @@ def post_records(services: Services, principal: Principal, request: Request[Any,
         raise Forbidden(f"this credential is for the feed {principal.feed!r}")
     mapping = services.mappings.get(feed)
     if mapping is None:
-        raise NotFound(f"没有数据源 {feed!r} / unknown feed; legal: {', '.join(sorted(services.mappings))}")
+        raise _unknown(services, feed)
     with services.metrics.answer_seconds.time():
         taken = services.edge.take(mapping, body, request.headers.get("content-type", ""), services.clock.now())
     return answer_of(taken)
+
+
+def _unknown(services: Services, feed: str) -> NotFound:
+    return NotFound(f"没有数据源 {feed!r} / unknown feed; legal: {', '.join(sorted(services.mappings))}")
 
 
 @get("/v1/feeds", opt={"roles": OVERSEERS}, sync_to_thread=True)
@@ -110,19 +119,20 @@ def list_rejections(
 
 @post("/v1/feeds/{feed:str}/rejections/replay", opt={"roles": ADMINS}, status_code=200, sync_to_thread=True)
 def replay_rejections(services: Services, feed: str) -> Answer:
-    """Take all open rejections of a feed again, after its mapping was mended; what fails again stays as it is."""
+    """Take all open rejections of a feed again, oldest first, after its mapping was mended; what fails again stays as it is."""
     mapping = services.mappings.get(feed)
-    if mapping is None:
-        raise NotFound(f"没有数据源 {feed!r} / unknown feed; legal: {', '.join(sorted(services.mappings))}")
+    if mapping is None and feed != CANONICAL:
+        raise _unknown(services, feed)
     with services.database.read() as connection:
-        kept = intake_reads.list_rejections(connection, feed=feed, status="open", limit=100_000)
+        kept = intake_reads.list_rejections(connection, feed=feed, status="open", limit=100_000)[::-1]
     entries = [
         RejectionEntry(
             feed=one.feed, batch=one.batch, position=one.position, reason=one.reason, field=one.field, message=one.message, raw=one.raw
         )
         for one in kept
     ]
-    taken = services.edge.replay(mapping, entries, services.clock.now())
+    now = services.clock.now()
+    taken = services.edge.replay(mapping, entries, now) if mapping is not None else services.edge.replay_signals(feed, entries, now)
     with services.database.write() as connection:
         for one, result in zip(kept, taken.results, strict=True):
             if result.status in {"accepted", "revision", "duplicate"}:

@@ -18,9 +18,11 @@ from connectors.inbound.canonical import TOLERANCE, read_signals
 from connectors.inbound.decode import decode
 from connectors.inbound.mapping import Mapped, Rejected, Result, Skipped, apply
 from connectors.inbound.mapping_model import Mapping
-from connectors.inbound.resolve import resolve
+from connectors.inbound.resolve import Resolver
 from domain.digest import digest_of
 from domain.errors import StoreUnavailable
+from domain.messages import text as say
+from domain.objects import Resolution
 from domain.ports import Intake, ObjectLookup, Offer, Receipt
 from domain.records import RejectionEntry, SignalEntry
 from domain.rejections import RAW_LIMIT
@@ -32,7 +34,10 @@ _JOURNAL_REASONS = ("conflicting_content", "unknown_target")  # rejections of th
 
 @dataclass(frozen=True, slots=True)
 class RecordResult:
-    """What became of one record; `seq` is its place in the journal (0 for a skipped one), `id` its signal's id where it has one."""
+    """What became of one record; `seq` is its place in the journal (0 for a skipped one), `id` its signal's id where it has one.
+
+    `message` says why it was rejected; of one that was taken, what somebody should look at: no object found, a wrong check digit.
+    """
 
     position: int
     status: Literal["accepted", "revision", "duplicate", "rejected", "skipped"]
@@ -41,11 +46,15 @@ class RecordResult:
     reason: str = ""
     field: str = ""
     message: str = ""
+    resolved: bool = True  # False where it was taken and waits in the confirm queue
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The account of one input: `records` is the sum of the others. `batch` is the SHA-256 of the raw input."""
+    """The account of one input: `records` is the sum of accepted, revisions, duplicates, rejected and skipped.
+
+    `batch` is the SHA-256 of the raw input; `unresolved` of the accepted and revised ones wait in the confirm queue.
+    """
 
     feed: str
     batch: str
@@ -55,6 +64,7 @@ class Taken:
     duplicates: int
     rejected: int
     skipped: int
+    unresolved: int
 
     @property
     def records(self) -> int:
@@ -84,7 +94,7 @@ class Edge:
         """
         self._keep_raw = keep_raw
         self._intake = intake
-        self._lookup = lookup
+        self._resolver = Resolver(lookup)
         self._key = personal_key
         self._timeout = timeout
 
@@ -117,21 +127,27 @@ class Edge:
         longer than was kept with its rejection cannot be replayed from it: it is answered with its old reason.
         """
         entries = list(rejections)
-        parts = [self._again(mapping, entry, now) for entry in entries]
+        return self._replay(mapping.feed, entries, [self._again(mapping, entry, now) for entry in entries], revisable=mapping.revisable)
+
+    def replay_signals(self, feed: str, rejections: Iterable[RejectionEntry], now: datetime, *, tolerance: timedelta = TOLERANCE) -> Taken:
+        """Take rejections of canonical signals again: what lay in the future, or corrected a signal that was not there; as `replay`."""
+        entries = list(rejections)
+        parts = [_placed(entry, list(read_signals(entry.raw, "application/json", now, tolerance))) for entry in entries]
+        return self._replay(feed, entries, parts, revisable=False)
+
+    def _replay(self, feed: str, entries: Sequence[RejectionEntry], parts: Sequence[list[Result]], *, revisable: bool) -> Taken:
+        """Submit what each rejection gives now; one result per rejection."""
         pairs = ((entry.batch, result) for entry, results in zip(entries, parts, strict=True) for result in results)
-        found = iter(self._submit(mapping.feed, pairs, revisable=mapping.revisable, keep=False))
+        found = iter(self._submit(feed, pairs, revisable=revisable, keep=False))
         done = [min(islice(found, len(results)), key=lambda result: _GRAVITY.index(result.status)) for results in parts]
-        return _account(mapping.feed, entries[0].batch if entries else "", done)
+        return _account(feed, entries[0].batch if entries else "", done)
 
     def _again(self, mapping: Mapping, entry: RejectionEntry, now: datetime) -> list[Result]:
-        if len(entry.raw) >= RAW_LIMIT or entry.position == 0:
-            return [Rejected(entry.position, entry.reason, entry.field, entry.message, entry.raw)]
-        if entry.reason in _JOURNAL_REASONS:
-            found = list(read_signals(entry.raw, "application/json", now, mapping.future))
-        else:
-            found = list(apply(mapping, decode(entry.raw, "", mapping.shape), now, self._key))
-        kept = Rejected(entry.position, entry.reason, entry.field, entry.message, entry.raw)
-        return [replace(result, position=entry.position) for result in found] or [kept]
+        """Return what a rejection gives now, by the mapping or, where it was sent in canonical form under the feed's name, as that."""
+        signals = list(read_signals(entry.raw, "application/json", now, mapping.future))
+        if entry.reason in _JOURNAL_REASONS or all(isinstance(result, Mapped) for result in signals):
+            return _placed(entry, signals)
+        return _placed(entry, list(apply(mapping, decode(entry.raw, "", mapping.shape), now, self._key)))
 
     def _submit(self, feed: str, pairs: Iterator[tuple[str, Result]], *, revisable: bool, keep: bool = True) -> list[RecordResult]:
         """Offer (batch, result) pairs chunk by chunk, in order, each chunk after the one before is synced."""
@@ -143,6 +159,7 @@ class Edge:
                 if isinstance(result, Mapped) or (keep and isinstance(result, Rejected))
             ]
             receipts = iter(self._offer(offers))
+            resolutions = (offer.entry.resolution for offer in offers if isinstance(offer.entry, SignalEntry))
             for _, result in chunk:
                 if isinstance(result, Skipped):
                     done.append(RecordResult(result.position, "skipped", reason=result.reason))
@@ -150,12 +167,7 @@ class Edge:
                     seq = next(receipts).seq if keep else 0
                     done.append(RecordResult(result.position, "rejected", "", seq, result.reason, result.field, result.message))
                 else:
-                    receipt = next(receipts)
-                    done.append(
-                        RecordResult(
-                            result.position, receipt.status, result.signal.id, receipt.seq, receipt.reason, receipt.field, receipt.message
-                        )
-                    )
+                    done.append(_taken(result, next(receipts), next(resolutions)))
         return done
 
     def _as_offer(self, feed: str, batch: str, result: Mapped | Rejected, *, revisable: bool) -> Offer:
@@ -172,7 +184,7 @@ class Edge:
             )
             return Offer(entry=entry)
         signal = result.signal
-        resolution = resolve(signal.object, signal.text, self._lookup, signal.region)
+        resolution = self._resolver.resolve(signal.object, signal.text, signal.region)
         digest = digest_of(signal)
         return Offer(
             entry=SignalEntry(feed=feed, signal=signal, resolution=resolution, digest=digest, batch=batch, position=result.position),
@@ -187,6 +199,33 @@ class Edge:
             return self._intake.submit(offers).result(self._timeout.total_seconds())
         except FutureTimeoutError as error:
             raise StoreUnavailable(f"the journal did not sync within {self._timeout.total_seconds():.0f} s; send again") from error
+
+
+def _placed(entry: RejectionEntry, found: list[Result]) -> list[Result]:
+    """Return what a kept rejection gives, in its place; itself where it cannot be read from what was kept of it."""
+    if len(entry.raw) >= RAW_LIMIT or entry.position == 0 or not found:
+        return [Rejected(entry.position, entry.reason, entry.field, entry.message, entry.raw)]
+    return [replace(result, position=entry.position) for result in found]
+
+
+def _taken(mapped: Mapped, receipt: Receipt, resolution: Resolution) -> RecordResult:
+    """Return what became of a signal, with what somebody should look at."""
+    fresh = receipt.status in {"accepted", "revision"}
+    remarks = [receipt.message] if receipt.message else []
+    if fresh and not resolution.object_id:
+        remarks.append(say("intake.ambiguous_object" if resolution.candidates else "intake.no_such_object"))
+    if fresh and resolution.code_valid is False:
+        remarks.append(say("intake.bad_check_digit", value=mapped.signal.object.code))
+    return RecordResult(
+        mapped.position,
+        receipt.status,
+        mapped.signal.id,
+        receipt.seq,
+        receipt.reason,
+        receipt.field,
+        "；".join(remarks),
+        resolved=not fresh or bool(resolution.object_id),
+    )
 
 
 def _digest(body: bytes) -> str:
@@ -205,4 +244,5 @@ def _account(feed: str, batch: str, done: Sequence[RecordResult]) -> Taken:
         duplicates=counts["duplicate"],
         rejected=counts["rejected"],
         skipped=counts["skipped"],
+        unresolved=sum(not result.resolved for result in done),
     )
