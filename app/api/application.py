@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from litestar import Litestar
+from litestar import Litestar, Router
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi.config import OpenAPIConfig
 
 from app.api import access, health, imports, intake, lookups, spec, warnings
 from app.api.problems import on_fengsui_error, on_http_error, on_too_deep, on_unexpected
-from app.api.roles import guard, principal_of
+from app.api.roles import NOBODY, guard, principal_of
 from app.console.pages import console_router, login_page
 from app.gate import AsgiApp, Credentials, Gate
 from app.services import Services
@@ -64,7 +64,12 @@ def make_litestar(services: Services) -> Litestar:
             RecursionError: on_too_deep,
             Exception: on_unexpected,
         },
-        openapi_config=OpenAPIConfig(title="Fengsui 烽燧", version=VERSION, render_plugins=[], path="/_openapi"),
+        openapi_config=OpenAPIConfig(
+            title="Fengsui 烽燧",
+            version=VERSION,
+            render_plugins=[],
+            openapi_router=Router("/_openapi", route_handlers=[], opt={"roles": NOBODY}, include_in_schema=False),  # ours is `spec.openapi`
+        ),
         request_max_body_size=services.settings.limits.body_bytes,
         debug=False,
         logging_config=None,

@@ -11,6 +11,7 @@ from domain.errors import Forbidden
 from domain.principals import Principal
 
 OPEN: frozenset[str] = frozenset({"anyone"})  # the two probes and the login form
+NOBODY: frozenset[str] = frozenset()  # what the framework brings along and nobody needs
 READERS = frozenset({"admin", "duty", "auditor", "department", "department_lead"})
 OVERSEERS = frozenset({"admin", "duty", "auditor"})
 DUTY = frozenset({"admin", "duty"})
@@ -29,9 +30,10 @@ def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHand
     roles: frozenset[str] = handler.opt.get("roles", frozenset())
     if roles == OPEN:  # not `is`: Litestar copies the options of a handler inside a router
         return
-    principal: Principal = connection.scope["state"]["principal"]
-    if principal.role not in roles:
-        raise Forbidden(f"role {principal.role!r} may not do this; it takes one of: {', '.join(sorted(roles)) or 'none'}")
+    principal: Principal | None = connection.scope["state"].get("principal")  # None: another method of an open path
+    role = principal.role if principal is not None else ""
+    if role not in roles:
+        raise Forbidden(f"role {role!r} may not do this; it takes one of: {', '.join(sorted(roles)) or 'none'}")
 
 
 def principal_of(request: Request[Any, Any, Any]) -> Principal:
