@@ -19,6 +19,7 @@ from typing import Any
 
 from app.client import Client
 from app.demo import registers
+from app.demo.month import DAYS
 from app.demo.offices import OFFICES
 from app.demo.rigs import PROCESSES, Rigs, outlook_of
 from app.demo.schedule import Plan, Send, build
@@ -39,10 +40,10 @@ Progress = Callable[[datetime, int], None]
 class Month:
     """One run of one seed."""
 
-    def __init__(self, seed: int, data: Path, *, port: int, progress: Progress) -> None:
-        """Write the month's records; nothing is sent yet."""
+    def __init__(self, seed: int, data: Path, *, port: int, progress: Progress, days: int = DAYS) -> None:
+        """Write the month's records, or those of its first `days`; nothing is sent yet."""
         self.seed = seed
-        self.plan: Plan = build(seed)
+        self.plan: Plan = build(seed, days=days)
         self.doors = Doors()
         self._progress = progress
         self.clock = ManualClock(self.plan.world.start - BEFORE)
