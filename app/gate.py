@@ -57,8 +57,15 @@ class Credentials(Protocol):
 class Gate:
     """ASGI middleware that sets `scope["state"]["principal"]` or answers 401."""
 
-    def __init__(self, app: AsgiApp, credentials: Credentials, login_page: Callable[[], bytes]) -> None:
-        """`login_page` is what a browser sees instead of a page that it may not see yet."""
+    def __init__(
+        self,
+        app: AsgiApp,
+        credentials: Credentials,
+        login_page: Callable[[], bytes],
+        on_refused: Callable[[str], None] = lambda _reason: None,
+    ) -> None:
+        """`login_page` is what a browser sees instead of a page that it may not see yet; `on_refused` is told why."""
+        self._on_refused = on_refused
         self._app = app
         self._credentials = credentials
         self._login_page = login_page
@@ -77,9 +84,11 @@ class Gate:
             body, receive = await _buffer(receive)
             principal = self._by_signature(headers, body)
         if principal is None:
+            self._on_refused("no_credential")
             await self._refuse(scope, headers, send)
             return
         if principal.via == "session" and scope["method"] not in {"GET", "HEAD"} and not _same_origin(headers):
+            self._on_refused("cross_site")
             await _answer(send, 403, b'{"title":"Forbidden","detail":"cross-site request refused"}', "application/problem+json")
             return
         scope.setdefault("state", {})["principal"] = principal

@@ -103,7 +103,7 @@ class Application:
             Commit(self.database, desk, writer, self.clock, self.metrics),
             append=self._append,
             clock=self.clock,
-            snapshots=PipelineSnapshots(SnapshotStore(paths.snapshots)),
+            snapshots=PipelineSnapshots(SnapshotStore(paths.snapshots), self.metrics),
             applied=self._applied,
             poison=paths.top / "stepping",
             snapshot_every=settings.snapshot_every,
@@ -260,13 +260,15 @@ class Application:
 class PipelineSnapshots:
     """The engine's state in the snapshot store; a state of other software is not taken up, the journal gives it anew."""
 
-    def __init__(self, store: SnapshotStore) -> None:
-        """Keep in `store`."""
+    def __init__(self, store: SnapshotStore, metrics: Metrics) -> None:
+        """Keep in `store` and say in `metrics` how far."""
         self._store = store
+        self._metrics = metrics
 
     def save(self, position: int, state: bytes) -> None:
         """Keep the state after record `position`."""
         self._store.save(Snapshot(position=position, ruleset="", software=VERSION, state={"pipeline": state}))
+        self._metrics.snapshot_position.set(position)
 
     def load(self) -> bytes | None:
         """Return the newest sound state of this software, None for a replay from the beginning."""
@@ -275,6 +277,7 @@ class PipelineSnapshots:
             log.error("snapshot.damaged", reason=wrong)
         if found.snapshot is None or found.snapshot.software != VERSION:
             return None
+        self._metrics.snapshot_position.set(found.snapshot.position)
         state: bytes = found.snapshot.state["pipeline"]
         return state
 

@@ -78,4 +78,8 @@ def make_litestar(services: Services) -> Litestar:
 
 def make_asgi(services: Services, credentials: Credentials) -> AsgiApp:
     """Return the whole application."""
-    return Gate(make_litestar(services), credentials, login_page)
+
+    def refused(reason: str) -> None:
+        services.metrics.refused.labels(reason=reason).inc()
+
+    return Gate(make_litestar(services), credentials, login_page, refused)
