@@ -78,9 +78,9 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The sources of all fields in the mapping's order, and of those that are required."""
+    """The sources of all fields that can have a value, in the mapping's order, and of those that are required."""
 
-    every: tuple[Source, ...]
+    filled: tuple[Source, ...]
     required: tuple[Source, ...]
 
 
@@ -105,7 +105,8 @@ def sources_of(mapping: Mapping, headers: tuple[str, ...]) -> Sources:
         every.append(Source(field.name, field, columns, _spoils(field, mapping)))
     if len(mapping.plans) >= _PLANS:
         mapping.plans.clear()
-    sources = Sources(tuple(every), tuple(source for source in every if source.field.required))
+    filled = tuple(source for source in every if source.columns or source.field.default is not None)
+    sources = Sources(filled, tuple(source for source in every if source.field.required))
     mapping.plans[headers] = sources
     return sources
 

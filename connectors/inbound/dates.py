@@ -16,6 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 NAMED = ("iso", "excel", "epoch_s", "epoch_ms")
+_OF_DIGITS = ("excel", "epoch_s", "epoch_ms")
 DEFAULT_FORMATS = (
     "iso", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%Y/%m/%d", "%Y.%m.%d",
     "%Y年%m月%d日 %H:%M:%S", "%Y年%m月%d日 %H:%M", "%Y年%m月%d日%H时%M分%S秒", "%Y年%m月%d日%H时%M分", "%Y年%m月%d日",
@@ -72,11 +73,14 @@ class TimeFormats:
             return datetime.combine(cell, time())
         if isinstance(cell, bool) or not isinstance(cell, (str, int, float)):
             raise UnknownFormat(str(cell))
-        text = _number_text(cell) if isinstance(cell, (int, float)) else " ".join(unicodedata.normalize("NFKC", cell).split())
+        if isinstance(cell, str):
+            text = " ".join((cell if cell.isascii() else unicodedata.normalize("NFKC", cell)).split())
+        else:
+            text = _number_text(cell)
         missing: NoSuchDate | None = None
-        for form in self.formats:
+        for read in _readers(self.formats, text.isascii() and text.isdigit()):
             try:
-                found = _reader(form)(text)
+                found = read(text)
             except NoSuchDate as error:
                 missing = missing or error
                 continue
@@ -107,6 +111,13 @@ def _number_text(number: float) -> str:
     if isinstance(number, float) and number.is_integer() and abs(number) < 1e15:
         number = int(number)
     return repr(number) if abs(number) < 1e20 else ""  # no time is that long
+
+
+@lru_cache(maxsize=256)
+def _readers(formats: tuple[str, ...], only_digits: bool) -> tuple[Callable[[str], datetime | None], ...]:
+    """Return the readers of `formats` in order; for digits alone those that can read them: without anything written between numbers."""
+    numeric = [form for form in formats if form in _OF_DIGITS or (form not in NAMED and not re.sub(r"%.", "", form))]
+    return tuple(_reader(form) for form in (numeric if only_digits else formats))
 
 
 @lru_cache(maxsize=256)
@@ -150,9 +161,13 @@ def _read_iso(text: str) -> datetime | None:
     if match is None:
         return None
     year, month, day, hour, minute, second, fraction, offset = match.groups()
-    clock = {"hour": int(hour or 0), "minute": int(minute or 0), "second": int(second or 0)}
-    moment = _exact(text, year=int(year), month=int(month), day=int(day), **clock)
-    moment = moment.replace(microsecond=int((fraction or "0").ljust(6, "0")[:6]))
+    micro = int(fraction.ljust(6, "0")[:6]) if fraction else 0
+    try:
+        moment = datetime(  # noqa: DTZ001  # the caller adds the zone
+            int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0), micro
+        )
+    except ValueError as error:
+        raise NoSuchDate(text) from error
     if not offset:
         return moment
     if offset in "Zz":

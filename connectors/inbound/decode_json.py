@@ -133,7 +133,7 @@ def _item(element: str, position: int, place: str, encoding: str, shape: Shape) 
     raw = to_bytes(element, encoding)
     if len(raw) > shape.limits.record:
         return Broken(position, "too_large", f"{place} {say('intake.record_too_large', limit=shape.limits.record)}", raw)
-    if is_damaged(element):
+    if not element.isascii() and is_damaged(element):
         return Broken(position, "bad_encoding", f"{place} {say('intake.bad_bytes', encoding=encoding)}", raw)
     try:
         values: Any = msgspec.json.decode(element.encode())

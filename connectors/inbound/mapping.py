@@ -113,7 +113,7 @@ class _Record:
         sources = sources_of(mapping, tuple(flat))
         problems: list[SignalRejected] = []
         wrong: set[str] = set()
-        for source in sources.every:
+        for source in sources.filled:
             try:
                 value = source.value(flat, cells, headers, mapping)
             except SignalRejected as error:

@@ -42,15 +42,15 @@ def all_at_path(value: Any, path: str) -> list[Any]:
 
 def depth_of(value: Any, limit: int) -> int:
     """Return the nesting depth of lists and objects, counting no further than `limit` + 1."""
-    level = [value]
-    depth = 0
+    level = [value] if isinstance(value, (dict, list)) else []
+    depth = 0 if level else 1
     while level and depth <= limit:
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(outer, (dict, list)) and isinstance(inner, (dict, list))
-        ]
+        below: list[Any] = []
+        for outer in level:
+            for inner in outer.values() if isinstance(outer, dict) else outer:
+                if isinstance(inner, (dict, list)):
+                    below.append(inner)  # noqa: PERF401  # this runs for every record; most have one object inside
+        level = below
         depth += 1
     return depth
 
@@ -105,9 +105,11 @@ def exploded(row: Row, explode: Explode) -> Iterator[Row]:
     if not parts:
         yield row
         return
+    bare = _with(row.values, explode.path, None)
     for part in parts:
         element = part.pop(explode.path, None)
-        yield Row(row.position, _with(row.values, explode.path, element) | part, row.raw, row.place)
+        values = bare if element is None else _with(row.values, explode.path, element)
+        yield Row(row.position, values | part, row.raw, row.place)
 
 
 def _with(values: dict[str, Any], path: str, element: Any) -> dict[str, Any]:

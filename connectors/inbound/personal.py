@@ -13,6 +13,7 @@ PREFIX = "p:"
 _MOBILE = re.compile(r"(?<![0-9A-Za-z])(?:\+?86[- ]?)?1[3-9][0-9][- ]?[0-9]{4}[- ]?[0-9]{4}(?![0-9A-Za-z])")
 _IDENTITY = re.compile(r"(?<![0-9A-Za-z])[1-8][0-9]{16}[0-9Xx](?![0-9A-Za-z])")
 _DIGITS = re.compile(r"[0-9]{3}")  # no number to be replaced has fewer in a row
+_LEAST = 11  # characters of a mobile number, the shortest of them
 _SHORTEST = 2  # characters of a value that is also replaced inside other texts: one character would hit everywhere
 
 
@@ -41,10 +42,10 @@ class Tokens:
         >>> "13800138000" in Tokens(b"0" * 32).scrub("请回电13800138000，谢谢")
         False
         """
-        for value in sorted(known, key=len, reverse=True):
+        for value in sorted(known, key=len, reverse=True) if known else ():
             if len(value) >= _SHORTEST and value in text:
                 text = text.replace(value, self.token(value))
-        if _DIGITS.search(text) is None:
+        if len(text) < _LEAST or _DIGITS.search(text) is None:
             return text
         text = _IDENTITY.sub(lambda found: self.token(found.group()) if is_identity_number(found.group().upper()) else found.group(), text)
         return _MOBILE.sub(lambda found: self.token(found.group()), text)

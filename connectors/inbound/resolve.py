@@ -22,11 +22,43 @@ BY_NAME = 0.95  # confidence of a name or alias that only one object has
 BY_NAME_AND_PLACE = 0.9  # of several with the name, one that fits address or region; or a mistyped code beside the right name
 BY_MENTION = 0.8  # the one object whose code or full name stands in the text
 _CANDIDATES = 10
+_KNOWN = 8_192  # answers that are remembered
+_SHORT = 200  # characters of a reference that is worth it
 _NEAR = 2  # characters in which a mistyped code of 18 may differ
 _CODE_IN_TEXT = re.compile(r"(?<![0-9A-Za-z])[0-9A-HJ-NPQRTUWXYa-hj-npqrtuwxy]{18}(?![0-9A-Za-z])")
 _COMPANY_IN_TEXT = re.compile(r"[\w()（）·]{2,40}?(?:股份有限公司|有限责任公司|有限公司)(?:[\w]{2,12}?分公司)?")
 _MENTIONS = 3
 _SHORTEST_NAME = 4  # normalised characters of a company's name that is looked for in a text
+
+
+class Resolver:
+    """Resolves like `resolve` and remembers: devices and companies come back by the thousand. Forgets with every new registry version.
+
+    Safe to use from several threads.
+    """
+
+    def __init__(self, lookup: ObjectLookup) -> None:
+        """Ask `lookup`."""
+        self._lookup = lookup
+        self._known: tuple[int, dict[tuple[ObjectRef, str], Resolution]] = (-1, {})
+
+    def resolve(self, ref: ObjectRef, text: str, region: str = "") -> Resolution:
+        """Return what `resolve` returns."""
+        if len(ref.id) + len(ref.code) + len(ref.name) + len(ref.address) > _SHORT or (text and not ref.id and not ref.name):
+            return resolve(ref, text, self._lookup, region)  # texts do not come back
+        current = self._lookup.version()
+        version, known = self._known
+        if version != current:
+            known = {}
+            self._known = current, known
+        found = known.get((ref, region))
+        if found is None:
+            found = resolve(ref, "", self._lookup, region)
+            if len(known) >= _KNOWN:
+                known.clear()
+            if found.registry_version == current:  # else the registry changed meanwhile
+                known[ref, region] = found
+        return found
 
 
 def resolve(ref: ObjectRef, text: str, lookup: ObjectLookup, region: str = "") -> Resolution:
