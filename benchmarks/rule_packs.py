@@ -25,6 +25,7 @@ import msgspec
 from app.demo import registers
 from app.demo.schedule import Plan, build
 from app.demo.truth import Raised, Verdict, fits, score
+from app.demo.world import World
 from connectors.inbound.catalogue import read_catalogue
 from connectors.inbound.decode import decode
 from connectors.inbound.departments import read_departments
@@ -57,7 +58,7 @@ Arrival = tuple[datetime, SignalEntry]
 class Month(msgspec.Struct):
     """What arrives in the month of one seed, in order, and the registers that were imported before."""
 
-    plan: Plan
+    world: World
     objects: ObjectsEntry
     catalogue: Catalogue
     directory: Directory
@@ -65,20 +66,21 @@ class Month(msgspec.Struct):
 
 
 def month(seed: int, cache: Path | None) -> Month:
-    """Return the month of `seed`, its signals from `cache` where they are there."""
-    plan = build(seed)
-    objects = ObjectsEntry(version=1, objects=read_objects(registers.objects_csv(plan.world.city), "objects.csv").objects)
+    """Return the month of `seed`, its world and signals from `cache` where they are there."""
+    kept = cache / f"month-{seed}-{_digest_of_mappings()}.msgpack" if cache else None
+    known = kept is not None and kept.exists()
+    world, arrivals = msgspec.msgpack.decode(kept.read_bytes(), type=tuple[World, list[Arrival]]) if kept and known else (None, [])
+    plan = build(seed) if world is None else None
+    world = world or plan.world
+    objects = ObjectsEntry(version=1, objects=read_objects(registers.objects_csv(world.city), "objects.csv").objects)
     catalogue = read_catalogue(registers.catalogue_xlsx(), "catalogue.xlsx").catalogue
     directory = read_departments(registers.departments_yaml(), "departments.yaml").directory
-    kept = cache / f"month-{seed}-{_digest_of_mappings()}.msgpack" if cache else None
-    if kept is not None and kept.exists():
-        arrivals = msgspec.msgpack.decode(kept.read_bytes(), type=list[Arrival])
-    else:
+    if plan is not None:
         arrivals = list(_arrivals(plan, objects))
         if kept is not None:
             kept.parent.mkdir(parents=True, exist_ok=True)
-            kept.write_bytes(msgspec.msgpack.encode(arrivals))
-    return Month(plan=plan, objects=objects, catalogue=catalogue, directory=directory, arrivals=arrivals)
+            kept.write_bytes(msgspec.msgpack.encode((world, arrivals)))
+    return Month(world=world, objects=objects, catalogue=catalogue, directory=directory, arrivals=arrivals)
 
 
 def _digest_of_mappings() -> str:
@@ -143,13 +145,13 @@ def run(given: Month, ruleset: RuleSet, close_after: timedelta | None) -> tuple[
             if warning not in ended and DEFAULT_LEVELS.rank(last[warning].level) >= _YELLOW:
                 feed(due, OutcomeEntry(warning_id=warning, verdict="confirmed", closed=True))
 
-    start = given.plan.world.start - timedelta(hours=8)
+    start = given.world.start - timedelta(hours=8)
     for entry in (given.objects, CatalogueEntry(catalogue=given.catalogue), RulesetEntry(version=ruleset.version)):
         feed(start, entry)
     for at, entry in given.arrivals:
         close_until(at)
         feed(at, entry)
-    end = given.plan.world.end + _AFTERMATH
+    end = given.world.end + _AFTERMATH
     close_until(end)
     feed(end, TickEntry())
     return list(last.values()), list(first.values())
@@ -157,7 +159,7 @@ def run(given: Month, ruleset: RuleSet, close_after: timedelta | None) -> tuple[
 
 def judge(given: Month, warnings: Sequence[EarlyWarning]) -> Verdict:
     """Hold warnings against the truth; the departments are those that the catalogue names."""
-    return score([_raised(given, warning) for warning in warnings], given.plan.world, levels=DEFAULT_LEVELS.names())
+    return score([_raised(given, warning) for warning in warnings], given.world, levels=DEFAULT_LEVELS.names())
 
 
 def _raised(given: Month, warning: EarlyWarning) -> Raised:
@@ -181,12 +183,12 @@ def report(given: Month, warnings: Sequence[EarlyWarning], seconds: float, *, ev
     levels = Counter(warning.level for warning in warnings)
     raised = {warning.id: _raised(given, warning) for warning in warnings}
     stray = [
-        each for each in warnings if each.level == "blue" and not any(fits(raised[each.id], one) for one in given.plan.world.incidents)
+        each for each in warnings if each.level == "blue" and not any(fits(raised[each.id], one) for one in given.world.incidents)
     ]
     early = sum(one.before_peak for one in verdict.incidents)
     late = sorted(round(one.delay / timedelta(hours=1), 1) for one in verdict.incidents if one.delay is not None)
     show(
-        f"seed {given.plan.world.city.seed}: found {verdict.found}/{verdict.planted} ({early} before the peak, median delay "
+        f"seed {given.world.city.seed}: found {verdict.found}/{verdict.planted} ({early} before the peak, median delay "
         f"{late[len(late) // 2] if late else '-'} h), false {len(verdict.false_alarms)}, worst department-day {verdict.worst_day}, "
         f"stray blue {len(stray)}, levels {dict(levels)}, {len(given.arrivals)} signals, {seconds:.0f} s"
     )
@@ -207,7 +209,7 @@ def report(given: Month, warnings: Sequence[EarlyWarning], seconds: float, *, ev
 
 
 def _shown(given: Month, warning: EarlyWarning) -> str:
-    thing = given.plan.world.city.by_id.get(warning.subject)
+    thing = given.world.city.by_id.get(warning.subject)
     named = f"{thing.kind} {thing.name}" if thing else warning.subject
     parts = "; ".join(f"{part.name} {part.full:.0f} {part.message}" for part in warning.contributions)
     return f"{warning.raised_at:%m-%d %H:%M} {warning.level} {warning.sector} {named}: {', '.join(warning.rules)} | {parts}"
