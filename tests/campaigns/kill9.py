@@ -275,9 +275,12 @@ def killed_run(top: Path, receiver: Receiver, *, kills: int, seed: int, plant: s
         ready = serving.wait_ready()
         longest = max(longest, time.monotonic() - before)
         end = time.monotonic() + (PATIENCE if point else rng.uniform(*LIFE))
-        if point.startswith("reload."):
-            write_rules(top / "rules", number)
+        turn = 0
         while ready and serving.alive() and time.monotonic() < end:
+            if point.startswith("reload."):
+                turn += 1
+                write_rules(top / "rules", number * 1000 + turn)
+                time.sleep(1.0)  # a changed folder has to stand still between two looks
             time.sleep(0.01)
         if point:
             (missed if serving.alive() else named)[point] += 1
