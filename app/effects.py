@@ -30,7 +30,7 @@ from dispatch.effects import (
 from dispatch.transitions import legal_actions
 from domain.errors import Conflict
 from domain.records import AnyEntry
-from domain.tasks import Task, WarningCase
+from domain.tasks import Stage, Task, WarningCase
 from storage import access, audit, obligations, outbox, risk
 
 LINK_LIFETIME = timedelta(days=15)  # no stage of the shipped policies runs longer
@@ -123,8 +123,11 @@ class EffectWriter:
             outbox.add(connection, delivery)
 
     def _actions(self, case: WarningCase, task: Task | None, notify: Notify) -> tuple[str, ...]:
+        """Return what the recipient may do once it has this: a task that is only generated is pushed by the delivery itself."""
         if task is None or task.department != notify.recipient.department:
             return ()
+        if task.stage is Stage.GENERATED:
+            task = msgspec.structs.replace(task, stage=Stage.PUSHED)
         return tuple(action.value for action in legal_actions(case, (task,), task, "handler", task.department))
 
     def _links(self, connection: Connection, case: WarningCase, task: Task | None, notify: Notify) -> dict[str, str]:

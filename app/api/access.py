@@ -9,10 +9,11 @@ from datetime import timedelta
 from typing import Literal
 
 from litestar import delete, get, post, put
+from litestar.params import FromPath, JSONBody
 
+from app.api.given import ServicesGiven
 from app.api.roles import ADMINS
 from app.gate import fingerprint
-from app.services import Services
 from connectors.outbound.egress import check_url, networks
 from domain.errors import DeliveryRejected, InvalidAction, NotFound
 from domain.principals import Principal
@@ -45,14 +46,14 @@ def new_secret() -> str:
 
 
 @get("/v1/access", opt={"roles": ADMINS}, sync_to_thread=True)
-def list_access(services: Services) -> list[access.CredentialRow]:
+def list_access(services: ServicesGiven) -> list[access.CredentialRow]:
     """Return all credentials without their tokens."""
     with services.database.read() as connection:
         return access.list_credentials(connection)
 
 
 @post("/v1/access", opt={"roles": ADMINS}, sync_to_thread=True)
-def grant(services: Services, data: NewCredential) -> dict[str, str]:
+def grant(services: ServicesGiven, data: JSONBody[NewCredential]) -> dict[str, str]:
     """Make a credential; its token is in this answer and nowhere else."""
     with services.database.read() as connection:
         unit = obligations.directory(connection).get(data.department)
@@ -68,7 +69,7 @@ def grant(services: Services, data: NewCredential) -> dict[str, str]:
 
 
 @delete("/v1/access/{credential:str}", opt={"roles": ADMINS}, status_code=200, sync_to_thread=True)
-def revoke(services: Services, credential: str) -> dict[str, str]:
+def revoke(services: ServicesGiven, credential: FromPath[str]) -> dict[str, str]:
     """Revoke a credential; its sessions end with it."""
     with services.database.write() as connection:
         if not access.revoke_credential(connection, credential, services.clock.now()):
@@ -77,7 +78,7 @@ def revoke(services: Services, credential: str) -> dict[str, str]:
 
 
 @put("/v1/departments/{department:str}/endpoint", opt={"roles": ADMINS}, sync_to_thread=True)
-def set_endpoint(services: Services, department: str, data: NewEndpoint) -> dict[str, str]:
+def set_endpoint(services: ServicesGiven, department: FromPath[str], data: JSONBody[NewEndpoint]) -> dict[str, str]:
     """Register where a department receives webhooks; the first time, its signing secret is in the answer.
 
     A new address takes the place of the old one, also for what waits and for dead letters that are sent again.
@@ -100,7 +101,7 @@ def set_endpoint(services: Services, department: str, data: NewEndpoint) -> dict
 
 
 @post("/v1/departments/{department:str}/secret", opt={"roles": ADMINS}, sync_to_thread=True)
-def rotate(services: Services, department: str) -> dict[str, str]:
+def rotate(services: ServicesGiven, department: FromPath[str]) -> dict[str, str]:
     """Give a department a new signing secret; the old one stays valid for 24 hours."""
     secret = new_secret()
     with services.database.write() as connection:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from litestar import Response, get
 
+from app.api.given import ServicesGiven
 from app.api.roles import MONITORS, OPEN, OVERSEERS
 from app.metrics import CONTENT_TYPE
-from app.services import Services
 from app.version import VERSION
 from domain.base import Noun
 from storage import risk
@@ -19,7 +19,7 @@ def healthz() -> dict[str, str]:
 
 
 @get("/readyz", opt={"roles": OPEN}, sync_to_thread=True)
-def readyz(services: Services) -> Response[dict[str, str]]:
+def readyz(services: ServicesGiven) -> Response[dict[str, str]]:
     """Say whether work moves: the engine runs and takes what the journal has."""
     trouble = services.engine.trouble() or ("" if services.duty.is_alive() else "the duty loop is not running")
     if trouble:
@@ -28,7 +28,7 @@ def readyz(services: Services) -> Response[dict[str, str]]:
 
 
 @get("/metrics", opt={"roles": MONITORS}, sync_to_thread=True)
-def metrics(services: Services) -> Response[bytes]:
+def metrics(services: ServicesGiven) -> Response[bytes]:
     """Return the metrics for Prometheus; it needs a token of the role monitor."""
     return Response(services.metrics.exposition(), media_type=CONTENT_TYPE)
 
@@ -44,7 +44,7 @@ class Status(Noun, frozen=True, kw_only=True):
 
 
 @get("/v1/status", opt={"roles": OVERSEERS | {"monitor"}}, sync_to_thread=True)
-def status(services: Services) -> Status:
+def status(services: ServicesGiven) -> Status:
     """Return how far the work is."""
     with services.database.read() as connection:
         applied = risk.applied_position(connection)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from litestar import post
+from litestar.params import FromQuery, RawBody
 
+from app.api.given import ServicesGiven
 from app.api.roles import ADMINS
-from app.services import Services
 from connectors.inbound.catalogue import read_catalogue
 from connectors.inbound.departments import read_departments
 from connectors.inbound.registry import read_objects
@@ -33,7 +34,7 @@ def _shown(problems: Sequence[Problem]) -> tuple[dict[str, object], ...]:
 
 
 @post("/v1/import/objects", opt={"roles": ADMINS}, status_code=200, sync_to_thread=True)
-def import_objects(services: Services, name: str, body: bytes) -> Imported:
+def import_objects(services: ServicesGiven, name: FromQuery[str], body: RawBody) -> Imported:
     """Add or replace regulated objects by id; `name` is the file's, its ending tells the format."""
     found = read_objects(body, name)
     version = services.lookup.version()
@@ -46,7 +47,7 @@ def import_objects(services: Services, name: str, body: bytes) -> Imported:
 
 
 @post("/v1/import/catalogue", opt={"roles": ADMINS}, status_code=200, sync_to_thread=True)
-def import_catalogue(services: Services, name: str, body: bytes) -> Imported:
+def import_catalogue(services: ServicesGiven, name: FromQuery[str], body: RawBody) -> Imported:
     """Make the file the next version of the catalogue; rows with an error are left out and named."""
     with services.database.read() as connection:
         version = risk.current_catalogue(connection).version + 1
@@ -56,7 +57,7 @@ def import_catalogue(services: Services, name: str, body: bytes) -> Imported:
 
 
 @post("/v1/import/departments", opt={"roles": ADMINS}, status_code=200, sync_to_thread=True)
-def import_departments(services: Services, name: str, body: bytes) -> Imported:
+def import_departments(services: ServicesGiven, name: FromQuery[str], body: RawBody) -> Imported:
     """Add or replace departments by id."""
     found = read_departments(body, name)
     with services.database.write() as connection:

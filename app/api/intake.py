@@ -6,15 +6,15 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, get, post
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, JSONBody, Parameter, RawBody
 
+from app.api.given import PrincipalGiven, ServicesGiven
 from app.api.roles import ADMINS, DUTY, FEEDS, OVERSEERS
 from app.services import Services
 from connectors.inbound.edge import Taken
 from domain.base import Noun
 from domain.errors import Forbidden, NotFound
 from domain.ports import Offer
-from domain.principals import Principal
 from domain.records import RejectionEntry, ResolutionEntry
 from storage import intake_reads, registry
 
@@ -66,7 +66,7 @@ def answer_of(taken: Taken) -> Answer:
 
 
 @post("/v1/signals", opt={"roles": FEEDS}, status_code=202, sync_to_thread=True)
-def post_signals(services: Services, principal: Principal, request: Request[Any, Any, Any], body: bytes) -> Answer:
+def post_signals(services: ServicesGiven, principal: PrincipalGiven, request: Request[Any, Any, Any], body: RawBody) -> Answer:
     """Take canonical signals: one, an array, NDJSON, or CloudEvents; 202 means that they are on the disk.
 
     The feed comes from the credential; the body never names it (decision 1).
@@ -79,7 +79,9 @@ def post_signals(services: Services, principal: Principal, request: Request[Any,
 
 
 @post("/v1/feeds/{feed:str}/records", opt={"roles": FEEDS}, status_code=202, sync_to_thread=True)
-def post_records(services: Services, principal: Principal, request: Request[Any, Any, Any], feed: str, body: bytes) -> Answer:
+def post_records(
+    services: ServicesGiven, principal: PrincipalGiven, request: Request[Any, Any, Any], feed: FromPath[str], body: RawBody
+) -> Answer:
     """Take raw records of a feed through its mapping; 202 means that they are on the disk, with what was rejected and why."""
     if principal.role == "feed" and principal.feed != feed:
         raise Forbidden(f"this credential is for the feed {principal.feed!r}")
@@ -96,7 +98,7 @@ def _unknown(services: Services, feed: str) -> NotFound:
 
 
 @get("/v1/feeds", opt={"roles": OVERSEERS}, sync_to_thread=True)
-def list_feeds(services: Services) -> list[intake_reads.FeedStatus]:
+def list_feeds(services: ServicesGiven) -> list[intake_reads.FeedStatus]:
     """Return every feed that sent something, with its counters."""
     with services.database.read() as connection:
         return intake_reads.feeds_status(connection)
@@ -104,12 +106,12 @@ def list_feeds(services: Services) -> list[intake_reads.FeedStatus]:
 
 @get("/v1/feeds/{feed:str}/rejections", opt={"roles": OVERSEERS}, sync_to_thread=True)
 def list_rejections(
-    services: Services,
-    feed: str,
-    reason: str = "",
-    status: str = "open",
+    services: ServicesGiven,
+    feed: FromPath[str],
+    reason: FromQuery[str] = "",
+    status: FromQuery[str] = "open",
     limit: Annotated[int, Parameter(ge=1, le=1000)] = 200,
-    before: int = 0,
+    before: FromQuery[int] = 0,
 ) -> list[dict[str, Any]]:
     """Return rejected records with reason and raw text, newest first; `before` is the `seq` of the last one of the page before."""
     with services.database.read() as connection:
@@ -118,7 +120,7 @@ def list_rejections(
 
 
 @post("/v1/feeds/{feed:str}/rejections/replay", opt={"roles": ADMINS}, status_code=200, sync_to_thread=True)
-def replay_rejections(services: Services, feed: str) -> Answer:
+def replay_rejections(services: ServicesGiven, feed: FromPath[str]) -> Answer:
     """Take all open rejections of a feed again, oldest first, after its mapping was mended; what fails again stays as it is."""
     mapping = services.mappings.get(feed)
     if mapping is None and feed != CANONICAL:
@@ -141,7 +143,9 @@ def replay_rejections(services: Services, feed: str) -> Answer:
 
 
 @get("/v1/unresolved", opt={"roles": OVERSEERS}, sync_to_thread=True)
-def list_unresolved(services: Services, limit: Annotated[int, Parameter(ge=1, le=1000)] = 100, after: int = 0) -> list[dict[str, Any]]:
+def list_unresolved(
+    services: ServicesGiven, limit: Annotated[int, Parameter(ge=1, le=1000)] = 100, after: FromQuery[int] = 0
+) -> list[dict[str, Any]]:
     """Return the signals that wait for somebody to say which object they are about, oldest first."""
     with services.database.read() as connection:
         found = intake_reads.unresolved_signals(connection, after=after, limit=limit)
@@ -149,7 +153,9 @@ def list_unresolved(services: Services, limit: Annotated[int, Parameter(ge=1, le
 
 
 @post("/v1/unresolved/{feed:str}/{signal_id:path}", opt={"roles": DUTY}, status_code=202, sync_to_thread=True)
-def confirm(services: Services, principal: Principal, feed: str, signal_id: str, data: Confirmation) -> Response[dict[str, str]]:
+def confirm(
+    services: ServicesGiven, principal: PrincipalGiven, feed: FromPath[str], signal_id: FromPath[str], data: JSONBody[Confirmation]
+) -> Response[dict[str, str]]:
     """Say which object an unresolved signal is about; it counts from here on, with its own time."""
     identity = signal_id.removeprefix("/")
     with services.database.read() as connection:

@@ -6,34 +6,33 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import get, post
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, JSONBody, Parameter, QueryParameter
 
+from app.api.given import PrincipalGiven, ServicesGiven
 from app.api.roles import DUTY, OVERSEERS, READERS
-from app.services import Services
 from app.views import objects as object_views
 from app.views import rules as rule_views
 from domain.instants import rfc3339
-from domain.principals import Principal
 from rules.load import check
 from storage import outbox
 
 
 @get("/v1/objects/{object_id:str}", opt={"roles": READERS}, sync_to_thread=True)
-def get_object(services: Services, principal: Principal, object_id: str) -> object_views.ObjectPage:
+def get_object(services: ServicesGiven, principal: PrincipalGiven, object_id: FromPath[str]) -> object_views.ObjectPage:
     """Return a regulated object with its signals, scores and warnings."""
     with services.database.read() as connection:
         return object_views.object_page(connection, principal, object_id)
 
 
 @get("/v1/rules", opt={"roles": READERS}, sync_to_thread=True)
-def get_rules(services: Services) -> rule_views.RulesPage:
+def get_rules(services: ServicesGiven) -> rule_views.RulesPage:
     """Return the active rules with their health, and what is wrong with a refused set."""
     with services.database.read() as connection:
         return rule_views.rules_page(connection, services.rulebook.current(), services.rulebook.problems, services.clock.now())
 
 
 @post("/v1/rules/check", opt={"roles": READERS}, status_code=200, sync_to_thread=True)
-def check_rules(data: dict[str, str]) -> dict[str, Any]:
+def check_rules(data: JSONBody[dict[str, str]]) -> dict[str, Any]:
     """Check rule files (name → YAML text) without activating anything."""
     ruleset, problems = check(data)
     found = [msgspec.structs.asdict(problem) for problem in problems]
@@ -42,9 +41,9 @@ def check_rules(data: dict[str, str]) -> dict[str, Any]:
 
 @get("/v1/outbox", opt={"roles": OVERSEERS}, sync_to_thread=True)
 def get_outbox(
-    services: Services,
-    wanted: Annotated[str, Parameter(query="state")] = "",  # Litestar keeps the name `state` for itself
-    department: str = "",
+    services: ServicesGiven,
+    wanted: Annotated[str, QueryParameter(query="state")] = "",  # Litestar keeps the name `state` for itself
+    department: FromQuery[str] = "",
     limit: Annotated[int, Parameter(ge=1, le=1000)] = 200,
 ) -> list[dict[str, Any]]:
     """Return deliveries, newest first."""
@@ -53,7 +52,7 @@ def get_outbox(
 
 
 @post("/v1/outbox/{delivery_id:str}/resend", opt={"roles": DUTY}, status_code=200, sync_to_thread=True)
-def resend(services: Services, delivery_id: str) -> dict[str, Any]:
+def resend(services: ServicesGiven, delivery_id: FromPath[str]) -> dict[str, Any]:
     """Send a delivery again, with the same id."""
     with services.database.write() as connection:
         again = outbox.resend(connection, delivery_id, services.clock.now())

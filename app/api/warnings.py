@@ -5,26 +5,25 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from litestar import Request, get, post
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, JSONBody, Parameter
 
 from app.answers import Answer, Reply
+from app.api.given import PrincipalGiven, ServicesGiven
 from app.api.roles import HANDLERS, READERS
-from app.services import Services
 from app.views import warnings as views
-from domain.principals import Principal
 
 
 @get("/v1/warnings", opt={"roles": READERS}, sync_to_thread=True)
 def list_warnings(
-    services: Services,
-    principal: Principal,
-    status: str = "",
-    level: str = "",
-    matter: str = "",
-    department: str = "",
-    overdue: bool = False,
+    services: ServicesGiven,
+    principal: PrincipalGiven,
+    status: FromQuery[str] = "",
+    level: FromQuery[str] = "",
+    matter: FromQuery[str] = "",
+    department: FromQuery[str] = "",
+    overdue: FromQuery[bool] = False,
     limit: Annotated[int, Parameter(ge=1, le=1000)] = 100,
-    after: str = "",
+    after: FromQuery[str] = "",
 ) -> views.WarningPage:
     """Return warnings, the most urgent first; `after` is the `next` of the page before."""
     now = services.clock.now()
@@ -44,14 +43,14 @@ def list_warnings(
 
 
 @get("/v1/warnings/{warning_id:str}", opt={"roles": READERS}, sync_to_thread=True)
-def get_warning(services: Services, principal: Principal, warning_id: str) -> views.CanonicalWarning:
+def get_warning(services: ServicesGiven, principal: PrincipalGiven, warning_id: FromPath[str]) -> views.CanonicalWarning:
     """Return a warning in the canonical form."""
     with services.database.read() as connection:
         return views.canonical(connection, principal, warning_id)
 
 
 @get("/v1/warnings/{warning_id:str}/explain", opt={"roles": READERS}, sync_to_thread=True)
-def explain(services: Services, principal: Principal, warning_id: str) -> views.WarningStory:
+def explain(services: ServicesGiven, principal: PrincipalGiven, warning_id: FromPath[str]) -> views.WarningStory:
     """Return a warning with its whole story: scores, evidence, tasks, rungs, deliveries, audit."""
     with services.database.read() as connection:
         return views.story(connection, principal, warning_id, services.clock.now())
@@ -59,11 +58,11 @@ def explain(services: Services, principal: Principal, warning_id: str) -> views.
 
 @post("/v1/warnings/{warning_id:str}/responses", opt={"roles": HANDLERS}, status_code=200, sync_to_thread=True)
 def respond(
-    services: Services,
-    principal: Principal,
+    services: ServicesGiven,
+    principal: PrincipalGiven,
     request: Request[Any, Any, Any],
-    warning_id: str,
-    data: Answer,
+    warning_id: FromPath[str],
+    data: JSONBody[Answer],
 ) -> Reply:
     """Answer a task: receive, verify, handle, feed_back, return, …; `Idempotency-Key` makes a repeat harmless.
 
