@@ -49,10 +49,9 @@ def check(folder: FolderArgument = None) -> None:
 @app.command("test")
 def run_tests(folder: FolderArgument = None) -> None:
     """运行规则文件内的测试 / Run the tests inside the rule files; a failing one shows the indicators step by step."""
-    from streams.ruletest import run_cases  # noqa: PLC0415
-
     from models.registry import REGISTRY  # noqa: PLC0415
     from rules.load import load_rules  # noqa: PLC0415
+    from streams.ruletest import run_cases  # noqa: PLC0415
 
     with plain_errors():
         ruleset = load_rules(_texts(folder))
