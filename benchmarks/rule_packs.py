@@ -68,19 +68,25 @@ class Month(msgspec.Struct):
 def month(seed: int, cache: Path | None) -> Month:
     """Return the month of `seed`, its world and signals from `cache` where they are there."""
     kept = cache / f"month-{seed}-{_digest_of_mappings()}.msgpack" if cache else None
-    known = kept is not None and kept.exists()
-    world, arrivals = msgspec.msgpack.decode(kept.read_bytes(), type=tuple[World, list[Arrival]]) if kept and known else (None, [])
-    plan = build(seed) if world is None else None
-    world = world or plan.world
-    objects = ObjectsEntry(version=1, objects=read_objects(registers.objects_csv(world.city), "objects.csv").objects)
-    catalogue = read_catalogue(registers.catalogue_xlsx(), "catalogue.xlsx").catalogue
-    directory = read_departments(registers.departments_yaml(), "departments.yaml").directory
-    if plan is not None:
-        arrivals = list(_arrivals(plan, objects))
+    if kept is not None and kept.exists():
+        world, arrivals = msgspec.msgpack.decode(kept.read_bytes(), type=tuple[World, list[Arrival]])
+    else:
+        plan = build(seed)
+        world, arrivals = plan.world, list(_arrivals(plan, _objects(plan.world)))
         if kept is not None:
             kept.parent.mkdir(parents=True, exist_ok=True)
             kept.write_bytes(msgspec.msgpack.encode((world, arrivals)))
-    return Month(world=world, objects=objects, catalogue=catalogue, directory=directory, arrivals=arrivals)
+    return Month(
+        world=world,
+        objects=_objects(world),
+        catalogue=read_catalogue(registers.catalogue_xlsx(), "catalogue.xlsx").catalogue,
+        directory=read_departments(registers.departments_yaml(), "departments.yaml").directory,
+        arrivals=arrivals,
+    )
+
+
+def _objects(world: World) -> ObjectsEntry:
+    return ObjectsEntry(version=1, objects=read_objects(registers.objects_csv(world.city), "objects.csv").objects)
 
 
 def _digest_of_mappings() -> str:
@@ -115,12 +121,11 @@ def _arrivals(plan: Plan, objects: ObjectsEntry) -> Iterator[Arrival]:
             yield send.at, SignalEntry(feed=send.feed, signal=signal, resolution=resolution, digest=digest, revision=revision)
 
 
-def run(given: Month, ruleset: RuleSet, close_after: timedelta | None) -> tuple[list[EarlyWarning], list[EarlyWarning]]:
-    """Play a month; return the warnings in their last state, and in their first."""
+def run(given: Month, ruleset: RuleSet, close_after: timedelta | None) -> list[EarlyWarning]:
+    """Play a month; return the warnings in their last state, in the order in which they were raised."""
     settings = PipelineSettings()
     make = VECTOR_REGISTRY["forest"]
     pipeline = Pipeline(DEFAULT_LEVELS, Catalogue(), lambda _: ruleset, REGISTRY, settings, object_detector=make)
-    first: dict[str, EarlyWarning] = {}
     last: dict[str, EarlyWarning] = {}
     ended: set[str] = set()
     closing: list[tuple[datetime, str]] = []
@@ -131,7 +136,7 @@ def run(given: Month, ruleset: RuleSet, close_after: timedelta | None) -> tuple[
         seq += 1
         for outcome in pipeline.step([Record(seq=seq, received_at=at, entry=entry)]):
             if isinstance(outcome, WarningRaised):
-                first[outcome.warning.id] = last[outcome.warning.id] = outcome.warning
+                last[outcome.warning.id] = outcome.warning
                 if close_after is not None:
                     heapq.heappush(closing, (max(at, outcome.warning.raised_at) + close_after, outcome.warning.id))
             elif isinstance(outcome, WarningUpdated):
@@ -146,7 +151,8 @@ def run(given: Month, ruleset: RuleSet, close_after: timedelta | None) -> tuple[
                 feed(due, OutcomeEntry(warning_id=warning, verdict="confirmed", closed=True))
 
     start = given.world.start - timedelta(hours=8)
-    for entry in (given.objects, CatalogueEntry(catalogue=given.catalogue), RulesetEntry(version=ruleset.version)):
+    before: tuple[AnyEntry, ...] = (given.objects, CatalogueEntry(catalogue=given.catalogue), RulesetEntry(version=ruleset.version))
+    for entry in before:
         feed(start, entry)
     for at, entry in given.arrivals:
         close_until(at)
@@ -154,7 +160,7 @@ def run(given: Month, ruleset: RuleSet, close_after: timedelta | None) -> tuple[
     end = given.world.end + _AFTERMATH
     close_until(end)
     feed(end, TickEntry())
-    return list(last.values()), list(first.values())
+    return list(last.values())
 
 
 def judge(given: Month, warnings: Sequence[EarlyWarning]) -> Verdict:
@@ -182,9 +188,7 @@ def report(given: Month, warnings: Sequence[EarlyWarning], seconds: float, *, ev
     verdict = judge(given, warnings)
     levels = Counter(warning.level for warning in warnings)
     raised = {warning.id: _raised(given, warning) for warning in warnings}
-    stray = [
-        each for each in warnings if each.level == "blue" and not any(fits(raised[each.id], one) for one in given.world.incidents)
-    ]
+    stray = [each for each in warnings if each.level == "blue" and not any(fits(raised[each.id], one) for one in given.world.incidents)]
     early = sum(one.before_peak for one in verdict.incidents)
     late = sorted(round(one.delay / timedelta(hours=1), 1) for one in verdict.incidents if one.delay is not None)
     show(
@@ -230,7 +234,7 @@ def main(argv: Sequence[str]) -> int:
     for seed in options.seeds:
         began = time.perf_counter()
         given = month(seed, options.cache)
-        warnings, _ = run(given, ruleset, close_after)
+        warnings = run(given, ruleset, close_after)
         verdicts.append(report(given, warnings, time.perf_counter() - began, everything=options.everything, show=print))
     found, worst = min(one.found for one in verdicts), max(one.worst_day for one in verdicts)
     false = sum(len(one.false_alarms) for one in verdicts)
