@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, and_, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, insert, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from domain.findings import EarlyWarning, EpisodeEnded, Outcome, RuleHit, WarningRaised, WarningUpdated
@@ -18,6 +18,9 @@ _plain = (
     "id", "subject", "object_id", "matter", "sector", "region", "level", "current_level", "score", "raised_at", "updated_at", "episode",
     "ruleset", "kind", "coverage", "namespace", "shadow",
 )  # fmt: skip
+_INSERT_EVENT = insert(warning_events)
+_INSERT_HITS = upsert(hits).on_conflict_do_nothing()
+_CHANGE = update(warnings).where(warnings.c.id == bindparam("of_id"))
 _Place = tuple[str, str, bool]  # subject, matter, shadow: one warning at a time is open for it
 
 
@@ -77,7 +80,7 @@ def _raise(connection: Connection, warning: EarlyWarning) -> None:
 
 def _change(connection: Connection, warning: EarlyWarning, reason: str) -> None:
     columns = _columns(warning)
-    if connection.execute(update(warnings).where(warnings.c.id == warning.id).values(**columns)).rowcount == 0:
+    if connection.execute(_CHANGE, columns | {"of_id": warning.id}).rowcount == 0:
         connection.execute(insert(warnings).values(**columns, risk_state="open", ended_reason=""))
     if reason != "rescored":  # the score drifts with every decay; the story tells what happened
         detail = {"level": warning.level, "current_level": warning.current_level, "score": warning.score}
@@ -97,7 +100,8 @@ def _tell(connection: Connection, warning_id: str, at: datetime, kind: str, deta
 def add_warning_event(connection: Connection, warning_id: str, event: WarningEvent) -> None:
     """Append one step to the story of a warning."""
     detail = msgspec.json.encode(event.detail).decode()
-    connection.execute(insert(warning_events).values(warning_id=warning_id, at=event.at, kind=event.kind, actor=event.actor, detail=detail))
+    row = {"warning_id": warning_id, "at": event.at, "kind": event.kind, "actor": event.actor, "detail": detail}
+    connection.execute(_INSERT_EVENT, row)
 
 
 def _write_hits(connection: Connection, found: Sequence[RuleHit], touched: Mapping[_Place, str]) -> None:
@@ -121,7 +125,7 @@ def _write_hits(connection: Connection, found: Sequence[RuleHit], touched: Mappi
         }
         for hit in found
     ]
-    connection.execute(upsert(hits).on_conflict_do_nothing(), rows_of_hits)
+    connection.execute(_INSERT_HITS, rows_of_hits)
 
 
 def get_warning(connection: Connection, warning_id: str) -> EarlyWarning | None:

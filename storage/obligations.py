@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import lru_cache
 
 import msgspec
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from domain.base import Noun
@@ -21,6 +22,27 @@ _timer = msgspec.json.Decoder(Timer)
 _rung = msgspec.json.Decoder(Escalation)
 _department = msgspec.json.Decoder(Department)
 _precedent = msgspec.json.Decoder(Precedent)
+
+# Made once: building these costs more than running them, and every decision needs them.
+_CASE = select(cases.c.body).where(cases.c.warning_id == bindparam("key"))
+_SET_CASE = update(cases).where(cases.c.warning_id == bindparam("key"), cases.c.version == bindparam("expected"))
+_TASK = select(tasks.c.body).where(tasks.c.id == bindparam("key"))
+_SET_TASK = update(tasks).where(tasks.c.id == bindparam("key"), tasks.c.version == bindparam("expected"))
+_TASKS = select(tasks.c.body).where(tasks.c.warning_id == bindparam("key"))
+_NEW_TIMER = upsert(timers)
+_PUT_TIMER = _NEW_TIMER.on_conflict_do_update(
+    index_elements=["id"], set_={name: _NEW_TIMER.excluded[name] for name in ("due_at", "state", "body")}
+)
+_DEPARTMENTS = select(departments.c.body).order_by(departments.c.id)
+_PRECEDENTS = select(precedents.c.body).order_by(precedents.c.id)
+_OWED = select(owed_entries).order_by(owed_entries.c.id).limit(bindparam("most"))
+_DUE = (
+    select(timers.c.body)
+    .where(timers.c.state == "pending", timers.c.due_at <= bindparam("now"))
+    .order_by(timers.c.due_at, timers.c.id)
+    .limit(bindparam("most"))
+)
+_RUNGS = select(rungs.c.body).where(rungs.c.warning_id == bindparam("key")).order_by(rungs.c.created_at, rungs.c.id)
 
 
 def _json(noun: msgspec.Struct) -> str:
@@ -38,8 +60,8 @@ def set_case(connection: Connection, case: WarningCase, expected_version: int) -
     Raises:
         Conflict: somebody else changed it in the meantime.
     """
-    held = update(cases).where(cases.c.warning_id == case.id, cases.c.version == expected_version)
-    if connection.execute(held.values(**_case_columns(case))).rowcount != 1:
+    values = _case_columns(case) | {"key": case.id, "expected": expected_version}
+    if connection.execute(_SET_CASE, values).rowcount != 1:
         raise Conflict(f"the case of warning {case.id} changed in the meantime; read it again")
 
 
@@ -60,7 +82,7 @@ def _case_columns(case: WarningCase) -> dict[str, object]:
 
 def get_case(connection: Connection, warning_id: str) -> WarningCase | None:
     """Return the case of a warning, None where it was never routed (a shadow or signal-only finding)."""
-    body = connection.scalar(select(cases.c.body).where(cases.c.warning_id == warning_id))
+    body = connection.scalar(_CASE, {"key": warning_id})
     return _case.decode(body) if body is not None else None
 
 
@@ -75,8 +97,8 @@ def set_task(connection: Connection, task: Task, expected_version: int) -> None:
     Raises:
         Conflict: somebody else changed it in the meantime.
     """
-    statement = update(tasks).where(tasks.c.id == task.id, tasks.c.version == expected_version).values(**_task_columns(task))
-    if connection.execute(statement).rowcount != 1:
+    values = _task_columns(task) | {"key": task.id, "expected": expected_version}
+    if connection.execute(_SET_TASK, values).rowcount != 1:
         raise Conflict(f"task {task.id} changed in the meantime; read it again")
 
 
@@ -96,7 +118,7 @@ def get_task(connection: Connection, task_id: str) -> Task:
     Raises:
         NotFound: no task has this id.
     """
-    body = connection.scalar(select(tasks.c.body).where(tasks.c.id == task_id))
+    body = connection.scalar(_TASK, {"key": task_id})
     if body is None:
         raise NotFound(f"no task {task_id}")
     return _task.decode(body)
@@ -104,19 +126,28 @@ def get_task(connection: Connection, task_id: str) -> Task:
 
 def tasks_of(connection: Connection, warning_id: str) -> tuple[Task, ...]:
     """Return all tasks of a warning, also the ended ones: the lead's first, then by department and attempt."""
-    rows = connection.execute(select(tasks.c.body).where(tasks.c.warning_id == warning_id)).scalars()
+    rows = connection.execute(_TASKS, {"key": warning_id}).scalars()
     found = [_task.decode(body) for body in rows]
     return tuple(sorted(found, key=lambda task: (task.role != "lead", task.department, task.attempt)))
 
 
 def put_timers(connection: Connection, new: Iterable[Timer]) -> None:
     """Write timers; one whose id is there already is replaced (the same act at another time)."""
-    for timer in new:
-        columns = {"due_at": timer.due_at, "state": timer.state, "body": _json(timer)}
-        statement = upsert(timers).values(
-            id=timer.id, warning_id=timer.warning_id, task_id=timer.task_id, kind=timer.kind, what=timer.what, **columns
-        )
-        connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=columns))
+    rows = [
+        {
+            "id": timer.id,
+            "warning_id": timer.warning_id,
+            "task_id": timer.task_id,
+            "kind": timer.kind,
+            "what": timer.what,
+            "due_at": timer.due_at,
+            "state": timer.state,
+            "body": _json(timer),
+        }
+        for timer in new
+    ]
+    if rows:
+        connection.execute(_PUT_TIMER, rows)
 
 
 def cancel_timers(connection: Connection, warning_id: str, task_id: str | None, kind: str | None, now: datetime) -> None:
@@ -137,10 +168,7 @@ def end_timer(connection: Connection, timer_id: str, state: str, now: datetime) 
 
 def due_timers(connection: Connection, now: datetime, limit: int) -> list[Timer]:
     """Return pending timers that are due, by due time, then id; at most `limit`."""
-    query = (
-        select(timers.c.body).where(timers.c.state == "pending", timers.c.due_at <= now).order_by(timers.c.due_at, timers.c.id).limit(limit)
-    )
-    return [_timer.decode(body) for body in connection.execute(query).scalars()]
+    return [_timer.decode(body) for body in connection.execute(_DUE, {"now": now, "most": limit}).scalars()]
 
 
 def timers_of(connection: Connection, warning_id: str) -> list[Timer]:
@@ -209,8 +237,7 @@ def deliver_rung(connection: Connection, warning_id: str, delivery_id: str, at: 
 
 def rungs_of(connection: Connection, warning_id: str) -> list[Escalation]:
     """Return the rungs of a warning in the order of their issue."""
-    query = select(rungs.c.body).where(rungs.c.warning_id == warning_id).order_by(rungs.c.created_at, rungs.c.id)
-    return [_rung.decode(body) for body in connection.execute(query).scalars()]
+    return [_rung.decode(body) for body in connection.execute(_RUNGS, {"key": warning_id}).scalars()]
 
 
 def put_departments(connection: Connection, new: Sequence[Department]) -> None:
@@ -223,8 +250,13 @@ def put_departments(connection: Connection, new: Sequence[Department]) -> None:
 
 def directory(connection: Connection) -> Directory:
     """Return all departments, sorted by id."""
-    rows = connection.execute(select(departments.c.body).order_by(departments.c.id)).scalars()
-    return Directory(departments=tuple(_department.decode(body) for body in rows))
+    return Directory(departments=tuple(_unit(body) for body in connection.execute(_DEPARTMENTS).scalars()))
+
+
+@lru_cache(maxsize=1024)
+def _unit(body: str) -> Department:
+    """Return a department of the directory; every decision reads them all, and they hardly ever change."""
+    return _department.decode(body)
 
 
 def add_precedent(connection: Connection, precedent: Precedent) -> None:
@@ -234,7 +266,7 @@ def add_precedent(connection: Connection, precedent: Precedent) -> None:
 
 def all_precedents(connection: Connection) -> tuple[Precedent, ...]:
     """Return all rulings, oldest first."""
-    rows = connection.execute(select(precedents.c.body).order_by(precedents.c.id)).scalars()
+    rows = connection.execute(_PRECEDENTS).scalars()
     return tuple(_precedent.decode(body) for body in rows)
 
 
@@ -245,7 +277,7 @@ def owe_entry(connection: Connection, entry: bytes) -> None:
 
 def owed(connection: Connection, limit: int = 1000) -> list[tuple[int, bytes]]:
     """Return the entries still to be submitted, oldest first."""
-    return [(row.id, row.entry) for row in connection.execute(select(owed_entries).order_by(owed_entries.c.id).limit(limit))]
+    return [(row.id, row.entry) for row in connection.execute(_OWED, {"most": limit})]
 
 
 def paid(connection: Connection, upto: int) -> None:

@@ -178,9 +178,11 @@ def attempts_of(connection: Connection, delivery_ids: Sequence[str]) -> list[Att
 
 def next_attempt_at(connection: Connection) -> datetime | None:
     """Return when the next delivery to an endpoint is due."""
-    first = func.min(outbox.c.next_at, type_=outbox.c.next_at.type)
-    moment: datetime | None = connection.scalar(select(first).where(outbox.c.state == "waiting", outbox.c.endpoint_id != ""))
+    moment: datetime | None = connection.scalar(_NEXT)
     return moment
+
+
+_NEXT = select(func.min(outbox.c.next_at, type_=outbox.c.next_at.type)).where(outbox.c.state == "waiting", outbox.c.endpoint_id != "")
 
 
 def counts(connection: Connection) -> dict[str, int]:

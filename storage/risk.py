@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import Connection, case, func, insert, select, update
+from sqlalchemy import Connection, bindparam, case, func, insert, select, update
+from sqlalchemy.dialects.sqlite import dialect
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from domain.catalogue import Catalogue
@@ -24,7 +25,7 @@ from domain.records import (
 )
 from storage.findings import WarningEvent, add_warning_event, apply_outcomes, get_warning
 from storage.registry import write_objects
-from storage.tables import applied, catalogues, feeds, rejections, rulesets, signals
+from storage.tables import applied, catalogues, feeds, rejections, rulesets, signals, to_us
 
 __all__ = [
     "active_ruleset",
@@ -43,18 +44,41 @@ _catalogue = msgspec.json.Decoder(Catalogue)
 _texts = msgspec.json.Decoder(dict[str, str])
 _encoder = msgspec.json.Encoder()
 
+# Made once: a commit of a handful of records would otherwise spend more on building its statements than on running them.
+_POSITION = select(applied.c.position).where(applied.c.id == 0)
+_NEW_POSITION = upsert(applied)
+_SET_POSITION = _NEW_POSITION.on_conflict_do_update(
+    index_elements=["id"], set_={"position": func.max(applied.c.position, _NEW_POSITION.excluded.position)}
+)
+_INSERT_SIGNALS = str(insert(signals).compile(dialect=dialect()))  # rows are tuples in the order of the table's columns
+_NEW_COUNTS = upsert(feeds)
+_ADD_COUNTS = _NEW_COUNTS.on_conflict_do_update(
+    index_elements=["feed"],
+    set_={
+        "accepted": feeds.c.accepted + _NEW_COUNTS.excluded.accepted,
+        "rejected": feeds.c.rejected + _NEW_COUNTS.excluded.rejected,
+        "revisions": feeds.c.revisions + _NEW_COUNTS.excluded.revisions,
+        "last_received_at": _NEW_COUNTS.excluded.last_received_at,
+        "last_occurred_at": case(
+            (
+                (feeds.c.last_occurred_at.is_(None)) | (_NEW_COUNTS.excluded.last_occurred_at > feeds.c.last_occurred_at),
+                _NEW_COUNTS.excluded.last_occurred_at,
+            ),
+            else_=feeds.c.last_occurred_at,
+        ),
+    },
+)
+_OUTDATE = update(signals).where(signals.c.feed == bindparam("of_feed"), signals.c.id == bindparam("of_id"), signals.c.status == "active")
+
 
 def applied_position(connection: Connection) -> int:
     """Return the `seq` up to which records and outcomes are in the tables, 0 at the beginning."""
-    return connection.scalar(select(applied.c.position).where(applied.c.id == 0)) or 0
+    return connection.scalar(_POSITION) or 0
 
 
 def set_applied(connection: Connection, position: int) -> None:
     """Move the applied position on to `position`; call it last in the transaction of the effects. It never goes back."""
-    statement = upsert(applied).values(id=0, position=position)
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=["id"], set_={"position": func.max(applied.c.position, statement.excluded.position)})
-    )
+    connection.execute(_SET_POSITION, {"id": 0, "position": position})
 
 
 def apply_records(connection: Connection, records: Sequence[Record]) -> None:
@@ -82,7 +106,7 @@ class _Rows:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._signals: list[dict[str, object]] = []
+        self._signals: list[tuple[object, ...]] = []
         self._rejections: list[dict[str, object]] = []
         self._feeds: dict[str, _Tally] = {}
 
@@ -121,30 +145,29 @@ class _Rows:
         for target, status in ((signal.corrects, "revised"), (signal.withdraws, "withdrawn"), (entry.revision and signal.id, "revised")):
             if target:
                 self._insert()
-                earlier = (signals.c.feed == entry.feed) & (signals.c.id == target) & (signals.c.status == "active")
-                self._connection.execute(update(signals).where(earlier).values(status=status))
+                self._connection.execute(_OUTDATE, {"of_feed": entry.feed, "of_id": target, "status": status})
         self._signals.append(
-            {
-                "seq": record.seq,
-                "feed": entry.feed,
-                "id": signal.id,
-                "revision": entry.revision,
-                "object_id": resolution.object_id,
-                "method": resolution.method,
-                "confidence": resolution.confidence,
-                "source": signal.source,
-                "kind": signal.kind,
-                "matter": signal.matter,
-                "region": signal.region,
-                "occurred_at": signal.occurred_at,
-                "received_at": record.received_at,
-                "severity": signal.severity,
-                "value": signal.value,
-                "unit": signal.unit,
-                "text": signal.text,
-                "status": "withdrawn" if signal.withdraws else "active",  # taking back states no fact of its own
-                "body": _encoder.encode(entry).decode(),
-            }
+            (
+                record.seq,
+                entry.feed,
+                signal.id,
+                entry.revision,
+                resolution.object_id,
+                resolution.method,
+                resolution.confidence,
+                signal.source,
+                signal.kind,
+                signal.matter,
+                signal.region,
+                to_us(signal.occurred_at),
+                to_us(record.received_at),
+                signal.severity,
+                signal.value,
+                signal.unit,
+                signal.text,
+                "withdrawn" if signal.withdraws else "active",  # taking back states no fact of its own
+                _encoder.encode(entry).decode(),
+            )
         )
         tally = self._feeds.setdefault(entry.feed, _Tally())
         tally.accepted += 1
@@ -173,7 +196,7 @@ class _Rows:
     def _insert(self) -> None:
         """Write the rows collected so far."""
         if self._signals:
-            self._connection.execute(insert(signals), self._signals)
+            self._connection.exec_driver_sql(_INSERT_SIGNALS, self._signals)
         if self._rejections:
             self._connection.execute(insert(rejections), self._rejections)
         self._signals, self._rejections = [], []
@@ -181,18 +204,9 @@ class _Rows:
     def flush(self) -> None:
         """Write everything that is left and the feeds' counters."""
         self._insert()
-        for feed, tally in sorted(self._feeds.items()):
-            row = upsert(feeds).values(feed=feed, duplicates=0, **msgspec.structs.asdict(tally))
-            new = row.excluded
-            newer = (feeds.c.last_occurred_at.is_(None)) | (new.last_occurred_at > feeds.c.last_occurred_at)
-            changes = {
-                "accepted": feeds.c.accepted + new.accepted,
-                "rejected": feeds.c.rejected + new.rejected,
-                "revisions": feeds.c.revisions + new.revisions,
-                "last_received_at": new.last_received_at,
-                "last_occurred_at": case((newer, new.last_occurred_at), else_=feeds.c.last_occurred_at),
-            }
-            self._connection.execute(row.on_conflict_do_update(index_elements=["feed"], set_=changes))
+        if self._feeds:
+            rows = [{"feed": feed, "duplicates": 0, **msgspec.structs.asdict(tally)} for feed, tally in sorted(self._feeds.items())]
+            self._connection.execute(_ADD_COUNTS, rows)
 
 
 def add_duplicates(connection: Connection, counts: Mapping[str, int]) -> None:
