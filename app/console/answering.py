@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from litestar import Request, Response, post
 from litestar.enums import RequestEncodingType
-from litestar.params import Body
+from litestar.params import Body, FromPath
 from sqlalchemy import Connection
 
 from app.answers import ACTIONS
@@ -19,7 +19,7 @@ from app.console.sheets import Sheet, read, sheets
 from app.console.words import ENGLISH
 from app.views.scope import sight
 from app.views.story import WarningStory, story
-from domain.errors import Conflict, Forbidden, InvalidAction
+from domain.errors import Conflict, Forbidden, InvalidAction, NotFound
 from domain.messages import text
 from domain.principals import Principal
 from domain.tasks import Action
@@ -72,20 +72,23 @@ def posted_sheet(connection: Connection, principal: Principal, warning_id: str, 
     """Return the form that was posted; whether the action is legal now is for `dispatch` to say.
 
     Raises:
-        NotFound: no such warning, or none that the principal may know of.
+        NotFound: no such warning or task, or none that the principal may know of.
         InvalidAction: there is no such action.
     """
     seen = sight(connection, principal, warning_id)
     name = posted.get("action", "")
     if seen.case is None or name not in ACTIONS:
         raise InvalidAction(text("task.unknown_action", action=name, legal=", ".join(sorted(ACTIONS))))
-    task = next((one for one in seen.tasks if one.id == posted.get("task", "")), None)
+    named = posted.get("task", "")
+    task = next((one for one in seen.tasks if one.id == named), None)
+    if named and task is None:
+        raise NotFound(text("task.not_found", id=named))
     return sheets([Action(name)], seen.case, task, obligations.directory(connection), principal.name)[0]
 
 
 @post("/warnings/{warning_id:str}", opt={"roles": READERS}, status_code=303, sync_to_thread=True)
 def answer_warning(
-    request: Request[Any, Any, Any], services: PartsGiven, principal: PrincipalGiven, warning_id: str, data: Posted
+    request: Request[Any, Any, Any], services: PartsGiven, principal: PrincipalGiven, warning_id: FromPath[str], data: Posted
 ) -> Response[bytes]:
     """Apply one answer; a refused one shows the page again with the reason and with what was typed."""
     try:

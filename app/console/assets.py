@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from litestar import Response, get
+from litestar.params import FromPath
 
 from app.api.roles import READERS
 from app.console.render import STATIC
 from domain.errors import NotFound
 
 TYPES = {
-    "console.css": "text/css; charset=utf-8",
-    "console.js": "text/javascript; charset=utf-8",
+    "console.css": "text/css",
+    "console.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 
 
 @get("/static/{name:str}", opt={"roles": READERS}, sync_to_thread=True)
-def static_file(name: str) -> Response[bytes]:
+def static_file(name: FromPath[str]) -> Response[bytes]:
     """Return a file of the list; its address changes with its content, so a browser may keep it for good."""
     if name not in TYPES:
         raise NotFound(f"no file {name}; there are: {', '.join(TYPES)}")

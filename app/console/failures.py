@@ -54,4 +54,4 @@ def _failure(request: Request[Any, Any, Any], status: int, detail: str, headers:
         status=status,
         detail=detail,
     )
-    return Response(body.encode(), status_code=status, media_type="text/html; charset=utf-8", headers=HEADERS | headers)
+    return Response(body.encode(), status_code=status, media_type="text/html", headers=HEADERS | headers)

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from litestar import Response, post
 from litestar.enums import RequestEncodingType
-from litestar.params import Body
+from litestar.params import Body, FromPath
 
 from app.api.roles import ADMINS
 from app.console.parts import PartsGiven
@@ -26,7 +26,7 @@ def _back(data: dict[str, str], done: str) -> Response[bytes]:
 
 
 @post("/feeds/rejections/{seq:int}/dismiss", opt={"roles": ADMINS}, status_code=303, sync_to_thread=True)
-def dismiss(services: PartsGiven, seq: int, data: Posted) -> Response[bytes]:
+def dismiss(services: PartsGiven, seq: FromPath[int], data: Posted) -> Response[bytes]:
     """Note that a rejected record needs nothing more."""
     with services.database.write() as connection:
         intake_reads.dismiss_rejection(connection, seq)
@@ -34,7 +34,7 @@ def dismiss(services: PartsGiven, seq: int, data: Posted) -> Response[bytes]:
 
 
 @post("/feeds/rejections/{seq:int}/replay", opt={"roles": ADMINS}, status_code=303, sync_to_thread=True)
-def replay(services: PartsGiven, seq: int, data: Posted) -> Response[bytes]:
+def replay(services: PartsGiven, seq: FromPath[int], data: Posted) -> Response[bytes]:
     """Take one rejected record in again; where it still fails, it stays and its present reason is shown."""
     with services.database.read() as connection:
         held = intake_reads.get_rejection(connection, seq)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from litestar import Request, Response, get, post
 from litestar.enums import RequestEncodingType
-from litestar.params import Body, Parameter
+from litestar.params import Body, FromPath, Parameter
 
 from app.answers import FINAL
 from app.console.answering import posted_sheet
@@ -89,7 +89,7 @@ def show_link(
     request: Request[Any, Any, Any],
     services: PartsGiven,
     principal: PrincipalGiven,
-    token: str,
+    token: FromPath[str],
     done: Annotated[str, Parameter(max_length=40)] = "",
 ) -> Response[bytes]:
     """Show the task of a link with the form of its next step."""
@@ -98,7 +98,7 @@ def show_link(
 
 @post("/answer/{token:str}", opt={"roles": LINKED}, status_code=303, sync_to_thread=True)
 def answer_by_link(
-    request: Request[Any, Any, Any], services: PartsGiven, principal: PrincipalGiven, token: str, data: Posted
+    request: Request[Any, Any, Any], services: PartsGiven, principal: PrincipalGiven, token: FromPath[str], data: Posted
 ) -> Response[bytes]:
     """Apply one answer, use the link up, and lead to the next step's link, or show that all is done."""
     try:

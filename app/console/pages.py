@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from litestar import Request, Response, Router, get
 from litestar.exceptions import HTTPException
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, Parameter
 
 from app.api.roles import OVERSEERS, READERS
 from app.console.answering import answer_warning, story_page
@@ -58,7 +58,7 @@ def duty(
     level: Filter = "",
     matter: Filter = "",
     department: Filter = "",
-    overdue: bool = False,
+    overdue: FromQuery[bool] = False,
     after: Filter = "",
 ) -> Response[bytes]:
     """Show the duty page: figures, and the open warnings in the order of their urgency."""
@@ -91,7 +91,7 @@ def live(
     level: Filter = "",
     matter: Filter = "",
     department: Filter = "",
-    overdue: bool = False,
+    overdue: FromQuery[bool] = False,
     after: Filter = "",
 ) -> Response[bytes]:
     """Return the moving parts of the duty page alone: what its script fetches every few seconds."""
@@ -103,7 +103,7 @@ def live(
 
 @get("/warnings/{warning_id:str}", opt={"roles": READERS}, sync_to_thread=True)
 def warning(
-    request: Request[Any, Any, Any], services: PartsGiven, principal: PrincipalGiven, warning_id: str, done: Filter = ""
+    request: Request[Any, Any, Any], services: PartsGiven, principal: PrincipalGiven, warning_id: FromPath[str], done: Filter = ""
 ) -> Response[bytes]:
     """Show the whole story of a warning, with the forms of what the reader may do."""
     return story_page(request, services, principal, warning_id, done=done)
@@ -114,7 +114,7 @@ def regulated_object(
     request: Request[Any, Any, Any],
     services: PartsGiven,
     principal: PrincipalGiven,
-    object_id: str,
+    object_id: FromPath[str],
     after: Annotated[int, Parameter(ge=0)] = 0,
 ) -> Response[bytes]:
     """Show one regulated object from all sides."""

@@ -95,7 +95,7 @@ def page(
     cookies = []
     if "lang" in request.query_params:
         cookies.append(Cookie(key=LANGUAGE_COOKIE, value=language, path="/", max_age=YEAR, httponly=True, samesite="lax"))
-    return Response(body.encode(), status_code=status, media_type="text/html; charset=utf-8", headers=HEADERS, cookies=cookies)
+    return Response(body.encode(), status_code=status, media_type="text/html", headers=HEADERS, cookies=cookies)
 
 
 def style_hash(style: str) -> str:

@@ -35,7 +35,7 @@ def login_page(*, refused: bool = False) -> bytes:
 
 def _login(status: int, *, refused: bool = False) -> Response[bytes]:
     headers = {name: value for name, value in HEADERS.items() if name != "Content-Security-Policy"}
-    return Response(login_page(refused=refused), status_code=status, media_type="text/html; charset=utf-8", headers=headers)
+    return Response(login_page(refused=refused), status_code=status, media_type="text/html", headers=headers)
 
 
 @get("/login", opt={"roles": READERS}, sync_to_thread=False)

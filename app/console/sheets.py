@@ -8,11 +8,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from app.answers import Answer
+from app.console.words import ENGLISH
 from dispatch.desk import SIGNATURE_FIELD
 from dispatch.forms import Choice, Field, Form, form
 from domain.base import Noun
 from domain.departments import Department, Directory
-from domain.messages import text
+from domain.messages import CATALOGUE, text
 from domain.tasks import Action, Task, WarningCase
 
 PREFIX = "f."
@@ -100,12 +101,10 @@ def _department(units: Iterable[Department]) -> Field:
     return Field(name="department", title=text("field.department"), kind="choice", required=True, choices=choices)
 
 
-def _titled(area: str, code: str, language: str = "zh-CN") -> str:
-    """Return the title of a code; a deployment's own policy may name others than the shipped ones."""
-    try:
-        return text(f"{area}.{code}", language)
-    except KeyError:
-        return code
+def _titled(area: str, code: str, otherwise: str = "", language: str = "zh-CN") -> str:
+    """Return the title of a code; a deployment's own policy or form may name others than the shipped ones."""
+    key = f"{area}.{code}"
+    return text(key, language) if key in CATALOGUE else otherwise or code
 
 
 def _in_english(sheet: Form) -> Form:
@@ -115,19 +114,11 @@ def _in_english(sheet: Form) -> Form:
         area = {"reason": "pause_reason" if sheet.name == "pause" else "return_reason"}.get(field.name, "choice")
         choices = field.choices
         if field.name != "department":
-            choices = tuple(Choice(value=one.value, title=_english(area, one.value, one.title)) for one in choices)
-        title = _english("field", field.name, field.title)
+            choices = tuple(Choice(value=one.value, title=_titled(area, one.value, one.title, ENGLISH)) for one in choices)
+        title = _titled("field", field.name, field.title, ENGLISH)
         fields.append(Field(name=field.name, title=title, kind=field.kind, required=field.required, choices=choices, when=field.when))
-    return Form(
-        name=sheet.name,
-        title=_english("action", sheet.name.split(".")[0].replace("feedback", "feed_back"), sheet.title),
-        fields=tuple(fields),
-    )
-
-
-def _english(area: str, code: str, otherwise: str) -> str:
-    found = _titled(area, code, "en")
-    return otherwise if found == code else found
+    action = sheet.name.split(".")[0].replace("feedback", "feed_back")
+    return Form(name=sheet.name, title=_titled("action", action, sheet.title, ENGLISH), fields=tuple(fields))
 
 
 def read(posted: Mapping[str, str], sheet: Sheet, operator: str) -> Answer:

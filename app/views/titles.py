@@ -51,6 +51,7 @@ class Titles:
         for start in range(0, len(wanted), 500):
             query = select(objects.c.id, objects.c.name).where(objects.c.id.in_(wanted[start : start + 500]))
             self._objects |= {row.id: row.name for row in self._connection.execute(query)}
+        self._objects |= {one: "" for one in wanted if one not in self._objects}  # so that nobody asks for it again
 
     def subject(self, subject: str, object_id: str) -> str:
         """Return an object's name, or what an area is called; the id where neither is known."""

@@ -75,10 +75,11 @@ def list_warnings(
     limit = min(max(limit, 1), 1000)
     titles, found = Titles(connection), list[WarningSummary]()
     place = _place(connection, principal, after) if after else None
+    chunk = _CHUNK if overdue else limit + 1
     while len(found) <= limit:
-        rows = _rows(connection, wanted, place, _CHUNK)
+        rows = _rows(connection, wanted, place, chunk)
         found += [one for one in _summaries(connection, principal, rows, titles, now) if one.overdue or not overdue]
-        if len(rows) < _CHUNK:
+        if len(rows) < chunk:
             break
         place = (rows[-1].rank, rows[-1].place, rows[-1].id)
     shown = tuple(found[:limit])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,18 @@ TOKENS = {
 }
 
 
+@cache
+def shipped_desk() -> Desk:
+    """Return the shipped policies and calendar, read once."""
+    return Desk(load_calendar(range(2025, 2029)), SHIPPED_POLICIES)
+
+
+@cache
+def shipped_mappings() -> Mapping[str, FeedMapping]:
+    """Return the shipped mappings, read once."""
+    return load_folder(SHIPPED_MAPPINGS)
+
+
 @dataclass
 class City:
     """The parts that pages are given, and what drives them."""
@@ -91,7 +104,7 @@ class City:
         self.settings = Settings(data=self.folder / "data")
         self.database = Database.in_memory()
         self.metrics = Metrics()
-        self.desk = Desk(load_calendar(range(2025, 2029)), SHIPPED_POLICIES)
+        self.desk = shipped_desk()
         self.writer = EffectWriter(base_url=self.settings.base_url, link_key=b"k" * 32)
         self.answers = Answers(self.database, self.desk, self.writer, self.clock, self.metrics)
         self.commit = Commit(self.database, self.desk, self.writer, self.clock, self.metrics)
@@ -103,7 +116,7 @@ class City:
         self.rules.mkdir(parents=True, exist_ok=True)
         self.rulebook = Rulebook(self.rules, self.database, self.intake, self.metrics)
         self.edge = Edge(self.intake, self.lookup, b"p" * 32)
-        self.mappings: Mapping[str, FeedMapping] = load_folder(SHIPPED_MAPPINGS)
+        self.mappings = shipped_mappings()
         with self.database.write() as connection:
             obligations.put_departments(connection, UNITS)
             for token, principal in TOKENS.items():
