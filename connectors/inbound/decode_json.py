@@ -14,6 +14,7 @@ from connectors.inbound.rows import Broken, DecodedRows, Row, Shape
 from domain.messages import text as say
 
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},:]|"', re.DOTALL)
+_DEEPEST_LIST = 64  # containers around it
 _ERRORS = (msgspec.DecodeError, RecursionError, UnicodeError)
 
 
@@ -94,10 +95,10 @@ def split_elements(text: str, paths: tuple[str, ...]) -> Iterator[str]:
 
 
 def _is_wanted(stack: list[str], paths: tuple[str, ...]) -> bool:
-    """Say whether the list just opened holds the records."""
+    """Say whether the list just opened holds the records; none that is declared lies so deep that joining its path costs anything."""
     if len(stack) == 1:
         return True
-    return ".".join(part for part in stack[1:] if part) in paths
+    return len(stack) <= _DEEPEST_LIST and ".".join(part for part in stack[1:] if part) in paths
 
 
 def _fast(text: str, shape: Shape) -> Iterator[str] | None:
