@@ -138,7 +138,7 @@ def feeds(
     with services.database.read() as connection:
         found = feeds_page(connection, feed=feed, reason=reason, status="" if status == "all" else status, before=before)
     chosen = {"feed": feed, "reason": reason, "status": status}
-    replayable = set(services.mappings)
+    known = {name: mapping.title for name, mapping in services.mappings.items()}
     return page(
         request,
         "feeds.html",
@@ -147,7 +147,7 @@ def feeds(
         page=found,
         chosen=chosen,
         reasons=REASONS,
-        replayable=replayable,
+        known=known,
         done=done,
         before=before,
     )

@@ -18,7 +18,7 @@ from domain.tasks import Action, Task, WarningCase
 
 PREFIX = "f."
 ON_FORMS = {Action.VERIFY: "verify", Action.HANDLE: "handle", Action.FEED_BACK: "feedback"}
-# In this order they are offered; what moves the task on stands open, the others are folded.
+# The first of these that is legal is what moves the task on: it stands open, all others are folded.
 NEXT_STEPS = (Action.RECEIVE, Action.VERIFY, Action.HANDLE, Action.FEED_BACK, Action.ACCEPT, Action.DESIGNATE)
 # Their reason goes into the record, whoever decides them.
 _REASONED = (
@@ -48,6 +48,8 @@ def sheets(
 ) -> tuple[Sheet, ...]:
     """Return the forms of these legal actions, the next steps first."""
     target, version = (task.id, task.version) if task is not None else ("", case.version)
+    actions = tuple(actions)
+    following = next((one for one in NEXT_STEPS if one in actions), None)
     found = [
         Sheet(
             action=action,
@@ -55,11 +57,11 @@ def sheets(
             task=target,
             version=version,
             key="page-" + hashlib.sha256(f"{who}\x1f{target or case.id}\x1f{version}\x1f{action}".encode()).hexdigest()[:24],
-            main=action in NEXT_STEPS,
+            main=action is following,
         )
         for action in actions
     ]
-    return tuple(sorted(found, key=lambda sheet: (not sheet.main, NEXT_STEPS.index(sheet.action) if sheet.main else 0)))
+    return tuple(sorted(found, key=lambda sheet: (not sheet.main, sheet.action not in NEXT_STEPS)))
 
 
 def _form(action: Action, case: WarningCase, task: Task | None, directory: Directory) -> Form:

@@ -68,7 +68,7 @@ ITEMS = (
     CatalogueItem(slug="hazchem-storage", title="危险化学品储存监管", sector="hazardous-chemicals", lead="市应急局"),
 )
 TOKENS = {
-    "admin": Principal(name="管理员", role="admin"),
+    "admin": Principal(name="张敏", role="admin"),
     "duty": Principal(name="值班员王", role="duty"),
     "auditor": Principal(name="审计员", role="auditor"),
     "lead": Principal(name="住建局经办", role="department", department=LEAD),

@@ -17,13 +17,14 @@ from playwright.sync_api import sync_playwright
 
 from app.settings import SHIPPED_PACKS
 from domain.objects import Resolution
+from domain.records import SignalEntry
 from domain.signals import ObjectRef
 from tests.console.city import FED_BACK, HANDLED, PARTNER, VERIFIED, City, gas_company
 from tests.factories import make_object
 
 WIDTH, HEIGHT = 1400, 900
 HEIGHTS = {"duty": 700, "warning": 1480, "object": 820, "feeds": 900, "rules": 900}  # pixels of each picture
-COMPANY = ObjectRef(id="o-1")
+COMPANY, HOTLINE = ObjectRef(id="o-1"), "hotline-12345"
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -47,17 +48,19 @@ def seed(city: City) -> str:
     )
     _rules(city)
     calls = [
-        city.signal("gd-0228-118", kind="gas.leak", text="小区楼道有煤气味，已持续两天", object=COMPANY, occurred_at=_ago(city, 40)),
+        _call(city, "gd-0228-118", 40, "小区楼道有煤气味，已持续两天"),
         city.signal(
             "cf-2026-31", feed="penalties", source="penalty", kind="penalty.decided", value=20000.0, unit="CNY",
             text="未按规定开展入户安全检查", object=COMPANY, occurred_at=_ago(city, 30),
         ),
-        city.signal("gd-0301-407", kind="gas.leak", text="厨房燃气表漏气，公司迟迟不来修", object=COMPANY, occurred_at=_ago(city, 14)),
+        _call(city, "gd-0301-407", 14, "厨房燃气表漏气，公司迟迟不来修"),
         city.signal(
-            "gd-0302-015", kind="gas.leak", text="同一栋楼又漏气，住户已自行关阀", object=COMPANY, confidential="restricted",
+            "gd-0302-015", feed=HOTLINE, kind="gas.leak", text="同一栋楼又漏气，住户已自行关阀", object=COMPANY, confidential="restricted",
             occurred_at=_ago(city, 1),
         ),
     ]  # fmt: skip
+    city.hit("wages-complaint-burst", calls[2][0], _ago(city, 200), object_id="o-6")
+    city.hit("food-poisoning", calls[2][0], _ago(city, 90), object_id="o-7")
     hours = {calls[0][0]: ("gas-complaint-burst", 40), calls[3][0]: ("gas-complaint-burst", 1), calls[1][0]: ("gas-repeat-offender", 30)}
     for seq, (rule, ago) in hours.items():
         city.hit(rule, seq, _ago(city, ago))
@@ -79,6 +82,11 @@ def seed(city: City) -> str:
     city.wait(minutes=12)
     _intake(city)
     return shown
+
+
+def _call(city: City, identity: str, hours: float, text: str) -> tuple[int, SignalEntry]:
+    """Take a call about a leak that was made some hours ago."""
+    return city.signal(identity, feed=HOTLINE, kind="gas.leak", text=text, object=COMPANY, occurred_at=_ago(city, hours))
 
 
 def _ago(city: City, hours: float) -> datetime:
@@ -139,6 +147,7 @@ def _intake(city: City) -> None:
     )
     city.signal(
         "gd-0302-090",
+        feed=HOTLINE,
         kind="food.hygiene",
         text="好味餐馆后厨有老鼠",
         object=ObjectRef(name="好味"),
