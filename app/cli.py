@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.commands import access, audit, dashboards, demo, feeds, imports, journal, models, replay, rules, serve, warnings
+from app.commands import access, audit, dashboards, demo, feeds, imports, journal, models, replay, rules, serve, warning
 from app.commands.output import plain_errors
 from app.version import VERSION
 
@@ -29,7 +29,7 @@ app.add_typer(rules.app, name="rules")
 app.add_typer(models.app, name="models")
 app.add_typer(imports.app, name="import")
 app.add_typer(feeds.app, name="feeds")
-app.add_typer(warnings.app, name="warnings")
+app.add_typer(warning.app, name="warnings")
 app.add_typer(access.app, name="access")
 app.add_typer(audit.app, name="audit")
 app.add_typer(journal.app, name="journal")
@@ -39,7 +39,7 @@ app.add_typer(dashboards.app, name="dashboards")
 @app.command()
 def doctor(data: Annotated[Path, typer.Option(help="数据目录 / data folder")] = Path("data")) -> None:
     """检查数据目录与运行环境 / Check the data folder and what the machine offers; exit 1 where something needs attention."""
-    from app.doctor import examine  # noqa: PLC0415
+    from app.doctor import examine
 
     with plain_errors():
         findings = examine(data)

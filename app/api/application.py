@@ -7,7 +7,7 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi.config import OpenAPIConfig
 
-from app.api import access, health, imports, intake, lookups, spec, warnings
+from app.api import access, health, imports, intake, lookups, spec, warning
 from app.api.problems import on_fengsui_error, on_http_error, on_too_deep, on_unexpected
 from app.api.roles import NOBODY, guard, principal_of
 from app.console.pages import console_router, login_page
@@ -28,10 +28,10 @@ ROUTES = [
     intake.replay_rejections,
     intake.list_unresolved,
     intake.confirm,
-    warnings.list_warnings,
-    warnings.get_warning,
-    warnings.explain,
-    warnings.respond,
+    warning.list_warnings,
+    warning.get_warning,
+    warning.explain,
+    warning.respond,
     lookups.get_object,
     lookups.get_rules,
     lookups.check_rules,

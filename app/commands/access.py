@@ -18,7 +18,7 @@ GRANTED = tuple(role for role in ROLES if role != "link")
 @app.command("list")
 def list_access(url: UrlOption = URL, data: DataOption = DATA, output: OutputOption = Output.TABLE) -> None:
     """列出凭据 / List credentials; the tokens themselves are stored nowhere."""
-    from app.client import Client  # noqa: PLC0415
+    from app.client import Client
 
     with plain_errors():
         rows = Client.for_data(url, data).call("GET", "/v1/access")
@@ -35,7 +35,7 @@ def grant(
     data: DataOption = DATA,
 ) -> None:
     """新建凭据并显示一次令牌 / Make a credential and print its token, once."""
-    from app.client import Client  # noqa: PLC0415
+    from app.client import Client
 
     with plain_errors():
         body = json.dumps({"name": name, "role": role, "department": department, "feed": feed}).encode()
@@ -47,7 +47,7 @@ def grant(
 @app.command()
 def revoke(fingerprint: str, url: UrlOption = URL, data: DataOption = DATA) -> None:
     """吊销凭据，立即生效 / Revoke a credential at once."""
-    from app.client import Client  # noqa: PLC0415
+    from app.client import Client
 
     with plain_errors():
         Client.for_data(url, data).call("DELETE", f"/v1/access/{fingerprint}")
@@ -62,7 +62,7 @@ def endpoint(
     data: DataOption = DATA,
 ) -> None:
     """登记接收地址；首次登记时显示签名密钥 / Register where a department receives webhooks; prints its signing secret the first time."""
-    from app.client import Client  # noqa: PLC0415
+    from app.client import Client
 
     with plain_errors():
         answer = Client.for_data(url, data).call("PUT", f"/v1/departments/{department}/endpoint", json.dumps({"url": address}).encode())
@@ -74,7 +74,7 @@ def endpoint(
 @app.command()
 def rotate(department: str, url: UrlOption = URL, data: DataOption = DATA) -> None:
     """更换签名密钥，旧密钥再有效 24 小时 / Rotate the signing secret; the old one stays valid for 24 hours."""
-    from app.client import Client  # noqa: PLC0415
+    from app.client import Client
 
     with plain_errors():
         answer = Client.for_data(url, data).call("POST", f"/v1/departments/{department}/secret")

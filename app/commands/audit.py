@@ -13,9 +13,9 @@ app = typer.Typer(no_args_is_help=True, help="审计链 / The audit trail")
 @app.command()
 def verify(data: DataOption = DATA) -> None:
     """核对每条预警的审计链 / Check every chain; exit 1 where one was changed. Prints the root over all heads."""
-    from storage import audit  # noqa: PLC0415
-    from storage.database import Database  # noqa: PLC0415
-    from storage.datadir import DataPaths  # noqa: PLC0415
+    from storage import audit
+    from storage.database import Database
+    from storage.datadir import DataPaths
 
     with plain_errors(), Database.look(DataPaths(data).database) as connection:
         broken = audit.verify_all(connection)

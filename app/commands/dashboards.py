@@ -13,7 +13,7 @@ app = typer.Typer(no_args_is_help=True, help="Grafana 看板与 Prometheus 规�
 @app.command()
 def build(out: Annotated[Path, typer.Option(help="目标目录 / folder to write to")] = Path("dashboards/generated")) -> None:
     """生成看板与规则文件 / Write the dashboards and rules."""
-    from dashboards.build import write  # noqa: PLC0415
+    from dashboards.build import write
 
     for path in write(out):
         typer.echo(str(path))

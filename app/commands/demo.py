@@ -21,11 +21,11 @@ def demo(
     verbose: Annotated[bool, typer.Option("--verbose", help="详细日志 / logs of the application")] = False,
 ) -> None:
     """演示：一座虚构城市的一个月，从记录到办结 / One month of an invented city, from records to closed warnings."""
-    import logging  # noqa: PLC0415
+    import logging
 
-    import structlog  # noqa: PLC0415
+    import structlog
 
-    from app.demo.run import Month, remove, scratch_folder  # noqa: PLC0415
+    from app.demo.run import Month, remove, scratch_folder
 
     level = logging.INFO if verbose else logging.CRITICAL
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(level), logger_factory=structlog.PrintLoggerFactory())
@@ -56,8 +56,8 @@ class _Bar:
     """Progress over virtual time; on a terminal a bar, else one line per virtual day."""
 
     def __init__(self) -> None:
-        from rich.console import Console  # noqa: PLC0415
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
         console = Console(stderr=True)
         columns = (TextColumn("{task.fields[day]}"), BarColumn(), TextColumn("{task.fields[records]:>8,} 条 records"), TimeElapsedColumn())
@@ -94,7 +94,7 @@ def _bar() -> _Bar:
 
 
 def _wait() -> None:
-    import threading  # noqa: PLC0415
+    import threading
 
     try:
         threading.Event().wait()

@@ -17,7 +17,7 @@ MappingsOption = Annotated[Path | None, typer.Option(help="自有映射目录 / 
 @app.command("list")
 def list_feeds(mappings: MappingsOption = None, output: OutputOption = Output.TABLE) -> None:
     """列出全部映射 / List all mappings."""
-    from app.wiring import load_mappings  # noqa: PLC0415
+    from app.wiring import load_mappings
 
     with plain_errors():
         found = load_mappings(mappings)
@@ -33,10 +33,10 @@ def try_mapping(
     shown: Annotated[int, typer.Option(help="最多显示的拒收条数 / rejections to print")] = 20,
 ) -> None:
     """用样例文件试映射，不入库 / Try a mapping on a file; nothing is stored. Exit 1 where a record is rejected."""
-    from app.clock import SystemClock  # noqa: PLC0415
-    from app.wiring import load_mappings  # noqa: PLC0415
-    from connectors.inbound.decode import decode  # noqa: PLC0415
-    from connectors.inbound.mapping import Mapped, Rejected, Skipped, apply  # noqa: PLC0415
+    from app.clock import SystemClock
+    from app.wiring import load_mappings
+    from connectors.inbound.decode import decode
+    from connectors.inbound.mapping import Mapped, Rejected, Skipped, apply
 
     with plain_errors():
         found = load_mappings(mappings)
@@ -63,7 +63,7 @@ def try_mapping(
 @app.command()
 def status(url: UrlOption = URL, data: DataOption = DATA, output: OutputOption = Output.TABLE) -> None:
     """各数据源的计数与最近时间 / Counters and last times of every feed."""
-    from app.client import Client  # noqa: PLC0415
+    from app.client import Client
 
     with plain_errors():
         rows = Client.for_data(url, data).call("GET", "/v1/feeds")
@@ -79,7 +79,7 @@ def rejections(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """列出拒收记录及原因 / List rejected records with their reasons."""
-    from app.client import Client  # noqa: PLC0415
+    from app.client import Client
 
     with plain_errors():
         rows = Client.for_data(url, data).call("GET", f"/v1/feeds/{feed}/rejections?limit=1000&reason={reason}")
@@ -93,7 +93,7 @@ def replay(
     data: DataOption = DATA,
 ) -> None:
     """映射修正后重放拒收记录 / Take the open rejections of a feed again, after its mapping was mended."""
-    from app.client import Client  # noqa: PLC0415
+    from app.client import Client
 
     with plain_errors():
         answer = Client.for_data(url, data).call("POST", f"/v1/feeds/{feed}/rejections/replay")

@@ -16,7 +16,7 @@ FileArgument = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help=
 
 
 def _send(what: str, file: Path, url: str, data: Path) -> None:
-    from app.client import Client  # noqa: PLC0415
+    from app.client import Client
 
     with plain_errors():
         path = f"/v1/import/{what}?name={quote(file.name)}"

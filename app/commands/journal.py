@@ -19,10 +19,10 @@ def export(
     data: DataOption = DATA,
 ) -> None:
     """逐行输出日志（NDJSON），服务运行时也可用 / Write the journal as NDJSON; also beside a running serve."""
-    import msgspec  # noqa: PLC0415
+    import msgspec
 
-    from storage.datadir import DataPaths  # noqa: PLC0415
-    from storage.journal_folder import JournalFolder  # noqa: PLC0415
+    from storage.datadir import DataPaths
+    from storage.journal_folder import JournalFolder
 
     encoder = msgspec.json.Encoder()
     with plain_errors():

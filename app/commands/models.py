@@ -22,7 +22,7 @@ def score(
     detector: Annotated[str, typer.Option(help="检测器 / detector")] = "fast",
 ) -> None:
     """给一列数值逐点评分 / Score a series point by point: time, value, score in [0, 1], expected value, reason."""
-    from models.evaluate import score_csv  # noqa: PLC0415
+    from models.evaluate import score_csv
 
     try:
         with source.open(encoding="utf-8-sig", newline="") as lines, out.open("w", encoding="utf-8", newline="") as target:

@@ -32,8 +32,8 @@ def show(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], output: Outp
         json.dump(list(rows), sys.stdout, ensure_ascii=False, indent=1, default=str)
         sys.stdout.write("\n")
         return
-    from rich.console import Console  # noqa: PLC0415  # 60 ms that --help does not pay
-    from rich.table import Table  # noqa: PLC0415
+    from rich.console import Console  # 60 ms that --help does not pay
+    from rich.table import Table
 
     table = Table(*columns, box=None, header_style="bold", pad_edge=False)
     for row in rows:

@@ -32,8 +32,8 @@ def replay(
     until: Annotated[str, typer.Option(help="其后时间继续到此刻（RFC 3339）/ let time run on until then")] = "",
 ) -> None:
     """重放信号，得到与服务运行时相同的预警 / Replay signals: the same hits, warnings and ids as a running serve."""
-    from app.replaying import Replaying  # noqa: PLC0415
-    from domain.instants import parse_rfc3339  # noqa: PLC0415
+    from app.replaying import Replaying
+    from domain.instants import parse_rfc3339
 
     end: datetime | None = None
     if until:
@@ -63,7 +63,7 @@ def replay(
 
 
 def _hits(found: Iterable[Outcome]) -> Iterator[dict[str, Any]]:
-    from domain.findings import RuleHit  # noqa: PLC0415
+    from domain.findings import RuleHit
 
     for one in found:
         if isinstance(one, RuleHit):
@@ -72,12 +72,12 @@ def _hits(found: Iterable[Outcome]) -> Iterator[dict[str, Any]]:
 
 def _given(files: Sequence[Path]) -> Iterator[tuple[str, Signal, datetime | None] | Record]:
     """Yield the signals or journal records of files, in their order; raises FileProblems at the first line that is neither."""
-    import msgspec  # noqa: PLC0415
+    import msgspec
 
-    from connectors.inbound.canonical import read_signal  # noqa: PLC0415
-    from domain.errors import FileProblems, Problem, SignalRejected  # noqa: PLC0415
-    from domain.instants import parse_rfc3339  # noqa: PLC0415
-    from domain.records import Record  # noqa: PLC0415
+    from connectors.inbound.canonical import read_signal
+    from domain.errors import FileProblems, Problem, SignalRejected
+    from domain.instants import parse_rfc3339
+    from domain.records import Record
 
     record = msgspec.json.Decoder(Record)
     for file in files:

@@ -18,8 +18,8 @@ FolderArgument = Annotated[Path | None, typer.Argument(help="规则目录，缺�
 
 
 def _texts(folder: Path | None) -> dict[str, str]:
-    from app.rulebook import read_folder  # noqa: PLC0415
-    from app.settings import SHIPPED_PACKS  # noqa: PLC0415
+    from app.rulebook import read_folder
+    from app.settings import SHIPPED_PACKS
 
     chosen = folder or SHIPPED_PACKS
     if not chosen.is_dir():
@@ -30,7 +30,7 @@ def _texts(folder: Path | None) -> dict[str, str]:
 @app.command()
 def check(folder: FolderArgument = None) -> None:
     """检查规则包，一次列出全部问题 / Check packs: all problems at once as file:line:column; exit 1 where there is an error."""
-    from rules import load  # noqa: PLC0415
+    from rules import load
 
     with plain_errors():
         try:
@@ -49,9 +49,9 @@ def check(folder: FolderArgument = None) -> None:
 @app.command("test")
 def run_tests(folder: FolderArgument = None) -> None:
     """运行规则文件内的测试 / Run the tests inside the rule files; a failing one shows the indicators step by step."""
-    from models.registry import REGISTRY  # noqa: PLC0415
-    from rules.load import load_rules  # noqa: PLC0415
-    from streams.ruletest import run_cases  # noqa: PLC0415
+    from models.registry import REGISTRY
+    from rules.load import load_rules
+    from streams.ruletest import run_cases
 
     with plain_errors():
         ruleset = load_rules(_texts(folder))
@@ -68,7 +68,7 @@ def run_tests(folder: FolderArgument = None) -> None:
 @app.command()
 def schema() -> None:
     """输出规则文件的 JSON Schema / Print the JSON Schema for editors."""
-    from rules.schema import schema as json_schema  # noqa: PLC0415
+    from rules.schema import schema as json_schema
 
     json.dump(json_schema(), sys.stdout, ensure_ascii=False, indent=1)
     sys.stdout.write("\n")
@@ -77,7 +77,7 @@ def schema() -> None:
 @app.command("list")
 def list_rules(folder: FolderArgument = None, output: OutputOption = Output.TABLE) -> None:
     """列出规则 / List the rules of a folder."""
-    from rules.load import load_rules  # noqa: PLC0415
+    from rules.load import load_rules
 
     with plain_errors():
         ruleset = load_rules(_texts(folder))
@@ -91,7 +91,7 @@ def list_rules(folder: FolderArgument = None, output: OutputOption = Output.TABL
 @app.command()
 def status(url: UrlOption = URL, data: DataOption = DATA, output: OutputOption = Output.TABLE) -> None:
     """运行中的规则及其健康状况 / The active rules and their health, from the running server."""
-    from app.client import Client  # noqa: PLC0415
+    from app.client import Client
 
     with plain_errors():
         answer = Client.for_data(url, data).call("GET", "/v1/rules")

@@ -19,10 +19,10 @@ def serve(
     verbose: Annotated[bool, typer.Option("--verbose", help="详细日志 / debug logs")] = False,
 ) -> None:
     """启动服务：接入、研判、派单、控制台 / Run intake, engine, duty loop and console until interrupted."""
-    from pydantic import ValidationError  # noqa: PLC0415
+    from pydantic import ValidationError
 
-    from app.logs import configure  # noqa: PLC0415
-    from app.settings import load_settings  # noqa: PLC0415
+    from app.logs import configure
+    from app.settings import load_settings
 
     configure(verbose=verbose)
     try:
@@ -31,8 +31,8 @@ def serve(
         for problem in error.errors():
             note(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}")
         raise typer.Exit(USAGE) from error
-    from app.server import Server  # noqa: PLC0415
-    from app.wiring import Application  # noqa: PLC0415
+    from app.server import Server
+    from app.wiring import Application
 
     with plain_errors():
         try:

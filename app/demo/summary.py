@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import func, select
 
-from app.demo.schedule import Plan
+from app.demo.schedule import Plan, digest
 from app.demo.truth import Raised, Verdict, score
 from app.wiring import Application
 from connectors.inbound.folder import FileTaken
@@ -72,7 +72,7 @@ def summarise(application: Application, plan: Plan, doors: Doors, departments: d
         registered = connection.scalar(select(func.count()).select_from(objects))
     verdict = _judge(raised, found_tasks, plan)
     return {
-        "seed": application_seed(plan),
+        "sent": digest(plan)[:16],  # what the seed stands for
         "records": doors.records,
         **{name: told[name] for name in COUNTS},
         "rejections_by_reason": dict(sorted(doors.reasons.items())),
@@ -113,13 +113,6 @@ def summarise(application: Application, plan: Plan, doors: Doors, departments: d
         "departments": departments,
         "lost": lost,
     }
-
-
-def application_seed(plan: Plan) -> str:
-    """Return the hash of everything that was sent: what a seed stands for."""
-    from app.demo.schedule import digest  # noqa: PLC0415
-
-    return digest(plan)[:16]
 
 
 def _journalled(application: Application) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from domain.errors import FengsuiError
+from domain.errors import NotFound
 from domain.ports import Detector, Score, VectorDetector
 from rules.ruleset import Indicator, RuleSet
 from streams.stages.cells import number
@@ -19,13 +19,6 @@ from streams.stages.windows import DAY, SHANGHAI_OFFSET, from_us
 HOUR: Final = DAY // 24
 NIGHT: Final = 3 * HOUR  # 03:00 in Shanghai, when little else happens
 VECTOR_WIDTH: Final = 2  # a sector needs at least so many indicators for its objects to be compared
-
-
-class UnknownDetector(FengsuiError):
-    """A rule set names a detector that this installation does not have.
-
-    Operator action: name one of the detectors listed, or install the one that is missing.
-    """
 
 
 class SeriesDetectors:
@@ -39,12 +32,12 @@ class SeriesDetectors:
         """Begin a fresh detector for `indicator`.
 
         Raises:
-            UnknownDetector: no detector of this name is registered.
+            NotFound: no detector of this name is registered.
         """
         make = self._registry.get(indicator.detector)
         if make is None:
             legal = ", ".join(sorted(self._registry)) or "none is registered"
-            raise UnknownDetector(f"indicator {indicator.name}: unknown detector {indicator.detector!r}; legal: {legal}")
+            raise NotFound(f"indicator {indicator.name}: unknown detector {indicator.detector!r}; legal: {legal}")
         self._running[indicator.name] = make()
 
     def stop(self, name: str) -> None:

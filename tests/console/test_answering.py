@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.views.warnings import story
+from app.views.warning import story
 from domain.tasks import Stage, Task
 from storage import obligations
 from tests.console.city import FED_BACK, HANDLED, LEAD, OTHER, PARTNER, TOKENS, VERIFIED, City

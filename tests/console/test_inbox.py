@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.views.ladder import RungView
-from app.views.warnings import story
+from app.views.warning import story
 from domain.tasks import Stage
 from storage import outbox
 from tests.console.city import LEAD, PARTNER, TOKENS, City

@@ -9,7 +9,7 @@ import pytest
 
 from app.console.links import CLAIMED
 from app.effects import LINK_LIFETIME
-from app.views.warnings import story
+from app.views.warning import story
 from domain.tasks import Stage
 from tests.console.city import FED_BACK, HANDLED, LEAD, PARTNER, TOKENS, VERIFIED, City
 from tests.console.conftest import Browser

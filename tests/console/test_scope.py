@@ -8,7 +8,7 @@ import pytest
 
 from app.views.duty import duty_figures
 from app.views.objects import object_page
-from app.views.warnings import canonical, list_warnings, live_warnings, story
+from app.views.warning import canonical, list_warnings, live_warnings, story
 from domain.errors import NotFound
 from domain.principals import Principal
 from domain.signals import ObjectRef

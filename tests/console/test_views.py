@@ -14,7 +14,7 @@ from app.views.duty import duty_figures, samples
 from app.views.feeds import excerpt, feeds_page
 from app.views.objects import object_page
 from app.views.rules import rules_page
-from app.views.warnings import canonical, list_warnings, live_warnings, story
+from app.views.warning import canonical, list_warnings, live_warnings, story
 from domain.errors import NotFound
 from domain.objects import Resolution
 from domain.signals import ObjectRef

@@ -10,7 +10,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, Parameter
 from app.answers import Answer, Reply
 from app.api.given import PrincipalGiven, ServicesGiven
 from app.api.roles import HANDLERS, READERS
-from app.views import warnings as views
+from app.views import warning as views
 
 
 @get("/v1/warnings", opt={"roles": READERS}, sync_to_thread=True)

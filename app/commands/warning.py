@@ -26,7 +26,7 @@ def list_warnings(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """列出预警，最急的在前 / List warnings, the most urgent first."""
-    from app.client import Client  # noqa: PLC0415
+    from app.client import Client
 
     query = urlencode({"status": status, "level": level, "department": department, "limit": limit})
     with plain_errors():
@@ -37,7 +37,7 @@ def list_warnings(
 @app.command("show")
 def show_warning(warning_id: str, url: UrlOption = URL, data: DataOption = DATA) -> None:
     """显示一条预警的全部经过 / Print one warning with its whole story, as JSON."""
-    from app.client import Client  # noqa: PLC0415
+    from app.client import Client
 
     with plain_errors():
         story = Client.for_data(url, data).call("GET", f"/v1/warnings/{warning_id}/explain")
@@ -48,7 +48,7 @@ def show_warning(warning_id: str, url: UrlOption = URL, data: DataOption = DATA)
 @app.command()
 def export(url: UrlOption = URL, data: DataOption = DATA) -> None:
     """逐行输出全部预警（NDJSON）/ Write all warnings as NDJSON, in the canonical form."""
-    from app.client import Client  # noqa: PLC0415
+    from app.client import Client
 
     client, after = None, ""
     with plain_errors():
