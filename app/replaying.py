@@ -16,7 +16,7 @@ from app.effects import EffectWriter
 from app.metrics import Metrics
 from app.rulebook import read_folder
 from app.settings import SHIPPED_PACKS, SHIPPED_POLICIES
-from app.views.warnings import canonical
+from app.views.warning import canonical
 from connectors.inbound.catalogue import read_catalogue
 from connectors.inbound.departments import read_departments
 from connectors.inbound.registry import read_objects

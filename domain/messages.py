@@ -1016,9 +1016,6 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "{stage}的任务不能执行 {action}；可办：{legal}",
         "{action} is not possible for a task that is {stage}; legal: {legal}",
     ),
-        "{stage}的任务不能执行 {action}；可办：{legal}",
-        "{action} is not possible for a task that is {stage}; legal: {legal}",
-    ),
     "task.not_same_line": (
         "{unit} 不是 {department} 的下级或同级单位，不能转办；职责不符请退回",
         "{unit} is no lower or sibling unit of {department}; return the task instead",

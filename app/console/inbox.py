@@ -14,7 +14,7 @@ from app.console.parts import Parts, PartsGiven, PrincipalGiven
 from app.console.render import page
 from app.duty import delivered
 from app.views.titles import Titles
-from app.views.warnings import live_warnings
+from app.views.warning import live_warnings
 from domain.base import Noun
 from domain.departments import DUTY_DESK
 from domain.principals import Principal

@@ -22,7 +22,7 @@ from app.views.duty import duty_figures
 from app.views.feeds import feeds_page
 from app.views.objects import object_page
 from app.views.rules import rules_page
-from app.views.warnings import list_warnings, live_warnings
+from app.views.warning import list_warnings, live_warnings
 from domain.errors import FengsuiError
 from domain.levels import DEFAULT_LEVELS
 from domain.principals import Principal
