@@ -85,7 +85,7 @@ def test_another_site_cannot_use_a_session(browser: Browser, city: City) -> None
         assert connection.exec_driver_sql("select status from cases").scalars().all() == ["open"]
 
 
-def test_signing_out_ends_the_session(browser: Browser, city: City) -> None:
+def test_signing_out_ends_the_session(browser: Browser) -> None:
     """The cookie is taken back and worth nothing any more."""
     client = browser("")
     signed_in(client, "duty")
@@ -96,7 +96,6 @@ def test_signing_out_ends_the_session(browser: Browser, city: City) -> None:
     thief = browser("")
     thief.cookies.set(SESSION_COOKIE, kept)
     assert thief.get("/").status_code == 401
-    assert city.clock.now() is not None
 
 
 def test_a_session_ends_by_itself(browser: Browser, city: City) -> None:
