@@ -197,7 +197,7 @@ def _meant(case: WarningCase, tasks: tuple[Task, ...], task_id: str, principal: 
         if found is None:
             raise NotFound(text("task.not_found", id=task_id))
         return found
-    if action in {Action.WITHDRAW, Action.REOPEN} or case.status == "unrouted":
+    if action in {Action.WITHDRAW, Action.REOPEN, Action.ASSESS} or case.status == "unrouted":
         return None
     own = [task for task in tasks if task.open and (principal.sees_all or task.department == principal.department)]
     if not own:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import msgspec
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector, web
@@ -123,9 +124,9 @@ class Rig:
     async def _act(self, step: Step) -> None:
         """Give one answer and plan what follows from the reply."""
         office = self._offices[step.office]
-        status, reply = await (self._by_page(step) if office.by_link and step.link else self._by_api(step, office))
+        status, reply, link = await (self._by_page(step) if office.by_link and step.link else self._by_api(step, office))
         self.counts[f"{office.id}.{step.action}.{status}"] += 1
-        step = msgspec.structs.replace(step, due=max(step.due, self._now))
+        step = msgspec.structs.replace(step, due=max(step.due, self._now), link=link)
         if not 200 <= status < 300:
             self._plan(behaviour.after_refusal(step, status))
             return
@@ -137,7 +138,7 @@ class Rig:
             legal = () if step.form.get("finding", "confirmed") != "confirmed" else ("verify", "handle", "feed_back")
         self._plan(behaviour.next_step(step, office, stage, legal, self._outlook))
 
-    async def _by_api(self, step: Step, office: Office) -> tuple[int, dict[str, Any]]:
+    async def _by_api(self, step: Step, office: Office) -> tuple[int, dict[str, Any], str]:
         """Answer by `POST /v1/warnings/{id}/responses`, signed with the department's secret; reviews and rulings with its token."""
         answer = {
             "action": step.action,
@@ -161,27 +162,32 @@ class Rig:
             async with self._session.post(url, data=body.encode(), headers=headers) as response:
                 content = await response.read()
                 reply = json.loads(content) if response.status < 300 and content else {}
-                return response.status, reply if isinstance(reply, dict) else {}
+                return response.status, reply if isinstance(reply, dict) else {}, step.link
         except (ClientError, TimeoutError, ValueError):
-            return 0, {}
+            return 0, {}, step.link
 
-    async def _by_page(self, step: Step) -> tuple[int, dict[str, Any]]:
-        """Answer as a person does who opens the one-time link: read the page, fill in its form, send it."""
+    async def _by_page(self, step: Step) -> tuple[int, dict[str, Any], str]:
+        """Answer as a person does who opens the one-time link: read the page, fill in its form, send it.
+
+        The page leads on to a new link, for the next step.
+        """
         assert self._session is not None, "the application is running"
         try:
             async with self._session.get(step.link, headers={"accept": "text/html"}) as response:
                 page = await response.text()
                 if response.status >= 300:
-                    return response.status, {}
+                    return response.status, {}, step.link
             found = fill_in(page, step.link, step.action, behaviour.sent(step), f"{step.office}-经办")
             if found is None:
-                return 404, {}
+                return 404, {}, step.link
             target, told = found
             async with self._session.post(target, data=told, headers={"accept": "text/html"}, allow_redirects=False) as response:
                 await response.read()
-                return (200 if response.status in {302, 303} else response.status), {}
+                if response.status in {302, 303}:
+                    return 200, {}, urljoin(step.link, response.headers.get("location", ""))
+                return response.status, {}, "" if response.status == 200 else step.link
         except (ClientError, TimeoutError):
-            return 0, {}
+            return 0, {}, step.link
 
 
 async def serve(config: RigConfig, port: int) -> None:
