@@ -42,6 +42,7 @@ class Centre:
     def __init__(self, status: int = 200) -> None:
         self.said: list[dict[str, Any]] = []
         self.pages: list[dict[str, str]] = []
+        self.used: set[str] = set()
         self.status = status
 
     async def responses(self, request: web.Request) -> web.Response:
@@ -65,9 +66,12 @@ class Centre:
 
     async def page(self, request: web.Request) -> web.Response:
         if request.method == "GET":
-            return web.Response(text=PAGE, content_type="text/html")
+            return web.Response(text=PAGE.replace("/answer/abc", request.path), content_type="text/html")
+        if request.match_info["token"] in self.used:
+            return web.Response(status=401)
+        self.used.add(request.match_info["token"])
         self.pages.append({name: str(value) for name, value in (await request.post()).items()})
-        return web.Response(text="<p>已收到</p>", content_type="text/html")
+        return web.Response(status=303, headers={"location": f"/answer/abc{len(self.pages)}"})
 
 
 @asynccontextmanager
