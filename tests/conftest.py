@@ -25,6 +25,7 @@ class Service(NamedTuple):
 
 SERVICES = {
     "prometheus": Service(("prometheus", "promtool"), ("prometheus",)),
+    "curl": Service(("curl",), ("curl",)),
     "chromium": Service(("chromium",), ("chromium", "fonts-noto-cjk")),
 }
 

@@ -35,9 +35,9 @@ def steps(page: Path) -> list[tuple[Fence, str]]:
 
 
 def missing(expected: str, printed: str) -> list[str]:
-    """Return the lines of `expected` that are not found in `printed` in their order; runs of blanks count as one.
+    r"""Return the lines of `expected` that are not found in `printed` in their order; runs of blanks count as one.
 
-    >>> missing("a  b\\nc", "x a b y\\nc"), missing("c\\na", "a\\nc")
+    >>> missing("a  b\nc", "x a b y\nc"), missing("c\na", "a\nc")
     ([], ['a'])
     """
     at, absent = 0, []

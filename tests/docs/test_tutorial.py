@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -75,15 +76,14 @@ def _type(page: Path, folder: Path) -> tuple[int, list[str]]:
         except subprocess.TimeoutExpired:
             status = -1
         finally:
-            try:
+            with suppress(ProcessLookupError):
                 os.killpg(shell.pid, signal.SIGKILL)  # serve and receiver too, where a step failed before it ends them
-            except ProcessLookupError:
-                pass
             shell.wait()
     text = log.read_text(encoding="utf-8", errors="replace")
     return status, [part.partition("\n")[2] for part in text.split(MARK)[1:]]
 
 
+@pytest.mark.service("curl")
 def test_every_command_of_the_tutorial_runs_and_prints_what_the_page_says(tmp_path: Path) -> None:
     """From an empty folder to a closed warning, a changed rule and a refused one, as the page tells it."""
     status, printed = _type(ENGLISH, tmp_path)

@@ -1,0 +1,104 @@
+"""Writes docs/settings.md from the settings' own model: `python -m tests.docs.settings_page`; a test keeps the file equal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel
+
+from app.settings import ROOT, Settings
+
+PAGE = ROOT / "docs" / "settings.md"
+CHINESE = {
+    "data": "日志、数据库与密钥所在目录；同一时间只许一个进程使用",
+    "rules": "规则包目录（*.yaml），规则的唯一来源",
+    "mappings": "自有映射目录；与随附映射同名者取代之",
+    "policies": "时限政策目录（*.yaml）",
+    "calendars": "逐年工作日历文件的目录（2027.yaml）",
+    "host": "监听地址",
+    "port": "监听端口；0 表示任取空闲端口",
+    "public_url": "通知中链接的开头；缺省 http://host:port",
+    "namespace": "每个预警编号的一部分：本部署的名称",
+    "language": "提示语的语言",
+    "snapshot_every": "每隔多少条日志存一次研判状态快照",
+    "quiet_hours": "低于解除线多少小时后，一个时段结束",
+    "reload_seconds": "多久查看一次规则目录；0 表示从不",
+    "inbox_seconds": "多久查看一次 <data>/inbox/<feed>/；0 表示从不",
+    "inbox_settle_seconds": "文件静止多久之后才读取",
+    "egress.allow": "非公网而允许连接的网段（CIDR）",
+    "egress.attempt_seconds": "一次投递多少秒无应答即放弃",
+    "limits.body_bytes": "请求正文上限，超过者回答 413",
+}
+HEAD = """# 设置 Settings
+
+本页由程序从 `app/settings.py` 生成（`python -m tests.docs.settings_page`），请勿手改。
+This page is generated from `app/settings.py`; do not edit it by hand.
+
+设置由低到高取自四处：缺省值、TOML 文件（`fengsui serve --config FILE`）、环境变量、命令行参数。
+名称写错或值不合法，`serve` 不启动，并一次列出全部问题。
+
+A setting comes from four places, the later ones win: default, TOML file (`fengsui serve --config FILE`), environment, flag.
+With an illegal value or an unknown name in the file `serve` does not start, and names all of them.
+
+```toml
+data = "/var/lib/fengsui"
+public_url = "https://fengsui.example.gov.cn"
+
+[egress]
+allow = ["10.20.0.0/16"]
+```
+
+密钥不在其中：首次启动时生成，存于数据目录。 Secrets are none of them: they are made at the first start and lie in the data folder.
+
+| TOML | 环境变量 Environment | 参数 Flag | 缺省 Default | 含义 Meaning |
+|---|---|---|---|---|
+"""
+
+
+class Setting(NamedTuple):
+    """One setting: its dotted name in TOML, its default as a reader would write it, and what it means in English."""
+
+    name: str
+    default: str
+    meaning: str
+
+    @property
+    def variable(self) -> str:
+        """The environment variable of the setting."""
+        return "FENGSUI_" + self.name.upper().replace(".", "__")
+
+
+def settings(model: type[BaseModel] = Settings, before: str = "") -> Iterator[Setting]:
+    """Yield all settings in the order of the model, nested ones in the place of their group."""
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from settings(kind, f"{before}{name}.")
+        else:
+            yield Setting(before + name, _written(field.default), field.description or "")
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, Path) and value.is_relative_to(ROOT):
+        return f"随附 shipped ({value.relative_to(ROOT)})"
+    if value in (None, ""):
+        return "–"
+    return f"`{list(value)}`" if isinstance(value, tuple) else f"`{value}`"
+
+
+def page(flags: frozenset[str]) -> str:
+    """Return the whole page; `flags` are the options of `fengsui serve`."""
+    rows = []
+    for one in settings():
+        flag = f"`--{one.name}`" if f"--{one.name}" in flags else ""
+        meaning = f"{CHINESE[one.name]}。{one.meaning[:1].upper()}{one.meaning[1:]}.".replace("<", "&lt;")
+        rows.append(f"| `{one.name}` | `{one.variable}` | {flag} | {one.default} | {meaning} |\n")
+    return HEAD + "".join(rows)
+
+
+if __name__ == "__main__":
+    from tests.docs.command_line import options
+
+    PAGE.write_text(page(options("serve")), encoding="utf-8")

@@ -1,0 +1,148 @@
+"""What the documentation names exists: commands and their options, routes, settings, metrics."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+from litestar import Litestar
+from litestar.di import Provide
+from litestar.routes import HTTPRoute
+
+from app.api.application import ROUTES
+from app.api.roles import OPEN, OVERSEERS, READERS
+from app.console.pages import console_router
+from app.metrics import Metrics
+from tests.architecture.tree import TOP, tracked_files
+from tests.docs.command_line import options, wrong_with
+from tests.docs.fences import fences
+from tests.docs.settings_page import CHINESE, PAGE, page, settings
+
+MARKDOWN = [path for path in tracked_files() if path.suffix == ".md"]
+each_page = pytest.mark.parametrize("markdown", MARKDOWN, ids=lambda path: str(path.relative_to(TOP)))
+ROUTE = re.compile(
+    r"(?:\b(GET|POST|PUT|DELETE)\s+)?(?<![\w.$}])(/(?:v1/[\w/{}$.-]+|healthz|readyz|metrics|openapi\.json|inbox|login|answer/[\w{}]+))"
+)
+VARIABLE = re.compile(r"\bFENGSUI_[A-Z0-9_]+\b")
+METRIC = re.compile(r"\bfengsui_[a-z_]+\b")
+GROUPS = {"readers": READERS, "overseers": OVERSEERS, "–": OPEN}
+TESTING = frozenset({"FENGSUI_CRASH", "FENGSUI_PLANT"})  # of the campaigns, for no user
+
+
+def code(markdown: Path) -> Iterator[str]:
+    """Yield the code of a page: fenced blocks that are no output, and spans."""
+    text = markdown.read_text(encoding="utf-8")
+    yield from (fence.content for fence in fences(markdown) if fence.language != "text")
+    yield from re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL))
+
+
+@cache
+def routes() -> dict[tuple[str, str], frozenset[str]]:
+    """Return method and path of every route, each parameter as `{}`, with the roles that may call it."""
+    given = {"services": Provide(lambda: None, sync_to_thread=False), "principal": Provide(lambda: None, sync_to_thread=False)}
+    walked = Litestar(route_handlers=[*ROUTES, console_router()], dependencies=given, openapi_config=None, logging_config=None).routes
+    return {
+        (method, re.sub(r"\{[^}]*\}", "{}", one.path)): handler.opt["roles"]
+        for one in walked
+        if isinstance(one, HTTPRoute)
+        for handler in one.route_handlers
+        for method in handler.http_methods
+        if method != "OPTIONS"
+    }
+
+
+def matches(method: str, path: str, known: Iterable[tuple[str, str]]) -> bool:
+    """Say whether a documented path is a route; `{id}`, `$W` and one written-out value stand for a parameter."""
+    given = path.rstrip("/.").split("/")
+    for legal_method, legal in known:
+        parts = legal.split("/")
+        fits = len(parts) == len(given) and all(part in ("{}", one) for part, one in zip(parts, given, strict=True))
+        if fits and method in ("", legal_method):
+            return True
+    return False
+
+
+@each_page
+def test_every_command_exists_with_its_options(markdown: Path) -> None:
+    """No page names a command or an option that `fengsui` does not have."""
+    assert [wrong for piece in code(markdown) for wrong in wrong_with(piece)] == []
+
+
+@each_page
+def test_every_route_exists(markdown: Path) -> None:
+    """No page names an address that answers 404 by its shape."""
+    known = routes()
+    named = [found for piece in code(markdown) for found in ROUTE.findall(piece)]
+    assert [" ".join(one).strip() for one in named if not matches(*one, known)] == []
+
+
+@each_page
+def test_every_variable_is_a_setting(markdown: Path) -> None:
+    """No page names an environment variable that nothing reads."""
+    known = {one.variable for one in settings()} | TESTING
+    named = {name for piece in code(markdown) for name in VARIABLE.findall(piece)}
+    assert sorted(name for name in named if name not in known and name != "FENGSUI_") == []
+
+
+@each_page
+def test_every_metric_is_exposed(markdown: Path) -> None:
+    """No page names a metric that `/metrics` does not have."""
+    exposition = Metrics().exposition().decode()
+    known = set(re.findall(r"^# TYPE (\w+)", exposition, re.MULTILINE))
+    named = {name for piece in code(markdown) for name in METRIC.findall(piece)}
+    assert sorted(name for name in named if re.sub(r"_(bucket|sum|count)$", "", name) not in known and name not in known) == []
+
+
+def test_the_page_of_settings_is_that_of_the_model() -> None:
+    """Docs/settings.md has every setting as it is; `python -m tests.docs.settings_page` writes it anew."""
+    assert page(options("serve")) == PAGE.read_text(encoding="utf-8")
+    assert [one.name for one in settings()] == list(CHINESE)
+    assert all(one.meaning for one in settings())
+
+
+def test_the_page_on_http_has_every_route_with_its_roles() -> None:
+    """Each route under `/v1` has a row in docs/api.md, and each row names exactly the roles that the route declares."""
+    told = {}
+    for method, path, who in re.findall(r"^\| `(\w+) (/\S+)` \| ([^|]*) \|", (TOP / "docs/api.md").read_text("utf-8"), re.MULTILINE):
+        named = re.findall(r"[\w–]+", who)
+        told[method, re.sub(r"\{[^}]*\}", "{}", path)] = {role for name in named for role in GROUPS.get(name, {name})}
+    known = {route: set(roles) for route, roles in routes().items() if route in told or route[1].startswith("/v1/")}
+    assert told == known
+
+
+@pytest.mark.parametrize(
+    ("piece", "wrong"),
+    [
+        ("fengsui serve --data ./data", []),
+        (".venv/bin/fengsui --help", []),
+        ("fengsui rules check|test", []),
+        ("fengsui rules check|tset", ["fengsui rules tset"]),
+        ("fengsui backup", ["fengsui backup"]),
+        ("fengsui --version", ["fengsui --version"]),
+        ("W=$(fengsui warnings list --output json | python -c 'x')", []),
+        ("/opt/fengsui/bin/fengsui serve", []),
+        ("/var/lib/fengsui data", []),
+    ],
+)
+def test_a_wrong_command_is_seen(piece: str, wrong: list[str]) -> None:
+    """The check finds unknown groups, commands and options, and nothing else."""
+    assert wrong_with(piece) == wrong
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "fits"),
+    [
+        ("GET", "/v1/warnings/{id}", True),
+        ("", "/v1/warnings/$W/responses", True),
+        ("GET", "/v1/warnings/{id}/responses", False),
+        ("", "/v1/warning", False),
+        ("POST", "/v1/feeds/penalties/records", True),
+        ("", "/healthz", True),
+    ],
+)
+def test_a_wrong_route_is_seen(method: str, path: str, fits: bool) -> None:
+    """Paths are compared part by part, methods where they are named."""
+    assert matches(method, path, routes()) is fits
