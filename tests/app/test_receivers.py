@@ -1,0 +1,194 @@
+"""Receivers as they are: failing, slow, gone, overloaded, or sending us elsewhere; and answers that are sent again by somebody else."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from dispatch.deliver import SCHEDULE
+from storage import outbox
+from storage.database import Database
+from tests.app.offices import WALL
+from tests.app.world import LEAD, MONDAY, PARTNER, World, eventually, penalty
+
+
+@pytest.fixture
+def quick(tmp_path: Path) -> Iterator[World]:
+    """A world that gives an attempt up after half a second."""
+    with World(tmp_path / "world", egress={"allow": ("127.0.0.0/8",), "attempt_seconds": 0.5}) as made:
+        yield made
+
+
+def deliveries(world: World, office: str, event: str = "task.assigned") -> list[dict[str, object]]:
+    """Return an office's deliveries of one event, as the outbox shows them."""
+    return [one for one in world.read(f"/v1/outbox?department={office}") if one["event"] == event]
+
+
+def test_a_failing_receiver_gets_the_same_id_again_until_it_takes_it(world: World) -> None:
+    """500, a redirect, 404, then 204: one id over all attempts, a fresh signature each time, and the task is pushed at the last."""
+    world.offices[LEAD].replies.extend([500, (302, {"location": "http://127.0.0.1:1/elsewhere"}), 404])
+    warning = world.warn()
+    [waiting] = deliveries(world, LEAD)
+    assert (waiting["state"], waiting["attempts"], waiting["status"]) == ("waiting", 1, 500)
+    assert {task["department"]: task["stage"] for task in world.story(warning)["tasks"]} == {LEAD: "generated", PARTNER: "pushed"}
+    world.at("45m")
+    [sent] = deliveries(world, LEAD)
+    assert (sent["state"], sent["attempts"], sent["status"]) == ("sent", 4, 204)
+    assert [one.status for one in world.offices[LEAD].attempts] == [500, 302, 404, 204], "a redirect is a failure, never followed"
+    assert {one.id for one in world.offices[LEAD].attempts} == {sent["id"]}
+    assert world.offices[LEAD].complaints == []
+    assert {task["stage"] for task in world.story(warning)["tasks"]} == {"pushed"}
+
+
+def test_retries_come_when_they_are_planned_and_not_before(world: World) -> None:
+    """Five seconds, five minutes, half an hour, each with a tenth of jitter at most."""
+    world.offices[LEAD].replies.extend([503] * 3)
+    world.warn()
+    attempts = world.offices[LEAD].attempts
+    for when, count in (("4s", 1), ("6s", 2), ("5m4s", 2), ("5m40s", 3), ("35m", 3), ("39m", 4)):
+        world.at(when)
+        assert len(attempts) == count, when
+
+
+def test_a_receiver_that_asks_for_a_pause_has_it_for_everything(world: World) -> None:
+    """429 with Retry-After: neither this nor any other delivery goes to it before, and others do not wait for it."""
+    world.offices[LEAD].replies.append((429, {"retry-after": "1800"}))
+    world.warn()
+    world.post(penalty(2, "7", CF_XDR_SHXYM="", CF_XDR_MC="曲江香满楼餐饮有限公司"))
+    world.at("29m")
+    assert len(world.offices[LEAD].attempts) == 2, "one was refused; the second warning's came afterwards and was taken"
+    world.offices[LEAD].replies.append((429, {"retry-after": "1800"}))
+    world.at("31m")
+    assert [one.status for one in world.offices[LEAD].attempts].count(204) == 1
+    assert world.offices[PARTNER].told("task.assigned")
+
+
+def test_a_receiver_that_is_gone_is_called_no_more_and_its_department_reads_the_inbox(world: World) -> None:
+    """410: disabled, what waits goes to the dead letters, what follows into the console; a new address revives both."""
+    world.offices[LEAD].replies.append(410)
+    warning = world.warn()
+    [dead] = deliveries(world, LEAD)
+    assert (dead["state"], dead["attempts"]) == ("dead", 1)
+    assert "fengsui_outbox_dead" in world.call("GET", "/metrics", "monitor").text
+    world.at("3h")
+    assert len(world.offices[LEAD].attempts) == 1
+    assert world.call("GET", "/inbox", "lead").text.count(warning) >= 1
+    world.call("PUT", f"/v1/departments/{LEAD}/endpoint", json={"url": world.offices[LEAD].url})
+    again = world.call("POST", f"/v1/outbox/{dead['id']}/resend", "duty").json()
+    assert again["state"] == "waiting"
+    world.app.settle()
+    assert world.assigned(LEAD).id == dead["id"], "with its id: a receiver that had it drops it"
+
+
+def test_after_the_last_attempt_a_delivery_is_a_dead_letter_that_can_be_sent_again(world: World) -> None:
+    """About three days of attempts, then dead, counted, on the warning's page; resending is one more attempt with the same id."""
+    world.offices[LEAD].always = 500
+    warning = world.warn()
+    world.at("5d")
+    [dead] = deliveries(world, LEAD)
+    assert (dead["state"], dead["attempts"]) == ("dead", len(SCHEDULE))
+    attempts = [one for one in world.offices[LEAD].attempts if one.id == dead["id"]]
+    assert len(attempts) == len(SCHEDULE)
+    assert [one["state"] for one in world.story(warning)["deliveries"] if one["id"] == dead["id"]] == ["dead"]
+    assert re.search(rf'fengsui_outbox_dead{{department="{LEAD}"}} [1-9]', world.call("GET", "/metrics", "monitor").text)
+    world.offices[LEAD].always = 204
+    world.call("POST", f"/v1/outbox/{dead['id']}/resend", "duty")
+    world.app.settle()
+    assert world.assigned(LEAD).id == dead["id"]
+    assert [one["state"] for one in deliveries(world, LEAD)] == ["sent"]
+
+
+def test_a_new_address_takes_what_waits_for_the_old_one(world: World) -> None:
+    """A department that moved registers its new address; nothing goes to the old one any more."""
+    there = world.offices[LEAD].url
+    world.call("PUT", f"/v1/departments/{LEAD}/endpoint", json={"url": "http://127.0.0.1:9/moved"})
+    world.warn()
+    assert deliveries(world, LEAD)[0]["state"] == "waiting"
+    world.call("PUT", f"/v1/departments/{LEAD}/endpoint", json={"url": there})
+    world.at("1m")
+    assert world.assigned(LEAD)
+    assert len(deliveries(world, LEAD)) == 1
+
+
+def test_a_receiver_that_hangs_is_given_up_and_the_others_do_not_wait_for_it(quick: World) -> None:
+    """A dozen deliveries to a dead endpoint leave room: everybody else has his at once."""
+    world = quick
+    world.offices[LEAD].always = "hang"
+    names = "".join(f"o-{n},enterprise,第{n}燃气有限公司,,610113,\n" for n in range(12))
+    world.call("POST", "/v1/import/objects?name=o.csv", content=("id,type,name,code,region,address\n" + names).encode())
+    records = [penalty(n, "6", CF_XDR_SHXYM="", CF_XDR_MC=f"第{n}燃气有限公司") for n in range(12)]
+    settling = threading.Thread(target=world.post, args=records)
+    began = WALL.now()
+    settling.start()
+    eventually(lambda: len(world.offices[PARTNER].told("task.assigned")) == 12)
+    took = WALL.now() - began
+    settling.join()
+    assert took < timedelta(seconds=1.0), "twelve attempts that hang last half a second each, four at a time"
+    assert len(world.offices[LEAD].attempts) == 12
+    assert {(one["state"], one["detail"]) for one in deliveries(world, LEAD)} == {("waiting", "timeout")}
+    world.offices[LEAD].always = 204
+    world.at("10m")
+    assert {one["state"] for one in deliveries(world, LEAD)} == {"sent"}
+
+
+def test_an_endpoint_with_a_long_queue_takes_its_share_of_the_places_and_no_more() -> None:
+    """A hundred older deliveries to one endpoint do not push out three to another; what is under way counts against the share."""
+    with closing(Database.in_memory()) as database, database.write() as connection:
+        for endpoint, count, second in (("busy", 100, 0), ("calm", 3, 30)):
+            for number in range(count):
+                waiting = outbox.Delivery(
+                    id=f"{endpoint}-{number:03}", warning_id="w", task_id="", recipient=endpoint, event="x", endpoint_id=endpoint,
+                    body=b"{}", created_at=MONDAY + timedelta(seconds=second, milliseconds=number),
+                )  # fmt: skip
+                assert outbox.add(connection, waiting)
+        now, lease = MONDAY + timedelta(minutes=1), timedelta(seconds=60)
+        share = outbox.PER_ENDPOINT
+        first = [one.id for one in outbox.claim(connection, now, lease, 64)]
+        assert first == [f"busy-{n:03}" for n in range(share)] + ["calm-000", "calm-001", "calm-002"]
+        assert outbox.claim(connection, now, lease, 64) == [], "all places of both are taken"
+        again = outbox.claim(connection, now + lease, lease, 64)
+        assert [one.id for one in again] == first, "a lease that ran out is taken up first"
+
+
+def test_a_crash_between_sending_and_noting_sends_again_with_the_same_id(world: World) -> None:
+    """A lease that was never returned is returned by the next start; the receiver sees the same id twice at most."""
+    world.offices[LEAD].replies.append(500)
+    world.warn()
+    [waiting] = deliveries(world, LEAD)
+    with world.app.database.write() as connection:  # claimed, as by a process that dies before it hears the answer
+        claimed = outbox.claim(connection, world.clock.now() + timedelta(minutes=1), timedelta(hours=9), 10)
+    assert [one.id for one in claimed] == [waiting["id"]]
+    world.jump("2m")
+    assert len(world.offices[LEAD].attempts) == 1, "nobody else takes what is leased"
+    world.restart()
+    assert [one.id for one in world.offices[LEAD].attempts] == [waiting["id"]] * 2
+    assert deliveries(world, LEAD)[0]["state"] == "sent"
+
+
+def test_a_caught_answer_is_worth_nothing_to_whoever_sends_it_again(world: World) -> None:
+    """Old, altered by a byte, for another warning, under another key: refused; within five minutes it repeats the reply and no more."""
+    warning = world.warn()
+    path = f"/v1/warnings/{warning}/responses"
+    task = world.assigned(LEAD).data["task"]["id"]
+    office = world.offices[LEAD]
+    body = json.dumps({"action": "report", "task": task, "form": {"text": "正在赶赴现场"}}).encode()
+    assert world.http.post(path, content=body, headers=office.sign("m-1", body, age=301)).status_code == 401
+    assert world.http.post(path, content=body, headers=office.sign("m-1", body, age=-400)).status_code == 401
+    signed = office.sign("m-1", body)
+    assert world.http.post(path, content=body.replace(b"report", b"receive"), headers=signed).status_code == 401
+    assert world.http.post(path, content=body, headers=signed | {"webhook-id": "m-2"}).status_code == 401
+    assert world.http.post(path, content=body, headers=signed | {"webhook-timestamp": "0"}).status_code == 401
+    first = world.http.post(path, content=body, headers=signed)
+    assert first.status_code == 200
+    version = first.json()["version"]
+    for stolen in (signed, signed | {"idempotency-key": "another"}):
+        assert world.http.post(path, content=body, headers=stolen).text == first.text
+    [now] = [one for one in world.story(warning)["tasks"] if one["department"] == LEAD]
+    assert now["version"] == version, "it was applied once"
