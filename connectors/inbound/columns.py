@@ -65,7 +65,7 @@ class Source:
             cell = flat.get(column.header)
             if column.many:
                 cell = _taken(all_at_path(values, column.header), field.take)
-            elif field.take != "first":
+            elif field.take != "first" and cell is not None:
                 cell = _taken(cell if isinstance(cell, list) else _PARTIES.split(str(cell)), field.take)
             if cell is None or cell == "":
                 continue
