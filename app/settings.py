@@ -6,6 +6,7 @@ Secrets never stand here: they are made at first start or given, and live hashed
 from __future__ import annotations
 
 from datetime import timedelta
+from errno import ENOENT
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -96,7 +97,7 @@ def load_settings(config: Path | None = None, **flags: object) -> Settings:
         FileNotFoundError: `config` names no file.
     """
     if config is not None and not config.is_file():
-        raise FileNotFoundError(f"no settings file at {config}")
+        raise FileNotFoundError(ENOENT, "no settings file", str(config))
 
     class FromFile(Settings):
         model_config = SettingsConfigDict(toml_file=config)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from errno import ENOENT
 from typing import Annotated
 
 import typer
@@ -26,5 +27,8 @@ def export(
 
     encoder = msgspec.json.Encoder()
     with plain_errors():
-        for record in JournalFolder(DataPaths(data).journal).read(after):
+        folder = DataPaths(data).journal
+        if not folder.is_dir():
+            raise FileNotFoundError(ENOENT, "no journal", str(folder))
+        for record in JournalFolder(folder).read(after):
             sys.stdout.buffer.write(encoder.encode(record) + b"\n")

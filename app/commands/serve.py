@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tomllib import TOMLDecodeError
 from typing import Annotated
 
 import typer
@@ -24,13 +25,17 @@ def serve(
     from app.logs import configure
     from app.settings import load_settings
 
-    configure(verbose=verbose)
     try:
-        settings = load_settings(config, data=data, rules=rules, host=host, port=port)
+        with plain_errors():
+            settings = load_settings(config, data=data, rules=rules, host=host, port=port)
+    except TOMLDecodeError as error:
+        note(f"{config}: 不是有效的 TOML / not valid TOML: {error}")
+        raise typer.Exit(USAGE) from error
     except ValidationError as error:
         for problem in error.errors():
             note(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}")
         raise typer.Exit(USAGE) from error
+    configure(verbose=verbose)
     from app.server import Server
     from app.wiring import Application
 
