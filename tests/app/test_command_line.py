@@ -1,0 +1,236 @@
+"""The command line: help that reads well, data on standard output, exit codes 0, 1 and 2, and the server's own words for refusals."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+import typer
+from click.testing import Result
+from typer.testing import CliRunner
+
+from app.cli import app
+from tests.app.world import CATALOGUE, DEPARTMENTS, LEAD, OBJECTS, PARTNER, RULES, World, penalty
+from tests.campaigns.serving import ROOT, free_port
+from tests.connectors.senders import as_csv
+
+OK, FINDINGS, USAGE = 0, 1, 2
+
+
+def run(*arguments: object) -> Result:
+    """Run a command in this process."""
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def commands(command: click.Command, *path: str) -> Iterator[tuple[str, ...]]:
+    """Yield every command by its words."""
+    yield path
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from commands(inner, *path, name)
+
+
+ALL = list(commands(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("words", ALL, ids=" ".join)
+def test_every_command_has_help_in_both_languages(words: tuple[str, ...]) -> None:
+    """`--help` exits 0 and says what it is for, Chinese first."""
+    result = run(*words, "--help")
+    assert result.exit_code == OK, result.output
+    told = result.stdout.split("Options", 1)[0].replace("Usage:", "")
+    assert any("\u4e00" <= letter <= "\u9fff" for letter in told)
+    assert any(letter.isascii() and letter.isalpha() for letter in told)
+
+
+def test_a_command_that_is_none_is_a_usage_error() -> None:
+    """Exit 2, on standard error, nothing on standard output."""
+    for words in (("nonsense",), ("rules", "nonsense"), ("feeds", "test"), ("rules", "check", "--nonsense")):
+        result = run(*words)
+        assert result.exit_code == USAGE
+        assert result.stdout == ""
+        assert result.stderr
+
+
+def test_rules_check_and_test_tell_a_good_folder_from_a_bad_one(tmp_path: Path) -> None:
+    """0 for a sound set, 1 with file:line:column for a broken one, 2 for a folder that is not there."""
+    pack = tmp_path / "gas.yaml"
+    pack.write_text(RULES, encoding="utf-8")
+    assert run("rules", "check", tmp_path).exit_code == OK
+    tested = run("rules", "test", tmp_path)
+    assert (tested.exit_code, tested.stdout.strip()) == (OK, "4 tests, 0 failed")
+    listed = json.loads(run("rules", "list", tmp_path, "--output", "json").stdout)
+    assert [one["id"] for one in listed] == ["gas-heavy-fine", "gas-leaks"]
+
+    pack.write_text(RULES.replace("fines_24h >= 5万元", "fines_24h >= 9万元"), encoding="utf-8")
+    assert run("rules", "check", tmp_path).exit_code == OK
+    failing = run("rules", "test", tmp_path)
+    assert failing.exit_code == FINDINGS
+    assert "两笔合计五万元即报" in failing.stdout
+
+    pack.write_text(RULES.replace("    points: 65\n", "    pionts: 65\n", 1), encoding="utf-8")
+    line = RULES.splitlines().index("    points: 65") + 1
+    for command in ("check", "test", "list"):
+        broken = run("rules", command, tmp_path)
+        assert broken.exit_code in {FINDINGS, USAGE}
+        assert f"gas.yaml:{line}:5" in broken.output
+    assert run("rules", "check", tmp_path).exit_code == FINDINGS
+    pack.write_bytes(b"pack: \xff\xfe")
+    assert run("rules", "check", tmp_path).exit_code == FINDINGS
+    assert run("rules", "check", tmp_path / "nowhere").exit_code == USAGE
+
+
+def test_feeds_test_tries_a_mapping_without_storing_anything(tmp_path: Path) -> None:
+    """0 where every record goes through, 1 with row, reason and field where one does not, 2 for an unknown feed."""
+    file = tmp_path / "a.csv"
+    file.write_bytes(as_csv([penalty(1), penalty(2)], "gb18030"))
+    good = run("feeds", "test", "penalties", file)
+    assert good.exit_code == OK
+    assert "2 records: 2 mapped, 0 rejected" in good.stdout
+    assert "penalty.decided" in good.stdout
+    file.write_bytes(as_csv([penalty(1), penalty(2, CF_JDRQ="2026-02-30")]))
+    bad = run("feeds", "test", "penalties", file)
+    assert bad.exit_code == FINDINGS
+    assert f"{file}:3 bad_date CF_JDRQ" in bad.stdout
+    unknown = run("feeds", "test", "penaltys", file)
+    assert unknown.exit_code == USAGE
+    assert "penalties" in unknown.stderr
+    assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A world with nothing imported: the commands do it."""
+    with World(tmp_path_factory.mktemp("world") / "world", furnished=False) as made:
+        yield made
+
+
+def through(world: World, *arguments: object) -> Result:
+    """Run a command that goes through the world's server."""
+    return run(*arguments, "--url", str(world.http.base_url), "--data", world.folder / "data")
+
+
+def test_the_commands_do_everything_through_the_server(served: World, tmp_path: Path) -> None:
+    """Registers, credentials, endpoints, a feed with a rejection, warnings: each command's data can be read by the next program."""
+    for what, name, text in (("departments", "d.yaml", DEPARTMENTS), ("catalogue", "c.csv", CATALOGUE), ("objects", "o.csv", OBJECTS)):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        done = through(served, "import", what, tmp_path / name)
+        assert done.exit_code == OK, done.output
+        assert "refused 0" in done.stdout
+    (tmp_path / "o.csv").write_text("id,type,name\no-x,castle,城堡\n", encoding="utf-8")
+    partly = through(served, "import", "objects", tmp_path / "o.csv")
+    assert partly.exit_code == FINDINGS
+    assert "o.csv:2" in partly.stderr
+
+    secret = through(served, "access", "endpoint", LEAD, served.offices[LEAD].url).stdout.strip()
+    assert secret.startswith("whsec_")
+    assert through(served, "access", "rotate", LEAD).stdout.strip().startswith("whsec_")
+    served.tokens["feed"] = through(served, "access", "grant", "处罚", "--role", "feed", "--feed", "penalties").stdout.strip()
+    served.tokens["duty"] = through(served, "access", "grant", "值班", "--role", "duty").stdout.strip()
+    assert through(served, "access", "grant", "x", "--role", "boss").exit_code == USAGE
+    assert through(served, "access", "grant", "x", "--role", "department", "--department", "none").exit_code == USAGE
+    credentials = json.loads(through(served, "access", "list", "--output", "json").stdout)
+    assert [one["name"] for one in credentials] == ["admin", "处罚", "值班"]
+    assert through(served, "access", "revoke", credentials[-1]["fingerprint"]).exit_code == OK
+    assert served.ask("duty", "GET", "/v1/warnings").status_code == 401
+
+    served.post(penalty(1), penalty(2, "许多"))
+    [feed] = json.loads(through(served, "feeds", "status", "--output", "json").stdout)
+    assert (feed["feed"], feed["accepted"], feed["rejected"]) == ("penalties", 1, 1)
+    assert "bad_type" in through(served, "feeds", "rejections", "penalties").stdout
+    replayed = through(served, "feeds", "replay", "penalties")
+    assert replayed.exit_code == FINDINGS
+    assert "1 rejected again" in replayed.stdout
+
+    [warning] = json.loads(through(served, "warnings", "list", "--output", "json").stdout)
+    assert warning["lead"] == LEAD
+    assert json.loads(through(served, "warnings", "show", warning["id"]).stdout)["warning"]["id"] == warning["id"]
+    [exported] = through(served, "warnings", "export").stdout.splitlines()
+    assert json.loads(exported)["cooperating"] == [PARTNER]
+    assert through(served, "warnings", "show", "w-none").exit_code == USAGE
+    assert through(served, "rules", "status").exit_code == OK
+
+
+def test_without_a_server_or_its_token_the_commands_say_what_to_do(tmp_path: Path) -> None:
+    """Exit 2 and one sentence, no traceback."""
+    for prepare in (lambda: None, lambda: (tmp_path / "admin-token").write_text("x")):
+        prepare()
+        result = run("warnings", "list", "--data", tmp_path, "--url", f"http://127.0.0.1:{free_port()}")
+        assert result.exit_code == USAGE
+        assert "--data" in result.stderr or "fengsui serve" in result.stderr
+        assert "Traceback" not in result.output
+    assert run("journal", "export", "--data", tmp_path / "none").exit_code == USAGE
+    assert run("audit", "verify", "--data", tmp_path / "none").exit_code == USAGE
+
+
+def test_audit_verify_journal_export_and_doctor_read_the_folder_itself(world: World) -> None:
+    """Beside a running serve and after it; one changed row of the trail is found and its warning named."""
+    warning = world.warn()
+    world.finish(PARTNER)
+    data = world.folder / "data"
+    lines = run("journal", "export", "--data", data).stdout.splitlines()
+    assert [json.loads(line)["seq"] for line in lines] == list(range(1, world.app.journal.head() + 1))
+    assert json.loads(run("journal", "export", "--data", data, "--after", 3).stdout.splitlines()[0])["seq"] == 4
+    sound = run("audit", "verify", "--data", data)
+    assert sound.exit_code == OK
+    assert "broken chains 0" in sound.stdout
+    doctor = run("doctor", "--data", data)
+    assert doctor.exit_code == OK, doctor.stdout
+    assert "every chain is sound" in doctor.stdout
+
+    world.shut()
+    data.chmod(0o755)
+    loose = run("doctor", "--data", data)
+    assert loose.exit_code == FINDINGS
+    assert "chmod 700" in loose.stdout
+    data.chmod(0o700)
+    with sqlite3.connect(data / "fengsui.db") as connection:
+        connection.execute("UPDATE audit SET actor = 'nobody' WHERE n = 2")
+    changed = run("audit", "verify", "--data", data)
+    assert changed.exit_code == FINDINGS
+    assert warning in changed.stderr
+    assert run("doctor", "--data", data).exit_code == FINDINGS
+    with sqlite3.connect(data / "fengsui.db") as connection:
+        connection.execute("DELETE FROM audit WHERE n = 2")
+    assert "entry 2 is missing" in run("audit", "verify", "--data", data).stderr
+
+
+def test_serve_refuses_settings_that_make_no_sense(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit 2 with the setting's name, for a file, the environment and a flag; nothing is created."""
+    config = tmp_path / "fengsui.toml"
+    for text, name in (
+        ("nonsense = 1\n", "nonsense"),
+        ("port = 99999\n", "port"),
+        ('[egress]\nallow = ["x"]\n', "egress"),
+        ("[", "fengsui.toml"),
+    ):
+        config.write_text(text)
+        result = run("serve", "--config", config, "--data", tmp_path / "data")
+        assert result.exit_code == USAGE, text
+        assert name in result.stderr
+    config.unlink()
+    assert run("serve", "--config", config, "--data", tmp_path / "data").exit_code == USAGE
+    monkeypatch.setenv("FENGSUI_QUIET_HOURS", "-1")
+    wrong = run("serve", "--data", tmp_path / "data")
+    assert wrong.exit_code == USAGE
+    assert "quiet_hours" in wrong.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_serve_on_a_taken_port_or_folder_says_so(world: World) -> None:
+    """Exit 2 with the reason, in a process of its own; the running one goes on."""
+    for data, port, says in (
+        (world.folder / "other", world.app.settings.port, "无法启动"),
+        (world.folder / "data", free_port(), str(world.folder / "data")),
+    ):
+        command = [sys.executable, "-m", "app.cli", "serve", "--data", str(data), "--port", str(port)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, timeout=60)
+        assert done.returncode == USAGE
+        assert says in done.stderr
+        assert "Traceback" not in done.stderr
+    world.warn()
