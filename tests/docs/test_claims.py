@@ -96,6 +96,33 @@ def test_every_metric_is_exposed(markdown: Path) -> None:
     assert sorted(name for name in named if re.sub(r"_(bucket|sum|count)$", "", name) not in known and name not in known) == []
 
 
+@each_page
+def test_every_target_exists(markdown: Path) -> None:
+    """No page names a target that `make` does not have."""
+    targets = set(re.findall(r"^\.PHONY: (\S+)$", (TOP / "Makefile").read_text("utf-8"), re.MULTILINE))
+    named = {name for piece in code(markdown) for name in re.findall(r"(?:^|[;&] *)make ([a-z-]+)", piece, re.MULTILINE)}
+    assert sorted(named - targets) == []
+
+
+@each_page
+def test_every_module_that_is_run_exists(markdown: Path) -> None:
+    """What a page runs with `python -m` is there."""
+    named = {name for piece in code(markdown) for name in re.findall(r"python -m ([\w.]+)", piece)}
+    paths = [TOP / name.replace(".", "/") for name in sorted(named)]
+    assert [str(path) for path in paths if not path.with_suffix(".py").is_file() and not (path / "__main__.py").is_file()] == []
+
+
+def test_the_readmes_count_what_is_shipped() -> None:
+    """As many feeds and rule packs are there as both READMEs say."""
+    feeds, packs = (len(list((TOP / folder).glob("*.yaml"))) for folder in ("connectors/mappings", "rules/packs"))
+    english, chinese = ((TOP / name).read_text("utf-8") for name in ("README.md", "README.zh-CN.md"))
+    assert f"{feeds} are shipped" in english
+    assert f"随附 {feeds} 个" in chinese
+    assert packs == 6
+    assert "six packs are shipped" in english
+    assert "随附六个规则包" in chinese
+
+
 def test_the_page_of_settings_is_that_of_the_model() -> None:
     """Docs/settings.md has every setting as it is; `python -m tests.docs.settings_page` writes it anew."""
     assert page(options("serve")) == PAGE.read_text(encoding="utf-8")
