@@ -296,11 +296,12 @@ def test_an_import_that_cannot_be_read_names_file_and_columns(shared: World, wha
 
 
 def test_an_import_takes_the_right_rows_and_names_the_others(shared: World) -> None:
-    """Row and column of each wrong one; the right ones are there at once."""
+    """Row and column of each wrong one; the right ones are in the register."""
     rows = f"id,type,name,code,region\no-new,enterprise,新公司,{uscc(41)},610113\no-bad,castle,城堡,,610113\no-none,enterprise,,,610113\n"
     answer = shared.call("POST", "/v1/import/objects?name=o.csv", content=rows.encode()).json()
     assert answer["imported"] == 1
     assert sorted((one["row"], one["column"]) for one in answer["problems"]) == [(3, 2), (4, 3)]
+    shared.app.settle()
     assert shared.read("/v1/objects/o-new")["object"]["name"] == "新公司"
 
 
