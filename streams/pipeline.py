@@ -117,6 +117,7 @@ class Pipeline:
             raising=self._raising,
             wakes=self._wakes,
         )
+        self._effects = Effects()
         self._ruleset = EMPTY
         self._position = 0
         self._now = 0
@@ -211,7 +212,7 @@ class Pipeline:
         self._model.activate(ruleset)
 
     def _signal(self, seq: int, entry: SignalEntry, outcomes: list[Outcome]) -> None:
-        effects = Effects()
+        effects = self._effects
         replaced = self._ledger.replaced_by(entry)
         names: tuple[Identity, ...] = ((entry.feed, entry.signal.id),)
         if replaced or entry.signal.corrects:
@@ -239,7 +240,7 @@ class Pipeline:
         if earlier.entry.resolution.object_id == entry.object_id:
             earlier.entry = found
             return
-        effects = Effects()
+        effects = self._effects
         live = Live(earlier.seq, found, earlier.names)
         self._undo(earlier, effects)
         moment = None
@@ -291,10 +292,11 @@ class Pipeline:
         if part is not None and part.points(self._now) == 0.0:
             self._fuse.drop(risk, plan.id)
             part = None
-        if part is None or reading.hit or effects.undone:
+        if part is None or reading.hit or effects.undone or part.version != self._ruleset.version:
             if part is None:
                 part = risk.parts[plan.id] = Part("rule", plan.id, plan.rule.title)
-            part.take(plan)
+            part.take(plan, self._ruleset.version)
+            risk.can_rise = True
             part.values, part.message = self._rules.describe(reading, moment)
             self._fuse.cite(risk, part, self._indicators.inside(plan.reads, moment))
         part.since = self._now
@@ -324,6 +326,9 @@ class Pipeline:
 
     def _settle(self, effects: Effects, moment: Moment | None, outcomes: list[Outcome]) -> None:
         """Bring the risks that a record touched up to date, hits first."""
+        if effects.empty:
+            return
+        self._effects = Effects()
         outcomes.extend(effects.outcomes)
         for risk, hit, corrected in effects.touched():
             outcomes.extend(self._raising.settle(risk, self._now, moment=moment, hit=hit, corrected=corrected))

@@ -24,6 +24,7 @@ from domain.findings import Outcome
 from domain.ports import Clock, Commit, JournalReader
 from domain.records import AnyEntry, Record, TickEntry
 from streams.pipeline import Pipeline
+from streams.runtimes.collector import settle_collector
 from streams.runtimes.poison import PoisonGuard
 
 BATCH: Final = 512  # records of one step and one transaction
@@ -112,6 +113,7 @@ class Engine:
         """
         self._set_aside(self._guard.died())
         self._take_up()
+        settle_collector()
         self._thread.start()
 
     def stop(self) -> None:

@@ -22,6 +22,7 @@ from domain.records import AnyEntry, CatalogueEntry, ObjectsEntry, Record, Rules
 from domain.signals import Signal
 from rules.ruleset import EMPTY, RuleSet
 from streams.pipeline import Pipeline, PipelineSettings
+from streams.runtimes.collector import settled_collector
 
 BATCH: Final = 512  # records of one commit
 OBJECTS_PER_RECORD: Final = 1000
@@ -127,13 +128,14 @@ def replay(
     assert start is not None
     for entry in _setup(objects, known, catalogue, ruleset):
         run.take(numbered.record(start, entry), numbered)
-    for given in chain(() if first is None else (first,), source):
-        if isinstance(given, Record):
-            run.take(numbered.record(given.received_at, given.entry), numbered)
-        else:
-            feed, signal, received = given
-            entry = SignalEntry(feed=feed, signal=signal, resolution=(resolve or known)(signal), digest="")
-            run.take(numbered.record(received or signal.occurred_at, entry), numbered)
+    with settled_collector():
+        for given in chain(() if first is None else (first,), source):
+            if isinstance(given, Record):
+                run.take(numbered.record(given.received_at, given.entry), numbered)
+            else:
+                feed, signal, received = given
+                entry = SignalEntry(feed=feed, signal=signal, resolution=(resolve or known)(signal), digest="")
+                run.take(numbered.record(received or signal.occurred_at, entry), numbered)
     if until is not None:
         run.let_pass(until, numbered)
     run.flush()

@@ -11,11 +11,14 @@ import math
 from abc import ABC, abstractmethod
 from bisect import bisect_left, insort
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rules.ruleset import Value
 from streams.stages.ledger import Live
 from streams.stages.windows import NEVER, Frame
+
+if TYPE_CHECKING:
+    from streams.stages.indicators import Key
 
 Item = tuple[int, int, Value, Live]  # (time, seq, value, signal), in this order; seq is unique, so values are never compared
 _INT_MAX: Final = 1 << 53  # greater integers are kept as floats
@@ -50,14 +53,16 @@ class Cell(ABC):
     signals ever taken and not taken back while they were inside: at 0 the cell is as if it had never been.
     """
 
-    __slots__ = ("clock", "frame", "items", "seen", "start")
+    __slots__ = ("clock", "drops", "frame", "items", "key", "name", "seen")
 
     reads: Callable[[Any], Value] = staticmethod(plain)
 
-    def __init__(self, frame: Frame) -> None:
+    def __init__(self, frame: Frame, name: str, key: Key) -> None:
         self.frame = frame
+        self.name = name  # of the indicator
+        self.key = key
         self.clock = -NEVER
-        self.start = -NEVER
+        self.drops = NEVER  # the first clock at which a signal falls out
         self.seen = 0
         self.items: list[Item] = []
 
@@ -66,28 +71,34 @@ class Cell(ABC):
         if clock <= self.clock:
             return []
         self.clock = clock
-        self.start = start = self.frame.start(clock)
-        items = self.items
-        if not items or items[0][0] >= start:
+        if clock < self.drops:
             return []
-        gone = bisect_left(items, (start,))
+        items = self.items
+        gone = bisect_left(items, (self.frame.start(clock),))
         dropped = items[:gone]
         del items[:gone]
         for item in dropped:
-            self.lose(item[2])
+            if item[2] is not None:
+                self.lose(item[2])
+        self.drops = self.frame.leaves(items[0][0]) if items else NEVER
         return dropped
 
     def add(self, t: int, seq: int, value: Value, live: Live) -> bool:
-        """Take in a signal; False when it is older than the window, which ignores it."""
-        if t < self.start:
-            return False
+        """Take in a signal, the clock having been moved to it; False when it is older than the window, which ignores it."""
         items = self.items
-        if not items or t > items[-1][0]:
+        if t < self.clock and t < self.frame.start(self.clock):
+            return False
+        if not items:
+            items.append((t, seq, value, live))
+            self.drops = self.frame.leaves(t)
+        elif t > items[-1][0]:
             items.append((t, seq, value, live))
         else:
             insort(items, (t, seq, value, live))
+            self.drops = self.frame.leaves(items[0][0])
         self.seen += 1
-        self.gain(value)
+        if value is not None:
+            self.gain(value)
         return True
 
     def discard(self, t: int, seq: int) -> bool:
@@ -96,15 +107,31 @@ class Cell(ABC):
         place = bisect_left(items, (t, seq))
         if place == len(items) or items[place][1] != seq:
             return False
-        self.lose(items.pop(place)[2])
+        value = items.pop(place)[2]
+        if value is not None:
+            self.lose(value)
         self.seen -= 1
         return True
 
+    def put_back(self, items: list[Item], clock: int, seen: int) -> None:
+        """Take up the contents of a snapshot."""
+        self.items, self.clock, self.seen = items, clock, seen
+        for item in items:
+            if item[2] is not None:
+                self.gain(item[2])
+        if items:
+            self.drops = self.frame.leaves(items[0][0])
+
+    def values(self) -> list[Value]:
+        """Return the contributions in order, none where they are all unknown, as those of a count."""
+        values = [item[2] for item in self.items]
+        return values if any(value is not None for value in values) else []
+
     def gain(self, value: Value) -> None:  # noqa: B027  # a count and the newest value keep nothing beside the items
-        """Add `value` to the aggregate."""
+        """Add `value`, which is not None, to the aggregate."""
 
     def lose(self, value: Value) -> None:  # noqa: B027  # as above
-        """Take `value` out of the aggregate."""
+        """Take `value`, which is not None, out of the aggregate."""
 
     @abstractmethod
     def value(self) -> Value:
@@ -128,24 +155,22 @@ class Sum(Cell):
 
     reads = staticmethod(number)
 
-    def __init__(self, frame: Frame) -> None:
-        super().__init__(frame)
+    def __init__(self, frame: Frame, name: str, key: Key) -> None:
+        super().__init__(frame, name, key)
         self.numbers = 0
         self.steps = 0
 
     def gain(self, value: Value) -> None:
         """Add a number's steps."""
-        if value is not None:
-            above, below = value.as_integer_ratio()  # type: ignore[union-attr]  # `reads` lets only floats in
-            self.steps += above * (_STEPS // below)
-            self.numbers += 1
+        above, below = value.as_integer_ratio()  # type: ignore[union-attr]  # `reads` lets only floats in
+        self.steps += above * (_STEPS // below)
+        self.numbers += 1
 
     def lose(self, value: Value) -> None:
         """Take away a number's steps."""
-        if value is not None:
-            above, below = value.as_integer_ratio()  # type: ignore[union-attr]  # `reads` lets only floats in
-            self.steps -= above * (_STEPS // below)
-            self.numbers -= 1
+        above, below = value.as_integer_ratio()  # type: ignore[union-attr]  # `reads` lets only floats in
+        self.steps -= above * (_STEPS // below)
+        self.numbers -= 1
 
     def total(self) -> float | None:
         """Return the sum, correctly rounded; None where it is greater than any float."""
@@ -177,19 +202,17 @@ class Extreme(Cell):
 
     reads = staticmethod(number)
 
-    def __init__(self, frame: Frame) -> None:
-        super().__init__(frame)
+    def __init__(self, frame: Frame, name: str, key: Key) -> None:
+        super().__init__(frame, name, key)
         self.ordered: list[float] = []
 
     def gain(self, value: Value) -> None:
         """Put a number in its place."""
-        if value is not None:
-            insort(self.ordered, value)  # type: ignore[misc]  # `reads` lets only floats in
+        insort(self.ordered, value)  # type: ignore[misc]  # `reads` lets only floats in
 
     def lose(self, value: Value) -> None:
         """Remove one number equal to `value`."""
-        if value is not None:
-            del self.ordered[bisect_left(self.ordered, value)]
+        del self.ordered[bisect_left(self.ordered, value)]  # type: ignore[type-var]  # `reads` lets only floats in
 
 
 class Min(Extreme):
@@ -217,23 +240,21 @@ class Distinct(Cell):
 
     __slots__ = ("times",)
 
-    def __init__(self, frame: Frame) -> None:
-        super().__init__(frame)
+    def __init__(self, frame: Frame, name: str, key: Key) -> None:
+        super().__init__(frame, name, key)
         self.times: dict[Value, int] = {}
 
     def gain(self, value: Value) -> None:
         """Count one more of `value`."""
-        if value is not None:
-            self.times[value] = self.times.get(value, 0) + 1
+        self.times[value] = self.times.get(value, 0) + 1
 
     def lose(self, value: Value) -> None:
         """Count one less of `value`."""
-        if value is not None:
-            left = self.times[value] - 1
-            if left:
-                self.times[value] = left
-            else:
-                del self.times[value]
+        left = self.times[value] - 1
+        if left:
+            self.times[value] = left
+        else:
+            del self.times[value]
 
     def value(self) -> Value:
         """Return the number of different values inside."""
@@ -247,7 +268,10 @@ class Last(Cell):
 
     def value(self) -> Value:
         """Return the newest value inside, None when there is none."""
-        return next((item[2] for item in reversed(self.items) if item[2] is not None), None)
+        for item in reversed(self.items):
+            if item[2] is not None:
+                return item[2]
+        return None
 
 
 CELLS: Final[dict[str, type[Cell]]] = {

@@ -14,7 +14,7 @@ _RiskId = tuple[str, bool, str]
 class Effects:
     """Outcomes so far, and the risks to settle with why.
 
-    `before` are the rules that an undoing made untrue, `undone` says that there was one.
+    One that stayed empty may be used again. `before` are the rules that an undoing made untrue, `undone` says that there was one.
     """
 
     __slots__ = ("_corrected", "_hit", "_risks", "before", "outcomes", "undone")
@@ -35,6 +35,11 @@ class Effects:
             self._hit.add(key)
         if corrected:
             self._corrected.add(key)
+
+    @property
+    def empty(self) -> bool:
+        """Whether the record brought about nothing."""
+        return not (self.undone or self.outcomes or self._risks)
 
     def touched(self) -> Iterator[tuple[Risk, bool, bool]]:
         """Yield each risk touched, by subject and matter, with whether a rule hit and whether it was corrected."""

@@ -14,7 +14,7 @@ is found by halving the time: exact to the millisecond.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from math import fsum
+from math import fsum, log2
 from typing import Any, Final
 
 from domain.findings import Contribution
@@ -40,7 +40,7 @@ class Part:
 
     __slots__ = (
         "at_least", "basis", "cap", "counted", "evidence", "family", "feeds", "full", "half_life", "message", "name", "of_signal", "plan",
-        "since", "source", "title", "triggers", "values",
+        "since", "source", "title", "triggers", "values", "version",
     )  # fmt: skip
 
     def __init__(self, source: str, name: str, title: str) -> None:
@@ -58,14 +58,16 @@ class Part:
         self.values: dict[str, Any] = {}
         self.basis: tuple[str, ...] = ()
         self.plan = ""
+        self.version = ""
         self.feeds: tuple[str, ...] = ()
         self.counted: dict[int, None] = {}
         self.evidence: dict[int, Live] = {}
         self.triggers: dict[int, int] = {}
 
-    def take(self, plan: RulePlan) -> None:
-        """Take over what the rule says of its points as they are now."""
+    def take(self, plan: RulePlan, version: str) -> None:
+        """Take over what the rule says of its points in this version of the rule set."""
         rule = plan.rule
+        self.version = version
         self.title, self.full, self.family, self.cap = rule.title, rule.points, rule.family, rule.cap
         self.at_least, self.basis, self.plan, self.feeds = rule.at_least, rule.basis, rule.plan, rule.feeds
         self.half_life = rule.half_life // MICROSECOND
@@ -119,11 +121,11 @@ class Episode:
 class Risk:
     """A subject in a matter: its parts, its level, its open episode, and how many episodes there were.
 
-    `settled` is when its level was last read. `due` is when time alone changes something next (None: never); with `stale` it is only
-    known to be no earlier.
+    `settled` is when its level was last read, `can_rise` whether full points of all its parts might lift it. `due` is when time alone
+    changes something next (None: never, or not asked yet); with `stale` it is only known to be no earlier.
     """
 
-    __slots__ = ("due", "episode", "episodes", "level", "matter", "parts", "sector", "settled", "shadow", "stale", "subject")
+    __slots__ = ("can_rise", "due", "episode", "episodes", "level", "matter", "parts", "sector", "settled", "shadow", "stale", "subject")
 
     def __init__(self, subject: str, matter: str, sector: str, *, shadow: bool) -> None:
         self.subject = subject
@@ -135,6 +137,7 @@ class Risk:
         self.episode: Episode | None = None
         self.episodes = 0
         self.settled = 0
+        self.can_rise = True
         self.due: int | None = None
         self.stale = False
 
@@ -167,45 +170,73 @@ class FuseStage:
 
     def score(self, risk: Risk, t: int) -> float:
         """Return the score at `t`, in [0, 100]."""
-        families: dict[str, list[float]] = {}
-        caps: dict[str, float] = {}
         sums = []
+        families: dict[str, list[tuple[float, float]]] = {}
         for part in risk.parts.values():
             points = part.points(t)
-            if part.source == "model":
-                sums.append(points)
-            elif not part.family:
-                sums.append(min(part.cap, points))
+            if part.family:
+                families.setdefault(part.family, []).append((points, part.cap))
             else:
-                families.setdefault(part.family, []).append(points)
-                caps[part.family] = min(part.cap, caps.get(part.family, 100.0))
-        sums.extend(min(caps[family], fsum(points)) for family, points in families.items())
+                sums.append(min(part.cap, points))
+        sums += [min(fsum(points for points, _ in members), *(cap for _, cap in members)) for members in families.values()]
         return min(100.0, fsum(sums))
 
     def level(self, risk: Risk, t: int, score: float) -> str:
         """Return the level at `t` of a risk that stood at `risk.level`, floors and hysteresis included."""
-        return self._scale.highest(self._scale.level(score, risk.level), *(part.floor(t) for part in risk.parts.values()))
+        level = self._scale.level(score, risk.level)
+        for part in risk.parts.values():
+            if part.at_least:
+                level = self._scale.highest(level, part.floor(t))
+        return level
+
+    def could_rise(self, risk: Risk) -> bool:
+        """Tell whether the level would be higher if every part had its full points."""
+        full = self.level(risk, -1, self.score(risk, -1))  # nothing fades before it was true
+        return full != risk.level and self._scale.rank(full) > self._scale.rank(risk.level)
 
     def next_fall(self, risk: Risk, after: int) -> int | None:
-        """Return the first whole millisecond after `after` at which the level is lower than now; None for none within 100 years."""
+        """Return the first whole millisecond at which the level is lower than now; None for none within 100 years.
 
-        def holds(t: int) -> bool:
-            return self._scale.rank(self.level(risk, t, self.score(risk, t))) >= rank
-
+        It is later than `after`, when the level was read, and than all signals that refreshed a part since.
+        """
         rank = self._scale.rank(risk.level)
         if rank == 0:
             return None
-        low = after // MILLISECOND
-        step = 1 << 16
-        while holds((low + step) * MILLISECOND):
-            low += step
-            step *= 2
-            if step * MILLISECOND > HORIZON:
-                return None
-        high = low + step
+        floors = [part for part in risk.parts.values() if part.at_least and self._scale.rank(part.at_least) >= rank]
+        if any(part.half_life <= 0 for part in floors):
+            return None
+        ends = max((part.since + part.half_life + 1 for part in floors), default=0)
+        threshold = self._scale.levels[rank - 1].at - self._scale.hysteresis
+        below = self._below(risk, threshold, max(after, *(part.since for part in risk.parts.values())) if risk.parts else after)
+        return None if below is None else max(below, -(-ends // MILLISECOND) * MILLISECOND)
+
+    def _below(self, risk: Risk, threshold: float, after: int) -> int | None:
+        """Return the first whole millisecond after `after` at which the score is below `threshold`; None for none within 100 years.
+
+        Contributions that all fade by the shortest half-life bound it from below, by the longest, and without caps, from above.
+        """
+
+        def holds(ms: int) -> bool:
+            return self.score(risk, ms * MILLISECOND) >= threshold
+
+        start = after // MILLISECOND
+        now = self.score(risk, after)
+        parts = [part for part in risk.parts.values() if part.points(after) > 0.0]
+        if now < threshold or not parts or threshold <= 0.0:
+            return (start + 1) * MILLISECOND if threshold > 0.0 else None
+        shortest, longest = (pick(part.half_life for part in parts) for pick in (min, max))
+        low, high = start, start + HORIZON // MILLISECOND
+        if shortest > 0:
+            low = start + int(shortest * log2(now / threshold)) // MILLISECOND - 1
+            whole = fsum(part.points(after) for part in parts)
+            high = min(high, start + int(longest * log2(max(whole, now) / threshold)) // MILLISECOND + 2)
+        if low <= start or not holds(low):
+            low = start
+        if holds(high):
+            return None
         while high - low > 1:
             middle = (low + high) // 2
-            if holds(middle * MILLISECOND):
+            if holds(middle):
                 low = middle
             else:
                 high = middle
@@ -219,6 +250,8 @@ class FuseStage:
             if live.seq not in part.evidence:
                 part.evidence[live.seq] = live
                 live.holds += 1
+                if live.cited is None:
+                    live.cited = []
                 live.cited.append((risk, part))
         if len(part.evidence) > 2 * EVIDENCE_LIMIT:
             newest = sorted(part.evidence.values(), key=lambda live: (live.t, live.seq))
@@ -240,7 +273,7 @@ class FuseStage:
         signal left that it was true at. One that is fading already goes when all the signals behind it are gone: in doubt it stays.
         """
         touched: dict[int, Risk] = {}
-        cited, live.cited = live.cited, []
+        cited, live.cited = live.cited or (), None
         own = [(risk, part) for subject in untrue for risk in self.risks.get(subject, {}).values() for part in risk.parts.values()]
         for risk, part in (*cited, *own):
             if risk.parts.get(part.name) is part and self._lose(part, live):
@@ -292,7 +325,7 @@ class FuseStage:
         self.risks = {}
         for saved in state:
             risk = self.risk(saved["subject"], saved["matter"], saved["sector"], shadow=saved["shadow"])
-            for name in ("level", "episodes", "settled"):
+            for name in ("level", "episodes", "settled", "can_rise"):
                 setattr(risk, name, saved[name])
             if saved["episode"] is not None:
                 risk.episode = Episode(0, "", 0, "", "")
@@ -307,7 +340,7 @@ class FuseStage:
                 part.evidence = {seq: lives[seq] for seq in fields["evidence"]}
                 for live in part.evidence.values():
                     live.holds += 1
-                    live.cited.append((risk, part))
+                    live.cited = [*(live.cited or ()), (risk, part)]
 
 
 def _dump(risk: Risk) -> dict[str, Any]:

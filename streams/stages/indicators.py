@@ -7,16 +7,19 @@ taken back. A window's clock is a high-water mark: an instant once seen stays se
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import repeat
 from typing import Any, Final, Literal, Protocol
 
-from domain.objects import RegulatedObject
+from domain.objects import RegulatedObject, Resolution
 from domain.records import SignalEntry
+from domain.signals import Signal
 from rules.ruleset import Expression, Facts, Indicator, RuleSet, Value
 from streams.stages.cells import CELLS, NEVER_SEEN, Cell
 from streams.stages.ledger import Ledger, Live
 from streams.stages.windows import NEVER, frame
 
 By = Literal["object"] | int
+Combination = tuple[str, str, str, int]
 # Fields with few values: whether an indicator that reads only these selects a signal is found out once per combination.
 DISCRETE: Final = frozenset({"source", "kind", "matter", "severity"})
 COMBINATIONS: Final = 65_536  # remembered; then the memory starts again
@@ -73,9 +76,12 @@ class Key:
 
 
 class Moment:
-    """A signal with everything that can be read at it: its object, its keys by `by`, and its facts."""
+    """A signal with everything that can be read at it: its object, its keys by `by`, and its facts.
 
-    __slots__ = ("entry", "facts", "keys", "live", "object", "region")
+    Its values are those of the state as it stands after the signal; a moment does not outlive its record.
+    """
+
+    __slots__ = ("combination", "entry", "facts", "keys", "live", "object", "region", "values")
 
     def __init__(self, live: Live, thing: RegulatedObject | None, region: str, keys: dict[By, Key]) -> None:
         self.live = live
@@ -83,7 +89,10 @@ class Moment:
         self.object = thing
         self.region = region
         self.keys = keys
-        self.facts = Facts(live.entry, thing)
+        signal = live.entry.signal
+        self.combination = (signal.source, signal.kind, signal.matter, signal.severity)  # the values of the discrete fields
+        self.values: dict[str, Value] = {}  # read so far, by indicator
+        self.facts = Facts(live.entry, thing, self.values)
 
 
 def area_name(region: str, digits: int) -> str:
@@ -118,6 +127,25 @@ def definition_of(indicator: Indicator, ruleset: RuleSet) -> object:
     )
 
 
+def settles(expression: Expression) -> bool:
+    """Tell whether what is false with some fields unknown stays false once they are known.
+
+    In the rule language it is so (three-valued logic), unless `has` asks what is known. A closure that cannot explain itself was not made
+    by the language, and nothing is assumed of it.
+    """
+    return expression.explainer is not None and "has" not in expression.text and "occurred_at" not in expression.fields
+
+
+def blank(facts: Facts) -> Facts:
+    """Return the facts with nothing known but the discrete fields; the time of a signal cannot be left out."""
+    entry = facts.entry
+    told = entry.signal
+    signal = Signal(
+        id="", source=told.source, kind=told.kind, occurred_at=told.occurred_at, matter=told.matter, severity=told.severity
+    )  # fmt: skip
+    return Facts(SignalEntry(feed="", signal=signal, resolution=Resolution(), digest=""), None)
+
+
 class IndicatorStage:
     """All windows of all keys. One thread; state changes in place."""
 
@@ -130,7 +158,7 @@ class IndicatorStage:
         self.warming_since: dict[str, int] = {}
         self._digits: tuple[int, ...] = ()
         self._watchers: dict[str, list[Plan]] = {}
-        self._selected: dict[tuple[str, str, str, int], Selection] = {}
+        self._selected: dict[Combination, Selection] = {}
 
     def activate(self, ruleset: RuleSet, now: int) -> None:
         """Run `ruleset` from `now` on: indicators defined as before keep their state, all others start empty and are warming."""
@@ -199,7 +227,7 @@ class IndicatorStage:
                 key.clock = t
                 if t >= key.expires:
                     changed[by] = self._expire(key)
-        for plan in self._select(moment.entry, moment.facts):
+        for plan in self._select(moment.combination, moment.facts):
             owner = moment.keys.get(plan.by)
             if owner is not None and self._count(plan, owner, live, moment.facts):
                 names = changed.setdefault(plan.by, [])
@@ -211,22 +239,22 @@ class IndicatorStage:
     def _count(self, plan: Plan, key: Key, live: Live, facts: Facts) -> bool:
         """Put `live` into one window; False when it is too old for it."""
         cell = key.cells.get(plan.name)
+        new = cell is None
         if cell is None:
-            cell = plan.cell(plan.frame)  # type: ignore[misc]  # `_select` yields no anomaly indicators
-            clock = live.t if plan.own else key.clock
-            if live.t < plan.frame.start(clock):
-                return False
-            key.cells[plan.name] = cell
-        dropped = cell.move(live.t if plan.own else key.clock)
-        for item in dropped:
-            self._ledger.release(item[3])
+            cell = plan.cell(plan.frame, plan.name, key)  # type: ignore[misc]  # `_select` yields no anomaly indicators
+        clock = live.t if plan.own else key.clock
+        if clock > cell.clock:
+            for item in cell.move(clock):
+                self._ledger.release(item[3])
         value = None if plan.of is None else cell.reads(plan.of.evaluate(facts))
         if not cell.add(live.t, live.seq, value, live):
             return False
+        if new:
+            key.cells[plan.name] = cell
         live.holds += 1
-        live.places.append((key, plan.name, cell))
-        if not plan.own:
-            key.expires = min(key.expires, plan.frame.leaves(live.t))
+        live.places.append(cell)
+        if not plan.own and cell.drops < key.expires:
+            key.expires = cell.drops
         return True
 
     def _watch(self, name: str, key: Key, changed: list[str]) -> None:
@@ -250,27 +278,24 @@ class IndicatorStage:
                 changed.append(name)
                 for item in dropped:
                     self._ledger.release(item[3])
-            if cell.items:
-                expires = min(expires, plan.frame.leaves(cell.items[0][0]))
+            expires = min(expires, cell.drops)
         key.expires = expires
         return changed
 
     def remove(self, live: Live) -> set[str]:
         """Undo what `live` counted; return the indicators whose value can have changed."""
         changed = set()
-        for key, name, cell in live.places:
+        for cell in live.places:
             if cell.discard(live.t, live.seq):
-                changed.add(name)
+                changed.add(cell.name)
                 self._ledger.release(live)
-                if cell.seen == 0 and key.cells.get(name) is cell:
-                    del key.cells[name]
+                if cell.seen == 0 and cell.key.cells.get(cell.name) is cell:
+                    del cell.key.cells[cell.name]
         live.places.clear()
         return changed
 
-    def _select(self, entry: SignalEntry, facts: Facts) -> Sequence[Plan]:
+    def _select(self, combination: Combination, facts: Facts) -> Sequence[Plan]:
         """Return the indicators that select the signal, in the order of the rule set."""
-        signal = entry.signal
-        combination = (signal.source, signal.kind, signal.matter, signal.severity)
         known = self._selected.get(combination)
         if known is None:
             known = self._learn(combination, facts)
@@ -279,16 +304,20 @@ class IndicatorStage:
             return [plan for plan, _ in possible]
         return [plan for plan, asked in possible if not asked or plan.where.evaluate(facts) is True]  # type: ignore[union-attr]  # has one
 
-    def _learn(self, combination: tuple[str, str, str, int], facts: Facts) -> Selection:
+    def _learn(self, combination: Combination, facts: Facts) -> Selection:
         """Find out which indicators may select the signals of a combination, and which of them must be asked each time."""
+        known_alone = blank(facts)
         possible = []
         for plan in self.plans.values():
             if plan.cell is None:
                 continue
-            if plan.where is not None and not DISCRETE.issuperset(plan.where.fields):
-                possible.append((plan, True))
-            elif plan.where is None or plan.where.evaluate(facts) is True:
+            if plan.where is None:
                 possible.append((plan, False))
+            elif DISCRETE.issuperset(plan.where.fields):
+                if plan.where.evaluate(facts) is True:
+                    possible.append((plan, False))
+            elif not settles(plan.where) or plan.where.evaluate(known_alone) is not False:
+                possible.append((plan, True))
         if len(self._selected) >= COMBINATIONS:
             self._selected.clear()
         known = self._selected[combination] = (tuple(possible), any(asked for _, asked in possible))
@@ -337,9 +366,7 @@ class IndicatorStage:
         """Return all windows as plain data; signals stand by their number."""
         keys = []
         for key in self.keys.values():
-            cells = [
-                [name, cell.clock, cell.seen, [[t, seq, value] for t, seq, value, _ in cell.items]] for name, cell in key.cells.items()
-            ]
+            cells = [[name, cell.clock, cell.seen, [item[1] for item in cell.items], cell.values()] for name, cell in key.cells.items()]
             keys.append([key.name, key.clock, key.expires, cells, key.scores])
         return {"keys": keys, "warming_since": self.warming_since}
 
@@ -350,14 +377,11 @@ class IndicatorStage:
         for name, clock, expires, cells, scores in state["keys"]:
             key = self._key(name)
             key.clock, key.expires, key.scores = clock, expires, dict(scores)
-            for indicator, cell_clock, seen, items in cells:
+            for indicator, cell_clock, seen, seqs, values in cells:
                 plan = self.plans[indicator]
-                cell = key.cells[indicator] = plan.cell(plan.frame)  # type: ignore[misc]  # anomaly indicators have no windows
-                cell.move(cell_clock)
-                for t, seq, value in items:
-                    live = lives[seq]
-                    cell.items.append((t, seq, value, live))
-                    cell.gain(value)
-                    live.holds += 1
-                    live.places.append((key, indicator, cell))
-                cell.seen = seen
+                cell = key.cells[indicator] = plan.cell(plan.frame, indicator, key)  # type: ignore[misc]  # anomaly indicators have no windows
+                items = [(lives[seq].t, seq, value, lives[seq]) for seq, value in zip(seqs, values or repeat(None), strict=False)]
+                cell.put_back(items, cell_clock, seen)
+                for item in items:
+                    item[3].holds += 1
+                    item[3].places.append(cell)

@@ -36,8 +36,8 @@ class Live:
         self.names = names
         self.holds = 0
         self.keys: Mapping[Literal["object"] | int, Key] = {}  # what it counted for
-        self.places: list[tuple[Key, str, Cell]] = []  # windows it was put into
-        self.cited: list[tuple[Risk, Part]] = []  # contributions it was put behind
+        self.places: list[Cell] = []  # windows it was put into
+        self.cited: list[tuple[Risk, Part]] | None = None  # contributions it was put behind
 
 
 class Ledger:

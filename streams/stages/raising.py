@@ -82,12 +82,15 @@ class RaiseStage:
         `moment` is the signal that did it, for the kind and region of a new warning; `hit` says that a rule hit.
         """
         episode = risk.episode
-        risk.settled = now
         if episode is not None and corrected and not any(part.source == "rule" for part in risk.standing(now)):
             self._fuse.clear(risk)
             return [self._end(risk, now, "withdrawn")]
+        if not (hit or corrected or rescored or risk.can_rise) and moment is not None:
+            return []  # parts were refreshed that could lift the level no further; a fall has its own time
+        risk.settled, risk.due = now, None
         before, score = risk.level, self._fuse.score(risk, now)
         risk.level = self._fuse.level(risk, now, score)
+        risk.can_rise = self._fuse.could_rise(risk)
         if episode is None:
             return self._maybe_open(risk, now, score, moment)
         self._follow(risk, episode, now)

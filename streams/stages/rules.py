@@ -7,34 +7,53 @@ signal; it can only make them untrue: what it makes true is noticed at the subje
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
 from domain.catalogue import Catalogue
+from domain.instants import EPOCH
+from domain.objects import Resolution
+from domain.records import SignalEntry
+from domain.signals import Signal
 from rules.ruleset import Facts, Rule, RuleSet, Value
-from streams.stages.indicators import By, IndicatorStage, Moment
+from streams.stages.cells import NEVER_SEEN
+from streams.stages.indicators import By, Combination, IndicatorStage, Moment, blank, settles
 from streams.stages.ledger import Ledger, Live
 from streams.stages.windows import MICROSECOND, NEVER, to_us
 
-OBJECT_FIELD = "object."
+OBJECT_FIELD: Final = "object."
+CONCERNS_LIMIT: Final = 65_536  # remembered; then the memory starts again
 
 
 class RulePlan:
     """A rule as this stage runs it; `of_signal` says that its condition reads fields of the signal at hand."""
 
-    __slots__ = ("cooldown", "ends", "id", "of_signal", "reads", "rule", "shadow", "starts", "unsteady")
+    __slots__ = ("cooldown", "ends", "from_nothing", "id", "inputs", "of_signal", "reads", "rule", "shadow", "starts", "test", "unsteady")
 
     def __init__(self, rule: Rule, ruleset: RuleSet) -> None:
         self.rule = rule
         self.id = rule.id
         self.reads = rule.when.indicators
+        read = [ruleset.indicators[name] for name in self.reads if name in ruleset.indicators]
+        self.inputs: tuple[tuple[str, By, Value], ...] = tuple((each.name, each.by, NEVER_SEEN.get(each.aggregate)) for each in read)
         self.shadow = rule.status == "shadow"
         self.of_signal = any(name != "object" and not name.startswith(OBJECT_FIELD) for name in rule.when.fields)
-        foreign = any(name in ruleset.indicators and ruleset.indicators[name].by != rule.by for name in self.reads)
+        foreign = any(each.by != rule.by for each in read)
         self.unsteady = bool(rule.when.fields) or foreign  # may change at any signal of the subject
+        # May it be true where nothing was ever seen? Only then must a new subject's other rules be read.
+        self.from_nothing = not rule.when.fields and rule.when.evaluate(_nothing(rule, ruleset)) is True
+        self.test = rule.when.evaluate
         self.cooldown = rule.cooldown // MICROSECOND
         self.starts = -NEVER if rule.effective_from is None else to_us(rule.effective_from)
         self.ends = NEVER if rule.effective_to is None else to_us(rule.effective_to)
+
+
+def _nothing(rule: Rule, ruleset: RuleSet) -> Facts:
+    """Return facts with every indicator of a rule never seen; the signal is not looked at."""
+    signal = Signal(id="", source="other", kind="", occurred_at=EPOCH)
+    values = {name: NEVER_SEEN.get(ruleset.indicators[name].aggregate) for name in rule.when.indicators if name in ruleset.indicators}
+    return Facts(SignalEntry(feed="", signal=signal, resolution=Resolution(), digest=""), None, values)
 
 
 class Standing:
@@ -60,9 +79,9 @@ class Subject:
 
     __slots__ = ("epoch", "hits", "last", "name", "true")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, epoch: int) -> None:
         self.name = name
-        self.epoch = -1
+        self.epoch = epoch
         self.last: Live | None = None
         self.true: dict[str, Standing] = {}
         self.hits: dict[str, int] = {}
@@ -128,23 +147,39 @@ def field_value(name: str, facts: Facts) -> Any:
     return getattr(entry.signal, name, None)
 
 
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """The rules that a signal concerns, in the order of the rule set: those to be read, and those that cannot be true at it."""
+
+    read: tuple[RulePlan, ...]
+    untrue: tuple[RulePlan, ...]
+
+
 class Group:
     """The rules about one kind of subject, with those that each indicator concerns."""
 
     def __init__(self, by: By, plans: list[RulePlan]) -> None:
         self.by = by
         self.plans = plans
-        self._merged: dict[tuple[str, ...], tuple[RulePlan, ...]] = {}
+        self._concerns: dict[tuple[bool, tuple[str, ...], Combination], Concern] = {}
 
-    def concerned(self, changed: tuple[str, ...]) -> tuple[RulePlan, ...]:
-        """Return, in the order of the rule set, the rules to read when these indicators changed."""
-        known = self._merged.get(changed)
+    def concern(self, changed: tuple[str, ...], moment: Moment, *, new: bool) -> Concern:
+        """Return what a signal concerns that changed these indicators of a `new` subject or another.
+
+        A rule that is false with nothing known but the signal's discrete fields is false whatever else is known.
+        """
+        known = self._concerns.get((new, changed, moment.combination))
         if known is None:
-            names = set(changed)
-            known = tuple(plan for plan in self.plans if plan.unsteady or not names.isdisjoint(plan.reads))
-            if len(self._merged) >= 65_536:
-                self._merged.clear()
-            self._merged[changed] = known
+            names, alone = set(changed), blank(moment.facts)
+            read: list[RulePlan] = []
+            untrue: list[RulePlan] = []
+            for plan in self.plans:
+                if plan.unsteady or (new and plan.from_nothing) or not names.isdisjoint(plan.reads):
+                    hopeless = plan.of_signal and settles(plan.rule.when) and plan.test(alone) is False
+                    (untrue if hopeless else read).append(plan)
+            if len(self._concerns) >= CONCERNS_LIMIT:
+                self._concerns.clear()
+            known = self._concerns[new, changed, moment.combination] = Concern(tuple(read), tuple(untrue))
         return known
 
 
@@ -231,15 +266,18 @@ class RuleStage:
             if key is None or not group.plans:
                 continue
             subject = self.subjects.get(key.name)
+            new = subject is None
             if subject is None:
-                subject = self.subjects[key.name] = Subject(key.name)
-            fed = tuple(changed.get(group.by, ()))
+                subject = self.subjects[key.name] = Subject(key.name, self._epoch)
+            candidates: Sequence[RulePlan] = group.plans
             if subject.epoch == self._epoch:
-                candidates: Iterable[RulePlan] = group.concerned(fed)
-            else:
-                candidates = group.plans
-                subject.epoch = self._epoch
-            self._read_subject(subject, candidates, moment, now, before, changed, readings)
+                concern = group.concern(tuple(changed.get(group.by, ())), moment, new=new)
+                candidates = concern.read
+                for plan in concern.untrue if subject.true else ():
+                    subject.true.pop(plan.id, None)
+            subject.epoch = self._epoch
+            if candidates or subject.true:
+                self._read_subject(subject, candidates, moment, now, before, changed, readings)
             self._remember(subject, moment.live)
         return readings
 
@@ -263,15 +301,15 @@ class RuleStage:
         readings: list[Reading],
     ) -> None:
         true = subject.true
-        values: dict[str, Value] = {}
-        facts = Facts(moment.entry, moment.object, values)
-        value = self._indicators.value
+        facts, values, keys = moment.facts, moment.values, moment.keys
         hits = set()
         for plan in candidates:
-            for name in plan.reads:
+            for name, by, unseen in plan.inputs:
                 if name not in values:
-                    values[name] = value(name, moment)
-            if not (plan.starts <= now < plan.ends and plan.rule.when.evaluate(facts) is True):
+                    owner = keys.get(by)
+                    cell = owner.cells.get(name) if owner is not None else None
+                    values[name] = cell.value() if cell is not None else owner.scores.get(name, unseen) if owner is not None else unseen
+            if not (plan.starts <= now < plan.ends and plan.test(facts) is True):
                 if plan.id in true:
                     del true[plan.id]
                 continue
@@ -363,8 +401,7 @@ class RuleStage:
         self._turns = list(state["turns"])
         self.subjects = {}
         for name, epoch, last, true, hits in state["subjects"]:
-            subject = self.subjects[name] = Subject(name)
-            subject.epoch = epoch
+            subject = self.subjects[name] = Subject(name, epoch)
             subject.hits = dict(hits)
             if last is not None:
                 subject.last = lives[last]

@@ -21,10 +21,10 @@ class Wakes:
         self._queue: list[tuple[int, str, bool, str]] = []
 
     def schedule(self, risk: Risk) -> None:
-        """Note that `risk` was settled: its next change is later than that, and not known yet."""
+        """Note that something happened to `risk`: where it was settled its next change is not known, else it is no sooner than it was."""
         if risk.episode is None:
             risk.due = None
-        elif risk.due is None or risk.due > risk.settled + 1:
+        elif risk.due is None:
             risk.due, risk.stale = risk.settled + 1, True
             heapq.heappush(self._queue, (risk.due, risk.subject, risk.shadow, risk.matter))
         else:

@@ -10,7 +10,7 @@ from domain.catalogue import Catalogue
 from domain.levels import DEFAULT_LEVELS
 from domain.objects import RegulatedObject
 from domain.records import AnyEntry, ObjectsEntry, OutcomeEntry, Record, ResolutionEntry, RulesetEntry, TickEntry
-from rules.ruleset import Expression, Facts, Indicator, Rule, RuleSet, Window
+from rules.ruleset import Explained, Expression, Facts, Indicator, Rule, RuleSet, Window
 from streams.pipeline import Pipeline, PipelineSettings
 from tests.factories import make_entry
 
@@ -18,8 +18,14 @@ DAYS = timedelta(days=1)
 
 
 def expression(text: str, evaluate: Callable[[Facts], Any], *, indicators: Sequence[str] = (), fields: Sequence[str] = ()) -> Expression:
-    """Return an expression that does what `evaluate` says."""
-    return Expression(text=text, evaluate=evaluate, indicators=tuple(indicators), fields=tuple(fields))
+    """Return an expression that does what `evaluate` says; it must be false only where no unknown field could make it true."""
+    return Expression(
+        text=text,
+        evaluate=evaluate,
+        indicators=tuple(indicators),
+        fields=tuple(fields),
+        explainer=lambda facts: Explained(text, evaluate(facts)),
+    )
 
 
 def kind_is(prefix: str) -> Expression:

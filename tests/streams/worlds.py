@@ -26,7 +26,7 @@ def _indicators() -> list[Any]:
     return [
         indicator("p.count", where=kind_is("gas."), window=short),
         indicator("p.sum", "sum", of=VALUE, window=exact, as_of="object"),
-        indicator("p.mean", "mean", of=VALUE, where=HIGH, window=short, as_of="object"),
+        indicator("p.mean", "mean", of=VALUE, where=_both(source_is("iot"), HIGH), window=short, as_of="object"),
         indicator("p.min", "min", of=VALUE, window=Window(kind="day")),
         indicator("p.max", "max", of=VALUE, where=source_is("iot"), window=odd),
         indicator("p.distinct", "distinct", of=SOURCE, window=Window(kind="week")),

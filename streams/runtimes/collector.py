@@ -1,0 +1,33 @@
+"""The garbage collector's pace while the engine runs.
+
+The engine keeps millions of small containers that no cycle keeps alive once they are let go of; walking them at Python's usual pace costs
+a third of the time. Young objects are looked at less often, and what is there at the start is not looked at again.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+YOUNG: Final = 50_000  # allocations between two looks at the young
+OLDER: Final = (20, 100)
+
+
+def settle_collector() -> None:
+    """Set the pace for the rest of the process."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG, *OLDER)
+
+
+@contextmanager
+def settled_collector() -> Iterator[None]:
+    """Set the pace for a block, and put back what was before."""
+    before = gc.get_threshold()
+    gc.set_threshold(YOUNG, *OLDER)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
