@@ -6,6 +6,7 @@ The month of a seed goes through the real mappings, the resolution of objects an
 month takes a minute instead of four, and with `--cache` (mapped signals are kept as long as mappings and seed are the same) seconds.
 `--close HOURS` closes every warning that many hours after it was raised, as departments do; without it nobody answers. It falls short
 below LEAST_FOUND incidents of a month, or when a department gets more than MOST_FALSE false warnings (yellow or above) on one day.
+The shipped rules were written on seeds 1 to 4; every other seed is new to them.
 """
 
 from __future__ import annotations
@@ -222,7 +223,7 @@ def _shown(given: Month, warning: EarlyWarning) -> str:
 def main(argv: Sequence[str]) -> int:
     """Return 0 when every month keeps the bounds, 1 when one falls short."""
     parser = argparse.ArgumentParser(prog="rule_packs", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 5])
     parser.add_argument("--rules", type=Path, default=PACKS)
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--close", type=float, metavar="HOURS")
