@@ -156,7 +156,7 @@ class IndicatorStage:
         self.keys: dict[str, Key] = {}
         self.objects: dict[str, RegulatedObject] = {}
         self.warming_since: dict[str, int] = {}
-        self._digits: tuple[int, ...] = ()
+        self.digits: tuple[int, ...] = ()  # of the regions that indicators and rules are about
         self._watchers: dict[str, list[Plan]] = {}
         self._selected: dict[Combination, Selection] = {}
 
@@ -178,7 +178,7 @@ class IndicatorStage:
                     self._series.start(plan.indicator)
         self.plans = plans
         areas = {plan.by for plan in plans.values()} | {rule.by for rule in ruleset.rules}
-        self._digits = tuple(sorted(by for by in areas if by != "object"))
+        self.digits = tuple(sorted(by for by in areas if by != "object"))
         self._watchers = {}
         for plan in plans.values():
             if plan.cell is None:
@@ -200,7 +200,7 @@ class IndicatorStage:
         thing = self.objects.get(object_id)
         region = (thing.region if thing is not None else "") or entry.signal.region
         keys: dict[By, Key] = {"object": self._key(object_id)}
-        for digits in self._digits:
+        for digits in self.digits:
             if len(region) >= digits:
                 keys[digits] = self._key(area_name(region, digits))
         return Moment(live, thing, region, keys)

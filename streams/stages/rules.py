@@ -170,11 +170,12 @@ class Group:
         """
         known = self._concerns.get((new, changed, moment.combination))
         if known is None:
-            names, alone = set(changed), blank(moment.facts)
+            names, bare = set(changed), blank(moment.facts)
             read: list[RulePlan] = []
             untrue: list[RulePlan] = []
             for plan in self.plans:
                 if plan.unsteady or (new and plan.from_nothing) or not names.isdisjoint(plan.reads):
+                    alone = Facts(bare.entry, None, dict.fromkeys(plan.reads))
                     hopeless = plan.of_signal and settles(plan.rule.when) and plan.test(alone) is False
                     (untrue if hopeless else read).append(plan)
             if len(self._concerns) >= CONCERNS_LIMIT:
@@ -225,7 +226,7 @@ class RuleStage:
     def _install(self, ruleset: RuleSet, now: int) -> None:
         plans = [RulePlan(rule, ruleset) for rule in ruleset.rules if rule.status in {"active", "shadow"}]
         self.plans = {plan.id: plan for plan in plans}
-        kinds: list[By] = ["object", *sorted({plan.rule.by for plan in plans if plan.rule.by != "object"})]
+        kinds: list[By] = ["object", *self._indicators.digits]  # also those without a rule: a later rule set may have one
         self._groups = [Group(by, [plan for plan in plans if plan.rule.by == by]) for by in kinds]
         turns = {at for plan in plans for at in (plan.starts, plan.ends)}
         self._turns = sorted((at for at in turns if now < at < NEVER), reverse=True)
@@ -263,7 +264,7 @@ class RuleStage:
         readings: list[Reading] = []
         for group in self._groups:
             key = moment.keys.get(group.by)
-            if key is None or not group.plans:
+            if key is None:
                 continue
             subject = self.subjects.get(key.name)
             new = subject is None

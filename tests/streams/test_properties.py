@@ -16,7 +16,7 @@ from tests.streams.naive import Naive
 from tests.streams.worlds import OBJECTS, rulesets, worlds
 
 RULESETS = rulesets()
-thorough = settings(max_examples=120, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+thorough = settings(max_examples=60, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def fresh() -> Pipeline:
