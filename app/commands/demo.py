@@ -10,7 +10,7 @@ from typing import Annotated, Any, Self
 
 import typer
 
-from app.commands.output import note
+from app.commands.output import USAGE, note
 
 
 def demo(
@@ -30,11 +30,16 @@ def demo(
     level = logging.INFO if verbose else logging.CRITICAL
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(level), logger_factory=structlog.PrintLoggerFactory())
     data = scratch_folder()
-    with _bar() as bar:
-        month = Month(seed, data, port=0 if headless else port, progress=bar)
-        bar.begin(month.plan.world.start, month.plan.world.end + timedelta(days=10))
-        result = month.run()
     try:
+        month = Month(seed, data, port=0 if headless else port, progress=(bar := _Bar()))
+    except OSError as error:
+        remove(data)
+        note(f"无法启动 / cannot start: {error}；请用 --port 换一个端口 / name another port with --port")
+        raise typer.Exit(USAGE) from error
+    try:
+        with bar:
+            bar.begin(month.plan.world.start, month.plan.world.end + timedelta(days=10))
+            result = month.run()
         _tell(result)
         if summary is not None:
             summary.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
@@ -42,6 +47,9 @@ def demo(
             token = (data / "admin-token").read_text().strip()
             note(f"\n控制台 / console  {month.application.settings.base_url}/\n令牌 / token      {token}\nCtrl-C 结束 / to end")
             _wait()
+    except KeyboardInterrupt:
+        note("已中断 / interrupted")
+        raise typer.Exit(130) from None
     finally:
         month.close()
         remove(data)
@@ -87,10 +95,6 @@ class _Bar:
 
     def __exit__(self, *reason: object) -> None:
         (self._progress or nullcontext()).__exit__(*reason)  # type: ignore[arg-type]  # handed on as they came
-
-
-def _bar() -> _Bar:
-    return _Bar()
 
 
 def _wait() -> None:
