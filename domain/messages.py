@@ -407,12 +407,12 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "field.text": ("进展情况", "progress"),
     "field.verdict": ("办理结论", "verdict"),
     # form: what is wrong with an answer
-    "form.bad_choice": ("{title}（{field}）不在可选范围", "{title} ({field}) is not one of the choices"),
-    "form.bad_list": ("{title}（{field}）应为文字列表", "{title} ({field}) must be a list of texts"),
-    "form.bad_number": ("{title}（{field}）应为数字", "{title} ({field}) must be a number"),
-    "form.bad_text": ("{title}（{field}）应为文字", "{title} ({field}) must be a text"),
-    "form.missing": ("缺少{title}（{field}）", "{title} ({field}) is missing"),
-    "form.too_long": ("{title}（{field}）超过{limit}字", "{title} ({field}) is longer than {limit} characters"),
+    "form.bad_choice": ("{title}（{field}）不在可选范围", "{field} is not one of the choices"),
+    "form.bad_list": ("{title}（{field}）应为文字列表", "{field} must be a list of texts"),
+    "form.bad_number": ("{title}（{field}）应为数字", "{field} must be a number"),
+    "form.bad_text": ("{title}（{field}）应为文字", "{field} must be a text"),
+    "form.missing": ("缺少{title}（{field}）", "{field} is missing"),
+    "form.too_long": ("{title}（{field}）超过{limit}字", "{field} is longer than {limit} characters"),
     "form.unknown": ("表单没有 {field} 这一项；可填：{legal}", "the form has no field {field}; legal: {legal}"),
     # intake: what is wrong with an input or a record, and why the journal keeps it as a rejection
     "intake.ambiguous_object": (
@@ -1014,7 +1014,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "task.not_found": ("没有编号为 {id} 的任务", "no task {id}"),
     "task.not_in_stage": (
         "{stage}的任务不能执行 {action}；可办：{legal}",
-        "{action} is not possible for a task that is {stage}; legal: {legal}",
+        "{action} is not possible at this stage; legal: {legal}",
     ),
     "task.not_same_line": (
         "{unit} 不是 {department} 的下级或同级单位，不能转办；职责不符请退回",

@@ -81,14 +81,19 @@ def test_an_unknown_key_is_found(source: str) -> None:
     assert _unknown(source)
 
 
+CHINESE_WORDS = frozenset({"title", "stage"})  # values that are words of the Chinese sentence themselves
+
+
 @pytest.mark.parametrize("key", CATALOGUE)
 def test_a_message_says_the_same_in_every_language(key: str) -> None:
-    """No language is empty, and each fills in the same values by name."""
+    """No language is empty, and each fills in the same values by name; a Chinese title may stay out of the English sentence."""
     sentences = CATALOGUE[key]
     assert len(sentences) == len(LANGUAGES)
     assert all(sentence.strip() for sentence in sentences)
     chinese, english = sentences
-    assert _holes(chinese) == _holes(english)
+    assert [hole for hole in _holes(chinese) if hole not in CHINESE_WORDS] == [
+        hole for hole in _holes(english) if hole not in CHINESE_WORDS
+    ]
     assert all(re.fullmatch(r"[a-z]\w*", hole) for hole in _holes(chinese)), "values are named"
 
 

@@ -54,7 +54,7 @@ def test_the_same_seed_gives_the_same_summary(tmp_path: Path) -> None:
     for turn in ("first", "second"):
         data = tmp_path / turn
         data.mkdir(mode=0o700)
-        month = Month(3, data, port=0, progress=lambda _now, _records: None, days=5)
+        month = Month(3, data, port=0, progress=lambda _now, _records: None, days=11)
         try:
             told.append(month.run())
         finally:
