@@ -66,8 +66,9 @@ demo: setup  ## one month of a made-up city, the whole loop (ARGS="--headless --
 	$(VENV)/bin/fengsui demo $(ARGS)
 
 .PHONY: test
+# In the order of names, so that the demo's months, few and long, do not come last and leave a process without work.
 test: setup-dev  ## all tests (ARGS="tests/rules -k window"; JOBS=n processes)
-	$(PY) -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	$(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: check
 check: setup-dev  ## lint, format, types, import contracts, docstrings of tests
