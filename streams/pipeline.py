@@ -19,7 +19,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final
 
 import msgspec
 
@@ -27,7 +26,6 @@ from domain.base import Noun
 from domain.catalogue import Catalogue
 from domain.findings import Outcome, RuleHit
 from domain.levels import LevelScale
-from domain.messages import text
 from domain.ports import Detector, VectorDetector
 from domain.records import (
     CatalogueEntry,
@@ -41,17 +39,16 @@ from domain.records import (
 )
 from rules.ruleset import EMPTY, RuleSet, Value
 from streams.stages import snapshot
+from streams.stages.comparison import Comparison
 from streams.stages.effects import Effects
-from streams.stages.fuse import FuseStage, Part, Risk
+from streams.stages.fuse import FuseStage, Part
 from streams.stages.indicators import IndicatorStage, Moment
 from streams.stages.ledger import Identity, Ledger, Live, inherit, resolved
-from streams.stages.models import ObjectFinding, ObjectModel, SeriesDetectors
+from streams.stages.models import ObjectModel, SeriesDetectors
 from streams.stages.raising import Feeds, RaiseStage
 from streams.stages.rules import Reading, RuleStage
 from streams.stages.wakes import Wakes
 from streams.stages.windows import DAY, MICROSECOND, from_us, to_us
-
-OBJECT_MODEL: Final = "objects"
 
 
 class PipelineSettings(Noun, frozen=True, kw_only=True):
@@ -88,7 +85,6 @@ class Pipeline:
         """Start empty, at position 0, with no rules; `ruleset_loader` finds the rule set of a version that a record activates."""
         self._again = partial(Pipeline, levels, catalogue_default, ruleset_loader, detectors, settings, object_detector=object_detector)
         self._loader = ruleset_loader
-        self._settings = settings
         self._ledger = Ledger(settings.waiting_limit)
         self._series = SeriesDetectors(detectors)
         self._model = ObjectModel(object_detector, threshold=settings.model_threshold, fitted=settings.model_fitted)
@@ -106,16 +102,18 @@ class Pipeline:
             default_quiet=settings.quiet // MICROSECOND,
         )
         self._wakes = Wakes(self._fuse, self._raising)
+        self._comparison = Comparison(
+            self._model,
+            self._indicators,
+            self._rules,
+            self._fuse,
+            self._raising,
+            self._wakes,
+            points=settings.model_points,
+            half_life=settings.model_half_life // MICROSECOND,
+        )
         self._stages = snapshot.Stages(
-            ledger=self._ledger,
-            series=self._series,
-            indicators=self._indicators,
-            rules=self._rules,
-            model=self._model,
-            fuse=self._fuse,
-            feeds=self._feeds,
-            raising=self._raising,
-            wakes=self._wakes,
+            self._ledger, self._series, self._indicators, self._rules, self._model, self._fuse, self._feeds, self._raising, self._wakes
         )
         self._effects = Effects()
         self._ruleset = EMPTY
@@ -359,7 +357,7 @@ class Pipeline:
             first = self._wakes.first()
             due = first.due if first is not None else None
             if self._model.due is not None and self._model.due <= now and (due is None or due > self._model.due):
-                self._compare_objects(self._model.due, outcomes)
+                outcomes.extend(self._comparison.run(self._model.due))
             elif first is not None and due is not None and due <= now:
                 outcomes.extend(self._raising.tick(first, due))
                 first.due = None
@@ -369,34 +367,6 @@ class Pipeline:
             self._sweep_at = midnight
             for risk in self._fuse.all():
                 self._fuse.sweep(risk, midnight)
-
-    def _compare_objects(self, at: int, outcomes: list[Outcome]) -> None:
-        """Score all objects of all sectors, and bring the model's contributions up to date."""
-        name = OBJECT_MODEL
-        before = [risk for risk in self._fuse.all() if name in risk.parts]
-        for risk in before:
-            self._fuse.drop(risk, name)
-        touched = {(risk.subject, risk.shadow, risk.matter): risk for risk in before}
-        moments: dict[str, Moment] = {}
-        for finding in self._model.run(self._indicators):
-            moment = self._rules.last_moment(finding.subject)
-            if moment is not None:
-                risk = self._found(finding, moment, at)
-                touched[risk.subject, risk.shadow, risk.matter] = risk
-                moments[risk.subject] = moment
-        for risk in touched.values():
-            outcomes.extend(self._raising.settle(risk, at, moment=moments.get(risk.subject), rescored=True))
-            self._wakes.schedule(risk)
-
-    def _found(self, finding: ObjectFinding, moment: Moment, at: int) -> Risk:
-        """Add the model's contribution to the risk of an object that it found unusual."""
-        matter, sector = self._rules.matter(finding.sector, moment)
-        risk = self._fuse.risk(finding.subject, matter, sector, shadow=False)
-        part = risk.parts[OBJECT_MODEL] = Part("model", OBJECT_MODEL, text("model.objects"))
-        part.full = self._settings.model_points * finding.share
-        part.since, part.half_life = at, self._settings.model_half_life // MICROSECOND
-        part.message, part.values = finding.score.reason, {"score": finding.score.value}
-        return risk
 
     def snapshot(self) -> bytes:
         """Return the whole state; the same history gives the same bytes, wherever it was cut or restored."""

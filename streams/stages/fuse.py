@@ -20,7 +20,8 @@ from typing import Any, Final
 from domain.findings import Contribution
 from domain.levels import NONE, LevelScale
 from streams.stages.ledger import Ledger, Live
-from streams.stages.rules import RulePlan, Untrue
+from streams.stages.rule_plans import RulePlan
+from streams.stages.rules import Untrue
 from streams.stages.windows import DAY, MICROSECOND, from_us
 
 GONE: Final = 0.01  # points; less counts as nothing

@@ -33,7 +33,7 @@ class Kept:
         self.batches.append(len(records))
 
 
-def given(hours: float, id: str, received: datetime | None = None, **kw: Any) -> tuple[str, Signal, datetime | None]:  # noqa: A002
+def given(hours: float, id: str, received: datetime | None = None, **kw: Any) -> tuple[str, Signal, datetime | None]:  # noqa: A002  # the signal's own word
     """Return a signal of a feed."""
     return "f", make_signal(id=id, occurred_at=at(hours), **kw), received
 
