@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import uvicorn
 
@@ -12,6 +15,23 @@ from app.wiring import Application
 from storage.access import SqlCredentials
 
 GRACE = 10  # seconds that running requests get at the end
+
+
+class _Uvicorn(uvicorn.Server):
+    """Ends at SIGINT and SIGTERM without raising them again: what comes after it still has files to close."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle the signals while serving, where this is the main thread."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 class Server:
@@ -29,7 +49,7 @@ class Server:
             server_header=False,
             h11_max_incomplete_event_size=64 * 1024,
         )
-        self._server = uvicorn.Server(config)
+        self._server = _Uvicorn(config)
         self._socket = application.socket
         self._thread: threading.Thread | None = None
 

@@ -35,10 +35,14 @@ def show(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], output: Outp
     from rich.console import Console  # 60 ms that --help does not pay
     from rich.table import Table
 
-    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for place, column in enumerate(columns):
+        table.add_column(column, no_wrap=place == 0)  # an id that is cut names nothing
     for row in rows:
-        table.add_row(*(_cell(row.get(column, "")) for column in columns))
-    Console().print(table)
+        table.add_row(*(_cell(row[column]) for column in columns))
+    terminal = sys.stdout.isatty()
+    # A message may hold :words: and [brackets] of its own; a pipe has no right margin.
+    Console(emoji=False, markup=False, highlight=terminal, width=None if terminal else 10_000).print(table)
 
 
 def _cell(value: Any) -> str:

@@ -97,6 +97,6 @@ def status(url: UrlOption = URL, data: DataOption = DATA, output: OutputOption =
         answer = Client.for_data(url, data).call("GET", "/v1/rules")
     for problem in answer["problems"]:
         note(f"{problem['file']}:{problem['line']}:{problem['column']} {problem['message']}")
-    show(answer["rules"], ["id", "title", "status", "hits_30d", "last_hit_at"], output)
+    show(answer["rules"], ["id", "title", "status", "hits_month", "last_hit"], output)
     if answer["problems"]:
         raise typer.Exit(FINDINGS)
