@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from typing import TypeVar
 
 from litestar import post
 from litestar.params import FromQuery, RawBody
@@ -19,6 +21,8 @@ from domain.records import CatalogueEntry, ObjectsEntry
 from storage import obligations, risk
 
 OBJECTS_A_RECORD = 1_000  # so that no journal record grows without bound
+SHOWN_SECONDS = 10.0
+E = TypeVar("E", ObjectsEntry, CatalogueEntry)
 
 
 class Imported(Noun, frozen=True, kw_only=True):
@@ -33,6 +37,15 @@ def _shown(problems: Sequence[Problem]) -> tuple[dict[str, object], ...]:
     return tuple({"row": one.line, "column": one.column, "message": one.message, "severity": one.severity} for one in problems)
 
 
+def _journalled(services: ServicesGiven, entry: E) -> E:
+    """Journal an entry and wait until pages and queries show it, for at most `SHOWN_SECONDS`: whoever imports looks at once."""
+    receipt = services.intake.submit([Offer(entry=entry)]).result()[0]
+    end = time.monotonic() + SHOWN_SECONDS
+    while services.engine.applied() < receipt.seq and time.monotonic() < end:
+        time.sleep(0.005)
+    return entry
+
+
 @post("/v1/import/objects", opt={"roles": ADMINS}, status_code=200, sync_to_thread=True)
 def import_objects(services: ServicesGiven, name: FromQuery[str], body: RawBody) -> Imported:
     """Add or replace regulated objects by id; `name` is the file's, its ending tells the format."""
@@ -41,8 +54,7 @@ def import_objects(services: ServicesGiven, name: FromQuery[str], body: RawBody)
     for start in range(0, len(found.objects), OBJECTS_A_RECORD):
         version += 1
         entry = ObjectsEntry(version=version, objects=found.objects[start : start + OBJECTS_A_RECORD])
-        services.intake.submit([Offer(entry=entry)]).result()
-        services.lookup.apply(entry)  # the next signal may come before the engine has the record
+        services.lookup.apply(_journalled(services, entry))  # the next signal may come before the engine has the record
     return Imported(imported=len(found.objects), version=version, problems=_shown(found.problems))
 
 
@@ -52,7 +64,7 @@ def import_catalogue(services: ServicesGiven, name: FromQuery[str], body: RawBod
     with services.database.read() as connection:
         version = risk.current_catalogue(connection).version + 1
     found = read_catalogue(body, name, version)
-    services.intake.submit([Offer(entry=CatalogueEntry(catalogue=found.catalogue))]).result()
+    _journalled(services, CatalogueEntry(catalogue=found.catalogue))
     return Imported(imported=len(found.catalogue.items), version=version, problems=_shown(found.problems))
 
 
