@@ -46,7 +46,10 @@ class Client:
         except urllib.error.HTTPError as error:
             raise ServerSaid(_words(error.read(), error.code)) from error
         except OSError as error:
-            raise ServerSaid(f"{self._url} 无应答：{error}；请先运行 fengsui serve / no answer: is fengsui serve running?") from error
+            raise ServerSaid(
+                f"{self._url} 无应答：{error}；请先运行 fengsui serve，或用 --url 指明地址 / "
+                "no answer: is fengsui serve running there? --url names another address"
+            ) from error
 
 
 def _words(body: bytes, status: int) -> str:

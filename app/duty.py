@@ -78,6 +78,7 @@ class DutyLoop(threading.Thread):
         self._in_flight: set[asyncio.Task[None]] = set()
         self._turning = threading.Lock()
         self._lockstep = lockstep
+        self._broken: set[str] = set()  # timers that failed in this life; the next one tries them again
         self._worked = threading.Event()
         self.done = 0  # owed entries paid, timers fired, attempts made
         self.attempts = 0  # of deliveries
@@ -175,13 +176,20 @@ class DutyLoop(threading.Thread):
     def _fire_due(self) -> bool:
         now = self._clock.now()
         with self._database.read() as connection:
-            due = in_due_order(obligations.due_timers(connection, now, TIMERS_A_TURN))
+            found = obligations.due_timers(connection, now, TIMERS_A_TURN + len(self._broken))
+        due = [timer for timer in in_due_order(found) if timer.id not in self._broken]
         for timer in due:
             reach("timer.before_fire")
             try:
                 self._fire(timer, now)
             except Conflict as error:
                 log.info("timer.overtaken", timer=timer.id, reason=str(error))  # an answer came first and has the last word
+            except StoreUnavailable:
+                raise
+            except Exception:  # the outer loop: one timer that cannot fire must not hold up all the others
+                self._broken.add(timer.id)
+                self._metrics.loop_errors.labels(loop="timer").inc()
+                log.critical("timer.broken", timer=timer.id, warning=timer.warning_id, exc_info=True)
             reach("timer.after_fire")
         return bool(due)
 

@@ -173,13 +173,13 @@ class FolderWatch(threading.Thread):
         """Call `look` every `seconds` until `end` is set; 0 never."""
         super().__init__(name=name, daemon=True)
         self._look = look
-        self._seconds = seconds
+        self.seconds = seconds
         self._metrics = metrics
         self._end = end
 
     def run(self) -> None:
         """Look again and again; a folder that cannot be read now is looked at the next time."""
-        while self._seconds > 0 and not self._end.wait(self._seconds):
+        while self.seconds > 0 and not self._end.wait(self.seconds):
             try:
                 self._look()
             except (FengsuiError, OSError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from app.answers import Answers
@@ -41,6 +41,7 @@ class Services:
     duty: DutyLoop
     raw: RawStore
     lookup: MemoryObjectLookup
+    trouble: Callable[[], str]
 
     def nudge(self) -> None:
         """Let the duty loop look at once: a request made something due."""

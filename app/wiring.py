@@ -34,6 +34,7 @@ from connectors.inbound.mapping_load import load_folder
 from connectors.inbound.mapping_model import Mapping as FeedMapping
 from connectors.outbound.egress import networks
 from domain.catalogue import Catalogue
+from domain.errors import StoreUnavailable
 from domain.levels import DEFAULT_LEVELS
 from domain.ports import Clock, Offer
 from domain.principals import Principal
@@ -87,6 +88,7 @@ class Application:
         self._folder = DataDir(settings.data)
         paths = self._folder.paths
         self.metrics = Metrics()
+        self._repeats: Counter[str] = Counter()
         self.database = Database.open(paths.database)
         self.journal = Journal.open(paths.journal)
         identity = Identity.open(paths.identity, self.journal, first=self.journal.first())
@@ -108,6 +110,7 @@ class Application:
             poison=paths.top / "stepping",
             snapshot_every=settings.snapshot_every,
             on_step=self.metrics.step_seconds.observe,
+            on_quarantine=self._on_quarantine,
         )
         raw = RawStore(paths.raw)
 
@@ -127,11 +130,12 @@ class Application:
             attempt_seconds=settings.egress.attempt_seconds,
             lockstep=lockstep,
         )
-        self._watches = [
+        watches = (
             FolderWatch("rules", self._rulebook.look, settings.reload_seconds, self.metrics, self._end),
             FolderWatch("inbox", self.inbox.scan, settings.inbox_seconds, self.metrics, self._end),
             FolderWatch("retention", Retention(raw, mappings, self.clock).enforce, RETENTION_SECONDS, self.metrics, self._end),
-        ]
+        )
+        self._watches = [watch for watch in watches if watch.seconds > 0]
         self.services = Services(
             settings=self.settings,
             clock=self.clock,
@@ -149,6 +153,7 @@ class Application:
             metrics=self.metrics,
             duty=self.duty,
             lookup=self._lookup,
+            trouble=self.trouble,
         )
         self.metrics.sources.append(self._samples)
 
@@ -222,10 +227,28 @@ class Application:
         self.engine.take(records)
 
     def _on_duplicates(self, counts: Mapping[str, int]) -> None:
+        """Count repeats; where the database does not take the count now it is kept for the next time: intake goes on."""
         for feed, count in counts.items():
             self.metrics.records.labels(feed=feed, outcome="duplicate").inc(count)
-        with self.database.write() as connection:
-            risk.add_duplicates(connection, counts)
+        self._repeats.update(counts)
+        try:
+            with self.database.write() as connection:
+                risk.add_duplicates(connection, self._repeats)
+        except StoreUnavailable as error:
+            log.warning("duplicates.kept", reason=str(error))
+        else:
+            self._repeats.clear()
+
+    def trouble(self) -> str:
+        """Return why work does not move, "" while it does: what `/readyz` says."""
+        dead = [thread.name for thread in (*self._watches, self.duty) if not thread.is_alive()]
+        if not self.intake.alive():
+            return "the journal takes nothing more; restart the process"
+        return self.engine.trouble() or (f"not running: {', '.join(dead)}" if dead else "")
+
+    def _on_quarantine(self, seq: int) -> None:
+        self.metrics.loop_errors.labels(loop="quarantine").inc()
+        log.critical("record.quarantined", seq=seq)
 
     def _append(self, entries: Sequence[AnyEntry]) -> None:
         self.intake.submit([Offer(entry=entry) for entry in entries]).result()
@@ -247,14 +270,16 @@ class Application:
     def _admin_token(self) -> None:
         """Make the administrator's token at the first start; it lies in the data folder, readable by its owner alone."""
         path = self.settings.data / "admin-token"
-        if path.exists():
-            return
-        token = secrets.token_urlsafe(32)
-        with self.database.write() as connection:
-            access.add_credential(connection, fingerprint(token), Principal(name="admin", role="admin"), self.clock.now())
-        path.touch(mode=0o600)
-        path.write_text(token + "\n")
-        log.info("access.admin_token_made", file=str(path))
+        if not path.exists():
+            new = path.with_name(".admin-token.new")
+            new.touch(mode=0o600)
+            new.write_text(secrets.token_urlsafe(32) + "\n")
+            new.replace(path)
+            log.info("access.admin_token_made", file=str(path))
+        print_of_it = fingerprint(path.read_text().strip())
+        with self.database.write() as connection:  # a crash between file and row is mended here, a revoked token stays revoked
+            if all(row.fingerprint != print_of_it for row in access.list_credentials(connection)):
+                access.add_credential(connection, print_of_it, Principal(name="admin", role="admin"), self.clock.now())
 
 
 class PipelineSnapshots:

@@ -20,8 +20,8 @@ def healthz() -> dict[str, str]:
 
 @get("/readyz", opt={"roles": OPEN}, sync_to_thread=True)
 def readyz(services: ServicesGiven) -> Response[dict[str, str]]:
-    """Say whether work moves: the engine runs and takes what the journal has."""
-    trouble = services.engine.trouble() or ("" if services.duty.is_alive() else "the duty loop is not running")
+    """Say whether work moves: the journal takes records, the engine keeps up, every loop runs."""
+    trouble = services.trouble()
     if trouble:
         return Response({"status": "unavailable", "detail": trouble}, status_code=503)
     return Response({"status": "ready"})
@@ -34,13 +34,17 @@ def metrics(services: ServicesGiven) -> Response[bytes]:
 
 
 class Status(Noun, frozen=True, kw_only=True):
-    """How far the work is: `applied` reaches `head` when nothing waits; `idle` says that the duty loop has nothing due either."""
+    """How far the work is: `applied` reaches `head` when nothing waits; `idle` says that the duty loop has nothing due either.
+
+    `quarantined` are records that brought the engine down and were set aside: they have no effect until they are looked at.
+    """
 
     head: int
     applied: int
     idle: bool
     ruleset: str
     version: str
+    quarantined: tuple[int, ...]
 
 
 @get("/v1/status", opt={"roles": OVERSEERS | {"monitor"}}, sync_to_thread=True)
@@ -49,5 +53,10 @@ def status(services: ServicesGiven) -> Status:
     with services.database.read() as connection:
         applied = risk.applied_position(connection)
     return Status(
-        head=services.journal.head(), applied=applied, idle=services.duty.idle(), ruleset=services.rulebook.active, version=VERSION
+        head=services.journal.head(),
+        applied=applied,
+        idle=services.duty.idle(),
+        ruleset=services.rulebook.active,
+        version=VERSION,
+        quarantined=services.engine.quarantined(),
     )

@@ -11,6 +11,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, Parameter, RawBody
 from app.api.given import PrincipalGiven, ServicesGiven
 from app.api.roles import ADMINS, DUTY, FEEDS, OVERSEERS
 from app.services import Services
+from connectors.inbound.canonical import TOLERANCE
 from connectors.inbound.edge import Taken
 from domain.base import Noun
 from domain.errors import Forbidden, NotFound
@@ -71,9 +72,16 @@ def post_signals(services: ServicesGiven, principal: PrincipalGiven, request: Re
 
     The feed comes from the credential; the body never names it (decision 1).
     """
+    feed = principal.feed or CANONICAL
+    mapping = services.mappings.get(feed)  # a feed with a mapping keeps its contract whichever form its records come in
     with services.metrics.answer_seconds.time():
         taken = services.edge.take_signals(
-            principal.feed or CANONICAL, body, request.headers.get("content-type", ""), services.clock.now(), revisable=False
+            feed,
+            body,
+            request.headers.get("content-type", ""),
+            services.clock.now(),
+            revisable=mapping is not None and mapping.revisable,
+            tolerance=mapping.future if mapping is not None else TOLERANCE,
         )
     return answer_of(taken)
 

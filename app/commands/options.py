@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-UrlOption = Annotated[str, typer.Option(help="服务地址 / address of the running serve")]
+UrlOption = Annotated[str, typer.Option(envvar="FENGSUI_URL", help="服务地址 / address of the running serve")]
 DataOption = Annotated[Path, typer.Option(help="数据目录，内有管理员令牌 / data folder with the administrator's token")]
 URL = "http://127.0.0.1:8080"
 DATA = Path("data")

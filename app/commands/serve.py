@@ -43,7 +43,7 @@ def serve(
         try:
             application = Application(settings)
         except OSError as error:
-            note(f"无法启动 / cannot start: {error}")
+            note(f"无法启动：{settings.host}:{settings.port} {error}；请用 --port 换一个端口 / cannot start: name another port with --port")
             raise typer.Exit(USAGE) from error
         with application:
             note(f"烽燧 Fengsui  {application.settings.base_url}/   令牌文件 / token: {settings.data / 'admin-token'}")
