@@ -12,10 +12,11 @@ from app.wiring import Application
 from domain.errors import StoreUnavailable
 from domain.findings import Outcome
 from domain.records import OutcomeEntry, Record
+from domain.tasks import Timer
 from storage import obligations
 from storage.duty_tables import owed_entries
 from storage.tables import metadata
-from tests.app.world import LEAD, PARTNER, World, penalty
+from tests.app.world import LEAD, PARTNER, World, eventually, penalty
 
 
 def rows(world: World) -> dict[str, list[Any]]:
@@ -108,3 +109,31 @@ def test_not_ready_while_a_part_that_moves_work_is_gone(world: World) -> None:
     assert "duty" in response.json()["detail"]
     world.app.engine.stop()
     assert "engine" in world.http.get("/readyz").json()["detail"]
+
+
+def test_a_timer_that_cannot_fire_holds_up_no_other(world: World) -> None:
+    """It is set aside for this life, loudly; the loop goes on and says that nothing else is due."""
+    world.warn()
+    orphan = Timer(id="m-orphan", warning_id="w-nobody", task_id="", kind="total", what="due", due_at=world.clock.now(), version=1)
+    with world.app.database.write() as connection:
+        obligations.put_timers(connection, [orphan])
+    assert world.app.duty._fire_due() is True
+    assert world.app.duty._fire_due() is False, "it is not tried again and again"
+    assert 'fengsui_loop_errors_total{loop="timer"} 1.0' in world.app.metrics.exposition().decode()
+    with world.app.database.write() as connection:
+        assert obligations.end_timer(connection, "m-orphan", "cancelled", world.clock.now()), "it is still there for the next life"
+
+
+def test_repeats_never_stop_intake(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the database does not take the count of repeats, the count waits and the journal goes on."""
+    world.post(penalty(1))
+
+    def refuse(*_: object) -> None:
+        raise StoreUnavailable("full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("app.wiring.risk.add_duplicates", refuse)
+        assert world.post(penalty(1))["duplicates"] == 1
+        assert world.post(penalty(2))["accepted"] == 1
+    assert world.post(penalty(1))["duplicates"] == 1
+    eventually(lambda: world.read("/v1/feeds")[0]["duplicates"] == 2)
