@@ -244,6 +244,8 @@ class Application:
         dead = [thread.name for thread in (*self._watches, self.duty) if not thread.is_alive()]
         if not self.intake.alive():
             return "the journal takes nothing more; restart the process"
+        if not self._rulebook.active:
+            return f"no rule set is active: {self.settings.rules} holds no sound one; see the log or `fengsui rules check`"
         return self.engine.trouble() or (f"not running: {', '.join(dead)}" if dead else "")
 
     def _on_quarantine(self, seq: int) -> None:
