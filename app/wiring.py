@@ -29,7 +29,7 @@ from app.settings import SHIPPED_MAPPINGS, Settings
 from app.version import VERSION
 from app.views.duty import samples as duty_samples
 from connectors.inbound.edge import Edge
-from connectors.inbound.folder import Inbox
+from connectors.inbound.folder import Inbox, SetAside
 from connectors.inbound.mapping_load import load_folder
 from connectors.inbound.mapping_model import Mapping as FeedMapping
 from connectors.outbound.egress import networks
@@ -117,7 +117,7 @@ class Application:
         edge = Edge(self.intake, self._lookup, load_or_make_key(paths.top / "personal-key"), keep_raw=raw.put)
         self._end = threading.Event()
         settle = timedelta(seconds=settings.inbox_settle_seconds)
-        self.inbox = Inbox(paths.top / "inbox", mappings, edge, self.clock, settle=settle, reach=reach)
+        self.inbox = Inbox(paths.top / "inbox", mappings, edge, self.clock, settle=settle, reach=reach, on_set_aside=self._on_set_aside)
         self.duty = DutyLoop(
             database=self.database,
             desk=desk,
@@ -251,6 +251,9 @@ class Application:
     def _on_quarantine(self, seq: int) -> None:
         self.metrics.loop_errors.labels(loop="quarantine").inc()
         log.critical("record.quarantined", seq=seq)
+
+    def _on_set_aside(self, _file: SetAside) -> None:
+        self.metrics.loop_errors.labels(loop="inbox_file").inc()
 
     def _append(self, entries: Sequence[AnyEntry]) -> None:
         self.intake.submit([Offer(entry=entry) for entry in entries]).result()

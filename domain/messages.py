@@ -504,6 +504,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "more than {limit} records, the rest was not read; split the file",
     ),
     "intake.unknown_date": ('"{value}" 不是可识别的日期；接受的格式：{legal}', '"{value}" has no known date format; accepted: {legal}'),
+    "intake.set_aside": (
+        "读取该文件时程序出错，已移至此处，其余文件照常；请把本说明与文件交给维护人员，修好后移回上级目录即重新读取，不会重复计入",
+        "a defect met in reading this file: it was moved here, all others went on; once mended, move it back: nothing counts twice",
+    ),
     "intake.unknown_feed": (
         '没有名为 "{value}" 的数据源，其中的文件不会被处理；现有：{legal}。请把文件移到正确的目录，或添加字段映射',
         'no feed is called "{value}", its files are not taken; there are: {legal}. Move the files, or add a mapping',

@@ -25,16 +25,21 @@ class Clock(Protocol):
 
 
 class Offer(Noun, frozen=True, kw_only=True):
-    """An entry offered to the journal; `revisable` says whether its feed declares revisions (decision 1)."""
+    """An entry offered to the journal; `revisable` says whether its feed declares revisions (decision 1).
+
+    `keep` False says that a rejection of it is kept already: where it is refused again it is answered and not written.
+    """
 
     entry: AnyEntry
     revisable: bool = False
+    keep: bool = True
 
 
 class Receipt(Noun, frozen=True, kw_only=True):
     """What became of one offer, in the order of the offers.
 
-    `duplicate` carries the `seq` of the first content. `rejected` means that the record is journalled as a rejection at `seq`.
+    `duplicate` carries the `seq` of the first content. `rejected` means that the record is journalled as a rejection at `seq`, where
+    the same rejection of the same input is answered with the `seq` of the first; 0 where it was offered not to be kept.
     """
 
     status: Literal["accepted", "revision", "duplicate", "rejected"]

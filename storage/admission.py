@@ -18,7 +18,7 @@ from domain.ports import Offer, Receipt
 from domain.records import AnyEntry, Record, RejectionEntry, SignalEntry
 from domain.rejections import RAW_LIMIT
 from domain.signals import Signal
-from storage.identity import Identity, Key, Known
+from storage.identity import Identity, Key, Known, rejection_key
 
 MAX_ENTRY = 32 * 1024 * 1024  # bytes, encoded; half of what a frame may hold
 
@@ -49,17 +49,19 @@ def storable(offer: Offer) -> tuple[Offer, int]:
         if not isinstance(entry, SignalEntry):
             problem = f"an entry of type {type(entry).__name__} cannot be written: {error}"
             raise ValueError(problem) from error  # noqa: TRY004  its type is right, its content is not
-        return storable(Offer(entry=_rejection(entry, "bad_value", "", why=ascii(str(error))[1:-1])))
+        return storable(Offer(keep=offer.keep, entry=_rejection(entry, "bad_value", "", why=ascii(str(error))[1:-1])))
     if size <= MAX_ENTRY:
         return offer, size
     if not isinstance(entry, SignalEntry):
         problem = f"an entry of type {type(entry).__name__} has {size} bytes, at most {MAX_ENTRY} are legal; write it in parts"
         raise ValueError(problem)  # noqa: TRY004  its type is right, its size is not
-    return storable(Offer(entry=_rejection(entry, "too_large", "", size=str(size), most=str(MAX_ENTRY))))
+    return storable(Offer(keep=offer.keep, entry=_rejection(entry, "too_large", "", size=str(size), most=str(MAX_ENTRY))))
 
 
 def admit(offers: Sequence[Offer], identity: Identity, *, head: int, received_at: datetime) -> Plan:
     """Decide about `offers` in their order, numbering from `head` + 1.
+
+    A rejection that is kept already, or that its offer does not want kept, is answered and not written.
 
     Raises:
         StoreUnavailable: the index cannot be read.
@@ -80,7 +82,14 @@ def admit(offers: Sequence[Offer], identity: Identity, *, head: int, received_at
                 receipts.append(Receipt(status="duplicate", seq=before.seq))
                 continue
             entry = _judged(entry, before, known, revisable=offer.revisable)
-        if isinstance(entry, SignalEntry):
+        if isinstance(entry, RejectionEntry):
+            key = rejection_key(entry)
+            kept = known.get(key) or identity.lookup([key]).get(key)  # the journal's own reasons show only here, and are few
+            if kept is not None or not offer.keep:
+                receipts.append(_receipt(entry, kept.seq if kept is not None else 0))
+                continue
+            known[key] = Known("", seq)
+        elif isinstance(entry, SignalEntry):
             known[entry.feed, entry.signal.id] = Known(entry.digest, seq, entry.revision)
         receipts.append(_receipt(entry, seq))
         records.append(Record(seq=seq, received_at=received_at, entry=entry))
@@ -89,6 +98,8 @@ def admit(offers: Sequence[Offer], identity: Identity, *, head: int, received_at
 
 def _keys(entry: AnyEntry) -> list[Key]:
     """Return the keys that the decision about `entry` depends on."""
+    if isinstance(entry, RejectionEntry):
+        return [rejection_key(entry)]
     if not isinstance(entry, SignalEntry):
         return []
     signal = entry.signal

@@ -1,11 +1,14 @@
 """Which records the journal already has: (feed, id) → content, number, revision. Exact, and derived from the journal.
 
+Kept rejections are in it too, under a key of their own, so that a bad record sent again is not kept again.
+
 A SQLite file of its own; what was synced lately is in memory and written in portions together with the position it stands for, so
 that a crash only makes the next start read a little more of the journal. A damaged file is thrown away and made again (ADR 0002).
 """
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +20,7 @@ import structlog
 
 from domain.errors import StoreUnavailable
 from domain.ports import JournalReader
-from domain.records import Record, SignalEntry
+from domain.records import Record, RejectionEntry, SignalEntry
 from storage.crashpoints import reach
 from storage.tables import to_us
 
@@ -28,7 +31,8 @@ Key = tuple[str, str]  # feed, id
 FLUSH = 2_000  # keys that wait in memory before they are written
 _CHUNK = 500  # ids in one SELECT
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_VERSION = 1
+_MESSAGE_MOVES = frozenset({"future", "conflicting_content"})  # the same rejection has another message at another time
+_VERSION = 2  # 2: rejections too
 _SCHEMA = f"""
 PRAGMA user_version = {_VERSION};
 CREATE TABLE IF NOT EXISTS keys (
@@ -225,10 +229,25 @@ class Identity:
         self._flush_at = FLUSH
 
 
+def rejection_key(entry: RejectionEntry) -> Key:
+    """Return the key of a kept rejection: its input (`batch`), its place there, what is wrong, and the record's own bytes.
+
+    The message tells two readings of one record apart; where it names the time or another record it is no part of the key. The feed's
+    name is marked: a sender chooses its ids but never the feed, so no signal can have the key of a rejection.
+    """
+    message = "" if entry.reason in _MESSAGE_MOVES else entry.message
+    parts = (entry.batch, str(entry.position), entry.reason, entry.field, message)
+    text = "\0".join(parts).encode("utf-8", "surrogatepass")
+    return "\0" + entry.feed, hashlib.sha256(text + b"\0" + entry.raw).hexdigest()
+
+
 def keys_of(records: Iterable[Record]) -> Mapping[Key, Known]:
-    """Return what `records` make known: the last one of a key wins."""
-    return {
-        (entry.feed, entry.signal.id): Known(entry.digest, record.seq, entry.revision)
-        for record in records
-        if isinstance(entry := record.entry, SignalEntry)
-    }
+    """Return what `records` make known: the last one of a signal's key wins, the first one of a rejection's."""
+    found: dict[Key, Known] = {}
+    for record in records:
+        entry = record.entry
+        if isinstance(entry, SignalEntry):
+            found[entry.feed, entry.signal.id] = Known(entry.digest, record.seq, entry.revision)
+        elif isinstance(entry, RejectionEntry):
+            found.setdefault(rejection_key(entry), Known("", record.seq))
+    return found

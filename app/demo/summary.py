@@ -31,6 +31,7 @@ class Doors:
     def __init__(self) -> None:
         self.by_feed: dict[str, Counter[str]] = {}
         self.reasons: Counter[str] = Counter()
+        self.kept: set[int] = set()  # numbers of the rejections; a bad record sent again is answered with its first
 
     @property
     def records(self) -> int:
@@ -40,11 +41,13 @@ class Doors:
     def answer(self, feed: str, told: dict[str, Any]) -> None:
         """Take the answer to one request."""
         self._add(feed, {name: told[name] for name in COUNTS}, told["reasons"])
+        self.kept.update(one["seq"] for one in told["results"] if one["status"] == "rejected")
 
     def files(self, taken: Iterable[FileTaken]) -> None:
         """Take what became of files."""
         for one in taken:
             self._add(one.taken.feed, {name: getattr(one.taken, name) for name in COUNTS}, one.taken.reasons())
+            self.kept.update(result.seq for result in one.taken.results if result.status == "rejected")
 
     def _add(self, feed: str, counts: dict[str, int], reasons: dict[str, int]) -> None:
         self.by_feed.setdefault(feed, Counter()).update(counts)
@@ -59,7 +62,7 @@ def summarise(application: Application, plan: Plan, doors: Doors, departments: d
     """Return the summary; but for wall times it depends on the seed alone."""
     told = doors.total()
     journalled, rejected = _journalled(application)
-    lost = max(told["accepted"] + told["revisions"] - journalled, 0) + max(told["rejected"] - rejected, 0)
+    lost = max(told["accepted"] + told["revisions"] - journalled, 0) + max(len(doors.kept) - rejected, 0)
     lost += sum(max(page.readable - _answered(doors, feed), 0) for feed, page in plan.ledger.feeds.items())
     with application.database.read() as connection:
         raised = [

@@ -34,8 +34,9 @@ _JOURNAL_REASONS = ("conflicting_content", "unknown_target")  # rejections of th
 
 @dataclass(frozen=True, slots=True)
 class RecordResult:
-    """What became of one record; `seq` is its place in the journal (0 for a skipped one), `id` its signal's id where it has one.
+    """What became of one record; `seq` is its place in the journal, `id` its signal's id where it has one.
 
+    `seq` is 0 for a skipped one and for one that a replay refused again; a record that was rejected before has the `seq` of then.
     `message` says why it was rejected; of one that was taken, what somebody should look at: no object found, a wrong check digit.
     """
 
@@ -154,7 +155,7 @@ class Edge:
         done: list[RecordResult] = []
         while chunk := list(islice(pairs, CHUNK)):
             offers = [
-                self._as_offer(feed, batch, result, revisable=revisable)
+                self._as_offer(feed, batch, result, revisable=revisable, keep=keep)
                 for batch, result in chunk
                 if isinstance(result, Mapped) or (keep and isinstance(result, Rejected))
             ]
@@ -170,7 +171,7 @@ class Edge:
                     done.append(_taken(result, next(receipts), next(resolutions)))
         return done
 
-    def _as_offer(self, feed: str, batch: str, result: Mapped | Rejected, *, revisable: bool) -> Offer:
+    def _as_offer(self, feed: str, batch: str, result: Mapped | Rejected, *, revisable: bool, keep: bool) -> Offer:
         """Return what is journalled for one result: the signal with its resolution, or the rejection with its raw form."""
         if isinstance(result, Rejected):
             entry = RejectionEntry(
@@ -189,6 +190,7 @@ class Edge:
         return Offer(
             entry=SignalEntry(feed=feed, signal=signal, resolution=resolution, digest=digest, batch=batch, position=result.position),
             revisable=revisable,
+            keep=keep,
         )
 
     def _offer(self, offers: Sequence[Offer]) -> list[Receipt]:

@@ -1,7 +1,8 @@
 """The watched folder: `<inbox>/<feed>/file` goes in and is moved to `<inbox>/<feed>/done/` once the journal has all of it.
 
 A crash anywhere repeats a file, never loses one: the second pass finds every signal already there. What was rejected is listed beside
-the file in `done/` as `<name>.rejections.csv`. Files of an unknown feed stay where they are, with a note saying so.
+the file in `done/` as `<name>.rejections.csv`. Files of an unknown feed stay where they are, with a note saying so. A file that no reader
+survives is set aside in `failed/` with `<name>.error.txt` beside it, and the rest of the folder goes on.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import stat
 from collections.abc import Callable
 from collections.abc import Mapping as ReadOnly
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import structlog
@@ -25,6 +26,8 @@ from domain.messages import text as say
 from domain.ports import Clock
 
 DONE = "done"
+FAILED = "failed"
+WHY = ".error.txt"  # behind the name of a file that was set aside
 NOTE = "_UNKNOWN_FEED.txt"
 _UNFINISHED = (".tmp", ".part", ".partial", ".crdownload", ".filepart", ".swp", ".lock")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run a cell that starts so
@@ -43,6 +46,19 @@ class FileTaken:
     taken: Taken
 
 
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A file that could not be taken for a defect of ours: where it lies, since when, and what happened.
+
+    Records of it may have gone in before. Moved back into its feed's folder it is tried again, and nothing counts twice.
+    """
+
+    feed: str
+    file: Path
+    at: datetime
+    why: str
+
+
 @dataclass(slots=True)
 class _Seen:
     """A file's size and change time when it was last looked at, and since when they have not changed."""
@@ -56,7 +72,8 @@ class Inbox:
     """Scans one inbox. Not for several threads at once.
 
     `mappings` is read anew at every scan. A file is taken once its size and change time have stood
-    still for `settle` (zero: at once, for senders that rename finished files in). `reach` is told the crash points.
+    still for `settle` (zero: at once, for senders that rename finished files in). `reach` is told the crash points, `on_set_aside` each
+    file that is set aside.
     """
 
     def __init__(
@@ -68,6 +85,7 @@ class Inbox:
         *,
         settle: timedelta = timedelta(seconds=2),
         reach: Callable[[str], None] = _nowhere,
+        on_set_aside: Callable[[SetAside], object] = lambda _file: None,
     ) -> None:
         """Nothing is touched before the first scan; `inbox` need not exist yet."""
         self._inbox = inbox
@@ -76,6 +94,8 @@ class Inbox:
         self._clock = clock
         self._settle = settle
         self._reach = reach
+        self._on_set_aside = on_set_aside
+        self._stuck: dict[Path, int] = {}  # change times of files that could be neither taken nor set aside
         self._seen: dict[Path, _Seen] = {}
 
     def scan(self) -> None:
@@ -108,8 +128,36 @@ class Inbox:
                     return taken
                 except OSError as error:  # gone again, or not readable: the sender's doing, others go on
                     _log.error("feed_file_unreadable", file=str(file), reason=str(error))
+                except Exception as error:  # noqa: BLE001  # the loop over files: one that no reader survives holds up no other
+                    _log.critical("feed_file_set_aside", feed=folder.name, file=str(file), exc_info=True)
+                    self._set_aside(file, f"{type(error).__name__}: {error}")
         self._seen = {file: seen for file, seen in self._seen.items() if file in present}
+        self._stuck = {file: changed for file, changed in self._stuck.items() if file in present}
         return taken
+
+    def set_aside(self) -> list[SetAside]:
+        """Return the files that lie in the `failed` folders, by feed and name."""
+        return [
+            SetAside(folder.name, file, datetime.fromtimestamp(file.stat().st_ctime, UTC), _reason(file.with_name(file.name + WHY)))
+            for folder in _folders(self._inbox)
+            if (folder / FAILED).is_dir()
+            for file in _files(folder / FAILED)
+            if not file.name.endswith(WHY)
+        ]
+
+    def _set_aside(self, file: Path, why: str) -> None:
+        """Move a file out of the way with the reason beside it; where even that fails, leave it alone until it changes."""
+        target = _free_name(file.parent / FAILED, file.name, self._clock.now())
+        try:
+            target.parent.mkdir(exist_ok=True)
+            _write(target.with_name(target.name + WHY), f"{why}\n\n{say('intake.set_aside')}\n".encode())
+            file.rename(target)
+        except OSError as error:
+            _log.critical("feed_file_stuck", file=str(file), reason=str(error))
+            self._stuck[file] = _changed(file)
+            target = file
+        self._seen.pop(file, None)
+        self._on_set_aside(SetAside(file.parent.name, target, self._clock.now(), why))
 
     def _take(self, file: Path, mapping: Mapping, now: datetime) -> FileTaken:
         with file.open("rb") as stream:
@@ -136,7 +184,9 @@ class Inbox:
         return FileTaken(target, taken)
 
     def _settled(self, file: Path, now: datetime) -> bool:
-        """Say whether the file has stood still long enough."""
+        """Say whether the file has stood still long enough, and is not one that is known to fail."""
+        if file in self._stuck and self._stuck[file] == _changed(file):
+            return False
         if not self._settle:
             return True
         try:
@@ -182,6 +232,22 @@ def _files(folder: Path) -> list[Path]:
         except OSError:
             continue  # gone between listing and looking
     return found
+
+
+def _changed(file: Path) -> int:
+    """Return a file's change time in nanoseconds, 0 where there is none any more."""
+    try:
+        return file.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _reason(note: Path) -> str:
+    """Return the first line of the note beside a file that was set aside."""
+    try:
+        return note.read_text(encoding="utf-8", errors="replace").partition("\n")[0]
+    except OSError:
+        return ""
 
 
 def _free_name(done: Path, name: str, now: datetime) -> Path:

@@ -12,7 +12,7 @@ from tests.architecture.tree import TOP, product_modules, tracked_files
 
 MOST_LINES = 400
 DRAWERS = {"util", "utils", "common", "helper", "helpers", "manager", "misc"}
-RUNTIME_LOOPS = 2  # the outer loops that may catch everything, to dead-letter a signal with its reason
+RUNTIME_LOOPS = 3  # the outer loops that may catch everything, to set a signal, a timer or a file aside with its reason
 
 FOREIGN = re.compile(r"(?<![\w.<~-])/(?:work|root|Users)(?![\w-])")
 UNFINISHED = re.compile(r"#\s*(?:TODO|FIXME|XXX)\b|\braise NotImplementedError\b")
@@ -82,7 +82,7 @@ def test_every_switched_off_check_has_its_reason_beside_it() -> None:
 
 
 def test_only_outer_loops_catch_everything() -> None:
-    """A blanket except hides what broke; the two outer loops of the runtimes are the exception."""
+    """A blanket except hides what broke; the outer loops of the runtimes are the exception."""
     files = [_name(path) for path in product_modules() if CATCH_ALL.search(_text(path))]
     assert len(files) <= RUNTIME_LOOPS, files
 

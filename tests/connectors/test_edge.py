@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from connectors.inbound.edge import CHUNK, Edge
@@ -112,6 +113,46 @@ def test_a_conflict_is_replayed_as_the_signal_it_was(house: House) -> None:
     assert [(result.status, result.reason) for result in taken.results] == [("accepted", ""), ("rejected", "conflicting_content")]
     again = house.edge.replay(PENALTIES, [entry for entry in house.entries() if isinstance(entry, RejectionEntry)], NOW)
     assert [result.status for result in again.results] == ["revision"]
+
+
+def test_a_file_with_a_bad_record_sent_twice_keeps_one_rejection(house: House) -> None:
+    """The second answer is the first one: same reason, same number; nothing more is journalled."""
+    strict = replace(PENALTIES, revisable=False)
+    body = as_csv([penalty(1), penalty(2, CF_JDRQ="2026-02-30"), penalty(1, CF_NR_FK="9"), penalty(3, CF_JDRQ="2026-12-30")])
+    first = house.edge.take(strict, body, "a.csv", NOW)
+    assert first.reasons() == {"bad_date": 1, "conflicting_content": 1, "future": 1}
+    again = house.edge.take(strict, body, "a.csv", NOW + timedelta(hours=1))
+    assert [(one.status, one.seq) for one in again.results] == [("duplicate", 1), ("rejected", 2), ("rejected", 3), ("rejected", 4)]
+    assert house.journal.head() == 4
+    other = house.edge.take(strict, body + b"\n", "a.csv", NOW)
+    assert (other.rejected, house.journal.head()) == (3, 7), "another input is another rejection"
+
+
+def test_a_replay_that_is_refused_again_writes_nothing(house: House) -> None:
+    """Neither a conflict nor a correction without its signal is kept a second time, and each says why; a mapping's rejection neither."""
+    strict = replace(PENALTIES, revisable=False)
+    house.edge.take(strict, as_csv([penalty(1), penalty(1, CF_NR_FK="9"), penalty(2, CF_JDRQ="2026-02-30")]), "a.csv", NOW)
+    lost = b'{"id": "2", "corrects": "1", "source": "hotline", "kind": "gas.leak", "occurred_at": "2026-03-01T08:00:00+08:00"}'
+    house.edge.take_signals("partner", lost, "application/json", NOW)
+    before = house.journal.head()
+    kept = [entry for entry in house.entries() if isinstance(entry, RejectionEntry)]
+    assert [entry.reason for entry in kept] == ["conflicting_content", "bad_date", "unknown_target"]
+    by_mapping = house.edge.replay(strict, kept[:2], NOW)
+    corrections = house.edge.replay_signals("partner", kept[2:], NOW)
+    answers = [*by_mapping.results, *corrections.results]
+    assert [(one.status, one.reason) for one in answers] == [("rejected", entry.reason) for entry in kept]
+    assert all(one.message for one in answers)
+    assert house.journal.head() == before
+
+
+def test_a_replay_refused_for_another_reason_writes_nothing(house: House) -> None:
+    """Its mapping was mended, and now the journal refuses it: answered with the new reason, kept under the old one."""
+    strict = replace(PENALTIES, revisable=False)
+    house.edge.take(strict, as_csv([penalty(1), penalty(1, CF_NR_FK="9")]), "a.csv", NOW)
+    [conflict] = [entry for entry in house.entries() if isinstance(entry, RejectionEntry)]
+    [result] = house.edge.replay(strict, [msgspec.structs.replace(conflict, batch="another")], NOW).results
+    assert (result.status, result.reason, result.seq) == ("rejected", "conflicting_content", 0)
+    assert house.journal.head() == 2
 
 
 def test_a_replayed_record_of_several_signals_has_one_result(house: House) -> None:

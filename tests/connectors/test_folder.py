@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from connectors.inbound.edge import Edge
-from connectors.inbound.folder import NOTE, Inbox
+from connectors.inbound.edge import Edge, Taken
+from connectors.inbound.folder import NOTE, Inbox, SetAside
+from connectors.inbound.mapping_model import Mapping
 from domain.clock import ManualClock
 from domain.errors import StoreUnavailable
 from domain.ports import Offer, Receipt
@@ -191,3 +193,52 @@ def test_broken_files_are_answered_too(house: House) -> None:
     house.put("b.csv", as_csv(RECORDS))
     one, two = house.inbox().scan_once(NOW)
     assert (one.taken.rejected, two.taken.accepted) == (1, 3)
+
+
+class Dying(Edge):
+    """An edge with a defect that shows at one file."""
+
+    def take(self, mapping: Mapping, body: bytes, hint: str, now: datetime) -> Taken:
+        if hint == "b.csv":
+            raise ZeroDivisionError("a defect")
+        return super().take(mapping, body, hint, now)
+
+
+def test_a_file_that_no_reader_survives_is_set_aside(house: House) -> None:
+    """It is moved to failed/ with the reason beside it and told; what comes before and after it goes in, and it is not tried again."""
+    paths = {name: house.put(name, as_csv([record])) for name, record in zip(("a.csv", "b.csv", "c.csv"), RECORDS, strict=True)}
+    other = house.put("z.csv", as_csv(RECORDS), feed="portal-tickets")
+    told: list[SetAside] = []
+    edge = Dying(house.intake, MemoryObjectLookup(), KEY)
+    inbox = Inbox(house.top, FEEDS, edge, house.clock, settle=timedelta(0), on_set_aside=told.append)
+    assert [one.file.name for one in inbox.scan_once(NOW)] == ["a.csv", "c.csv", "z.csv"]
+    assert not any(path.exists() for path in (*paths.values(), other))
+    [aside] = inbox.set_aside()
+    assert (aside.feed, aside.file, aside.why) == (
+        "netizen-messages",
+        paths["b.csv"].parent / "failed" / "b.csv",
+        "ZeroDivisionError: a defect",
+    )
+    assert [(one.feed, one.file, one.why) for one in told] == [(aside.feed, aside.file, aside.why)]
+    assert inbox.scan_once(NOW) == []
+    aside.file.rename(paths["b.csv"])
+    [taken] = house.inbox().scan_once(NOW)
+    assert (taken.taken.accepted, inbox.set_aside()) == (1, [])
+
+
+def test_a_file_that_cannot_even_be_set_aside_is_left_until_it_changes(house: House) -> None:
+    """It holds up nothing and is told once; written anew it is tried again."""
+    path = house.put("b.csv", as_csv(RECORDS[:1]))
+    house.put("c.csv", as_csv(RECORDS[1:]))
+    (path.parent / "failed").write_bytes(b"a file where the folder should be")
+    told: list[SetAside] = []
+    inbox = Inbox(
+        house.top, FEEDS, Dying(house.intake, MemoryObjectLookup(), KEY), house.clock, settle=timedelta(0), on_set_aside=told.append
+    )
+    names = [[one.file.name for one in inbox.scan_once(NOW)] for _ in range(2)]
+    assert "c.csv" in names[0]
+    assert names[1] == []
+    assert [one.file for one in told] == [path]
+    os.utime(path, ns=(1, 1))
+    inbox.scan_once(NOW)
+    assert len(told) == 2

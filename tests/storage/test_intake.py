@@ -352,3 +352,37 @@ def test_system_entries_pass_the_same_door(rig: Rig) -> None:
     """Ticks and the like are numbered with the signals."""
     rig.send(offer("s-1"))
     assert statuses(rig.appender.append_system([TickEntry(), TickEntry()]).result(20)) == [("accepted", 2), ("accepted", 3)]
+
+
+def refusal(position: int, reason: str = "bad_date", message: str = "") -> Offer:
+    """Return an offered rejection of a record of one input."""
+    entry = RejectionEntry(feed="test", batch="b", position=position, reason=reason, field="f", message=message, raw=b"r")
+    return Offer(entry=entry)
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["closed", "index lost"])
+def test_a_rejection_is_kept_once_over_restarts(lost: bool, tmp_path: Path) -> None:
+    """The same rejection has the number of the first one, also after a restart and where the index had to be made again."""
+    rig = Rig(tmp_path)
+    sent = [refusal(1), refusal(1), refusal(2), refusal(1, "future", "at 8"), refusal(1, "future", "at 9"), refusal(1, message="other")]
+    assert statuses(rig.send(*sent)) == [("rejected", seq) for seq in (1, 1, 2, 3, 3, 4)]
+    rig.send(offer("s-1"), offer("s-1", severity=3))
+    rig.close()
+    if lost:
+        (tmp_path / "identity.db").unlink()
+    rig = Rig(tmp_path)
+    assert statuses(rig.send(*sent)) == [("rejected", seq) for seq in (1, 1, 2, 3, 3, 4)]
+    assert statuses(rig.send(offer("s-1", severity=3))) == [("rejected", 6)]
+    assert rig.journal.head() == 6
+    rig.close()
+
+
+def test_what_is_not_to_be_kept_is_answered_only(rig: Rig) -> None:
+    """A refused offer that its sender keeps already gives its reason and no record; one that is accepted is written as ever."""
+    rig.send(offer("s-1"))
+    offered = [msgspec.structs.replace(one, keep=False) for one in (offer("s-1", severity=3), offer("s-2"), refusal(1))]
+    receipts = rig.send(*offered)
+    assert [(one.status, one.seq, one.reason) for one in receipts] == [
+        ("rejected", 0, "conflicting_content"), ("accepted", 2, ""), ("rejected", 0, "bad_date"),
+    ]  # fmt: skip
+    assert rig.journal.head() == 2
