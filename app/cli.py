@@ -36,13 +36,33 @@ app.add_typer(journal.app, name="journal")
 app.add_typer(dashboards.app, name="dashboards")
 
 
+def _version(asked: bool) -> None:
+    """Print the version where it was asked for; a flag's callback ends the program."""
+    if asked:
+        typer.echo(VERSION)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    asked: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="显示版本 / print the version")] = False,
+) -> None:
+    """Take what is asked of the program itself."""
+    assert not asked, "the option's callback ends the program"
+
+
 @app.command()
-def doctor(data: Annotated[Path, typer.Option(help="数据目录 / data folder")] = Path("data")) -> None:
-    """检查数据目录与运行环境 / Check the data folder and what the machine offers; exit 1 where something needs attention."""
+def doctor(
+    data: Annotated[Path, typer.Option(help="数据目录 / data folder")] = Path("data"),
+    rules: Annotated[Path | None, typer.Option(help="规则目录，缺省为随附规则包 / folder of rule packs, default the shipped ones")] = None,
+) -> None:
+    """检查数据目录、规则与运行环境 / Check data folder, rules and machine; exit 1 where something needs attention."""
     from app.doctor import examine
+    from app.settings import SHIPPED_PACKS
 
     with plain_errors():
-        findings = examine(data)
+        findings = examine(data, rules or SHIPPED_PACKS)
     for finding in findings:
         typer.echo(f"{'ok   ' if finding.ok else 'LOOK '} {finding.what}: {finding.detail}")
     if not all(finding.ok for finding in findings):

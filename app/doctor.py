@@ -9,7 +9,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from domain.errors import FengsuiError
+from app.rulebook import read_folder
+from domain.errors import FengsuiError, FileProblems
+from rules import load
 from storage import audit, risk
 from storage.database import Database
 from storage.datadir import NETWORK, DataPaths, file_system
@@ -17,6 +19,7 @@ from storage.journal_folder import JournalFolder
 
 WAL_FIXED = (3, 51, 3)  # SQLite's WAL-reset defect; harmless with one writer, which is what Fengsui has
 LEAST_FREE = 2**30  # bytes
+NO_RULES = "没有启用任何规则集，不会产生预警；见 fengsui rules check / none is active and nothing is ever raised: see fengsui rules check"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +31,12 @@ class Finding:
     detail: str
 
 
-def examine(data: Path) -> list[Finding]:
-    """Return what was looked at, in order; a folder that is not there yet is fine."""
+def examine(data: Path, rules: Path) -> list[Finding]:
+    """Return what was looked at, in order; a data folder that is not there yet is fine."""
     findings = [
         Finding("python", sys.version_info >= (3, 11), sys.version.split()[0]),
         _sqlite(),
+        _rules(rules),
     ]
     if not data.is_dir():
         return [*findings, Finding("data folder", ok=True, detail=f"{data} 尚未建立，首次 serve 时建立 / made by the first serve")]
@@ -45,15 +49,27 @@ def _sqlite() -> Finding:
     return Finding("sqlite", ok=True, detail=version + note)
 
 
+def _rules(folder: Path) -> Finding:
+    try:
+        ruleset, problems = load.check(read_folder(folder))
+    except FileProblems as error:
+        return Finding("rules", ok=False, detail=str(error))
+    if ruleset is None:
+        errors = [str(problem) for problem in problems if problem.severity == "error"]
+        more = f"; {len(errors) - 1} more, see fengsui rules check {folder}" if len(errors) > 1 else ""
+        return Finding("rules", ok=False, detail=f"{folder}: {errors[0]}{more}")
+    return Finding("rules", ok=True, detail=f"{folder} sound, {len(ruleset.rules)} rules, version {ruleset.version[:12]}")
+
+
 def _folder(data: Path) -> list[Finding]:
     mode = data.stat().st_mode & 0o777
     free = shutil.disk_usage(data).free
-    kind = file_system(data, Path("/proc/mounts").read_text(encoding="utf-8"))
+    kind = file_system(data.resolve(), Path("/proc/self/mounts").read_text(encoding="utf-8"))
     return [
         Finding("data folder", not mode & 0o077, f"{data} mode {mode:o}" + (", others can read it: chmod 700" if mode & 0o077 else "")),
         Finding("owner", os.access(data, os.W_OK), "writable" if os.access(data, os.W_OK) else "not writable by this user"),
         Finding("free space", free > LEAST_FREE, f"{free / 2**30:.1f} GiB"),
-        Finding("file system", kind not in NETWORK, kind),
+        Finding("file system", bool(kind) and kind not in NETWORK, kind or "unknown"),
     ]
 
 
@@ -71,9 +87,11 @@ def _database(data: Path) -> list[Finding]:
             wrong = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA quick_check") if row[0] != "ok"]
             broken = audit.verify_all(connection)
             applied = risk.applied_position(connection)
+            active = risk.active_ruleset(connection)
     except FengsuiError as error:
         return [Finding("database", ok=False, detail=str(error))]
     return [
         Finding("database", not wrong, "; ".join(wrong) or f"sound, applied up to record {applied:,}"),
+        Finding("active rules", bool(active), f"version {active[:12]}" if active else NO_RULES),
         Finding("audit", not broken, f"{len(broken)} broken chains: {', '.join(sorted(broken))}" if broken else "every chain is sound"),
     ]

@@ -30,7 +30,7 @@ def read_folder(folder: Path) -> dict[str, str]:
     """Return the rule files of a folder: name → text, sorted by name; hidden files are left out.
 
     Raises:
-        FileProblems: there is no such folder, or a file is not UTF-8 or over 1 MiB.
+        FileProblems: there is no such folder, it holds no rule file, or a file is not UTF-8 or over 1 MiB.
     """
     if not folder.is_dir():
         raise FileProblems([Problem(file=str(folder), line=0, column=0, message="没有这个目录 / no such folder; see --rules")])
@@ -52,6 +52,9 @@ def read_folder(folder: Path) -> dict[str, str]:
             problems.append(
                 Problem(file=str(path), line=place, column=0, message="不是 UTF-8 编码，请另存为 UTF-8 / not UTF-8, save it as UTF-8")
             )
+    if not texts and not problems:
+        nothing = "目录中没有规则文件（*.yaml）/ no rule files (*.yaml) in this folder"
+        problems.append(Problem(file=str(folder), line=0, column=0, message=nothing))
     if problems:
         raise FileProblems(problems)
     return texts
@@ -68,7 +71,7 @@ class Rulebook:
         self._metrics = metrics
         self._cache: dict[str, RuleSet] = {}
         self._seen: Mapping[str, str] | None = None
-        self._last_look: Mapping[str, str] | None = None
+        self._last_look: Mapping[str, str] | str | None = None
         self._lock = threading.Lock()
         self.active = ""
         self.problems: list[Problem] = []
@@ -91,10 +94,10 @@ class Rulebook:
     def look(self) -> str:
         """Refresh once the folder has stood still between two looks: an editor may be half way through a file."""
         try:
-            texts: Mapping[str, str] | None = read_folder(self._folder)
-        except FileProblems:
-            texts = None
-        settled, self._last_look = texts == self._last_look, texts
+            found: Mapping[str, str] | str = read_folder(self._folder)
+        except FileProblems as error:
+            found = str(error)
+        settled, self._last_look = found == self._last_look, found
         return self.refresh() if settled else "same"
 
     def refresh(self, by: str = "system") -> str:
@@ -108,7 +111,7 @@ class Rulebook:
                 texts = read_folder(self._folder)
                 if texts == self._seen:
                     return "same"
-                ruleset = self._sound(texts)
+                ruleset = load_rules(texts)
             except FileProblems as error:
                 self._seen = None
                 return self._refuse(error.problems)
@@ -117,13 +120,6 @@ class Rulebook:
                 self._activate(ruleset, by)
             self._seen, self.problems = texts, []  # only now: an activation that the disk did not take is tried again
             return "activated" if fresh else "same"
-
-    def _sound(self, texts: Mapping[str, str]) -> RuleSet:
-        """Return the set of the folder's texts; raises FileProblems also for a folder that was emptied under a running set."""
-        if not texts and self.active:
-            message = "目录中没有规则文件（*.yaml），继续使用原规则集 / no rule files here, the active set goes on"
-            raise FileProblems([Problem(file=str(self._folder), line=0, column=0, message=message)])
-        return load_rules(texts)
 
     def _refuse(self, problems: list[Problem]) -> str:
         if problems == self.problems:

@@ -82,6 +82,13 @@ class InvalidAction(FengsuiError):
     """
 
 
+class IllegalValue(FengsuiError):
+    """A filter or option has a value that nothing can fit: an empty list would hide the slip.
+
+    Operator action: the message names the legal values and the nearest one; ask again with one of them.
+    """
+
+
 class DeliveryRejected(FengsuiError):
     """A receiver refused for good (410, a forbidden address, a body too large); trying again cannot help.
 

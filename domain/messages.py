@@ -40,6 +40,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "action.withdraw": ("撤回", "withdraw"),
     # api: why a request was not taken
     "api.body_too_large": ("请求正文超过 {limit} 字节；请拆分后再送", "the body is over {limit} bytes; send it in parts"),
+    "api.illegal_value": (
+        '{field} 不能取 "{value}"；可取：{legal}{near}',
+        '{field} cannot be "{value}"; legal: {legal}{near}',
+    ),
     "api.invalid": ("请求中有不合要求的值，见 problems", "a value of the request is not legal; see problems"),
     "api.no_body": ("请求没有正文", "the request has no body"),
     "api.no_method": ("{path} 不接受 {method}；接口说明见 /openapi.json", "{path} does not take {method}; see /openapi.json"),
@@ -227,12 +231,16 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "console.no_messages": ("没有消息", "no messages"),
     "console.no_open_here": ("没有可查看的未办结预警", "no open warning that you may see"),
     "console.no_rejections": ("没有退件", "no rejections"),
+    "console.no_rules_active": ("没有启用任何规则集：不会产生预警", "no rule set is active: nothing is raised"),
+    "console.no_rules_remedy": (
+        "记录照常接收。请修正规则文件夹（{count} 处问题），保存后自动启用。",
+        "Records are taken in as ever. Mend the rules folder ({count} problems); it is activated once it is sound.",
+    ),
     "console.no_rungs": ("未触发", "no rung was reached"),
     "console.no_signals": ("没有线索", "no signals"),
     "console.no_tasks": ("没有可查看的任务", "no task that you may see"),
     "console.no_warnings": ("没有符合条件的预警", "no warning fits"),
     "console.nobody_yet": ("待指定", "nobody yet"),
-    "console.none_active": ("还没有启用任何规则集。", "No rule set is active yet."),
     "console.none_waiting": ("没有待确认的线索", "none is waiting"),
     "console.note": ("备注", "note"),
     "console.now_level": ("现为{level}", "now {level}"),
@@ -288,6 +296,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "console.score": ("风险评分", "risk score"),
     "console.score_of": ("风险评分 {score}，满分 100", "risk score {score} of 100"),
     "console.scores_now": ("当前评分", "present scores"),
+    "console.see_rules": ("查看规则页", "see the rules page"),
     "console.sector": ("领域", "sector"),
     "console.set_refused": (
         "规则文件夹中的规则集未通过检查（{count} 处），没有启用",
@@ -1100,3 +1109,12 @@ def text(key: str, /, language: str = "zh-CN", **values: object) -> str:
     """
     chinese, english = CATALOGUE[key]
     return (english if language == "en" else chinese).format(**values)
+
+
+def both(key: str, /, **values: object) -> str:
+    """Return the message of `key` in both languages, Chinese first: for whoever's language is not known, as on the command line.
+
+    >>> both("level.red")
+    '重大 / severe'
+    """
+    return " / ".join(text(key, language, **values) for language in LANGUAGES)

@@ -65,7 +65,7 @@ class DataDir:
             for folder in (top, self.paths.journal, self.paths.raw, self.paths.snapshots):
                 folder.mkdir(parents=True, exist_ok=True)
                 folder.chmod(0o700)
-            kind = file_system(self.paths.top, Path("/proc/self/mounts").read_text(encoding="utf-8"))
+            kind = file_system(self.paths.top.resolve(), Path("/proc/self/mounts").read_text(encoding="utf-8"))
             if kind in NETWORK:
                 raise StoreUnavailable(
                     f"{top} lies on {kind}, a network file system, which may lose what it said was written; use a local disk"
@@ -97,7 +97,7 @@ class DataDir:
 
 
 def file_system(path: Path, mounts: str) -> str:
-    r"""Return the type of the file system that holds `path`, given the text of /proc/self/mounts; "" if none does.
+    r"""Return the type of the file system that holds `path` (no links in it), given the text of /proc/self/mounts; "" if none does.
 
     >>> file_system(Path("/data/a"), "/dev/vda / ext4 rw 0 0\nhost:/x /data nfs4 rw 0 0\n")
     'nfs4'

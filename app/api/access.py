@@ -57,7 +57,7 @@ def grant(services: ServicesGiven, data: JSONBody[NewCredential]) -> dict[str, s
     """Make a credential; its token is in this answer and nowhere else."""
     with services.database.read() as connection:
         unit = obligations.directory(connection).get(data.department)
-    if data.role in {"department", "department_lead"} and unit is None:
+    if unit is None and (data.department or data.role in {"department", "department_lead"}):
         raise NotFound(f"没有部门 {data.department!r} / no such department; import it first")
     if data.role == "feed" and data.feed not in services.mappings and data.feed != "signals":
         raise NotFound(f"没有数据源 {data.feed!r} / no such feed; legal: signals, {', '.join(sorted(services.mappings))}")

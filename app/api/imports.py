@@ -26,10 +26,10 @@ E = TypeVar("E", ObjectsEntry, CatalogueEntry)
 
 
 class Imported(Noun, frozen=True, kw_only=True):
-    """What an import did; `problems` name row and column, `version` is the registry's or catalogue's after it."""
+    """What an import did; `problems` name row and column, `version` is the registry's or catalogue's after it, null for departments."""
 
     imported: int
-    version: int
+    version: int | None
     problems: tuple[dict[str, object], ...]
 
 
@@ -74,4 +74,4 @@ def import_departments(services: ServicesGiven, name: FromQuery[str], body: RawB
     found = read_departments(body, name)
     with services.database.write() as connection:
         obligations.put_departments(connection, found.directory.departments)
-    return Imported(imported=len(found.directory.departments), version=0, problems=_shown(found.problems))
+    return Imported(imported=len(found.directory.departments), version=None, problems=_shown(found.problems))

@@ -11,6 +11,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, Parameter, RawBody
 from app.api.given import PrincipalGiven, ServicesGiven
 from app.api.roles import ADMINS, DUTY, FEEDS, OVERSEERS
 from app.services import Services
+from app.views.filters import check_rejection_filters
 from connectors.inbound.canonical import TOLERANCE
 from connectors.inbound.edge import Taken
 from domain.base import Noun
@@ -122,6 +123,7 @@ def list_rejections(
     before: FromQuery[int] = 0,
 ) -> list[dict[str, Any]]:
     """Return rejected records with reason and raw text, newest first; `before` is the `seq` of the last one of the page before."""
+    check_rejection_filters(reason, status)
     with services.database.read() as connection:
         found = intake_reads.list_rejections(connection, feed=feed, reason=reason, status=status, before=before, limit=limit)
     return [msgspec.structs.asdict(one) | {"raw": one.raw.decode("utf-8", "backslashreplace")} for one in found]

@@ -12,6 +12,7 @@ from app.api.given import PrincipalGiven, ServicesGiven
 from app.api.roles import DUTY, OVERSEERS, READERS
 from app.views import objects as object_views
 from app.views import rules as rule_views
+from app.views.filters import DELIVERY_STATES, check_department, check_value
 from domain.instants import rfc3339
 from rules.load import check
 from storage import outbox
@@ -47,7 +48,9 @@ def get_outbox(
     limit: Annotated[int, Parameter(ge=1, le=1000)] = 200,
 ) -> list[dict[str, Any]]:
     """Return deliveries, newest first."""
+    check_value("state", wanted, DELIVERY_STATES)
     with services.database.read() as connection:
+        check_department(connection, department)
         return [_shown(one) for one in outbox.listed(connection, state=wanted, recipient=department, limit=limit)]
 
 

@@ -15,6 +15,7 @@ from domain.errors import (
     FengsuiError,
     FileProblems,
     Forbidden,
+    IllegalValue,
     InvalidAction,
     NotFound,
     SignalRejected,
@@ -30,6 +31,7 @@ STATUS: dict[type[FengsuiError], tuple[int, str]] = {
     NotFound: (404, "Not found"),
     Conflict: (409, "Conflict"),
     Forbidden: (403, "Forbidden"),
+    IllegalValue: (400, "Bad Request"),
     InvalidAction: (422, "Action refused"),
     StoreUnavailable: (503, "Storage unavailable"),
 }

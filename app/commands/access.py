@@ -28,7 +28,7 @@ def list_access(url: UrlOption = URL, data: DataOption = DATA, output: OutputOpt
 @app.command()
 def grant(
     name: Annotated[str, typer.Argument(help="谁使用它 / who uses it")],
-    role: Annotated[str, typer.Option(help="角色 / one of: " + ", ".join(GRANTED))],
+    role: Annotated[str, typer.Option(help="角色 / role: " + ", ".join(GRANTED))],
     department: Annotated[str, typer.Option(help="部门编号 / department id, for department roles")] = "",
     feed: Annotated[str, typer.Option(help="数据源 / feed, for the role feed")] = "",
     url: UrlOption = URL,
@@ -36,8 +36,10 @@ def grant(
 ) -> None:
     """新建凭据并显示一次令牌 / Make a credential and print its token, once."""
     from app.client import Client
+    from app.views.filters import check_value
 
     with plain_errors():
+        check_value("--role", role, GRANTED)
         body = json.dumps({"name": name, "role": role, "department": department, "feed": feed}).encode()
         answer = Client.for_data(url, data).call("POST", "/v1/access", body)
     note(f"{answer['fingerprint']}：令牌只显示这一次 / shown only this once")

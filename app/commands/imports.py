@@ -23,7 +23,8 @@ def _send(what: str, file: Path, url: str, data: Path) -> None:
         answer = Client.for_data(url, data).call("POST", path, file.read_bytes(), "application/octet-stream")
     for problem in answer["problems"]:
         note(f"{file}:{problem['row']} {problem['column']}: {problem['message']}")
-    typer.echo(f"imported {answer['imported']}, refused {len(answer['problems'])}, version {answer['version']}")
+    version = f", version {answer['version']}" if answer["version"] is not None else ""  # departments are kept by id, without versions
+    typer.echo(f"imported {answer['imported']}, refused {len(answer['problems'])}{version}")
     if answer["problems"]:
         raise typer.Exit(FINDINGS)
 

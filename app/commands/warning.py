@@ -17,10 +17,10 @@ app = typer.Typer(no_args_is_help=True, help="预警 / Warnings")
 
 @app.command("list")
 def list_warnings(
-    status: Annotated[str, typer.Option(help="open, closed, withdrawn, unrouted")] = "",
-    level: Annotated[str, typer.Option(help="blue, yellow, orange, red")] = "",
+    status: Annotated[str, typer.Option(help="状态 / status: open, unrouted, closed, withdrawn")] = "",
+    level: Annotated[str, typer.Option(help="风险等级 / level: blue, yellow, orange, red")] = "",
     department: Annotated[str, typer.Option(help="部门编号 / department id")] = "",
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="最多条数 / at most so many")] = 100,
     url: UrlOption = URL,
     data: DataOption = DATA,
     output: OutputOption = Output.TABLE,

@@ -20,6 +20,7 @@ from app.console.render import page
 from app.console.sessions import login_page, show_login, sign_in, sign_out
 from app.views.duty import duty_figures
 from app.views.feeds import feeds_page
+from app.views.filters import STATUSES, check_value
 from app.views.objects import object_page
 from app.views.rules import rules_page
 from app.views.warning import list_warnings, live_warnings
@@ -39,6 +40,7 @@ Filter = Annotated[str, Parameter(max_length=100)]
 def _table(services: PartsGiven, principal: Principal, chosen: dict[str, Any]) -> dict[str, Any]:
     """Return what the table of warnings shows for the chosen filters."""
     now, status = services.clock.now(), chosen["status"]
+    check_value("status", status, STATUSES)
     filters = {name: chosen[name] for name in ("level", "matter", "department", "overdue")}
     with services.database.read() as connection:
         if status in {"closed", "withdrawn"}:
@@ -78,6 +80,7 @@ def duty(
         matters=matters,
         levels=[one.name for one in reversed(DEFAULT_LEVELS.levels)],
         chosen=chosen,
+        rulebook=services.rulebook,
         **_table(services, principal, chosen),
     )
 
@@ -98,7 +101,8 @@ def live(
     chosen = {"status": status, "level": level, "matter": matter, "department": department, "overdue": overdue, "after": after}
     with services.database.read() as connection:
         figures = duty_figures(connection, principal, services.clock.now())
-    return page(request, "live.html", services.clock, principal, figures=figures, chosen=chosen, **_table(services, principal, chosen))
+    table = _table(services, principal, chosen)
+    return page(request, "live.html", services.clock, principal, figures=figures, chosen=chosen, rulebook=services.rulebook, **table)
 
 
 @get("/warnings/{warning_id:str}", opt={"roles": READERS}, sync_to_thread=True)
@@ -159,7 +163,7 @@ def rules(request: Request[Any, Any, Any], services: PartsGiven, principal: Prin
     ruleset = services.rulebook.current()
     with services.database.read() as connection:
         found = rules_page(connection, ruleset, services.rulebook.problems, services.clock.now())
-    return page(request, "rules.html", services.clock, principal, page=found)
+    return page(request, "rules.html", services.clock, principal, page=found, rulebook=services.rulebook)
 
 
 def console_router() -> Router:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from app.views.filters import check_rejection_filters
 from app.views.titles import Titles
 from connectors.inbound.charsets import decode_text, is_damaged
 from domain.base import Noun
@@ -92,7 +93,12 @@ class FeedsPage(Noun, frozen=True, kw_only=True):
 def feeds_page(
     connection: Connection, *, feed: str = "", reason: str = "", status: str = "open", before: int = 0, limit: int = PAGE
 ) -> FeedsPage:
-    """Return all feeds, one page of rejections (newest first, of `feed` and `reason` where given) and the head of the confirm queue."""
+    """Return all feeds, one page of rejections (newest first, of `feed` and `reason` where given) and the head of the confirm queue.
+
+    Raises:
+        IllegalValue: there is no such reason or status.
+    """
+    check_rejection_filters(reason, status)
     counted = intake_reads.count_open_rejections(connection)
     found = list_rejections(connection, feed=feed, reason=reason, status=status, before=before, limit=limit + 1)
     return FeedsPage(

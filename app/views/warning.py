@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, ColumnElement, Connection, and_, false, func,
 from sqlalchemy import case as when
 
 from app.views.clocks import LIVE
+from app.views.filters import check_warning_filters
 from app.views.scope import decode_warning, sight, within
 from app.views.story import WarningStory, story
 from app.views.summary import CanonicalWarning, WarningSummary, canonical_of, summarise
@@ -70,7 +71,9 @@ def list_warnings(
 
     Raises:
         NotFound: `after` is no warning that the principal may see.
+        IllegalValue: a filter has a value that no warning can have.
     """
+    check_warning_filters(connection, status=status, level=level, matter=matter, department=department)
     wanted = [*_filters(principal, status, level, matter, department), *([cases.c.status.in_(LIVE)] if overdue else [])]
     limit = min(max(limit, 1), 1000)
     titles, found = Titles(connection), list[WarningSummary]()
@@ -96,7 +99,12 @@ def live_warnings(
     department: str = "",
     overdue: bool = False,
 ) -> list[WarningSummary]:
-    """Return all open warnings that the principal may see in the order of their urgency: unrouted ones, then by the next due time."""
+    """Return all open warnings that the principal may see in the order of their urgency: unrouted ones, then by the next due time.
+
+    Raises:
+        IllegalValue: a filter has a value that no warning can have.
+    """
+    check_warning_filters(connection, status="", level=level, matter=matter, department=department)
     wanted = [*_filters(principal, "", level, matter, department), cases.c.status.in_(LIVE)]
     rows = _rows(connection, wanted, None, None)
     found = [one for one in _summaries(connection, principal, rows, Titles(connection), now) if one.overdue or not overdue]

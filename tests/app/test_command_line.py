@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from app.cli import app
+from app.version import VERSION
 from tests.app.world import CATALOGUE, DEPARTMENTS, LEAD, OBJECTS, PARTNER, RULES, World, penalty
 from tests.campaigns.serving import ROOT, free_port
 from tests.connectors.senders import as_csv
@@ -83,6 +85,15 @@ def test_rules_check_and_test_tell_a_good_folder_from_a_bad_one(tmp_path: Path) 
     pack.write_bytes(b"pack: \xff\xfe")
     assert run("rules", "check", tmp_path).exit_code == FINDINGS
     assert run("rules", "check", tmp_path / "nowhere").exit_code == USAGE
+    pack.unlink()
+    empty = run("rules", "check", tmp_path)
+    assert (empty.exit_code, empty.stdout) == (FINDINGS, "")
+    assert "没有规则文件" in empty.stderr
+
+
+def test_the_version_is_told_either_way() -> None:
+    """As a command and as the flag that everybody tries first."""
+    assert run("--version").stdout == run("version").stdout == f"{VERSION}\n"
 
 
 def test_feeds_test_tries_a_mapping_without_storing_anything(tmp_path: Path) -> None:
@@ -122,6 +133,7 @@ def test_the_commands_do_everything_through_the_server(served: World, tmp_path: 
         done = through(served, "import", what, tmp_path / name)
         assert done.exit_code == OK, done.output
         assert "refused 0" in done.stdout
+        assert ("version" in done.stdout) is (what != "departments"), "departments have no version"
     (tmp_path / "o.csv").write_text("id,type,name\no-x,castle,城堡\n", encoding="utf-8")
     partly = through(served, "import", "objects", tmp_path / "o.csv")
     assert partly.exit_code == FINDINGS
@@ -132,7 +144,10 @@ def test_the_commands_do_everything_through_the_server(served: World, tmp_path: 
     assert through(served, "access", "rotate", LEAD).stdout.strip().startswith("whsec_")
     served.tokens["feed"] = through(served, "access", "grant", "处罚", "--role", "feed", "--feed", "penalties").stdout.strip()
     served.tokens["duty"] = through(served, "access", "grant", "值班", "--role", "duty").stdout.strip()
-    assert through(served, "access", "grant", "x", "--role", "boss").exit_code == USAGE
+    boss = through(served, "access", "grant", "x", "--role", "adimn")
+    assert boss.exit_code == USAGE
+    assert "可取：admin, duty" in boss.stderr
+    assert 'did you mean "admin"' in boss.stderr
     assert through(served, "access", "grant", "x", "--role", "department", "--department", "none").exit_code == USAGE
     credentials = json.loads(through(served, "access", "list", "--output", "json").stdout)
     assert [one["name"] for one in credentials] == ["admin", "处罚", "值班"]
@@ -153,6 +168,10 @@ def test_the_commands_do_everything_through_the_server(served: World, tmp_path: 
     [exported] = through(served, "warnings", "export").stdout.splitlines()
     assert json.loads(exported)["cooperating"] == [PARTNER]
     assert through(served, "warnings", "show", "w-none").exit_code == USAGE
+    for option, value in (("--status", "opne"), ("--level", "rde"), ("--department", "zhujain")):
+        mistyped = through(served, "warnings", "list", option, value)
+        assert (mistyped.exit_code, mistyped.stdout) == (USAGE, "")
+        assert "可取" in mistyped.stderr
     assert through(served, "rules", "status").exit_code == OK
 
 
@@ -182,6 +201,8 @@ def test_audit_verify_journal_export_and_doctor_read_the_folder_itself(world: Wo
     doctor = run("doctor", "--data", data)
     assert doctor.exit_code == OK, doctor.stdout
     assert "every chain is sound" in doctor.stdout
+
+    assert f"active rules: version {world.read('/v1/status', 'duty')['ruleset'][:12]}" in doctor.stdout
 
     world.shut()
     data.chmod(0o755)
@@ -234,3 +255,26 @@ def test_serve_on_a_taken_port_or_folder_says_so(world: World) -> None:
         assert says in done.stderr
         assert "Traceback" not in done.stderr
     world.warn()
+
+
+def test_doctor_knows_the_file_system_of_a_relative_folder_and_of_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same name by every way to the folder, never an empty one."""
+    (tmp_path / "data").mkdir(mode=0o700)
+    (tmp_path / "link").symlink_to("data")
+    monkeypatch.chdir(tmp_path)
+    told = {re.search(r"file system: (\S+)", run("doctor", "--data", way).stdout) for way in ("data", "link", tmp_path / "data")}
+    names = {found.group(1) for found in told if found}
+    assert len(names) == 1
+    assert names.isdisjoint({"", "unknown"})
+
+
+def test_without_a_sound_rule_set_doctor_and_readyz_say_so(tmp_path: Path) -> None:
+    """A folder with nothing but a typo: the service runs, is not ready, and doctor names file, line and column."""
+    with World(tmp_path / "world", rules="pack: [", furnished=False) as world:
+        answer = world.http.get("/readyz")
+        assert answer.status_code == 503
+        told = run("doctor", "--data", world.folder / "data", "--rules", world.rules)
+    assert told.exit_code == FINDINGS
+    assert "LOOK  active rules" in told.stdout
+    assert re.search(r"LOOK  rules: .*gas\.yaml:1:", told.stdout)
+    assert "active rules" not in run("doctor", "--data", tmp_path / "none").stdout

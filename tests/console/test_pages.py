@@ -222,9 +222,32 @@ def test_rules_show_a_refused_set_loudly(browser: Browser, warning: str) -> None
     assert "从未命中" in page.text
 
 
-def test_rules_before_the_first_set(browser: Browser) -> None:
-    """A fresh system says that no set is active."""
-    assert "还没有启用任何规则集" in opened(browser("duty"), "/rules").text
+def test_without_a_rule_set_the_duty_page_and_the_rules_page_say_so(browser: Browser, city: City) -> None:
+    """Nothing is raised until a sound set is there: an alert on both pages and in what the script fetches, gone once it is mended."""
+    (city.rules / "gas.yaml").write_text("pack: [", encoding="utf-8")
+    city.rulebook.start()
+    for path in ("/", "/live", "/rules"):
+        page = opened(browser("duty"), path)
+        assert "没有启用任何规则集" in page.text, path
+        assert ("section", "role", "alert") in page.attributes
+    assert "gas.yaml:1" in opened(browser("duty"), "/rules").text
+    assert "no rule set is active" in opened(browser("lead"), "/?lang=en").text
+    shutil.copy(SHIPPED_PACKS / "gas.yaml", city.rules)
+    assert city.rulebook.refresh() == "activated"
+    assert "没有启用任何规则集" not in opened(browser("duty"), "/").text
+    (city.rules / "gas.yaml").write_text("pack: [", encoding="utf-8")
+    city.rulebook.refresh()
+    page = opened(browser("duty"), "/")
+    assert "继续运行上一个可用的规则集" in page.text
+    assert "/rules" in page.links
+
+
+def test_a_mistyped_filter_in_an_address_is_refused(browser: Browser) -> None:
+    """The page says which values there are instead of showing an empty list."""
+    for path in ("/?status=opne", "/?level=redd", "/?status=closed&department=zhujan", "/feeds?status=opne", "/feeds?reason=bad-date"):
+        answer = browser("duty").get(path)
+        assert answer.status_code == 400, path
+        assert "可取" in answer.text, path
 
 
 def test_an_administrator_replays_and_dismisses(browser: Browser, city: City) -> None:
