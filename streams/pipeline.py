@@ -255,6 +255,7 @@ class Pipeline:
             return
         effects.undone = True
         gone = self._indicators.moment_of_undoing(live)
+        effects.earlier.append(gone.facts)
         changed = self._indicators.remove(live)
         untrue = self._rules.retract(gone, changed, self._now)
         for risk in self._fuse.retract(live, untrue, self._now):
@@ -282,7 +283,8 @@ class Pipeline:
         if not plan.rule.points:
             return
         if standing.spent is not None:
-            if not reading.hit and (not reading.fed or self._now < standing.spent + plan.cooldown):
+            told = effects.earlier and self._rules.repeats(plan, moment, effects.earlier)
+            if not reading.hit and (not reading.fed or told or self._now < standing.spent + plan.cooldown):
                 return
             standing.spent = None
         risk = self._fuse.risk(reading.subject, standing.matter, standing.sector, shadow=plan.shadow)
@@ -300,8 +302,8 @@ class Pipeline:
         part.since = self._now
         if reading.fed:
             self._fuse.cite(risk, part, [moment.live])
-            if plan.of_signal:
-                self._fuse.trigger(part, moment.live, self._now)
+        if plan.of_signal:
+            self._fuse.trigger(part, moment.live, self._now)
         effects.touch(risk, hit=reading.hit)
 
     def _hit(self, reading: Reading, moment: Moment) -> RuleHit:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from domain.findings import Outcome
+from rules.ruleset import Facts
 from streams.stages.fuse import Risk
 from streams.stages.rules import Standing
 
@@ -14,15 +15,17 @@ _RiskId = tuple[str, bool, str]
 class Effects:
     """Outcomes so far, and the risks to settle with why.
 
-    One that stayed empty may be used again. `before` are the rules that an undoing made untrue, `undone` says that there was one.
+    One that stayed empty may be used again. `before` are the rules that an undoing made untrue, `undone` says that there was one;
+    `earlier` is what the contents said that the record replaces.
     """
 
-    __slots__ = ("_corrected", "_hit", "_risks", "before", "outcomes", "undone")
+    __slots__ = ("_corrected", "_hit", "_risks", "before", "earlier", "outcomes", "undone")
 
     def __init__(self) -> None:
         self.outcomes: list[Outcome] = []
         self.before: dict[tuple[str, str], Standing] = {}
         self.undone = False
+        self.earlier: list[Facts] = []
         self._risks: dict[_RiskId, Risk] = {}
         self._hit: set[_RiskId] = set()
         self._corrected: set[_RiskId] = set()

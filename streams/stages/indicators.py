@@ -323,6 +323,15 @@ class IndicatorStage:
         known = self._selected[combination] = (tuple(possible), any(asked for _, asked in possible))
         return known
 
+    def tells(self, name: str, facts: Facts) -> tuple[bool, Value | bool]:
+        """Return whether indicator `name` selects a signal, and the value that it takes from it; of a score, what its input does."""
+        plan = self.plans.get(name)
+        while plan is not None and plan.cell is None:
+            plan = self.plans.get(plan.indicator.input)
+        if plan is None or (plan.where is not None and plan.where.evaluate(facts) is not True):
+            return False, None
+        return True, None if plan.of is None else plan.of.evaluate(facts)
+
     def value(self, name: str, moment: Moment) -> Value:
         """Return the value of indicator `name` for the moment's object or area; None where it is unknown."""
         plan = self.plans.get(name)

@@ -5,8 +5,9 @@ reached, `current_level` follows the score: a fall is an update and hides nothin
 
 - `quiet`: without any level for the sector's quiet period;
 - `closed`: the departments closed the warning. What is known by then is spent: all contributions go, and a rule that stays true counts
-  again only when it hits anew or at a signal that is new evidence for it (feeds its indicators, or whose fields it reads), not before
-  its cooldown has passed since the closing. So nothing already dealt with raises the same warning at once, and a new fact does;
+  again only when it hits anew or at a signal that is new evidence for it (feeds its indicators; for a rule without any, whose fields it
+  reads; never a revision that tells it nothing else), not before its cooldown has passed since the closing. So nothing already dealt
+  with raises the same warning at once, and a new fact does;
 - `withdrawn`: corrections left no rule's contribution.
 """
 

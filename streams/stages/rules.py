@@ -257,8 +257,10 @@ class RuleStage:
         fed = {name for names in changed.values() for name in names}
         for name, standing in subject.true.items():
             plan = standing.plan
-            evidence = plan.of_signal or not fed.isdisjoint(plan.reads)
-            readings.append(Reading(subject.name, standing, facts, hit=name in hits, fed=evidence))
+            hit = name in hits
+            # A rule that reads the signal's fields alone rests on that signal; else one that feeds none of its indicators says nothing new.
+            evidence = (plan.of_signal and (hit or not plan.reads)) or not fed.isdisjoint(plan.reads)
+            readings.append(Reading(subject.name, standing, facts, hit=hit, fed=evidence))
 
     def retract(self, gone: Moment, changed: set[str], now: int) -> dict[str, list[Untrue]]:
         """Read again what the undoing of a signal concerns; return, by subject of that signal, the rules that it made untrue."""
@@ -286,6 +288,21 @@ class RuleStage:
                 subject.last = None
                 self._ledger.release(gone.live)
         return found
+
+    def repeats(self, plan: RulePlan, moment: Moment, earlier: Iterable[Facts]) -> bool:
+        """Tell whether the moment's signal says no more to a rule than a content of it that it replaced: a revision is no new evidence.
+
+        The same facts are the same time, object and fields that the rule reads, and the same to every indicator that it reads.
+        """
+        return any(self._same(plan, moment.facts, old) for old in earlier)
+
+    def _same(self, plan: RulePlan, new: Facts, old: Facts) -> bool:
+        one, other = old.entry, new.entry
+        if one.signal.occurred_at != other.signal.occurred_at or one.resolution.object_id != other.resolution.object_id:
+            return False
+        if any(field_value(name, new) != field_value(name, old) for name in plan.rule.when.fields):
+            return False
+        return all(self._indicators.tells(name, new) == self._indicators.tells(name, old) for name in plan.reads)
 
     def spend(self, subject: str, matter: str, *, shadow: bool, at: int) -> None:
         """Use up what is true for a subject in a matter: its warning was closed at `at`."""

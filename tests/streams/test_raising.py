@@ -10,7 +10,7 @@ from domain.findings import EpisodeEnded, RuleHit, WarningRaised, WarningUpdated
 from domain.records import CatalogueEntry, FeedEntry, OutcomeEntry
 from streams.pipeline import PipelineSettings
 from tests.factories import T0, at, make_object
-from tests.streams.kit import VALUE, Story, at_least, indicator, kind_is, rule, ruleset, severity_from
+from tests.streams.kit import VALUE, Story, at_least, expression, indicator, kind_is, rule, ruleset, severity_from
 
 ID = warning_id("live", "o-1", "gas", 1)
 SECOND = warning_id("live", "o-1", "gas", 2)
@@ -150,6 +150,41 @@ def test_new_evidence_after_the_closing_is_a_new_warning() -> None:
     told.close(6, ID)
     (raised,) = told.signal(7, "s6")
     assert (raised.warning.id, raised.warning.episode, raised.warning.score) == (SECOND, 2, 40.0)
+
+
+def test_a_revision_that_says_the_same_is_no_new_evidence() -> None:
+    """A ticket whose state changed is still the same fact after the closing; the same ticket with a worse severity is another one."""
+    told = story(rule("high", at_least("p.v", 5)))
+    told.signal(0, "a", value=9.0)
+    told.close(6, ID)
+    assert told.signal(0, "a", received=7, value=9.0, attrs={"state": "已办结"}) == []
+    (raised,) = told.signal(0, "a", received=8, value=9.5)
+    assert raised.warning.episode == 2
+
+
+def test_a_revision_of_a_field_that_the_rule_reads_is_new_evidence() -> None:
+    """A rule on the signal's own fields knows them again."""
+    told = story(rule("sev", severity_from(2)))
+    told.signal(0, "a", severity=2)
+    told.close(6, ID)
+    assert told.signal(0, "a", received=7, severity=2, text="改写") == []
+    assert [type(out) for out in told.signal(0, "a", received=8, severity=3)] == [WarningRaised]
+
+
+def test_a_rule_that_reads_fields_beside_indicators_counts_only_what_feeds_them() -> None:
+    """While it stays true, a signal that no indicator of it selects refreshes its points and is no evidence."""
+    both = expression(
+        "p.n >= 2 and has(feed)", lambda f: f.values["p.n"] is not None and f.values["p.n"] >= 2, indicators=("p.n",), fields=("feed",)
+    )
+    told = story(rule(when=both))
+    for n in range(2):
+        told.signal(n, f"s{n}")
+    for n in range(3):
+        told.signal(2 + n, f"noise{n}", kind="fire.smoke")
+    told.signal(6, "s2")
+    told.activate(7, ruleset([rule(when=both, points=80.0)], told.known["v1"].indicators.values(), "v2"))
+    (updated,) = told.signal(8, "more", kind="fire.smoke")
+    assert [each.id for each in updated.warning.evidence] == ["s0", "s1", "s2"]
 
 
 def test_after_a_closing_the_cooldown_holds_back_what_stays_true() -> None:
