@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -19,6 +20,8 @@ from storage.database import Database
 from storage.raw import RawStore
 from storage.registry import MemoryObjectLookup
 from streams.runtimes.embedded import Engine
+
+SHOWN_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,12 @@ class Services:
     raw: RawStore
     lookup: MemoryObjectLookup
     trouble: Callable[[], str]
+
+    def await_shown(self, seq: int) -> None:
+        """Wait until pages and queries show what follows from record `seq`, for at most `SHOWN_SECONDS`: whoever decides looks at once."""
+        end = time.monotonic() + SHOWN_SECONDS
+        while self.engine.applied() < seq and time.monotonic() < end:
+            time.sleep(0.005)
 
     def nudge(self) -> None:
         """Let the duty loop look at once: a request made something due."""

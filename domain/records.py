@@ -48,7 +48,10 @@ class RejectionEntry(Entry, frozen=True, kw_only=True, tag="rejection"):
 
 
 class ResolutionEntry(Entry, frozen=True, kw_only=True, tag="resolution"):
-    """A person confirmed (or changed) which object signals are about: they count from here on."""
+    """A person confirmed (or changed) which object signals are about: they count from here on.
+
+    `object_id` "" says that it is no registered one: they count nowhere and leave the confirm queue, until somebody says otherwise.
+    """
 
     feed: str
     signal_id: str

@@ -14,7 +14,8 @@ from storage.tables import feeds, rejections, signals
 
 _entry = msgspec.json.Decoder(SignalEntry)
 # Written out, not bound: only then does the planner see that the index `signals_unresolved` fits.
-_waiting = and_(signals.c.object_id == literal_column("''"), signals.c.status == "active")
+# A person who said that a signal is about no registered object has confirmed that: it waits no more.
+_waiting = and_(signals.c.object_id == literal_column("''"), signals.c.status == "active", signals.c.method != "confirmed")
 
 
 class StoredSignal(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +28,11 @@ class StoredSignal(msgspec.Struct, frozen=True, kw_only=True):
     confidence: float
     status: str
     entry: SignalEntry
+
+    @property
+    def waiting(self) -> bool:
+        """Say whether it is in the confirm queue."""
+        return not self.object_id and self.status == "active" and self.method != "confirmed"
 
 
 class Rejection(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,8 +83,14 @@ def signals_of_key(connection: Connection, feed: str, signal_id: str) -> list[St
     return [_signal(row) for row in connection.execute(query)]
 
 
+def get_signal(connection: Connection, seq: int) -> StoredSignal | None:
+    """Return the signal that is record `seq`, None where that is none."""
+    row = connection.execute(select(signals).where(signals.c.seq == seq)).one_or_none()
+    return None if row is None else _signal(row)
+
+
 def unresolved_signals(connection: Connection, *, after: int = 0, limit: int = 50) -> list[StoredSignal]:
-    """Return active signals without an object, oldest first, behind record `after`: the confirm queue."""
+    """Return active signals whose object nobody knows or has decided about, oldest first, behind record `after`: the confirm queue."""
     query = select(signals).where(_waiting, signals.c.seq > after).order_by(signals.c.seq).limit(limit)
     return [_signal(row) for row in connection.execute(query)]
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable, Sequence
 
 import msgspec
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, or_, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from domain.names import looks_like_code, normalise_code, normalise_name
@@ -81,6 +81,20 @@ def objects_by_name(connection: Connection, normalised: str) -> list[RegulatedOb
     query = select(objects.c.body).join(object_names, object_names.c.object_id == objects.c.id)
     wanted = object_names.c.normalised == normalised
     return [_object.decode(body) for body in connection.scalars(query.where(wanted).order_by(objects.c.id))]
+
+
+def search_objects(connection: Connection, words: str, limit: int = 20) -> list[RegulatedObject]:
+    """Return objects whose id or code begins with `words` or one of whose names holds it, shortest name first; [] for blank `words`."""
+    code, name = normalise_code(words), normalise_name(words)
+    fitting = [objects.c.id.startswith(words.strip(), autoescape=True)] if words.strip() else []
+    if code:
+        fitting.append(objects.c.id.in_(select(object_codes.c.object_id).where(object_codes.c.code.startswith(code, autoescape=True))))
+    if name:
+        fitting.append(objects.c.id.in_(select(object_names.c.object_id).where(object_names.c.normalised.contains(name, autoescape=True))))
+    if not fitting:
+        return []
+    query = select(objects.c.body).where(or_(*fitting)).order_by(func.length(objects.c.name), objects.c.id).limit(limit)
+    return [_object.decode(body) for body in connection.scalars(query)]
 
 
 def registry_version(connection: Connection) -> int:

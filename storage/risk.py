@@ -11,6 +11,7 @@ from sqlalchemy.dialects.sqlite import dialect
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from domain.catalogue import Catalogue
+from domain.objects import Resolution
 from domain.records import (
     CatalogueEntry,
     FeedEntry,
@@ -145,6 +146,8 @@ class _Rows:
         for target, status in ((signal.corrects, "revised"), (signal.withdraws, "withdrawn"), (entry.revision and signal.id, "revised")):
             if target:
                 self._insert()
+                if not resolution.object_id:
+                    resolution = self._confirmed(entry.feed, target) or resolution
                 self._connection.execute(_OUTDATE, {"of_feed": entry.feed, "of_id": target, "status": status})
         self._signals.append(
             (
@@ -175,6 +178,12 @@ class _Rows:
         tally.last_received_at = record.received_at
         if tally.last_occurred_at is None or signal.occurred_at > tally.last_occurred_at:
             tally.last_occurred_at = signal.occurred_at
+
+    def _confirmed(self, feed: str, target: str) -> Resolution | None:
+        """Return what a person said of the content that is replaced, as the engine inherits it: nobody is asked the same twice."""
+        same = (signals.c.feed == feed) & (signals.c.id == target) & (signals.c.method == "confirmed")
+        object_id = self._connection.scalar(select(signals.c.object_id).where(same).order_by(signals.c.seq.desc()).limit(1))
+        return None if object_id is None else Resolution(object_id=object_id, method="confirmed", confidence=1.0)
 
     def _rejection(self, record: Record, entry: RejectionEntry) -> None:
         columns = {name: getattr(entry, name) for name in ("feed", "batch", "position", "reason", "field", "message", "raw")}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -21,7 +20,6 @@ from domain.records import CatalogueEntry, ObjectsEntry
 from storage import obligations, risk
 
 OBJECTS_A_RECORD = 1_000  # so that no journal record grows without bound
-SHOWN_SECONDS = 10.0
 E = TypeVar("E", ObjectsEntry, CatalogueEntry)
 
 
@@ -38,11 +36,8 @@ def _shown(problems: Sequence[Problem]) -> tuple[dict[str, object], ...]:
 
 
 def _journalled(services: ServicesGiven, entry: E) -> E:
-    """Journal an entry and wait until pages and queries show it, for at most `SHOWN_SECONDS`: whoever imports looks at once."""
-    receipt = services.intake.submit([Offer(entry=entry)]).result()[0]
-    end = time.monotonic() + SHOWN_SECONDS
-    while services.engine.applied() < receipt.seq and time.monotonic() < end:
-        time.sleep(0.005)
+    """Journal an entry and wait until pages and queries show it."""
+    services.await_shown(services.intake.submit([Offer(entry=entry)]).result()[0].seq)
     return entry
 
 

@@ -8,19 +8,18 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, Parameter, RawBody
 
+from app import second_chances
 from app.api.given import PrincipalGiven, ServicesGiven
 from app.api.roles import ADMINS, DUTY, FEEDS, OVERSEERS
+from app.second_chances import CANONICAL
 from app.services import Services
 from app.views.filters import check_rejection_filters
 from connectors.inbound.canonical import TOLERANCE
 from connectors.inbound.edge import Taken
 from domain.base import Noun
 from domain.errors import Forbidden, NotFound
-from domain.ports import Offer
-from domain.records import RejectionEntry, ResolutionEntry
-from storage import intake_reads, registry
+from storage import intake_reads
 
-CANONICAL = "signals"  # the feed of canonical signals whose sender has no feed of its own
 SHOWN = 1000  # results that an answer lists one by one; all of them are counted, rejections come first
 
 
@@ -43,7 +42,7 @@ class Answer(Noun, frozen=True, kw_only=True):
 
 
 class Confirmation(Noun, frozen=True, kw_only=True):
-    """Which object an unresolved signal is about."""
+    """Which object an unresolved signal is about; `object_id` "" says that it is none of the registered ones."""
 
     object_id: str
     reason: str = ""
@@ -132,24 +131,9 @@ def list_rejections(
 @post("/v1/feeds/{feed:str}/rejections/replay", opt={"roles": ADMINS}, status_code=200, sync_to_thread=True)
 def replay_rejections(services: ServicesGiven, feed: FromPath[str]) -> Answer:
     """Take all open rejections of a feed again, oldest first, after its mapping was mended; what fails again stays as it is."""
-    mapping = services.mappings.get(feed)
-    if mapping is None and feed != CANONICAL:
-        raise _unknown(services, feed)
     with services.database.read() as connection:
         kept = intake_reads.list_rejections(connection, feed=feed, status="open", limit=100_000)[::-1]
-    entries = [
-        RejectionEntry(
-            feed=one.feed, batch=one.batch, position=one.position, reason=one.reason, field=one.field, message=one.message, raw=one.raw
-        )
-        for one in kept
-    ]
-    now = services.clock.now()
-    taken = services.edge.replay(mapping, entries, now) if mapping is not None else services.edge.replay_signals(feed, entries, now)
-    with services.database.write() as connection:
-        for one, result in zip(kept, taken.results, strict=True):
-            if result.status in {"accepted", "revision", "duplicate"}:
-                intake_reads.mark_replayed(connection, one.seq, result.seq)
-    return answer_of(taken)
+    return answer_of(second_chances.replay(services, feed, kept))
 
 
 @get("/v1/unresolved", opt={"roles": OVERSEERS}, sync_to_thread=True)
@@ -166,13 +150,7 @@ def list_unresolved(
 def confirm(
     services: ServicesGiven, principal: PrincipalGiven, feed: FromPath[str], signal_id: FromPath[str], data: JSONBody[Confirmation]
 ) -> Response[dict[str, str]]:
-    """Say which object an unresolved signal is about; it counts from here on, with its own time."""
+    """Say which object an unresolved signal is about; it counts from here on, with its own time. "" says: none that is registered."""
     identity = signal_id.removeprefix("/")
-    with services.database.read() as connection:
-        if not intake_reads.signals_of_key(connection, feed, identity):
-            raise NotFound(f"no signal {feed}/{identity}")
-        if registry.get_object(connection, data.object_id) is None:
-            raise NotFound(f"没有监管对象 {data.object_id!r} / no such object")
-    entry = ResolutionEntry(feed=feed, signal_id=identity, object_id=data.object_id, by=principal.name, reason=data.reason)
-    services.intake.submit([Offer(entry=entry)]).result()
+    second_chances.confirm(services, feed, identity, data.object_id, by=principal.name, reason=data.reason)
     return Response({"feed": feed, "signal": identity, "object": data.object_id}, status_code=202)

@@ -9,12 +9,12 @@ from litestar import Response, post
 from litestar.enums import RequestEncodingType
 from litestar.params import Body, FromPath
 
+from app import second_chances
 from app.api.roles import ADMINS
 from app.console.parts import PartsGiven
 from app.console.render import HEADERS
 from domain.errors import Conflict, InvalidAction, NotFound
 from domain.messages import text
-from domain.records import RejectionEntry
 from storage import intake_reads
 
 Posted = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
@@ -42,17 +42,7 @@ def replay(services: PartsGiven, seq: FromPath[int], data: Posted) -> Response[b
         raise NotFound(text("rejection.not_found", seq=seq))
     if held.status != "open":
         raise Conflict(text("rejection.settled", seq=seq, status=held.status))
-    mapping = services.mappings.get(held.feed)
-    if mapping is None:
-        raise InvalidAction(text("rejection.no_mapping", feed=held.feed))
-    entry = RejectionEntry(
-        feed=held.feed, batch=held.batch, position=held.position, reason=held.reason, field=held.field, message=held.message, raw=held.raw
-    )
-    taken = services.edge.replay(mapping, [entry], services.clock.now())
-    arrived = [one for one in taken.results if one.status in {"accepted", "revision", "duplicate"}]
-    if not arrived or len(arrived) < len(taken.results):
-        again = next((one.message or one.reason for one in taken.results if one not in arrived), held.message)
-        raise InvalidAction(text("rejection.again", seq=seq, why=again))
-    with services.database.write() as connection:
-        intake_reads.mark_replayed(connection, seq, arrived[0].seq)
+    [result] = second_chances.replay(services, held.feed, [held]).results
+    if result.status not in second_chances.ARRIVED:
+        raise InvalidAction(text("rejection.again", seq=seq, why=result.message or held.message))
     return _back(data, "replayed")

@@ -18,6 +18,8 @@ from app.console.links import answer_by_link, show_link
 from app.console.parts import PartsGiven, PrincipalGiven
 from app.console.render import page
 from app.console.sessions import login_page, show_login, sign_in, sign_out
+from app.console.unresolved import decide, unresolved
+from app.second_chances import can_replay
 from app.views.duty import duty_figures
 from app.views.feeds import feeds_page
 from app.views.filters import STATUSES, check_value
@@ -138,7 +140,7 @@ def feeds(
     before: Annotated[int, Parameter(ge=0)] = 0,
     done: Filter = "",
 ) -> Response[bytes]:
-    """Show the feeds, their rejections and the confirm queue."""
+    """Show the feeds and their rejections."""
     with services.database.read() as connection:
         found = feeds_page(connection, feed=feed, reason=reason, status="" if status == "all" else status, before=before)
     chosen = {"feed": feed, "reason": reason, "status": status}
@@ -152,6 +154,7 @@ def feeds(
         chosen=chosen,
         reasons=REASONS,
         known=known,
+        replayable=lambda of: can_replay(services, of),
         done=done,
         before=before,
     )
@@ -179,6 +182,8 @@ def console_router() -> Router:
             feeds,
             replay,
             dismiss,
+            unresolved,
+            decide,
             rules,
             inbox,
             show_login,

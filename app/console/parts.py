@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Protocol
 
 from litestar.params import SkipValidation
@@ -12,39 +10,18 @@ from app.answers import Answers
 from app.desk import Desk
 from app.effects import EffectWriter
 from app.rulebook import Rulebook
+from app.second_chances import Workings
 from app.settings import Settings
-from connectors.inbound.edge import Taken
-from connectors.inbound.mapping_model import Mapping as FeedMapping
-from domain.ports import Clock
+from domain.ports import ObjectLookup
 from domain.principals import Principal
-from domain.records import RejectionEntry
-from storage.database import Database
 
 
-class Replayer(Protocol):
-    """Takes kept rejections in again."""
-
-    def replay(self, mapping: FeedMapping, rejections: Iterable[RejectionEntry], now: datetime) -> Taken:
-        """Take rejections of the feed of `mapping`; one that still fails is not kept twice."""
-        ...
-
-
-class Parts(Protocol):
+class Parts(Workings, Protocol):
     """The parts of `app.services.Services` that pages use."""
 
     @property
     def settings(self) -> Settings:
         """Settings of the server."""
-        ...
-
-    @property
-    def clock(self) -> Clock:
-        """What time it is."""
-        ...
-
-    @property
-    def database(self) -> Database:
-        """Where everything stands."""
         ...
 
     @property
@@ -68,13 +45,8 @@ class Parts(Protocol):
         ...
 
     @property
-    def edge(self) -> Replayer:
-        """Takes records in."""
-        ...
-
-    @property
-    def mappings(self) -> Mapping[str, FeedMapping]:
-        """Mappings by feed."""
+    def lookup(self) -> ObjectLookup:
+        """The registry of objects."""
         ...
 
     def nudge(self) -> None:

@@ -1,4 +1,4 @@
-"""Feeds (数据源) and what they could not bring in: counters, silence, rejections with their reasons, the confirm queue."""
+"""Feeds (数据源) and what they could not bring in: counters, silence, rejections with their reasons."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from app.views.filters import check_rejection_filters
-from app.views.titles import Titles
 from connectors.inbound.charsets import decode_text, is_damaged
 from domain.base import Noun
 from storage import intake_reads
@@ -56,29 +55,6 @@ class RejectionView(Noun, frozen=True, kw_only=True):
     replayed_seq: int | None
 
 
-class Candidate(Noun, frozen=True, kw_only=True):
-    """An object that a signal may be about."""
-
-    object_id: str
-    name: str
-
-
-class UnresolvedView(Noun, frozen=True, kw_only=True):
-    """A signal whose object a person has to confirm; `candidates` are what it may be."""
-
-    seq: int
-    feed: str
-    id: str
-    kind: str
-    text: str
-    occurred_at: datetime
-    name: str
-    code: str
-    address: str
-    method: str
-    candidates: tuple[Candidate, ...]
-
-
 class FeedsPage(Noun, frozen=True, kw_only=True):
     """The page of feeds; `next` is the `before` of the following page of rejections, 0 on the last one."""
 
@@ -86,14 +62,13 @@ class FeedsPage(Noun, frozen=True, kw_only=True):
     reasons: tuple[ReasonCount, ...]
     rejections: tuple[RejectionView, ...]
     next: int
-    unresolved: tuple[UnresolvedView, ...]
     unresolved_count: int
 
 
 def feeds_page(
     connection: Connection, *, feed: str = "", reason: str = "", status: str = "open", before: int = 0, limit: int = PAGE
 ) -> FeedsPage:
-    """Return all feeds, one page of rejections (newest first, of `feed` and `reason` where given) and the head of the confirm queue.
+    """Return all feeds, one page of rejections (newest first, of `feed` and `reason` where given) and the length of the confirm queue.
 
     Raises:
         IllegalValue: there is no such reason or status.
@@ -106,7 +81,6 @@ def feeds_page(
         reasons=tuple(ReasonCount(feed=key[0], reason=key[1], count=count) for key, count in counted.items()),
         rejections=tuple(found[:limit]),
         next=found[limit - 1].seq if len(found) > limit else 0,
-        unresolved=tuple(list_unresolved(connection)),
         unresolved_count=intake_reads.count_unresolved(connection),
     )
 
@@ -154,28 +128,6 @@ def list_rejections(
             replayed_seq=one.replayed_seq,
         )
         for one in found
-    ]
-
-
-def list_unresolved(connection: Connection, *, after: int = 0, limit: int = PAGE) -> list[UnresolvedView]:
-    """Return the confirm queue, oldest first, behind record `after`."""
-    waiting, titles = intake_reads.unresolved_signals(connection, after=after, limit=limit), Titles(connection)
-    titles.load_subjects(found for one in waiting for found in one.entry.resolution.candidates)
-    return [
-        UnresolvedView(
-            seq=one.seq,
-            feed=one.entry.feed,
-            id=one.entry.signal.id,
-            kind=one.entry.signal.kind,
-            text=one.entry.signal.text,
-            occurred_at=one.entry.signal.occurred_at,
-            name=one.entry.signal.object.name,
-            code=one.entry.signal.object.code,
-            address=one.entry.signal.object.address,
-            method=one.method,
-            candidates=tuple(Candidate(object_id=found, name=titles.subject(found, found)) for found in one.entry.resolution.candidates),
-        )
-        for one in waiting
     ]
 
 

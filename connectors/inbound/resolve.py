@@ -7,11 +7,13 @@ once a person has confirmed it. Nothing is guessed past a contradiction.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
+from domain.base import Noun
 from domain.identifiers import classify_code, is_uscc
 from domain.names import normalise_code, normalise_name
 from domain.objects import RegulatedObject, Resolution
@@ -129,6 +131,48 @@ def _settled(
             return Resolution(object_id=fitting[0].id, method=method, confidence=BY_NAME_AND_PLACE, registry_version=version)
     candidates = tuple(each.id for each in objects[:_CANDIDATES])
     return Resolution(method="ambiguous", candidates=candidates, registry_version=version)
+
+
+Fit = Literal["id", "code", "name", "alias", "mention", "contradicted", "none"]
+
+
+class Proposal(Noun, frozen=True, kw_only=True):
+    """An object that a signal may be about: what speaks for it, and how sure that is in [0, 1], shared among all that fit as well."""
+
+    thing: RegulatedObject
+    fit: Fit
+    confidence: float
+
+
+def propose(ref: ObjectRef, text: str, lookup: ObjectLookup, region: str, candidates: Sequence[str]) -> list[Proposal]:
+    """Return what a person may choose from, the surest first: what the registry says now, and the `candidates` of when the signal came.
+
+    So an object that was registered only after its signal came stands on top.
+    """
+    now = resolve(ref, text, lookup, region)
+    ids = dict.fromkeys([*([now.object_id] if now.object_id else []), *now.candidates, *candidates])
+    fits = {thing.id: (thing, *_fit(ref, thing)) for thing in map(lookup.by_id, ids) if thing is not None}
+    alike = Counter(fit for _, fit, _ in fits.values())
+    found = [
+        Proposal(thing=thing, fit=fit, confidence=now.confidence if thing.id == now.object_id else round(alone / alike[fit], 2))
+        for thing, fit, alone in fits.values()
+    ]
+    return sorted(found, key=lambda one: (-one.confidence, one.thing.id))
+
+
+def _fit(ref: ObjectRef, thing: RegulatedObject) -> tuple[Fit, float]:
+    """Return what of a reference fits an object, and how sure that would be if nothing else fitted."""
+    code, name, theirs = normalise_code(ref.code), normalise_name(ref.name), normalise_code(thing.code)
+    if ref.id == thing.id:
+        return "id", 1.0
+    if code and code == theirs:
+        return "code", 1.0
+    named = bool(name) and name == normalise_name(thing.name)
+    if named or (name and any(name == normalise_name(alias) for alias in thing.aliases)):
+        if code and theirs and not _mistyped(code, theirs):
+            return "contradicted", 0.0
+        return ("name" if named else "alias"), BY_NAME
+    return ("none", 0.0) if name or code else ("mention", BY_MENTION)
 
 
 def _mentioned(text: str, lookup: ObjectLookup, version: int) -> Resolution:

@@ -101,7 +101,7 @@ class Ledger:
 
 
 def resolved(entry: SignalEntry, object_id: str) -> SignalEntry:
-    """Return `entry` as a person confirmed it to be about `object_id`; "" puts it back in the queue."""
+    """Return `entry` as a person confirmed it to be about `object_id`; with "" it counts nowhere and is kept for a later decision."""
     found = Resolution(object_id=object_id, method="confirmed", confidence=1.0) if object_id else Resolution()
     return replace(entry, resolution=replace(found, registry_version=entry.resolution.registry_version))
 

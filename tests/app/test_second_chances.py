@@ -125,3 +125,17 @@ def test_a_signal_of_unknown_object_counts_from_its_confirmation_on_with_its_own
     assert (tale["subject"], tale["evidence_count"]) == ("o-gas", 1)
     assert tale["contributions"][0]["message"].endswith("罚款6万元"), "once, not twice"
     assert world.read("/v1/unresolved", "duty") == []
+
+
+def test_a_signal_about_nothing_registered_leaves_the_queue_until_somebody_knows_better(world: World) -> None:
+    """`""` is an answer too: it counts nowhere and waits no more; an object named later makes it count after all."""
+    world.post(penalty(1, "6", CF_XDR_SHXYM=uscc(77), CF_XDR_MC="外地燃气站"))
+    [waiting] = world.read("/v1/unresolved", "duty")
+    path = f"/v1/unresolved/penalties/{waiting['entry']['signal']['id']}"
+    assert world.ask("duty", "POST", path, json={"object_id": "", "reason": "外地企业"}).status_code == 202
+    world.app.settle()
+    assert world.read("/v1/unresolved", "duty") == []
+    assert world.warnings() == []
+    assert world.ask("duty", "POST", path, json={"object_id": "o-gas"}).status_code == 202
+    world.app.settle()
+    assert len(world.warnings()) == 1

@@ -42,6 +42,7 @@ from storage.identity import Identity
 from storage.intake import Appender
 from storage.memory_journal import MemoryJournal
 from storage.registry import MemoryObjectLookup
+from storage.risk import applied_position
 from tests.factories import make_entry, make_object
 
 MONDAY = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)  # 09:00 in Shanghai
@@ -110,7 +111,7 @@ class City:
         self.commit = Commit(self.database, self.desk, self.writer, self.clock, self.metrics)
         self.lookup = MemoryObjectLookup()
         self._outcomes: list[Outcome] = []
-        journal = MemoryJournal()
+        self.journal = journal = MemoryJournal()
         self.intake = Appender(journal, Identity.in_memory(journal), self.clock, on_synced=self._synced)
         self.rules = self.folder / "rules"
         self.rules.mkdir(parents=True, exist_ok=True)
@@ -125,6 +126,13 @@ class City:
                 url, now = f"https://{unit}.example/hook", self.clock.now()
                 access.put_endpoint(connection, access.Endpoint(id=f"e-{unit}", department=unit, url=url, state="active", created_at=now))
         self.send(CatalogueEntry(catalogue=Catalogue(version=1, items=ITEMS)))
+
+    def await_shown(self, seq: int) -> None:
+        """Wait until record `seq` is committed."""
+        applied = 0
+        while applied < seq:
+            with self.database.read() as connection:
+                applied = applied_position(connection)
 
     def nudge(self) -> None:
         """Count that a page asked the duty loop to look."""

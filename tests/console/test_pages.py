@@ -25,7 +25,7 @@ from tests.console.city import LEAD, PARTNER, VERIFIED, City, gas_company
 from tests.console.conftest import Browser
 from tests.console.html import Page
 
-PAGES = ("/", "/live", "/inbox", "/feeds", "/rules", "/objects/o-1")
+PAGES = ("/", "/live", "/inbox", "/unresolved", "/feeds", "/rules", "/objects/o-1")
 ELSEWHERE = re.compile(r"https?:|(?<![:\w])//\w", re.IGNORECASE)
 
 
@@ -112,10 +112,16 @@ def test_static_files_may_be_kept(browser: Browser) -> None:
 
 @pytest.mark.parametrize(
     ("who", "closed"),
-    [("lead", {"/feeds"}), ("partner", {"/feeds"}), ("auditor", set()), ("duty", set()), ("feed", set(PAGES))],
+    [
+        ("lead", {"/unresolved", "/feeds"}),
+        ("partner", {"/unresolved", "/feeds"}),
+        ("auditor", set()),
+        ("duty", set()),
+        ("feed", set(PAGES)),
+    ],
 )
 def test_pages_are_for_their_roles(browser: Browser, warning: str, who: str, closed: set[str]) -> None:
-    """A department sees no feeds, a feed's credential opens no page at all; without any it is the login page, 401."""
+    """A department sees neither feeds nor confirm queue, a feed's credential opens no page; without any it is the login page, 401."""
     assert warning
     client, stranger = browser(who), browser("")
     for path in PAGES:
@@ -280,6 +286,27 @@ def test_a_mended_record_goes_in(browser: Browser, city: City) -> None:
     assert settled.status == "replayed"
     assert [settled.replayed_seq] == [one.seq for one in taken]
     assert taken[0].entry.signal.kind == "gas.concentration"
+
+
+def test_a_canonical_signal_is_replayed_from_the_page(browser: Browser, city: City) -> None:
+    """What lay in the future when it came goes in once its time has come; before that the page says why not."""
+    raw = (
+        b'{"id": "n-1", "source": "iot", "kind": "gas.leak", "occurred_at": "2026-03-02T10:00:00+08:00", "object_id": "91610132MA6U0KLX47"}'
+    )
+    seq = city.reject("signals", "future", raw, position=1)
+    client = browser("admin")
+    [target] = [form.target for form in opened(client, "/feeds").forms if form.target.endswith("replay")]
+    early = client.post(target, data={})
+    assert (early.status_code, "仍不能接收" in early.text) == (422, True)
+    city.wait(hours=2)
+    assert client.post(target, data={}).status_code == 303
+    with city.database.read() as connection:
+        settled = intake_reads.get_rejection(connection, seq)
+    assert settled is not None
+    city.await_shown(settled.replayed_seq or 0)
+    with city.database.read() as connection:
+        [taken] = intake_reads.signals_of_object(connection, "o-1")
+    assert (settled.status, settled.replayed_seq) == ("replayed", taken.seq)
 
 
 def test_every_word_of_the_templates_is_in_the_catalogue() -> None:

@@ -133,6 +133,14 @@ def test_the_confirm_queue_empties_by_confirming(connection: Connection) -> None
     assert intake_reads.count_unresolved(connection) == 2
     (stored,) = intake_reads.signals_of_object(connection, "o-9")
     assert (stored.seq, stored.method, stored.confidence) == (2, "confirmed", 1.0)
+    risk.apply_records(connection, [record(7, ResolutionEntry(feed="test", signal_id="s-1", object_id="", by="li"))])
+    assert [stored.seq for stored in intake_reads.unresolved_signals(connection)] == [3], "about no registered object: out of the queue"
+    assert not (intake_reads.get_signal(connection, 1) or stored).waiting
+    risk.apply_records(
+        connection, [make_record(8, id="s-1", revision=1, resolution=nothing), make_record(9, id="s-2", revision=1, resolution=nothing)]
+    )
+    assert [stored.seq for stored in intake_reads.unresolved_signals(connection)] == [3], "a revision inherits what was said"
+    assert [one.seq for one in intake_reads.signals_of_object(connection, "o-9") if one.status == "active"] == [9]
 
 
 def test_the_confirm_queue_has_its_index(connection: Connection) -> None:
