@@ -10,7 +10,7 @@ import pytest
 from sklearn.ensemble import IsolationForest
 
 from models.checks import NAMES, peers
-from models.forest import LEAST_PEERS, SEED, TREES, Forest
+from models.forest import LEAST_PEERS, SAMPLE, SEED, TREES, Forest
 
 
 def _fitted(count: int = 300) -> Forest:
@@ -27,6 +27,33 @@ def test_isolation_equals_that_of_scikit_learn() -> None:
     reference = IsolationForest(n_estimators=TREES, max_samples=256, random_state=SEED).fit(standard)
     fresh = forest._standardise(np.array(peers(80, seed=11), dtype=float))
     np.testing.assert_allclose(forest._trees.isolation(fresh), -reference.score_samples(fresh), rtol=1e-12)
+
+
+@pytest.mark.parametrize("count", [LEAST_PEERS, 100, 700, 5000])
+def test_the_trees_are_those_of_scikit_learn(count: int) -> None:
+    """Every cut of every tree is the one that scikit-learn's own forest makes on the same peers."""
+    vectors = peers(count)
+    forest = Forest()
+    forest.fit(vectors, NAMES)
+    trees = forest._trees
+    assert trees is not None
+    standard = forest._standardise(np.array(vectors, dtype=float))
+    reference = IsolationForest(n_estimators=TREES, max_samples=min(SAMPLE, len(vectors)), random_state=SEED).fit(standard)
+    for row, own in enumerate(estimator.tree_ for estimator in reference.estimators_):
+        inner = own.children_left >= 0
+        assert trees.feature[row, : own.node_count][inner].tolist() == own.feature[inner].tolist()
+        assert trees.cut[row, : own.node_count][inner].tolist() == own.threshold[inner].tolist()
+        assert trees.right[row, : own.node_count][inner].tolist() == own.children_right[inner].tolist()
+
+
+def test_a_vector_scores_the_same_alone_and_among_others() -> None:
+    """Neither the number of vectors nor repetitions nor their order change a score or a reason, to the last bit."""
+    forest = _fitted()
+    vectors = [[value if value is not None else 3.0 for value in row] for row in peers(700, seed=5)]
+    together = forest.score(vectors)
+    assert [forest.score([vector])[0] for vector in vectors] == together
+    assert forest.score([*vectors, *reversed(vectors)] * 3) == [*together, *reversed(together)] * 3
+    assert len({score.value for score in together}) > 100
 
 
 def test_restored_forest_scores_without_scikit_learn() -> None:
