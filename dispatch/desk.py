@@ -11,7 +11,7 @@ from dispatch.route import designate_unrouted
 from dispatch.rungs import issue
 from dispatch.unit import stage_clock
 from domain.errors import InvalidAction
-from domain.instants import rfc3339
+from domain.instants import spoken
 from domain.messages import text
 from domain.records import OutcomeEntry
 from domain.tasks import Action, Command, Precedent, Recipient, Stage, Task, Timer, stable_id
@@ -113,8 +113,8 @@ def approve_extension(draft: Draft, task: Task, command: Command) -> str:
         later = calendar.due(total.due_at, extension.each, draft.hours(total.hours))
         draft.rewrite("", total, later.at, provisional=total.provisional or later.provisional, moved=True)
         lead = Recipient(role="department", department=draft.case.lead)
-        draft.tell(lead, "case.due_changed", text("case.total_moved", due=rfc3339(later.at)))
-    draft.retell("task.due_changed", text("task.extended", due=rfc3339(due.at), reason=command.note), task_id=task.id)
+        draft.tell(lead, "case.due_changed", text("case.total_moved", due=spoken(later.at)))
+    draft.retell("task.due_changed", text("task.extended", due=spoken(due.at), reason=command.note), task_id=task.id)
     return "extended"
 
 
@@ -152,7 +152,7 @@ def resume(draft: Draft, task: Task, command: Command) -> str:
     if clock is not None and clock.stopped_at is not None:
         due = draft.context.calendar.resumed(clock.due_at, clock.stopped_at, draft.now, clock.limit, draft.hours(clock.hours))
         draft.rewrite(task.id, clock, due, state="running", stopped_at=None, moved=True)
-        draft.retell("task.due_changed", text("task.resumed", due=rfc3339(due)), task_id=task.id)
+        draft.retell("task.due_changed", text("task.resumed", due=spoken(due)), task_id=task.id)
     return "resumed"
 
 
@@ -248,7 +248,7 @@ def reopen(draft: Draft, command: Command) -> str:
     if command.role == "system" and within is not None and case.closed_at is not None:
         last = draft.context.calendar.due(case.closed_at, within, draft.hours(case.duty_desk)).at
         if draft.now > last:
-            raise InvalidAction(text("case.reopen_too_late", last=rfc3339(last)))
+            raise InvalidAction(text("case.reopen_too_late", last=spoken(last)))
     draft.cancel_everything()  # the revisits
     kept = tuple(clock for clock in case.clocks if clock.kind != "joint")
     draft.put_case(status="open", closed_at=None, verdict="", pushed_at=None, attempt=case.attempt + 1, clocks=kept)

@@ -135,6 +135,11 @@ class Draft:
         """Return the office hours that a clock runs by."""
         return self.context.directory.hours(unit)
 
+    def name(self, unit: str) -> str:
+        """Return a unit as people call it; its id where the directory does not know it."""
+        found = self.context.directory.get(unit)
+        return found.name if found is not None else unit
+
     def start(self, task_id: str, kind: ClockKind, limit: Limit | None, *, at: datetime | None = None, hours: str | None = None) -> None:
         """Set a clock that starts at `at` (now); a policy without this limit sets none.
 

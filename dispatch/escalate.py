@@ -15,7 +15,7 @@ from dispatch.draft import Context, Draft, timer_id
 from dispatch.effects import AnyEffect, Applied, TimerDone, TimerSet
 from dispatch.rungs import holder, issue
 from domain.errors import Conflict
-from domain.instants import rfc3339
+from domain.instants import spoken
 from domain.messages import text
 from domain.policies import Rung
 from domain.tasks import Clock, Recipient, Stage, Task, Timer, WarningCase
@@ -51,7 +51,7 @@ def fire(case: WarningCase, tasks: Iterable[Task], timer: Timer, context: Contex
     if timer.state != "pending":
         return Applied(case=case, tasks=tasks)
     if now < timer.due_at:
-        raise Conflict(text("timer.early", id=timer.id, due=rfc3339(timer.due_at), now=rfc3339(now)))
+        raise Conflict(text("timer.early", id=timer.id, due=spoken(timer.due_at), now=spoken(now)))
     draft = Draft(case, tasks, context, now)
     late = now - timer.due_at > LATE_AFTER
     if timer.what == "revisit":
@@ -87,7 +87,7 @@ def _act(draft: Draft, firing: _Firing) -> None:
     match timer.what:
         case "reminder":
             share = round(draft.policy.reminders[timer.rung] * 100) if timer.rung < len(draft.policy.reminders) else 0
-            reason = text("timer.reminder", clock=text(f"clock.{clock.kind}"), share=share, due=rfc3339(clock.due_at))
+            reason = text("timer.reminder", clock=text(f"clock.{clock.kind}"), share=share, due=spoken(clock.due_at))
             reason += text("timer.late") if firing.late else ""
             draft.tell(
                 holder(draft, timer.task_id, clock), "task.reminder", reason, task_id=timer.task_id, ref=f"{clock.kind}.{timer.rung}"
@@ -100,7 +100,7 @@ def _act(draft: Draft, firing: _Firing) -> None:
             _climb(draft, firing, timer.rung, timer.repeat, timer.due_at)
         case _:
             superior = Recipient(role="task_force", department=draft.case.task_force) if draft.case.task_force else _desk(draft)
-            reason = text("timer.no_answer", act=timer.ref, due=rfc3339(timer.due_at))
+            reason = text("timer.no_answer", act=timer.ref, due=spoken(timer.due_at))
             draft.tell(superior, "task.no_answer", reason, task_id=timer.task_id, ref=timer.ref)
             draft.note("no_answer", timer.task_id, "", "", reason)
 
@@ -114,7 +114,7 @@ def _due(draft: Draft, firing: _Firing) -> None:
         timer.task_id,
         "",
         "",
-        text("timer.due", clock=text(f"clock.{clock.kind}"), due=rfc3339(clock.due_at)),
+        text("timer.due", clock=text(f"clock.{clock.kind}"), due=spoken(clock.due_at)),
         late=firing.late,
     )
     if clock.kind == "receive":
@@ -140,7 +140,9 @@ def _climb(draft: Draft, firing: _Firing, index: int, repeat: int, due_at: datet
     rung: Rung = draft.policy.ladder[index]
     timer, clock = firing.timer, firing.clock
     owner = draft.tasks[timer.task_id].department if timer.task_id else draft.case.lead
-    reason = text("timer.rung", clock=text(f"clock.{clock.kind}"), due=rfc3339(clock.due_at), department=owner or draft.case.duty_desk)
+    reason = text(
+        "timer.rung", clock=text(f"clock.{clock.kind}"), due=spoken(clock.due_at), department=draft.name(owner or draft.case.duty_desk)
+    )
     reason += text("timer.late") if firing.late else ""
     issue(
         draft,

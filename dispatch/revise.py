@@ -10,7 +10,7 @@ from dispatch.assign import start_joint
 from dispatch.draft import Context, Draft
 from dispatch.effects import Applied
 from domain.errors import InvalidAction
-from domain.instants import rfc3339
+from domain.instants import spoken
 from domain.levels import DEFAULT_LEVELS, LevelScale
 from domain.messages import text
 from domain.policies import ClockKind, Limit, Limits
@@ -113,7 +113,7 @@ def recompute(case: WarningCase, tasks: Iterable[Task], context: Context, now: d
             if due.at != clock.due_at or due.provisional != clock.provisional:
                 draft.rewrite(task_id, clock, due.at, provisional=due.provisional)
             if due.at != clock.due_at:
-                moved.append(text("case.recomputed", clock=text(f"clock.{clock.kind}"), due=rfc3339(due.at)))
+                moved.append(text("case.recomputed", clock=text(f"clock.{clock.kind}"), due=spoken(due.at)))
         if moved:
             draft.retell("task.due_changed" if task_id else "case.due_changed", "；".join(moved), task_id=task_id or None)
             draft.note("recompute", task_id, "", "", "；".join(moved))

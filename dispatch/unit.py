@@ -8,7 +8,7 @@ from dispatch.draft import Draft
 from dispatch.effects import EscalationsAnswered, Journalled
 from dispatch.transitions import STAGE_CLOCKS
 from domain.errors import InvalidAction
-from domain.instants import rfc3339
+from domain.instants import spoken
 from domain.messages import text
 from domain.policies import ClockKind
 from domain.records import OutcomeEntry
@@ -57,7 +57,7 @@ def return_(draft: Draft, task: Task, command: Command) -> str:
     if window is not None:
         last = draft.context.calendar.due(pushed, window, draft.hours(task.department)).at
         if draft.now > last:
-            raise InvalidAction(text("task.return_too_late", last=rfc3339(last), limit=window))
+            raise InvalidAction(text("task.return_too_late", last=spoken(last), limit=window))
     draft.stop(task.id)
     case, directory = draft.case, draft.context.directory
     returns = task.returns + 1
@@ -152,7 +152,7 @@ def request_extension(draft: Draft, task: Task, command: Command) -> str:
     clock = stage_clock(task)
     assert clock is not None
     if draft.now >= clock.due_at:
-        raise InvalidAction(text("task.extension_too_late", due=rfc3339(clock.due_at)))
+        raise InvalidAction(text("task.extension_too_late", due=spoken(clock.due_at)))
     reason = str(command.form.get("reason", "") or command.note).strip()
     if not reason:
         raise InvalidAction(text("form.missing", field="reason", title="延期理由"))

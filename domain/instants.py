@@ -38,6 +38,15 @@ def from_ms(ms: int) -> datetime:
     return EPOCH + timedelta(milliseconds=ms)
 
 
+def spoken(moment: datetime) -> str:
+    """Return an instant as a sentence for people names it: to the minute, in Asia/Shanghai.
+
+    >>> spoken(datetime(2026, 3, 2, 3, 5, tzinfo=UTC))
+    '2026-03-02 11:05'
+    """
+    return moment.astimezone(SHANGHAI).strftime("%Y-%m-%d %H:%M")
+
+
 def rfc3339(moment: datetime, zone: timezone | ZoneInfo = SHANGHAI) -> str:
     """Return `moment` as RFC 3339 with the offset of `zone`, whole seconds unless it has a fraction.
 

@@ -228,6 +228,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "console.nav_feeds": ("数据源", "Feeds"),
     "console.nav_inbox": ("收件箱", "Inbox"),
     "console.nav_rules": ("规则", "Rules"),
+    "console.nav_unresolved": ("待确认", "To confirm"),
     "console.navigation": ("主导航", "main"),
     "console.never_fired": ("从未命中", "never"),
     "console.new": ("新", "new"),
@@ -240,7 +241,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "console.no_messages": ("没有消息", "no messages"),
     "console.no_open_here": ("没有可查看的未办结预警", "no open warning that you may see"),
     "console.no_rejections": ("没有退件", "no rejections"),
-    "console.no_rules_active": ("没有启用任何规则集：不会产生预警", "no rule set is active: nothing is raised"),
+    "console.no_rules_active": ("没有启用任何规则集：不会产生预警", "No rule set is active: nothing is raised"),
     "console.no_rules_remedy": (
         "记录照常接收。请修正规则文件夹（{count} 处问题），保存后自动启用。",
         "Records are taken in as ever. Mend the rules folder ({count} problems); it is activated once it is sound.",
@@ -311,8 +312,8 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "console.see_rules": ("查看规则页", "see the rules page"),
     "console.sector": ("领域", "sector"),
     "console.set_refused": (
-        "规则文件夹中的规则集未通过检查（{count} 处），没有启用",
-        "the set in the rules folder was refused ({count} problems)",
+        "规则文件夹中的规则集未通过检查（{count} 处），没有启用。",
+        "The set in the rules folder was refused ({count} problems).",
     ),
     "console.sign_in": ("登录", "sign in"),
     "console.sign_out": ("退出", "sign out"),

@@ -7,7 +7,6 @@ once a person has confirmed it. Nothing is guessed past a contradiction.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
@@ -137,7 +136,7 @@ Fit = Literal["id", "code", "name", "alias", "mention", "contradicted", "none"]
 
 
 class Proposal(Noun, frozen=True, kw_only=True):
-    """An object that a signal may be about: what speaks for it, and how sure that is in [0, 1], shared among all that fit as well."""
+    """An object that a signal may be about: what speaks for it, and how sure that is in [0, 1], shared among all that fit."""
 
     thing: RegulatedObject
     fit: Fit
@@ -152,9 +151,9 @@ def propose(ref: ObjectRef, text: str, lookup: ObjectLookup, region: str, candid
     now = resolve(ref, text, lookup, region)
     ids = dict.fromkeys([*([now.object_id] if now.object_id else []), *now.candidates, *candidates])
     fits = {thing.id: (thing, *_fit(ref, thing)) for thing in map(lookup.by_id, ids) if thing is not None}
-    alike = Counter(fit for _, fit, _ in fits.values())
+    fitting = max(1, sum(alone > 0 for _, _, alone in fits.values()))
     found = [
-        Proposal(thing=thing, fit=fit, confidence=now.confidence if thing.id == now.object_id else round(alone / alike[fit], 2))
+        Proposal(thing=thing, fit=fit, confidence=now.confidence if thing.id == now.object_id else round(alone / fitting, 2))
         for thing, fit, alone in fits.values()
     ]
     return sorted(found, key=lambda one: (-one.confidence, one.thing.id))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from connectors.inbound.resolve import resolve
+from connectors.inbound.resolve import propose, resolve
 from domain.objects import RegulatedObject, Resolution
 from domain.records import ObjectsEntry
 from domain.signals import ObjectRef
@@ -103,3 +103,23 @@ def test_a_named_object_that_is_unknown_is_not_replaced_by_one_in_the_text() -> 
 def test_a_hostile_text_costs_little() -> None:
     """Eight thousand characters that almost name companies are searched in bounded time."""
     assert found("有限公" * 2600 + "有限公司").object_id == ""
+
+
+@pytest.mark.parametrize(
+    ("ref", "text", "candidates", "expected"),
+    [
+        ({"name": "万家便利店"}, "", ("chain-1", "chain-2"), [("chain-1", "name", 0.47), ("chain-2", "name", 0.47)]),
+        ({"name": "长庆里燃气有限公司", "code": uscc(55)}, "", ("gas",), [("gas", "contradicted", 0.0)]),
+        ({"name": "长庆燃气"}, "", (), [("gas", "alias", 0.95)]),
+        ({}, "长庆里燃气有限公司和曲江香满楼餐饮有限公司都不开门", (), [("food", "mention", 0.4), ("gas", "mention", 0.4)]),
+        ({"name": "改了名的店"}, "", ("food", "gone"), [("food", "none", 0.0)]),
+        ({"name": "从未登记"}, "", (), []),
+    ],
+    ids=["shared", "contradicted", "registered-later", "mentioned", "no-longer", "unknown"],
+)
+def test_what_a_person_may_choose_from(
+    ref: dict[str, str], text: str, candidates: tuple[str, ...], expected: list[tuple[str, str, float]]
+) -> None:
+    """Each with what speaks for it; those that fit share the certainty, a contradiction has none, what is gone is not offered."""
+    proposals = propose(ObjectRef(**ref), text, LOOKUP, "", candidates)
+    assert expected == [(one.thing.id, one.fit, one.confidence) for one in proposals]

@@ -23,7 +23,7 @@ from tests.console.city import FED_BACK, HANDLED, PARTNER, VERIFIED, City, gas_c
 from tests.factories import make_object
 
 WIDTH, HEIGHT = 1400, 900
-HEIGHTS = {"duty": 700, "warning": 1480, "object": 820, "feeds": 900, "rules": 900}  # pixels of each picture
+HEIGHTS = {"duty": 760, "warning": 1480, "object": 820, "unresolved": 470, "feeds": 800, "rules": 900}  # pixels of each picture
 COMPANY, HOTLINE = ObjectRef(id="o-1"), "hotline-12345"
 FLAGS = [
     "--no-sandbox",
@@ -40,11 +40,12 @@ def seed(city: City) -> str:
     city.register(
         gas_company(),
         make_object(id="o-2", name="科技路调压站", type="site"),
-        make_object(id="o-3", name="好味小炒店", type="individual_business"),
+        make_object(id="o-3", name="好味小炒店", type="individual_business", aliases=("好味餐馆",), address="雁塔区小寨西路 22 号"),
         make_object(id="o-4", name="沣东化工仓储有限公司", code="91610131MA6TX3NQ5B", code_valid=False),
         make_object(id="o-5", name="云锦健身服务有限公司"),
         make_object(id="o-6", name="曲江新苑二期项目", type="project"),
         make_object(id="o-7", name="渭水食品厂"),
+        make_object(id="o-8", name="好味餐馆", address="高新区丈八街 5 号"),
     )
     _rules(city)
     calls = [
@@ -68,7 +69,7 @@ def seed(city: City) -> str:
     city.wait(minutes=5)
     _close(city, closed)
     city.warn("o-3", sector="food", level="blue")
-    shown = city.warn("o-1", evidence=calls)
+    shown = city.warn("o-1", evidence=calls, ruleset=city.rulebook.active)
     city.warn("o-5", sector="prepaid", level="yellow")
     city.deliver()
     city.answer("lead", shown, "receive")
@@ -150,14 +151,14 @@ def _intake(city: City) -> None:
         feed=HOTLINE,
         kind="food.hygiene",
         text="好味餐馆后厨有老鼠",
-        object=ObjectRef(name="好味"),
-        resolution=Resolution(method="ambiguous", candidates=("o-3", "o-7")),
+        object=ObjectRef(name="好味餐馆"),
+        resolution=Resolution(method="ambiguous", candidates=("o-3", "o-8")),
     )
     city.silence("penalties")
 
 
 def take(folder: Path) -> None:
-    """Serve the city and write the five pictures into `folder`."""
+    """Serve the city and write the pictures into `folder`."""
     with tempfile.TemporaryDirectory() as scratch:
         city = City(Path(scratch))
         shown = seed(city)
@@ -168,7 +169,14 @@ def take(folder: Path) -> None:
         while not server.started:
             thread.join(0.05)
         port = server.servers[0].sockets[0].getsockname()[1]
-        pages = {"duty": "/", "warning": f"/warnings/{shown}", "object": "/objects/o-1", "feeds": "/feeds", "rules": "/rules"}
+        pages = {
+            "duty": "/",
+            "warning": f"/warnings/{shown}",
+            "object": "/objects/o-1",
+            "unresolved": "/unresolved",
+            "feeds": "/feeds",
+            "rules": "/rules",
+        }
         with sync_playwright() as playwright:
             chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
             for name, path in pages.items():

@@ -10,6 +10,8 @@ import pytest
 import uvicorn
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from domain.objects import Resolution
+from domain.signals import ObjectRef
 from domain.tasks import Stage
 from tests.console.city import HANDLED, LEAD, VERIFIED, City
 from tests.console.screenshots import FLAGS
@@ -93,8 +95,9 @@ def test_no_page_is_wider_than_its_window(city: City, home: str, chromium: Brows
     """On a phone and on a desk nothing but a table scrolls sideways."""
     warning = city.warn(evidence=[city.signal("s-1", text="楼道有煤气味" * 20)])
     city.reject("hotline-12345", "bad_date", b"x" * 900, message="不是存在的日期")
+    city.signal("s-2", text="w" * 300, object=ObjectRef(name="某" * 120, code="9" * 40), resolution=Resolution())
     page = chromium.new_page(viewport={"width": width, "height": 800}, extra_http_headers={"Authorization": "Bearer admin"})
-    for path in ("/", f"/warnings/{warning}", "/objects/o-1", "/feeds", "/rules", "/inbox"):
+    for path in ("/", f"/warnings/{warning}", "/objects/o-1", "/unresolved", "/feeds", "/rules", "/inbox"):
         page.goto(home + path)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
     page.close()

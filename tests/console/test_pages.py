@@ -237,7 +237,7 @@ def test_without_a_rule_set_the_duty_page_and_the_rules_page_say_so(browser: Bro
         assert "没有启用任何规则集" in page.text, path
         assert ("section", "role", "alert") in page.attributes
     assert "gas.yaml:1" in opened(browser("duty"), "/rules").text
-    assert "no rule set is active" in opened(browser("lead"), "/?lang=en").text
+    assert "No rule set is active" in opened(browser("lead"), "/?lang=en").text
     shutil.copy(SHIPPED_PACKS / "gas.yaml", city.rules)
     assert city.rulebook.refresh() == "activated"
     assert "没有启用任何规则集" not in opened(browser("duty"), "/").text
