@@ -6,25 +6,36 @@ already; they are at or below the applied position and change nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Final
 
+import structlog
 from sqlalchemy import Connection
 
 from app.desk import Desk
 from app.effects import EffectWriter
 from app.metrics import Metrics
-from dispatch.draft import Draft
-from dispatch.lifecycle import apply
-from dispatch.revise import raise_level
-from dispatch.route import route
+from dispatch.draft import Context
+from dispatch.effects import Applied
+from dispatch.revise import attention, facts_withdrawn, follow
+from dispatch.route import Routed, Unrouted, route, unroutable
+from domain.errors import Conflict, InvalidAction, NotFound
 from domain.findings import EarlyWarning, EpisodeEnded, Outcome, RuleHit, WarningRaised, WarningUpdated
 from domain.messages import text
 from domain.ports import Clock
 from domain.records import Record
-from domain.tasks import Action, Command
+from domain.tasks import Task, WarningCase
 from storage import obligations, risk
 from storage.crashpoints import reach
 from storage.database import Database
+
+# Routing is total: a warning that lacks an item, a department or a policy gets a case that says so. These are what a defect in it, or
+# data that nobody thought of, can still raise, since it does no I/O; the stores' errors are not among them and stop the commit.
+DEFECTS: Final = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError, Conflict, InvalidAction, NotFound)
+Decide = Callable[[WarningCase, tuple[Task, ...], Context, datetime], Applied]
+log = structlog.get_logger(__name__)
 
 
 class Commit:
@@ -63,39 +74,37 @@ class Commit:
             case WarningRaised(warning=warning) if not warning.shadow:
                 self._open(connection, warning)
             case WarningUpdated(warning=warning) if not warning.shadow:
-                self._follow(connection, warning, outcome.reason)
+                self._change(connection, warning.id, partial(follow, warning.level, outcome.reason))
             case EpisodeEnded(reason="withdrawn"):
-                self._withdraw(connection, outcome)
+                self._change(connection, outcome.warning_id, facts_withdrawn)
             case _:
                 pass  # hits alone and quiet ends oblige nobody
 
     def _open(self, connection: Connection, warning: EarlyWarning) -> None:
-        now = self._clock.now()
-        routed = route(warning, self._desk.catalogue(connection), self._desk.context(connection), now)
+        catalogue, context, now = self._desk.catalogue(connection), self._desk.context(connection), self._clock.now()
+        try:
+            routed: Routed | Unrouted = route(warning, catalogue, context, now)
+        except DEFECTS as error:
+            self._alarm(warning.id, error)
+            routed = unroutable(warning, context, now, text("route.failed", error=_named(error)))
         self._writer.write(connection, routed.effects, now)
 
-    def _follow(self, connection: Connection, warning: EarlyWarning, reason: str) -> None:
-        """A higher level shortens what is not yet reached; whoever was told of facts that were corrected is told again."""
-        case = obligations.get_case(connection, warning.id)
-        if case is None or case.status not in {"open", "unrouted"}:
+    def _change(self, connection: Connection, warning_id: str, decide: Decide) -> None:
+        """Carry out what `decide` makes of a change of a case; a warning without one was never routed (a rule on trial)."""
+        case = obligations.get_case(connection, warning_id)
+        if case is None:
             return
-        now = self._clock.now()
-        tasks, context = obligations.tasks_of(connection, warning.id), self._desk.context(connection)
-        if reason == "corrected":
-            draft = Draft(case, tasks, context, now)
-            draft.retell("case.corrected", text("case.corrected"))
-            self._writer.write(connection, draft.done().effects, now)
-        else:
-            self._writer.write(connection, raise_level(case, tasks, warning.level, context, now).effects, now)
+        tasks, context, now = obligations.tasks_of(connection, warning_id), self._desk.context(connection), self._clock.now()
+        try:
+            applied = decide(case, tasks, context, now)
+        except DEFECTS as error:
+            self._alarm(warning_id, error)
+            applied = attention(case, tasks, text("case.not_followed", error=_named(error)), context, now)
+        self._writer.write(connection, applied.effects, now)
 
-    def _withdraw(self, connection: Connection, ended: EpisodeEnded) -> None:
-        case = obligations.get_case(connection, ended.warning_id)
-        if case is None or case.status not in {"open", "unrouted"}:
-            return
-        now = self._clock.now()
-        command = Command(action=Action.WITHDRAW, role="system", note=text("case.facts_withdrawn"))
-        tasks = obligations.tasks_of(connection, ended.warning_id)
-        self._writer.write(connection, apply(case, tasks, "", command, self._desk.context(connection), now).effects, now)
+    def _alarm(self, warning_id: str, error: Exception) -> None:
+        self._metrics.loop_errors.labels(loop="routing").inc()
+        log.critical("routing.failed", warning=warning_id, exc_info=error)
 
     def _count(self, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:
@@ -103,3 +112,8 @@ class Commit:
                 self._metrics.hits.labels(rule=outcome.rule).inc()
             elif isinstance(outcome, WarningRaised):
                 self._metrics.raised.labels(level=outcome.warning.level, matter=outcome.warning.matter).inc()
+
+
+def _named(error: Exception) -> str:
+    """Return what a reader of the case needs of an error: the trace is in the log."""
+    return f"{type(error).__name__}: {error}"

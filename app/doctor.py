@@ -13,7 +13,7 @@ from app.rulebook import read_folder
 from domain.errors import FengsuiError, FileProblems
 from rules import load
 from storage import audit, risk
-from storage.database import Database
+from storage.database import Database, quick_check
 from storage.datadir import NETWORK, DataPaths, file_system
 from storage.journal_folder import JournalFolder
 
@@ -84,7 +84,7 @@ def _journal(data: Path) -> Finding:
 def _database(data: Path) -> list[Finding]:
     try:
         with Database.look(DataPaths(data).database) as connection:
-            wrong = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA quick_check") if row[0] != "ok"]
+            wrong = quick_check(connection)
             broken = audit.verify_all(connection)
             applied = risk.applied_position(connection)
             active = risk.active_ruleset(connection)

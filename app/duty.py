@@ -19,7 +19,7 @@ from app.effects import EffectWriter
 from app.metrics import Metrics
 from connectors.outbound.egress import Network
 from connectors.outbound.webhook import TIMEOUT, WebhookSender
-from dispatch.deliver import Attempt, Dead, Delivered, judge
+from dispatch.deliver import Attempt, Dead, Delivered, Gone, judge
 from dispatch.effects import EscalationRaised
 from dispatch.escalate import fire, in_due_order
 from dispatch.lifecycle import apply
@@ -78,7 +78,7 @@ class DutyLoop(threading.Thread):
         self._in_flight: set[asyncio.Task[None]] = set()
         self._turning = threading.Lock()
         self._lockstep = lockstep
-        self._broken: set[str] = set()  # timers that failed in this life; the next one tries them again
+        self._broken = frozenset[str]()  # timers that failed in this life; the next one tries them again
         self._worked = threading.Event()
         self.done = 0  # owed entries paid, timers fired, attempts made
         self.attempts = 0  # of deliveries
@@ -122,13 +122,10 @@ class DutyLoop(threading.Thread):
         ahead = self._agenda()
         return not self._in_flight and not ahead.owed and (ahead.next_at is None or ahead.next_at > self._clock.now())
 
-    def next_at(self) -> datetime | None:
-        """Return when the next timer or delivery is due."""
-        return self._agenda().next_at
-
     def _agenda(self) -> obligations.Agenda:
+        """Return what is ahead; a broken timer is not: it stays due for ever, and nobody waits for it in this life."""
         with self._database.read() as connection:
-            return obligations.agenda(connection)
+            return obligations.agenda(connection, self._broken)
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -187,7 +184,7 @@ class DutyLoop(threading.Thread):
             except StoreUnavailable:
                 raise
             except Exception:  # the outer loop: one timer that cannot fire must not hold up all the others
-                self._broken.add(timer.id)
+                self._broken |= {timer.id}
                 self._metrics.loop_errors.labels(loop="timer").inc()
                 log.critical("timer.broken", timer=timer.id, warning=timer.warning_id, exc_info=True)
             reach("timer.after_fire")
@@ -231,28 +228,40 @@ class DutyLoop(threading.Thread):
             log.error("delivery.not_recorded", exc_info=error)  # its lease runs out and it is sent again
 
     async def _deliver(self, sender: WebhookSender, delivery: outbox.Delivery) -> None:
-        url, secrets = await asyncio.to_thread(self._address, delivery)
+        address = await asyncio.to_thread(self._address, delivery)
+        if address is None:
+            await asyncio.to_thread(self._to_inbox, delivery)
+            return
+        url, secrets = address
         reach("outbox.before_send")
         with self._metrics.delivery_seconds.time():
             try:
-                attempt = await sender.send(url, secrets, delivery.id, delivery.body)
+                attempt = await sender.send(url, secrets, delivery.id, self._writer.outgoing(delivery))
             except DeliveryRejected as error:
                 log.warning("delivery.forbidden", delivery=delivery.id, reason=str(error))
                 attempt = Attempt(failure="forbidden_address")
         reach("outbox.after_send")
         await asyncio.to_thread(self._record, delivery, attempt)
 
-    def _address(self, delivery: outbox.Delivery) -> tuple[str, list[str]]:
+    def _address(self, delivery: outbox.Delivery) -> tuple[str, list[str]] | None:
+        """Return where a delivery goes and what signs it, None where its endpoint is switched off."""
         with self._database.read() as connection:
             found = {endpoint.id: endpoint for endpoint in access.list_endpoints(connection, delivery.recipient)}
             secrets = access.signing_secrets(connection, delivery.recipient, self._clock.now())
         endpoint = found.get(delivery.endpoint_id)
-        return (endpoint.url if endpoint is not None else ""), secrets
+        return (endpoint.url, secrets) if endpoint is not None and endpoint.state == "active" else None
+
+    def _to_inbox(self, delivery: outbox.Delivery) -> None:
+        """Let the department read what it cannot be sent."""
+        with self._database.write() as connection:
+            outbox.to_inbox(connection, delivery.endpoint_id, self._clock.now())
+        self.done += 1
+        log.warning("delivery.to_inbox", delivery=delivery.id, recipient=delivery.recipient, endpoint=delivery.endpoint_id)
 
     def _record(self, delivery: outbox.Delivery, attempt: Attempt) -> None:
         """Write what came of an attempt; a success moves the task on in the same transaction."""
         now, n = self._clock.now(), delivery.attempt + 1
-        judged = judge(delivery.id, n, attempt, now)
+        judged = judge(delivery.id, n - delivery.series_from, attempt, now)
         row = outbox.AttemptRow(delivery_id=delivery.id, n=n, at=now, status=attempt.status or 0, detail=attempt.failure or "")
         with self._database.write() as connection:
             match judged:
@@ -261,9 +270,10 @@ class DutyLoop(threading.Thread):
                         delivered(self._writer, self._desk, connection, delivery, now)
                 case Dead():
                     outbox.record_attempt(connection, row, next_at=None, state="dead")
-                    if judged.disable:
-                        access.disable_endpoint(connection, delivery.endpoint_id)
-                        outbox.bury(connection, delivery.endpoint_id, judged.reason)
+                case Gone():
+                    outbox.record_attempt(connection, row, next_at=now, state="waiting")
+                    access.disable_endpoint(connection, delivery.endpoint_id)
+                    outbox.to_inbox(connection, delivery.endpoint_id, now)
                 case _:
                     outbox.record_attempt(connection, row, next_at=judged.at, state="waiting")
                     if judged.slow_down:
@@ -272,7 +282,9 @@ class DutyLoop(threading.Thread):
         self.attempts += 1
         outcome = {Delivered: "sent", Dead: "dead"}.get(type(judged), "failed")
         self._metrics.deliveries.labels(outcome=outcome).inc()
-        if isinstance(judged, Dead):
+        if isinstance(judged, Gone):
+            log.error("endpoint.gone", endpoint=delivery.endpoint_id, recipient=delivery.recipient, reason=judged.reason)
+        elif isinstance(judged, Dead):
             log.error("delivery.dead", delivery=delivery.id, recipient=delivery.recipient, reason=judged.reason)
 
 
@@ -286,6 +298,6 @@ def delivered(writer: EffectWriter, desk: Desk, connection: Connection, delivery
         return
     case = obligations.get_case(connection, delivery.warning_id)
     assert case is not None, "a task is written with its case"
-    command = Command(action=Action.DELIVER, role="system", key=delivery.id)
+    command = Command(action=Action.DELIVER, role="system")
     tasks = obligations.tasks_of(connection, delivery.warning_id)
     writer.write(connection, apply(case, tasks, task.id, command, desk.context(connection), now).effects, now)

@@ -10,12 +10,15 @@ from sqlalchemy import Connection
 
 from app.gate import fingerprint
 from app.links import link_token
-from app.messages_out import body_of
+from app.messages_out import ANSWER, Subject, body_of, with_token
+from app.views.scope import answers_for_whole
+from app.views.titles import AREA
 from dispatch.effects import (
     AnyEffect,
     Audited,
     CaseChanged,
     CaseOpened,
+    DeliveriesCancelled,
     EscalationRaised,
     EscalationsAnswered,
     Journalled,
@@ -29,9 +32,11 @@ from dispatch.effects import (
 )
 from dispatch.transitions import legal_actions
 from domain.errors import Conflict
+from domain.messages import text
+from domain.names import masked_name
 from domain.records import AnyEntry
 from domain.tasks import Stage, Task, WarningCase
-from storage import access, audit, obligations, outbox, risk
+from storage import access, audit, obligations, outbox, registry, risk
 
 LINK_LIFETIME = timedelta(days=15)  # no stage of the shipped policies runs longer
 _entry = msgspec.msgpack.Encoder()
@@ -67,13 +72,8 @@ class EffectWriter:
                 obligations.add_task(connection, effect.task)
             case TaskChanged():
                 obligations.set_task(connection, effect.task, effect.expected_version)
-            case TimersCancelled():
-                obligations.cancel_timers(connection, effect.warning_id, effect.task_id, effect.kind, now)
-            case TimerSet():
-                obligations.put_timers(connection, [effect.timer])
-            case TimerDone():
-                if not obligations.end_timer(connection, effect.timer_id, effect.state, now):
-                    raise Conflict(f"timer {effect.timer_id} is not pending any more")
+            case TimersCancelled() | TimerSet() | TimerDone():
+                _write_timer(connection, effect, now)
             case EscalationRaised():
                 obligations.put_rung(connection, effect.escalation)
             case EscalationsAnswered():
@@ -84,6 +84,8 @@ class EffectWriter:
                 owe(connection, effect.entry)
             case RulingMade():
                 obligations.add_precedent(connection, effect.precedent)
+            case DeliveriesCancelled():
+                outbox.cancel(connection, effect.warning_id)
             case Notify():
                 pass  # after all others: see `write`
 
@@ -104,9 +106,15 @@ class EffectWriter:
         case = obligations.get_case(connection, notify.warning_id)
         assert case is not None, "a notification is about a case that was written before it"
         task = obligations.get_task(connection, notify.task_id) if notify.task_id else None
-        warning = risk.get_warning(connection, notify.warning_id)
+        links = self._links(case, task, notify)
         body = body_of(
-            notify, warning, case, task, actions=self._actions(case, task, notify), links=self._links(connection, case, task, notify)
+            notify,
+            risk.get_warning(connection, notify.warning_id),
+            case,
+            task,
+            subject=_subject(connection, case, notify.recipient.department),
+            actions=self._actions(case, task, notify),
+            links=links,
         )
         found = [one for one in access.list_endpoints(connection, notify.recipient.department) if one.state == "active"]
         for endpoint_id in [one.id for one in found] or [""]:
@@ -120,7 +128,12 @@ class EffectWriter:
                 body=body,
                 created_at=now,
             )
-            outbox.add(connection, delivery)
+            if outbox.add(connection, delivery) and task is not None and ANSWER in links:
+                self._token(connection, task, delivery.id, notify.at)
+
+    def outgoing(self, delivery: outbox.Delivery) -> bytes:
+        """Return the body of a delivery as it goes out, at every attempt the same."""
+        return with_token(delivery.body, link_token(self.link_key, delivery.task_id, delivery.id))
 
     def _actions(self, case: WarningCase, task: Task | None, notify: Notify) -> tuple[str, ...]:
         """Return what the recipient may do once it has this: a task that is only generated is pushed by the delivery itself."""
@@ -130,20 +143,46 @@ class EffectWriter:
             task = msgspec.structs.replace(task, stage=Stage.PUSHED)
         return tuple(action.value for action in legal_actions(case, (task,), task, "handler", task.department))
 
-    def _links(self, connection: Connection, case: WarningCase, task: Task | None, notify: Notify) -> dict[str, str]:
+    def _links(self, case: WarningCase, task: Task | None, notify: Notify) -> dict[str, str]:
         links = {"warning": f"{self.base_url}/warnings/{case.id}"}
         if task is None or task.department != notify.recipient.department or not task.open:
             return links
         links["responses"] = f"{self.base_url}/v1/warnings/{case.id}/responses"
         if case.level != "red":  # red warnings need a sign-in (decision 14)
-            links["answer"] = self.answer_link(connection, task, notify.id, notify.at)
+            links[ANSWER] = f"{self.base_url}/answer/"  # the token is added when it goes out
         return links
 
     def answer_link(self, connection: Connection, task: Task, purpose: str, now: datetime) -> str:
         """Return a new one-time link to the answer page of a task; the same purpose gives the same link."""
+        return f"{self.base_url}/answer/{self._token(connection, task, purpose, now)}"
+
+    def _token(self, connection: Connection, task: Task, purpose: str, now: datetime) -> str:
+        """Let a token open a task from now on and return it; only its fingerprint is kept."""
         token = link_token(self.link_key, task.id, purpose)
         access.add_link(connection, fingerprint(token), task.id, task.warning_id, task.department, now + LINK_LIFETIME)
-        return f"{self.base_url}/answer/{token}"
+        return token
+
+
+def _write_timer(connection: Connection, effect: TimersCancelled | TimerSet | TimerDone, now: datetime) -> None:
+    match effect:
+        case TimersCancelled():
+            obligations.cancel_timers(connection, effect.warning_id, effect.task_id, effect.kind, now)
+        case TimerSet():
+            obligations.put_timers(connection, [effect.timer])
+        case TimerDone():
+            if not obligations.end_timer(connection, effect.timer_id, effect.state, now):
+                raise Conflict(f"timer {effect.timer_id} is not pending any more")
+
+
+def _subject(connection: Connection, case: WarningCase, department: str) -> Subject:
+    """Return what a warning is about as a department may read it: a person's name is for those who answer for the whole (decision 15)."""
+    if case.subject.startswith(AREA):
+        area = text("unit.area", region=case.subject.removeprefix(AREA))
+        return Subject(name=area, shown=area)
+    known = registry.get_object(connection, case.object_id) if case.object_id else None
+    name = known.name if known is not None and known.name else case.subject
+    masked = known is not None and known.type == "person" and not answers_for_whole(department, case)
+    return Subject(name=name, shown=masked_name(name) if masked else name)
 
 
 def owe(connection: Connection, entry: AnyEntry) -> None:

@@ -1,7 +1,7 @@
 """One-time links: a signed address that lets a department answer one task once, without any integration.
 
-The token is an HMAC over what it is for, so that a message can be built again after a crash with the same link; only its
-fingerprint is stored. A link names a task and a department, it proves no person: the page asks who acts and records it as a claim.
+The token is an HMAC over what it is for, so that every attempt of a message brings the same link although only its fingerprint is
+stored. A link names a task and a department, it proves no person: the page asks who acts and records it as a claim.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import hashlib
 import hmac
 import secrets
 from pathlib import Path
+
+TOKEN_LENGTH = 43  # characters: 256 bits in base64 without padding
 
 
 def load_or_make_key(path: Path) -> bytes:

@@ -1,6 +1,7 @@
 """What a department is told: the body of a webhook, thin, with links for the rest (decision 15).
 
-Evidence goes out as ids only: the texts of complaints stay here, behind the reader's own credential.
+Evidence goes out as ids only: the texts of complaints stay here, behind the reader's own credential. What is stored of a message ends
+its one-time link before the token: the token is added when the message goes out, and kept nowhere.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from app.links import TOKEN_LENGTH
 from dispatch.effects import Notify
 from domain.findings import EarlyWarning
 from domain.instants import rfc3339
@@ -17,6 +19,7 @@ from domain.tasks import Task, WarningCase
 
 EVIDENCE_SHOWN = 20
 BODY_LIMIT = 20_000  # bytes, the Standard Webhooks convention's
+ANSWER = "answer"  # the name of the one-time link among the links
 
 
 class WebhookMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,8 +30,22 @@ class WebhookMessage(msgspec.Struct, frozen=True, kw_only=True):
     data: dict[str, Any]
 
 
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
+    """What a warning is about: `name` is its own, `shown` what the recipient reads in its place."""
+
+    name: str
+    shown: str
+
+
 def body_of(
-    notify: Notify, warning: EarlyWarning | None, case: WarningCase, task: Task | None, *, actions: tuple[str, ...], links: dict[str, str]
+    notify: Notify,
+    warning: EarlyWarning | None,
+    case: WarningCase,
+    task: Task | None,
+    *,
+    subject: Subject,
+    actions: tuple[str, ...],
+    links: dict[str, str],
 ) -> bytes:
     """Return the JSON body of a notification, at most 20 kB: contributions go first when it is too long, then evidence.
 
@@ -39,7 +56,7 @@ def body_of(
         "recipient": {"department": notify.recipient.department, "role": notify.recipient.role},
         "due_at": rfc3339(notify.due_at) if notify.due_at else None,
         "urgency": notify.urgency,
-        "warning": _warning(warning, case),
+        "warning": _warning(warning, case, subject),
         "task": _task(task) if task is not None else None,
         "legal_actions": list(actions),
         "links": links,
@@ -48,15 +65,26 @@ def body_of(
         if drop:
             data["warning"].pop(drop, None)
         body = msgspec.json.encode(WebhookMessage(type=notify.event, timestamp=rfc3339(notify.at), data=data))
-        if len(body) <= BODY_LIMIT:
+        if len(body) + TOKEN_LENGTH <= BODY_LIMIT:
             break
     return body
 
 
-def _warning(warning: EarlyWarning | None, case: WarningCase) -> dict[str, Any]:
+def with_token(body: bytes, token: str) -> bytes:
+    """Return a stored body with its one-time link made whole; one without such a link as it is."""
+    message = msgspec.json.decode(body, type=WebhookMessage)
+    links = message.data["links"]
+    if ANSWER not in links:
+        return body
+    links[ANSWER] += token
+    return msgspec.json.encode(message)
+
+
+def _warning(warning: EarlyWarning | None, case: WarningCase, subject: Subject) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "id": case.id,
         "subject": case.subject,
+        "subject_name": subject.shown,
         "matter": case.matter,
         "sector": case.sector,
         "region": case.region,
@@ -72,7 +100,10 @@ def _warning(warning: EarlyWarning | None, case: WarningCase) -> dict[str, Any]:
             "score": round(warning.score, 1),
             "raised_at": rfc3339(warning.raised_at),
             "rules": list(warning.rules),
-            "contributions": [{"name": part.name, "title": part.title, "message": part.message} for part in warning.contributions],
+            "contributions": [
+                {"name": part.name, "title": part.title, "message": part.message.replace(subject.name, subject.shown)}
+                for part in warning.contributions
+            ],
             "evidence": [
                 {"feed": one.feed, "id": one.id, "kind": one.kind, "occurred_at": rfc3339(one.occurred_at)}
                 for one in warning.evidence[:EVIDENCE_SHOWN]

@@ -51,15 +51,15 @@ class TryAgain(Noun, frozen=True, kw_only=True, tag="again"):
 
 
 class Dead(Noun, frozen=True, kw_only=True, tag="dead"):
-    """To the dead letters; `disable` the endpoint where it said that it is gone."""
+    """To the dead letters."""
 
     reason: str
-    disable: bool = False
 
 
-def first_attempt(message_id: str, created: datetime) -> datetime:
-    """Return when a message is sent first: at once."""
-    return created + pause(message_id, 0)
+class Gone(Noun, frozen=True, kw_only=True, tag="gone"):
+    """Nobody listens there any more: disable the endpoint, and let its department read in the console what it was to get."""
+
+    reason: str
 
 
 def pause(message_id: str, attempts: int) -> timedelta:
@@ -73,10 +73,10 @@ def pause(message_id: str, attempts: int) -> timedelta:
     return base + timedelta(milliseconds=round(base.total_seconds() * 1000 * JITTER * share))
 
 
-def judge(message_id: str, attempts: int, attempt: Attempt, now: datetime) -> Delivered | TryAgain | Dead:
-    """Decide after attempt number `attempts` (counted from 1).
+def judge(message_id: str, attempts: int, attempt: Attempt, now: datetime) -> Delivered | TryAgain | Dead | Gone:
+    """Decide after attempt number `attempts` of a series (counted from 1); a delivery that is sent again begins a new series.
 
-    2xx is delivered. 410 means gone: dead, endpoint disabled. 429, 502 and 504 slow the endpoint down, with its own wish where it
+    2xx is delivered. 410 means that the endpoint is gone. 429, 502 and 504 slow the endpoint down, with its own wish where it
     names one. Redirects are not followed and fail like everything else, which is tried again until the schedule ends. A forbidden
     address (SSRF guard) is dead at once: trying again cannot help.
     """
@@ -85,7 +85,7 @@ def judge(message_id: str, attempts: int, attempt: Attempt, now: datetime) -> De
         return Delivered()
     reason = f"HTTP {status}" if status is not None else (attempt.failure or "no answer")
     if status == 410:
-        return Dead(reason=reason, disable=True)
+        return Gone(reason=reason)
     if attempt.failure == "forbidden_address":
         return Dead(reason=reason)
     if attempts >= len(SCHEDULE):

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from dispatch.assign import assign, one_limit, start_joint
 from dispatch.draft import Draft
-from dispatch.effects import Journalled, RulingMade, TimerSet
+from dispatch.effects import DeliveriesCancelled, Journalled, RulingMade, TimerSet
 from dispatch.route import designate_unrouted
 from dispatch.rungs import issue
 from dispatch.unit import stage_clock
@@ -226,7 +226,7 @@ def waive(draft: Draft, task: Task, command: Command) -> str:
 
 
 def withdraw(draft: Draft, command: Command) -> str:
-    """撤回: everybody who was told is told again."""
+    """撤回: everybody who was told is told again; what has not gone out yet would only come after that."""
     reason = _reason(command)
     for task in tuple(draft.tasks.values()):
         if task.open or task.awaits_ruling or task.stage is Stage.ACCEPTED:
@@ -236,6 +236,7 @@ def withdraw(draft: Draft, command: Command) -> str:
     draft.put_case(status="withdrawn", closed_at=draft.now, verdict="withdrawn")
     draft.release()
     draft.cancel_everything()
+    draft.add(DeliveriesCancelled(warning_id=draft.case.id))
     draft.retell("case.withdrawn", reason)
     draft.add(Journalled(entry=OutcomeEntry(warning_id=draft.case.id, verdict="withdrawn", closed=True)))
     return "withdrawn"

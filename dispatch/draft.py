@@ -70,6 +70,7 @@ class Draft:
         self._before_case = None if opened else case
         self._before = dict(self.tasks)
         self._late_effects: list[AnyEffect] = []
+        self._messages: dict[tuple[str, str, str, str], str] = {}  # (event, task, department, ref) → id of the message
         self._cancel_all = False
 
     @property
@@ -193,10 +194,20 @@ class Draft:
         *,
         task_id: str = "",
         ref: str = "",
-        remember: bool = True,
     ) -> str:
-        """Tell one recipient; whoever was told is told later changes too. Returns the id of the message."""
-        message_id = stable_id("n", self.case.id, task_id, event, recipient.role, recipient.department, ref, self.version(task_id))
+        """Tell one recipient; whoever was told is told later changes too. Returns the id of the message.
+
+        A department that is to hear the same thing in a second role has it already: one message is enough.
+        """
+        told = Told(task_id=task_id, recipient=recipient)
+        if told not in self.case.told:
+            self.put_case(told=tuple(sorted((*self.case.told, told))))
+        same = (event, task_id, recipient.department, ref)
+        if same in self._messages:
+            return self._messages[same]
+        message_id = self._messages[same] = stable_id(
+            "n", self.case.id, task_id, event, recipient.role, recipient.department, ref, self.version(task_id)
+        )
         clocks = [clock.due_at for clock in self.clocks_of(task_id) if clock.state == "running"]
         urgency: Literal["phone", "normal", "batched"] = self.policy.urgency
         if urgency == "batched" and event != "task.assigned":
@@ -215,13 +226,10 @@ class Draft:
                 urgency=urgency,
             )
         )
-        told = Told(task_id=task_id, recipient=recipient)
-        if remember and told not in self.case.told:
-            self.put_case(told=tuple(sorted((*self.case.told, told))))
         return message_id
 
     def retell(self, event: str, reason: str, *, task_id: str | None = None) -> None:
-        """Tell a change to everybody who was told of this task (None: of anything in this case), each once."""
+        """Tell a change to everybody who was told of this task (None: of anything in this case), each department once."""
         told = {entry.recipient for entry in self.case.told if task_id is None or entry.task_id == task_id}
         for recipient in sorted(told):
             self.tell(recipient, event, reason, task_id=task_id or "")

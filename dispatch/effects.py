@@ -83,6 +83,12 @@ class EscalationsAnswered(Effect, frozen=True, kw_only=True, tag="escalations_an
     at: datetime
 
 
+class DeliveriesCancelled(Effect, frozen=True, kw_only=True, tag="deliveries_cancelled"):
+    """Cancel the messages of a warning that have not gone out: written before the messages of this decision."""
+
+    warning_id: str
+
+
 class Notify(Effect, frozen=True, kw_only=True, tag="notify"):
     """Put a message to one recipient into the outbox, where `id` is not in it yet.
 
@@ -140,6 +146,7 @@ AnyEffect = (
     | TimerDone
     | EscalationRaised
     | EscalationsAnswered
+    | DeliveriesCancelled
     | Notify
     | Audited
     | Journalled
@@ -148,9 +155,8 @@ AnyEffect = (
 
 
 class Applied(Noun, frozen=True, kw_only=True):
-    """A decision: the case and all its tasks after it, and the effects to write. `repeated`: the key was used before, nothing to do."""
+    """A decision: the case and all its tasks after it, and the effects to write."""
 
     case: WarningCase
     tasks: tuple[Task, ...]
     effects: tuple[AnyEffect, ...] = ()
-    repeated: bool = False

@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from domain.messages import text
-from domain.policies import Match, Policy
+from domain.policies import Limit, Limits, Match, Policy, Rung
+
+# For a warning that the files have no policy for, and for one whose routing failed: the desk, then those above it, by clocks that
+# stop for no night and no holiday. It needs nothing that could be missing, so no warning is ever without a clock.
+LAST_RESORT: Final = Policy(
+    name="built-in-unrouted",
+    version=1,
+    match=Match(unrouted=True),
+    limits=Limits(designate=Limit(amount=1, unit="nh"), total=Limit(amount=24, unit="nh")),
+    ladder=(
+        Rung(after=Limit(amount=0, unit="nh"), act="urge", to="duty_desk"),
+        Rung(after=Limit(amount=1, unit="nh"), act="report", to="task_force"),
+        Rung(after=Limit(amount=4, unit="nh"), act="report", to="deputy_mayor"),
+    ),
+    urgency="phone",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,20 +1,24 @@
-"""What changes a promise from outside: a level that rises, and a year's holidays that become known."""
+"""What changes a promise from outside: a finding that goes on, a level that rises, and a year's holidays that become known."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
+
+from msgspec.structs import replace
 
 from dispatch.assign import start_joint
 from dispatch.draft import Context, Draft
 from dispatch.effects import Applied
+from dispatch.lifecycle import apply
+from dispatch.policy import Chosen
 from domain.errors import InvalidAction
 from domain.instants import spoken
 from domain.levels import DEFAULT_LEVELS, LevelScale
 from domain.messages import text
 from domain.policies import ClockKind, Limit, Limits
-from domain.tasks import Clock, Task, WarningCase
+from domain.tasks import Action, Clock, Command, Recipient, Task, WarningCase
 
 # Which limit a running clock was set by.
 _LIMIT_OF: Final[Mapping[ClockKind, str]] = {
@@ -30,16 +34,67 @@ _LIMIT_OF: Final[Mapping[ClockKind, str]] = {
 }
 
 
+Change = Literal["joined", "level_raised", "level_fell", "corrected", "rescored"]
+
+
+def follow(level: str, change: Change, case: WarningCase, tasks: Iterable[Task], context: Context, now: datetime) -> Applied:
+    """Decide what a change of the finding means for its case; nothing that happened is passed over in silence.
+
+    A higher level shortens what is not yet reached. Whoever was told of facts that were corrected is told again, also after the end.
+    A hit that reaches a case which is over came between its end here and the end of the episode in the journal, which will spend it:
+    a closed case is reopened, within the policy's days; a withdrawn one, and a closed one after them, becomes a row on the duty desk.
+    """
+    tasks = tuple(tasks)
+    live = case.status in {"open", "unrouted"}
+    if change == "corrected" and (live or case.status == "closed"):
+        return retold(case, tasks, text("case.corrected"), context, now)
+    if live:
+        return raise_level(case, tasks, level, context, now)
+    if change not in {"joined", "level_raised"}:
+        return Applied(case=case, tasks=tasks)
+    command = Command(action=Action.REOPEN, role="system", note=text("case.rose_again"))
+    try:
+        again = apply(case, tasks, "", command, context, now)
+    except InvalidAction as error:
+        return attention(case, tasks, text("case.hit_after_end", status=text(f"stage.{case.status}"), why=error), context, now)
+    raised = raise_level(again.case, again.tasks, level, context, now)
+    return replace(raised, effects=(*again.effects, *raised.effects))
+
+
+def facts_withdrawn(case: WarningCase, tasks: Iterable[Task], context: Context, now: datetime) -> Applied:
+    """Withdraw a case whose facts are gone; whoever was told of one that is closed hears of it."""
+    tasks, reason = tuple(tasks), text("case.facts_withdrawn")
+    if case.status == "closed":
+        return retold(case, tasks, reason, context, now)
+    if case.status == "withdrawn":
+        return Applied(case=case, tasks=tasks)
+    return apply(case, tasks, "", Command(action=Action.WITHDRAW, role="system", note=reason), context, now)
+
+
+def retold(case: WarningCase, tasks: Iterable[Task], reason: str, context: Context, now: datetime) -> Applied:
+    """Tell everybody who was told that the facts are others now."""
+    draft = Draft(case, tasks, context, now)
+    draft.put_case()  # a version of its own: the second correction is not the first one told twice
+    draft.retell("case.corrected", reason)
+    return draft.done()
+
+
+def attention(case: WarningCase, tasks: Iterable[Task], reason: str, context: Context, now: datetime) -> Applied:
+    """Lay something before the duty desk that cannot be decided here."""
+    draft = Draft(case, tasks, context, now)
+    draft.put_case()
+    draft.tell(Recipient(role="duty_desk", department=case.duty_desk), "case.attention", reason)
+    draft.note("attention", "", case.status, case.status, reason)
+    return draft.done()
+
+
 def raise_level(
     case: WarningCase, tasks: Iterable[Task], level: str, context: Context, now: datetime, scale: LevelScale = DEFAULT_LEVELS
 ) -> Applied:
     """Take over a higher level: the policy is read again for the stages to come; a running limit is shortened, never lengthened.
 
     A shortened limit runs anew from the rise, so nobody is overdue by it at once. A level that is not higher, and any level of a
-    case that is over, changes nothing that was promised.
-
-    Raises:
-        InvalidAction: no policy fits the new level.
+    case that is over, changes nothing that was promised. Where no policy is for the new level the old one goes on, and the reason says so.
     """
     tasks = tuple(tasks)
     if case.status not in {"open", "unrouted"} or scale.rank(level) <= scale.rank(case.level):
@@ -53,7 +108,7 @@ def raise_level(
         unrouted=case.status == "unrouted",
     )
     if chosen is None:
-        raise InvalidAction(text("route.no_policy", level=level))
+        chosen = Chosen(case.policy, text("route.no_policy", level=level) + "；" + case.policy_reason)
     draft = Draft(case, tasks, context, now)
     draft.put_case(level=level, policy=chosen.policy, policy_reason=chosen.reason, reasons=(*case.reasons, chosen.reason))
     for task_id in ("", *(task.id for task in tasks if task.open or task.awaits_ruling)):

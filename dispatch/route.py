@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from dispatch.assign import assign, precedent, start_joint
 from dispatch.draft import Context, Draft
 from dispatch.effects import AnyEffect
+from dispatch.policy import LAST_RESORT, Chosen
 from domain.base import Noun
 from domain.catalogue import Catalogue, CatalogueItem
 from domain.errors import InvalidAction
@@ -39,10 +40,8 @@ def route(warning: EarlyWarning, catalogue: Catalogue, context: Context, now: da
     """Decide who gets a new warning.
 
     A precedent (an earlier ruling on the same matter, kind and region) comes before the catalogue's lead; the catalogue alone names
-    the cooperating units. The policy is copied into the case.
-
-    Raises:
-        InvalidAction: there is no policy for unrouted warnings either; the shipped set has one.
+    the cooperating units. The policy is copied into the case. Every warning gets a case: what is missing (item, department, policy)
+    is the reason why it stands at the duty desk.
     """
     item = catalogue.find(warning.matter, warning.kind, warning.region) or catalogue.find(warning.sector, warning.kind, warning.region)
     matter, sector = (item.slug, item.sector) if item else (warning.matter, warning.sector)
@@ -115,12 +114,19 @@ def _lead(item: CatalogueItem | None, matter: str, warning: EarlyWarning, contex
     return found.id
 
 
+def unroutable(warning: EarlyWarning, context: Context, now: datetime, reason: str) -> Unrouted:
+    """Put a warning that could not be routed on the duty desk; it asks no file for anything."""
+    return _at_the_desk(warning, context, now, reason, "", Chosen(LAST_RESORT, text("policy.built_in", policy=LAST_RESORT.ref)))
+
+
 def _unrouted(warning: EarlyWarning, context: Context, now: datetime, reason: str, matter: str = "") -> Unrouted:
     chosen = context.policies.choose(
         level=warning.level, sector=warning.sector, matter=warning.matter, region=warning.region, unrouted=True
-    )
-    if chosen is None:
-        raise InvalidAction(text("route.no_unrouted_policy", level=warning.level))
+    ) or Chosen(LAST_RESORT, text("route.no_unrouted_policy", level=warning.level, policy=LAST_RESORT.ref))
+    return _at_the_desk(warning, context, now, reason, matter, chosen)
+
+
+def _at_the_desk(warning: EarlyWarning, context: Context, now: datetime, reason: str, matter: str, chosen: Chosen) -> Unrouted:
     case = _case(warning, context, now, chosen.policy, chosen.reason, matter=matter or warning.matter, item=matter, status="unrouted")
     case = replace(case, reasons=(reason, chosen.reason))
     draft = Draft(case, (), context, now, opened=True)

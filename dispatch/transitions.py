@@ -8,11 +8,9 @@ from __future__ import annotations
 from enum import StrEnum
 
 from domain.base import Noun
-from domain.departments import Directory
-from domain.errors import Forbidden, NotFound
+from domain.errors import NotFound
 from domain.messages import text
 from domain.policies import ClockKind
-from domain.principals import Principal
 from domain.tasks import Action, Role, Stage, Task, WarningCase
 
 
@@ -165,21 +163,3 @@ def _possible(action: Action, case: WarningCase, task: Task) -> bool:
             return task.role == "cooperating" and (task.open or task.awaits_ruling)
         case _:
             return True
-
-
-def role_of(principal: Principal, directory: Directory) -> Role:
-    """Return in which role an authenticated asker acts on tasks.
-
-    A department's credential and a one-time link are handlers; the duty role acts for the 专班 where its department is one, and a
-    deputy mayor's office rules like it.
-
-    Raises:
-        Forbidden: feeds, monitors and administrators take no part in tasks.
-    """
-    if principal.role == "duty":
-        unit = directory.get(principal.department)
-        return "task_force" if unit is not None and unit.kind in {"task_force", "deputy_mayor"} else "duty_officer"
-    roles: dict[str, Role] = {"department": "handler", "link": "handler", "department_lead": "department_lead", "auditor": "auditor"}
-    if principal.role not in roles:
-        raise Forbidden(text("task.no_part", role=principal.role))
-    return roles[principal.role]

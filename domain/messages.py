@@ -51,12 +51,25 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "api.too_deep": ("请求正文嵌套过深", "the body is nested too deeply"),
     "api.unreadable": ("无法读取请求：{reason}", "the request is not readable: {reason}"),
     # audit: what the system notes in a warning's trail
+    "audit.attention": ("报值班员处理", "laid before the duty desk"),
     "audit.no_answer": ("督办未答复", "no answer"),
     "audit.overdue": ("逾期", "overdue"),
     "audit.refused": ("不予受理", "refused"),
     "audit.revisit": ("回访", "revisit"),
     "audit.route": ("分派", "routed"),
     # case: what everybody who was told of a warning is told
+    "case.hit_after_end": (
+        "预警{status}之后、本时段结束之前又有新的命中，不能自动重新办理（{why}），请值班员处理",
+        "a new hit after the warning was {status} and before its episode ended; it is not reopened by itself ({why}): please decide",
+    ),
+    "case.not_followed": (
+        "系统未能自动处理这一变化（{error}），请值班员处理，并请运维查看日志 routing.failed",
+        "the change could not be handled ({error}); please decide, and see routing.failed in the log",
+    ),
+    "case.rose_again": (
+        "办结之后、本时段结束之前又有新的命中，自动重新办理",
+        "a new hit after the closing and before the end of its episode: reopened",
+    ),
     "case.closed": ("预警已办结：{verdict}", "the warning is closed: {verdict}"),
     "case.level_raised": (
         "风险等级由{before}升为{level}，未到阶段按新等级执行，在办时限只缩短不延长",
@@ -373,11 +386,16 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "dashboards.not_written": ("无法写入文件夹 {folder}：{reason}", "cannot write to folder {folder}: {reason}"),
     "dashboards.out": ("写入的文件夹，不存在则新建", "folder to write to; made where it is missing"),
     # delivery_state: where a delivery stands
+    "delivery.cancelled": (
+        "投递 {id} 已取消：预警 {warning} 已撤回，撤回通知另行送达",
+        "delivery {id} was cancelled: warning {warning} is withdrawn, which is told by a message of its own",
+    ),
     "delivery_state.cancelled": ("已取消", "cancelled"),
     "delivery_state.dead": ("投递失败", "given up"),
     "delivery_state.sent": ("已送达", "delivered"),
     "delivery_state.waiting": ("待送达", "waiting"),
     # event: what a message is about
+    "event.case.attention": ("须值班员处理", "for the duty officer to decide"),
     "event.case.assessed": ("综合研判纪要", "minutes of a joint assessment"),
     "event.case.closed": ("预警办结", "warning closed"),
     "event.case.corrected": ("事实更正", "facts corrected"),
@@ -636,6 +654,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "pause_reason.laboratory": ("检测、检验、鉴定", "laboratory"),
     # policy: which one holds and why
     "policy.any": ("通用", "general"),
+    "policy.built_in": ("适用内置时限政策 {policy}", "the built-in policy {policy} applies"),
     "policy.chosen": ("适用时限政策 {policy}（{named}）", "policy {policy} applies ({named})"),
     # recipient: whom a rung reaches
     "recipient.department": ("承办部门", "department"),
@@ -714,9 +733,13 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "the catalogue has no item for matter {matter!r}, sector {sector!r}, region {region!r}; to the duty desk",
     ),
     "route.no_policy": ("没有适用于等级 {level} 的时限政策", "no policy fits level {level!r}"),
+    "route.failed": (
+        "系统未能自动分派（{error}），转值班台；请运维查看日志 routing.failed",
+        "routing failed ({error}); to the duty desk; see routing.failed in the log",
+    ),
     "route.no_unrouted_policy": (
-        "没有适用于未分派预警（等级 {level}）的时限政策；请在政策文件中加一条 match: {{unrouted: true}}",
-        "no policy for unrouted warnings (level {level!r}); add one with match: {{unrouted: true}}",
+        "没有适用于未分派预警（等级 {level}）的时限政策，暂用 {policy}；请在政策文件中加一条 match: {{unrouted: true}}",
+        "no policy for unrouted warnings (level {level!r}), {policy} holds; add one with match: {{unrouted: true}}",
     ),
     "route.precedent": ("按改派裁定先例：{department}（{by}，{day}）", "by precedent: {department} ({by}, {day})"),
     # rule_status: where a rule stands
@@ -1042,10 +1065,6 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "task.key_reused": ("幂等键 {used} 已用于另一内容，请换一个键", "the key {used} was used with other content; take a new one"),
     "task.lead": ("作为牵头单位办理：{title}", "as the lead unit: {title}"),
     "task.merged": ("改为牵头单位，配合任务并入", "became the lead; its cooperating task is merged"),
-    "task.no_part": (
-        "{role} 身份不参与任务办理，请用部门或值班账号",
-        "a {role} takes no part in tasks; use a department's or the duty desk's account",
-    ),
     "task.no_basis": ("退回须写明依据（basis）", "a return cites its basis (basis)"),
     "task.no_signature": ("{level}预警办结须有负责人签字（{field}）", "closing a {level} warning needs a leader's signature ({field})"),
     "task.not_found": ("没有编号为 {id} 的任务", "no task {id}"),

@@ -41,6 +41,15 @@ def normalise_name(name: str) -> str:
         plain = shorter
 
 
+def masked_name(name: str) -> str:
+    """Return the name of a person as those read it who need not know it: the first character, then asterisks.
+
+    >>> masked_name("张三丰"), masked_name("张"), masked_name("")
+    ('张**', '*', '')
+    """
+    return name[:1] + "*" * (len(name) - 1) if len(name) > 1 else "*" * len(name)
+
+
 def normalise_code(code: str) -> str:
     """Return a code in upper case without blanks and hyphens, half-width.
 

@@ -233,15 +233,6 @@ class Told(Noun, frozen=True, kw_only=True, order=True):
     recipient: Recipient
 
 
-class Answered(Noun, frozen=True, kw_only=True):
-    """An idempotency key that was used, and the hash of what came with it."""
-
-    key: str
-    digest: str
-    task_id: str
-    version: int  # of the task after it
-
-
 class WarningCase(Noun, frozen=True, kw_only=True):
     """The obligation side of a warning: its policy (a snapshot), its units, its total clock and who was told.
 
@@ -274,7 +265,6 @@ class WarningCase(Noun, frozen=True, kw_only=True):
     closed_at: datetime | None = None
     holdings: tuple[Holding, ...] = ()
     told: tuple[Told, ...] = ()
-    answered: tuple[Answered, ...] = ()
     reasons: tuple[str, ...] = ()
     verdict: str = ""
 
@@ -298,8 +288,7 @@ def lead_task(tasks: Iterable[Task]) -> Task | None:
 class Command(Noun, frozen=True, kw_only=True):
     """What somebody wants done. `department` and `role` come from the credential, never from the body.
 
-    `key` makes it idempotent ("" is not checked). `expected_version` refuses to act on what changed since it was read.
-    `at` is when the actor says it was done, for the record only.
+    `expected_version` refuses to act on what changed since it was read. `at` is when the actor says it was done, for the record only.
     """
 
     action: Action
@@ -309,7 +298,6 @@ class Command(Noun, frozen=True, kw_only=True):
     form: dict[str, Any] = msgspec.field(default_factory=dict)
     note: str = ""
     at: datetime | None = None
-    key: str = ""
     evidence: tuple[str, ...] = ()
     expected_version: int | None = None
 

@@ -1,6 +1,7 @@
 """Who may ask: tokens, console sessions, one-time links, and the secrets that departments sign with.
 
-Only fingerprints (SHA-256) of tokens, sessions and links are stored; signing secrets are stored in clear, since they sign.
+Only fingerprints (SHA-256) of tokens, sessions and links are stored, here and in the messages of the outbox; signing secrets are stored
+in clear, since they sign.
 """
 
 from __future__ import annotations

@@ -185,12 +185,6 @@ class Database:
             finally:
                 self._holder = None
 
-    def quick_check(self) -> list[str]:
-        """Return what SQLite finds wrong in the file, nothing for a sound one; reads all of it."""
-        with self.read() as connection:
-            rows = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA quick_check")]
-        return [] if rows == ["ok"] else rows
-
     def close(self) -> None:
         """Give the files back; the last checkpoint is the writer's."""
         if self._readers is not None:
@@ -203,6 +197,12 @@ class Database:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def quick_check(connection: Connection) -> list[str]:
+    """Return what SQLite finds wrong in the file behind `connection`, nothing for a sound one; reads all of it."""
+    rows = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA quick_check")]
+    return [] if rows == ["ok"] else rows
 
 
 def _engine(connect: Callable[[], sqlite3.Connection], begin: str, **options: Any) -> Engine:

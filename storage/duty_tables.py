@@ -81,6 +81,7 @@ outbox = Table(
     Column("created_at", Instant, nullable=False),
     Column("state", String, nullable=False),  # waiting sent dead cancelled
     Column("attempt", Integer, nullable=False),
+    Column("series_from", Integer, nullable=False, server_default="0"),  # attempts made before it was sent again
     Column("next_at", Instant),
     Column("lease_until", Instant),
     Column("status", Integer),  # of the last attempt, 0 where no answer came

@@ -19,7 +19,7 @@ import structlog
 
 from domain.errors import FengsuiError, StoreUnavailable
 from domain.ports import Clock, Offer, Receipt
-from domain.records import AnyEntry, Record
+from domain.records import Record
 from storage.admission import Plan, admit, storable
 from storage.crashpoints import planted, reach
 from storage.identity import Identity
@@ -126,10 +126,6 @@ class Appender:
             self._queue.append(_Batch(list(kept), size, future))
             self._changed.notify_all()
         return future
-
-    def append_system(self, entries: Sequence[AnyEntry]) -> Future[list[Receipt]]:
-        """Queue entries that no feed sent: ticks, rule sets, outcomes, the registry; otherwise as `submit`."""
-        return self.submit([Offer(entry=entry) for entry in entries])
 
     def pending(self) -> tuple[int, int]:
         """Return how many offers wait for their answer, and their bytes."""

@@ -177,13 +177,6 @@ def timers_of(connection: Connection, warning_id: str) -> list[Timer]:
     return [msgspec.structs.replace(_timer.decode(row.body), state=row.state) for row in connection.execute(query)]
 
 
-def next_timer_at(connection: Connection) -> datetime | None:
-    """Return when the next pending timer is due."""
-    first = func.min(timers.c.due_at, type_=timers.c.due_at.type)
-    moment: datetime | None = connection.scalar(select(first).where(timers.c.state == "pending"))
-    return moment
-
-
 class Agenda(Noun, frozen=True, kw_only=True):
     """What the duty loop has before it: whether journal entries are owed, when the next timer or delivery to an endpoint is due."""
 
@@ -191,16 +184,19 @@ class Agenda(Noun, frozen=True, kw_only=True):
     next_at: datetime | None
 
 
-def agenda(connection: Connection) -> Agenda:
-    """Return what is ahead, in one statement."""
-    row = connection.execute(_AGENDA).one()
+def agenda(connection: Connection, aside: Iterable[str] = ()) -> Agenda:
+    """Return what is ahead, in one statement; timers that were set `aside` are not, and a delivery under way not before its lease ends."""
+    row = connection.execute(_AGENDA, {"aside": sorted(aside)}).one()
     return Agenda(owed=row.owed is not None, next_at=min((at for at in (row.timer, row.attempt) if at is not None), default=None))
 
 
 _AGENDA = select(
     select(func.min(owed_entries.c.id)).scalar_subquery().label("owed"),
-    select(func.min(timers.c.due_at, type_=timers.c.due_at.type)).where(timers.c.state == "pending").scalar_subquery().label("timer"),
-    select(func.min(outbox.c.next_at, type_=outbox.c.next_at.type))
+    select(func.min(timers.c.due_at, type_=timers.c.due_at.type))
+    .where(timers.c.state == "pending", timers.c.id.not_in(bindparam("aside", expanding=True)))
+    .scalar_subquery()
+    .label("timer"),
+    select(func.min(func.max(outbox.c.next_at, func.coalesce(outbox.c.lease_until, outbox.c.next_at)), type_=outbox.c.next_at.type))
     .where(outbox.c.state == "waiting", outbox.c.endpoint_id != "")
     .scalar_subquery()
     .label("attempt"),

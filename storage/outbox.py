@@ -9,17 +9,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, case, func, insert, or_, select, update
 
 from domain.base import Noun
-from domain.errors import NotFound
-from storage.duty_tables import attempts, outbox
+from domain.errors import Conflict, NotFound
+from domain.messages import text
+from storage.duty_tables import attempts, endpoints, outbox
 
 PER_ENDPOINT = 4  # attempts under way at a time
 
 
 class Delivery(Noun, frozen=True, kw_only=True):
-    """One thing to be told to one recipient; `endpoint_id` is "" for the department's inbox in the console."""
+    """One thing to be told to one recipient; `endpoint_id` is "" for the department's inbox in the console.
+
+    `series_from` is the number of attempts that were made before it was last sent again: the schedule counts from there.
+    """
 
     id: str
     warning_id: str
@@ -31,6 +35,7 @@ class Delivery(Noun, frozen=True, kw_only=True):
     created_at: datetime
     state: str = "waiting"  # waiting sent dead cancelled
     attempt: int = 0
+    series_from: int = 0
     next_at: datetime | None = None
     lease_until: datetime | None = None
     status: int | None = None
@@ -80,10 +85,22 @@ def claim(connection: Connection, now: datetime, lease: timedelta, limit: int) -
     return found
 
 
-def bury(connection: Connection, endpoint_id: str, reason: str) -> None:
-    """Move all that waits for an endpoint to the dead letters: it said that it is gone, and asking again for each would not help."""
-    waiting = update(outbox).where(outbox.c.endpoint_id == endpoint_id, outbox.c.state == "waiting")
-    connection.execute(waiting.values(state="dead", next_at=None, lease_until=None, detail=reason))
+def to_inbox(connection: Connection, endpoint_id: str, now: datetime) -> None:
+    """Move what an endpoint was to get, or did not take, into its department's inbox: it is gone, and the department has to be told."""
+    left = update(outbox).where(outbox.c.endpoint_id == endpoint_id, outbox.c.state.in_(("waiting", "dead")))
+    connection.execute(left.values(endpoint_id="", state="waiting", next_at=now, lease_until=None))
+
+
+def from_inbox(connection: Connection, recipient: str, endpoint_id: str, now: datetime) -> None:
+    """Send what nobody has looked at yet to the recipient's new endpoint, with all attempts."""
+    unseen = update(outbox).where(outbox.c.endpoint_id == "", outbox.c.recipient == recipient, outbox.c.state == "waiting")
+    connection.execute(unseen.values(endpoint_id=endpoint_id, next_at=now, series_from=outbox.c.attempt))
+
+
+def cancel(connection: Connection, warning_id: str) -> None:
+    """Cancel what of a warning is still to be told: it would come after the message that all of it is off."""
+    waiting = update(outbox).where(outbox.c.warning_id == warning_id, outbox.c.state == "waiting")
+    connection.execute(waiting.values(state="cancelled", next_at=None, lease_until=None))
 
 
 def inbox(connection: Connection, recipients: Sequence[str]) -> list[Delivery]:
@@ -104,8 +121,10 @@ def release_leases(connection: Connection) -> None:
 def record_attempt(connection: Connection, attempt: AttemptRow, *, next_at: datetime | None, state: str) -> bool:
     """Write what came of an attempt; return False where the delivery was not waiting any more.
 
-    `state` is sent, dead, or waiting with the next attempt at `next_at`.
+    `state` is sent, dead, or waiting with the next attempt at `next_at`. What was moved to the inbox while the attempt was under way
+    goes on waiting there, and what was cancelled meanwhile and yet arrived has been told.
     """
+    told = state == "sent"
     connection.execute(
         insert(attempts)
         .prefix_with("OR IGNORE")
@@ -113,15 +132,15 @@ def record_attempt(connection: Connection, attempt: AttemptRow, *, next_at: date
     )
     statement = (
         update(outbox)
-        .where(outbox.c.id == attempt.delivery_id, outbox.c.state == "waiting")
+        .where(outbox.c.id == attempt.delivery_id, outbox.c.state.in_(("waiting", "cancelled") if told else ("waiting",)))
         .values(
-            state=state,
+            state=state if told else case((outbox.c.endpoint_id == "", "waiting"), else_=state),
             attempt=attempt.n,
             next_at=next_at,
             lease_until=None,
             status=attempt.status,
             detail=attempt.detail,
-            delivered_at=attempt.at if state == "sent" else None,
+            delivered_at=attempt.at if told else None,
         )
     )
     return connection.execute(statement).rowcount == 1
@@ -134,14 +153,22 @@ def slow_down(connection: Connection, endpoint_id: str, until: datetime) -> None
 
 
 def resend(connection: Connection, delivery_id: str, now: datetime) -> Delivery:
-    """Put a dead or sent delivery back in front, with its id; the receiver drops it if it had it.
+    """Put a delivery back in front, with its id and all attempts of the schedule; the receiver drops it if it had it.
+
+    It goes to where the department receives now: its endpoint, or its inbox.
 
     Raises:
         NotFound: no delivery has this id.
+        Conflict: it was cancelled; its warning is withdrawn.
     """
-    statement = update(outbox).where(outbox.c.id == delivery_id).values(state="waiting", next_at=now, lease_until=None)
-    if connection.execute(statement).rowcount != 1:
-        raise NotFound(f"no delivery {delivery_id}")
+    known = get(connection, delivery_id)
+    if known.state == "cancelled":
+        raise Conflict(text("delivery.cancelled", id=delivery_id, warning=known.warning_id))
+    active = select(endpoints.c.id).where(endpoints.c.department == known.recipient, endpoints.c.state == "active").order_by(endpoints.c.id)
+    listening = list(connection.execute(active).scalars())
+    where = known.endpoint_id if known.endpoint_id in listening else next(iter(listening), "")
+    again = {"state": "waiting", "endpoint_id": where, "next_at": now, "lease_until": None, "series_from": known.attempt}
+    connection.execute(update(outbox).where(outbox.c.id == delivery_id).values(**again))
     return get(connection, delivery_id)
 
 

@@ -18,7 +18,7 @@ from connectors.outbound.egress import check_url, networks
 from domain.errors import DeliveryRejected, InvalidAction, NotFound
 from domain.principals import Principal
 from domain.tasks import stable_id
-from storage import access, obligations
+from storage import access, obligations, outbox
 
 OVERLAP = timedelta(hours=24)  # for which a rotated secret stays valid
 
@@ -81,7 +81,7 @@ def revoke(services: ServicesGiven, credential: FromPath[str]) -> dict[str, str]
 def set_endpoint(services: ServicesGiven, department: FromPath[str], data: JSONBody[NewEndpoint]) -> dict[str, str]:
     """Register where a department receives webhooks; the first time, its signing secret is in the answer.
 
-    A new address takes the place of the old one, also for what waits and for dead letters that are sent again.
+    A new address takes the place of the old one, also for what waits, in the inbox too, and for dead letters that are sent again.
     """
     try:
         check_url(data.url, networks(services.settings.egress.allow))
@@ -93,10 +93,12 @@ def set_endpoint(services: ServicesGiven, department: FromPath[str], data: JSONB
             raise NotFound(f"no department {department}")
         endpoint = access.Endpoint(id=stable_id("e", department), department=department, url=data.url, state="active", created_at=now)
         access.put_endpoint(connection, endpoint)
+        outbox.from_inbox(connection, department, endpoint.id, now)
         secret = ""
         if not access.signing_secrets(connection, department, now):
             secret = new_secret()
             access.rotate_secret(connection, department, secret, now, OVERLAP)
+    services.nudge()
     return {"endpoint": endpoint.id, "secret": secret}
 
 

@@ -55,13 +55,18 @@ def within(principal: Principal) -> ColumnElement[bool]:
     return or_(own, told)
 
 
+def answers_for_whole(department: str, case: WarningCase) -> bool:
+    """Say whether a department is the lead of a warning or one of the offices above it."""
+    return department in {case.lead, case.duty_desk, case.task_force, case.deputy_mayor}
+
+
 def sees_whole(principal: Principal, case: WarningCase | None) -> bool:
     """Say whether a principal who may see a warning sees every department's part of it."""
     if principal.sees_all:
         return True
     if case is None or principal.role not in DEPARTMENT_ROLES:
         return False
-    return principal.department in {case.lead, case.duty_desk, case.task_force, case.deputy_mayor}
+    return answers_for_whole(principal.department, case)
 
 
 def visible_tasks(principal: Principal, case: WarningCase | None, found: tuple[Task, ...]) -> tuple[Task, ...]:

@@ -120,6 +120,11 @@ def test_a_timer_that_cannot_fire_holds_up_no_other(world: World) -> None:
     assert world.app.duty._fire_due() is True
     assert world.app.duty._fire_due() is False, "it is not tried again and again"
     assert 'fengsui_loop_errors_total{loop="timer"} 1.0' in world.app.metrics.exposition().decode()
+    assert world.app.duty.idle(), "nobody waits for it"
+    ahead = world.app.settle()
+    assert ahead is not None
+    assert ahead > world.clock.now(), "in lock-step time goes on to what can still happen"
+    world.at("20m")
     with world.app.database.write() as connection:
         assert obligations.end_timer(connection, "m-orphan", "cancelled", world.clock.now()), "it is still there for the next life"
 

@@ -7,14 +7,17 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
 
+from app.links import TOKEN_LENGTH
 from dispatch.deliver import SCHEDULE
-from storage import outbox
+from storage import access, outbox
 from storage.database import Database
+from storage.duty_tables import outbox as outbox_table
 from tests.app.offices import WALL
 from tests.app.world import LEAD, MONDAY, PARTNER, World, eventually, penalty
 
@@ -29,6 +32,13 @@ def quick(tmp_path: Path) -> Iterator[World]:
 def deliveries(world: World, office: str, event: str = "task.assigned") -> list[dict[str, object]]:
     """Return an office's deliveries of one event, as the outbox shows them."""
     return [one for one in world.read(f"/v1/outbox?department={office}") if one["event"] == event]
+
+
+def letter(identity: str, endpoint: str, at: datetime = MONDAY) -> outbox.Delivery:
+    """Return a delivery to an endpoint."""
+    return outbox.Delivery(
+        id=identity, warning_id="w", task_id="", recipient=endpoint, event="x", endpoint_id=endpoint, body=b"{}", created_at=at
+    )  # fmt: skip
 
 
 def test_a_failing_receiver_gets_the_same_id_again_until_it_takes_it(world: World) -> None:
@@ -71,24 +81,65 @@ def test_a_receiver_that_asks_for_a_pause_has_it_for_everything(world: World) ->
 
 
 def test_a_receiver_that_is_gone_is_called_no_more_and_its_department_reads_the_inbox(world: World) -> None:
-    """410: disabled, what waits goes to the dead letters, what follows into the console; a new address revives both."""
+    """410: switched off; the message itself, what waits and what was dead go to the console's inbox; a new address takes it from there."""
+    world.offices[LEAD].replies.extend([500, 410])
+    warning = world.warn()
+    with world.app.database.write() as connection:  # a letter that was given up earlier
+        first = outbox.listed(connection, recipient=LEAD)[0]
+        old = {"id": "n-dead", "state": "dead", "attempt": 10, "next_at": None}
+        connection.execute(insert(outbox_table).values(**{one: getattr(first, one) for one in first.__struct_fields__} | old))
+    world.at("1m")
+    assert {(one["id"], one["state"]) for one in deliveries(world, LEAD)} == {(first.id, "waiting"), ("n-dead", "waiting")}
+    assert {one["inbox"] for one in world.story(warning)["deliveries"] if one["recipient"] == LEAD} == {True}
+    assert "fengsui_outbox_dead{department" not in world.call("GET", "/metrics", "monitor").text
+    world.at("3h")
+    assert len(world.offices[LEAD].attempts) == 2
+    world.call("PUT", f"/v1/departments/{LEAD}/endpoint", json={"url": world.offices[LEAD].url})
+    world.app.settle()
+    assert {one["state"] for one in deliveries(world, LEAD)} == {"sent"}
+    assert first.id in {one.id for one in world.offices[LEAD].told("task.assigned")}, "with its id: a receiver that had it drops it"
+
+
+def test_what_is_gone_to_the_inbox_is_delivered_by_being_read(world: World) -> None:
+    """The department looks into the console, and its task is pushed by that."""
     world.offices[LEAD].replies.append(410)
     warning = world.warn()
-    [dead] = deliveries(world, LEAD)
-    assert (dead["state"], dead["attempts"]) == ("dead", 1)
-    assert "fengsui_outbox_dead" in world.call("GET", "/metrics", "monitor").text
-    world.at("3h")
-    assert len(world.offices[LEAD].attempts) == 1
     assert world.call("GET", "/inbox", "lead").text.count(warning) >= 1
-    world.call("PUT", f"/v1/departments/{LEAD}/endpoint", json={"url": world.offices[LEAD].url})
-    again = world.call("POST", f"/v1/outbox/{dead['id']}/resend", "duty").json()
-    assert again["state"] == "waiting"
-    world.app.settle()
-    assert world.assigned(LEAD).id == dead["id"], "with its id: a receiver that had it drops it"
+    assert [one["state"] for one in deliveries(world, LEAD)] == ["sent"]
+    assert {task["stage"] for task in world.story(warning)["tasks"]} == {"pushed"}
+
+
+def test_nothing_is_sent_to_an_endpoint_that_is_switched_off(world: World) -> None:
+    """A row that is still bound to it goes to the inbox, not to the address."""
+    world.offices[LEAD].replies.append(500)
+    world.warn()
+    with world.app.database.write() as connection:
+        access.disable_endpoint(connection, access.list_endpoints(connection, LEAD)[0].id)
+    world.at("1h")
+    assert len(world.offices[LEAD].attempts) == 1
+    [waiting] = deliveries(world, LEAD)
+    assert waiting["state"] == "waiting"
+    with world.app.database.read() as connection:
+        assert [one.id for one in outbox.inbox(connection, [LEAD])][:1] == [waiting["id"]]
+
+
+def test_an_attempt_that_lands_after_the_move_to_the_inbox_leaves_it_there() -> None:
+    """Only a success counts: what failed on the way waits in the inbox, it is not dead."""
+    with closing(Database.in_memory()) as database, database.write() as connection:
+        for one in ("late", "told"):
+            outbox.add(connection, letter(one, "gone"))
+        outbox.to_inbox(connection, "gone", MONDAY)
+        for one, state in (("late", "dead"), ("told", "sent")):
+            outbox.record_attempt(
+                connection, outbox.AttemptRow(delivery_id=one, n=1, at=MONDAY, status=0, detail=""), next_at=None, state=state
+            )
+        assert {one: (outbox.get(connection, one).state, outbox.get(connection, one).endpoint_id) for one in ("late", "told")} == {
+            "late": ("waiting", ""), "told": ("sent", ""),
+        }  # fmt: skip
 
 
 def test_after_the_last_attempt_a_delivery_is_a_dead_letter_that_can_be_sent_again(world: World) -> None:
-    """About three days of attempts, then dead, counted, on the warning's page; resending is one more attempt with the same id."""
+    """About three days of attempts, then dead, counted, on the warning's page; sent again it has all attempts again, with the same id."""
     world.offices[LEAD].always = 500
     warning = world.warn()
     world.at("5d")
@@ -98,11 +149,46 @@ def test_after_the_last_attempt_a_delivery_is_a_dead_letter_that_can_be_sent_aga
     assert len(attempts) == len(SCHEDULE)
     assert [one["state"] for one in world.story(warning)["deliveries"] if one["id"] == dead["id"]] == ["dead"]
     assert re.search(rf'fengsui_outbox_dead{{department="{LEAD}"}} [1-9]', world.call("GET", "/metrics", "monitor").text)
-    world.offices[LEAD].always = 204
     world.call("POST", f"/v1/outbox/{dead['id']}/resend", "duty")
     world.app.settle()
+    [again] = deliveries(world, LEAD)
+    assert (again["state"], again["attempts"]) == ("waiting", len(SCHEDULE) + 1), "one failure is not the end of the new series"
+    world.offices[LEAD].always = 204
+    world.at("5d1m")
     assert world.assigned(LEAD).id == dead["id"]
     assert [one["state"] for one in deliveries(world, LEAD)] == ["sent"]
+
+
+def test_what_has_not_gone_out_when_a_warning_is_withdrawn_is_cancelled(world: World) -> None:
+    """A task that nobody heard of yet is not told after its withdrawal; sending it again is refused with the reason."""
+    world.offices[LEAD].replies.append(503)
+    warning = world.warn()
+    withdrawn = {"action": "withdraw", "note": "误报"}
+    world.call("POST", f"/v1/warnings/{warning}/responses", "duty", json=withdrawn)
+    world.at("1d")
+    assert world.offices[LEAD].told("task.assigned") == []
+    assert world.offices[LEAD].told("case.withdrawn")
+    [cancelled] = deliveries(world, LEAD)
+    assert (cancelled["state"], cancelled["next_at"]) == ("cancelled", None)
+    refused = world.ask("duty", "POST", f"/v1/outbox/{cancelled['id']}/resend")
+    assert (refused.status_code, warning in refused.json()["detail"]) == (409, True)
+
+
+def test_the_token_of_a_link_is_in_the_message_and_nowhere_else(world: World) -> None:
+    """At every attempt the same; the database keeps what recognises it, not what opens."""
+    world.offices[LEAD].replies.append(500)
+    world.warn()
+    world.at("1m")
+    first, second = [one.data["links"]["answer"] for one in world.offices[LEAD].attempts]
+    assert first == second
+    base, _, token = first.rpartition("/")
+    assert (base, len(token)) == (f"{world.app.settings.base_url}/answer", TOKEN_LENGTH)
+    assert world.http.get(f"/answer/{token}").status_code == 200
+    world.shut()
+    files = b"".join(path.read_bytes() for path in (world.folder / "data").rglob("*.db*"))
+    assert b"/answer/" in files
+    assert token.encode() not in files
+    world.open()
 
 
 def test_a_new_address_takes_what_waits_for_the_old_one(world: World) -> None:
@@ -143,11 +229,8 @@ def test_an_endpoint_with_a_long_queue_takes_its_share_of_the_places_and_no_more
     with closing(Database.in_memory()) as database, database.write() as connection:
         for endpoint, count, second in (("busy", 100, 0), ("calm", 3, 30)):
             for number in range(count):
-                waiting = outbox.Delivery(
-                    id=f"{endpoint}-{number:03}", warning_id="w", task_id="", recipient=endpoint, event="x", endpoint_id=endpoint,
-                    body=b"{}", created_at=MONDAY + timedelta(seconds=second, milliseconds=number),
-                )  # fmt: skip
-                assert outbox.add(connection, waiting)
+                at = MONDAY + timedelta(seconds=second, milliseconds=number)
+                assert outbox.add(connection, letter(f"{endpoint}-{number:03}", endpoint, at))
         now, lease = MONDAY + timedelta(minutes=1), timedelta(seconds=60)
         share = outbox.PER_ENDPOINT
         first = [one.id for one in outbox.claim(connection, now, lease, 64)]

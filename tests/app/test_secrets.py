@@ -61,7 +61,7 @@ class Hunt:
         assert self.ask("POST", "/v1/feeds/penalties/records", csv, content=as_csv([penalty(1)])).is_success
         eventually(lambda: bool(self.office.told("task.assigned")), seconds=20)
         message = self.office.told("task.assigned")[0]
-        self.others["link"] = message.data["links"]["answer"].rsplit("/", 1)[1]
+        self.tokens["link"] = message.data["links"]["answer"].rsplit("/", 1)[1]
         return message
 
     def provoke(self, message: Message) -> None:
@@ -93,7 +93,7 @@ class Hunt:
 
 
 def test_no_secret_is_written_where_it_can_be_read(tmp_path: Path) -> None:
-    """Tokens, signing secrets, links, cookies and passwords are in no log, answer, metric or error; tokens not even in the database."""
+    """Tokens, signing secrets, links, cookies and passwords are in no log, answer or error; tokens and links not even in the database."""
     (tmp_path / "rules").mkdir()
     (tmp_path / "rules" / "gas.yaml").write_text(RULES, encoding="utf-8")
     serving = Serving(tmp_path / "data", tmp_path / "rules")

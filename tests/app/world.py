@@ -214,13 +214,10 @@ class World:
 
     def until(self, moment: datetime) -> Self:
         """Let time pass to an instant."""
-        self.app.settle()
-        while True:
-            upcoming = [one for one in (self.app.duty.next_at(), self.app.engine.next_wake()) if one is not None and one <= moment]
-            if not upcoming:
-                break
+        due = self.app.settle()
+        while upcoming := [one for one in (due, self.app.engine.next_wake()) if one is not None and one <= moment]:
             self.clock.move_to(max(min(upcoming), self.clock.now()))
-            self.app.settle()
+            due = self.app.settle()
         self.clock.move_to(max(moment, self.clock.now()))
         self.app.settle()
         return self

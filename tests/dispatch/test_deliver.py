@@ -6,14 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dispatch.deliver import SCHEDULE, Attempt, Dead, Delivered, TryAgain, first_attempt, judge, pause, retry_after
+from dispatch.deliver import SCHEDULE, Attempt, Dead, Delivered, Gone, TryAgain, judge, pause, retry_after
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
 
 def test_the_schedule_is_tried_to_its_end_and_then_dead() -> None:
     """Ten attempts over about three days, each pause its own length plus at most a tenth, then the dead letters."""
-    at, attempts = first_attempt("n1", NOW), 1
+    at, attempts = NOW, 1
+    assert pause("n1", 0) == timedelta(0), "the first at once"
     pauses = []
     while isinstance(verdict := judge("n1", attempts, Attempt(status=500), at), TryAgain):
         pauses.append(verdict.at - at)
@@ -53,7 +54,7 @@ def test_no_answer_is_tried_again(failure: str) -> None:
 
 def test_gone_disables_the_endpoint() -> None:
     """410 is final."""
-    assert judge("n1", 1, Attempt(status=410), NOW) == Dead(reason="HTTP 410", disable=True)
+    assert judge("n1", 1, Attempt(status=410), NOW) == Gone(reason="HTTP 410")
 
 
 def test_a_forbidden_address_is_dead_at_once() -> None:

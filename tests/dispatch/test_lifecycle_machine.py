@@ -78,7 +78,6 @@ class Life(RuleBasedStateMachine):
         super().__init__()
         self.story = Story()
         self.ruled: dict[tuple[str, str], datetime] = {}  # due times that were ruled by people: (task, kind) → end
-        self.keys = 0
 
     @initialize(
         hours=st.integers(0, 8000),
@@ -138,16 +137,16 @@ class Life(RuleBasedStateMachine):
             task = going[choice % len(going)]
             self.acts_legally(task, ONWARD[task.stage.value], choice)
 
-    @rule(data=st.data(), choice=st.integers(0, 9), repeat=st.booleans())
-    def does_something_legal(self, data: st.DataObject, choice: int, *, repeat: bool) -> None:
+    @rule(data=st.data(), choice=st.integers(0, 9))
+    def does_something_legal(self, data: st.DataObject, choice: int) -> None:
         """Any action that the table allows for any task."""
         pairs = [(task, action) for task in self.story.tasks() for action in legal(self.story.case(), task)]
         pairs += [(None, action) for action in legal(self.story.case(), None) if action is not Action.WITHDRAW]  # type: ignore[misc]  # None is the case
         if pairs:
             task, action = data.draw(st.sampled_from(pairs))
-            self.acts_legally(task, action, choice, repeat=repeat)
+            self.acts_legally(task, action, choice)
 
-    def acts_legally(self, task: Task | None, action: Action, choice: int, *, repeat: bool = False) -> None:
+    def acts_legally(self, task: Task | None, action: Action, choice: int) -> None:
         """Act as somebody who may; the form may still be bad."""
         case = self.story.case()
         allowed = legal(case, task).get(action)
@@ -155,14 +154,13 @@ class Life(RuleBasedStateMachine):
             return
         who = sorted(allowed)[choice % len(allowed)]
         role, department = ("department_lead", case.lead) if who is Who.CHECKER else (who.value, task.department if task else "")
-        self.keys += 1
         forms = FORMS.get(action, [{"reason": "理由"}])
         form = forms[choice % len(forms)]
-        command = Command(action=action, role=role, department=department, actor=f"{who}-{department}", form=form, key=f"k{self.keys}")  # type: ignore[arg-type]  # who may act is a role
-        self.tries(task, command, repeat=repeat)
+        command = Command(action=action, role=role, department=department, actor=f"{who}-{department}", form=form)  # type: ignore[arg-type]  # who may act is a role
+        self.tries(task, command)
 
-    @rule(data=st.data(), action=st.sampled_from(ACTIONS), repeat=st.booleans())
-    def somebody_acts(self, data: st.DataObject, action: Action, *, repeat: bool) -> None:
+    @rule(data=st.data(), action=st.sampled_from(ACTIONS))
+    def somebody_acts(self, data: st.DataObject, action: Action) -> None:
         """Try an action with a good or bad form in a fitting or other role; it is done fully or refused without a trace."""
         tasks = self.story.tasks()
         known = [task for task in tasks if task.open or task.awaits_ruling or task.stage is Stage.ACCEPTED] or list(tasks)
@@ -171,27 +169,24 @@ class Life(RuleBasedStateMachine):
         roles = [("handler", task.department), ("department_lead", task.department)] if task else []
         roles += [("department_lead", self.story.case().lead), ("duty_officer", "duty"), ("task_force", "gas-force"), ("system", "")]
         role, department = data.draw(st.sampled_from(roles))
-        self.keys += 1
         command = Command(
             action=action,
             role=role,  # type: ignore[arg-type]  # drawn from the list above
             department=department,
             actor=f"{role}-{department}",
             form=data.draw(st.sampled_from(FORMS.get(action, [{"reason": "理由"}]))),
-            key=f"k{self.keys}",
         )
-        self.tries(task, command, repeat=repeat)
+        self.tries(task, command)
 
     @precondition(lambda self: self.story.case().status != "closed")
     @rule(odds=st.integers(0, 40))
     def withdrawn(self, odds: int) -> None:
         """Once in a while the facts are taken back."""
         if odds == 23:
-            self.keys += 1
-            self.tries(None, Command(action=Action.WITHDRAW, role="system", note="更正", key=f"w{self.keys}"), repeat=False)
+            self.tries(None, Command(action=Action.WITHDRAW, role="system", note="更正"))
 
-    def tries(self, task: Task | None, command: Command, *, repeat: bool) -> None:
-        """Apply a command; check the reply to a repetition."""
+    def tries(self, task: Task | None, command: Command) -> None:
+        """Apply a command; one that is refused leaves no trace."""
         story = self.story
         ruled = self.rulings(task, command)
         try:
@@ -204,9 +199,6 @@ class Life(RuleBasedStateMachine):
             heir = story.store.tasks[task.id].successor
             self.ruled |= {(heir, kind): end for (owner, kind), end in self.ruled.items() if owner == task.id}
         assert sum(isinstance(effect, fx.Audited) and effect.action == command.action.value for effect in applied.effects) >= 1
-        if repeat:
-            again = apply(story.case(), story.tasks(), task.id if task else "", command, story.context, story.clock.now())
-            assert (again.repeated, again.effects) == (True, ())
 
     @rule(level=st.sampled_from(["red", "orange", "yellow", "blue"]))
     def level_changes(self, level: str) -> None:

@@ -9,7 +9,6 @@ from dispatch.policy import PolicySet
 from dispatch.route import Unrouted
 from domain.catalogue import Catalogue, Tier
 from domain.departments import Department, Directory, covers
-from domain.errors import InvalidAction
 from domain.tasks import Precedent, task_id
 from tests.dispatch.timeline import DIRECTORY, GAS, MONDAY, Story, default_policies
 
@@ -63,15 +62,13 @@ def test_without_a_competent_unit_it_stands_at_the_duty_desk(matter: str, reason
     assert [timer.what for timer in story.store.pending() if timer.kind == "designate"] == ["reminder", "reminder", "unrouted"]
 
 
-def test_without_a_policy_it_is_unrouted_and_without_any_it_is_an_error() -> None:
-    """A missing level policy is the desk's business; a missing policy for unrouted ones is the operator's."""
+def test_without_a_policy_for_its_level_it_is_unrouted() -> None:
+    """A missing level policy is the desk's business."""
     only_unrouted = PolicySet(tuple(policy for policy in default_policies().policies if policy.match.unrouted))
     story = Story(policies=only_unrouted)
     routed = story.warning()
     assert isinstance(routed, Unrouted)
     assert "没有适用于等级 orange 的时限政策" in routed.reason
-    with pytest.raises(InvalidAction, match="unrouted: true"):
-        Story(policies=PolicySet()).warning(sector="noise", matter="noise")
 
 
 def test_a_precedent_decides_before_the_catalogue_and_without_it() -> None:

@@ -8,11 +8,10 @@ from typing import Any, Final
 import pytest
 
 from dispatch.lifecycle import apply
-from dispatch.transitions import legal_actions, role_of
-from domain.errors import Forbidden, InvalidAction, NotFound
-from domain.principals import Principal
+from dispatch.transitions import legal_actions
+from domain.errors import InvalidAction, NotFound
 from domain.tasks import Action, Command, Stage, Task
-from tests.dispatch.timeline import DIRECTORY, FEEDBACK, HANDLE, UNFOUNDED, VERIFY, Story
+from tests.dispatch.timeline import FEEDBACK, HANDLE, UNFOUNDED, VERIFY, Story
 
 FORMS: Final[dict[Action, dict[str, Any]]] = {
     Action.RETURN: {"reason": "not_our_power", "basis": "三定方案第五条"},
@@ -198,16 +197,3 @@ def test_a_refusal_names_what_is_legal() -> None:
         InvalidAction, match="已签收的任务不能执行 feed_back；可办：return 退回, report 报告进展, verify 核查, request_extension 申请延期"
     ):
         apply(story.case(), story.tasks(), task.id, command, story.context, story.clock.now())
-
-
-def test_principals_act_in_the_role_of_their_credential() -> None:
-    """A link is a handler, the duty role of a 专班 rules like it, a feed takes no part."""
-    roles = [
-        role_of(Principal(name="a", role="link", department="market"), DIRECTORY),
-        role_of(Principal(name="b", role="duty", department="duty"), DIRECTORY),
-        role_of(Principal(name="c", role="duty", department="gas-force"), DIRECTORY),
-        role_of(Principal(name="d", role="department_lead", department="market"), DIRECTORY),
-    ]
-    assert roles == ["handler", "duty_officer", "task_force", "department_lead"]
-    with pytest.raises(Forbidden, match="不参与任务办理"):
-        role_of(Principal(name="e", role="feed", feed="x"), DIRECTORY)

@@ -97,6 +97,7 @@ class Store:
         self.journal: list[Any] = []
         self.rulings: list[Precedent] = []
         self.late: set[str] = set()
+        self.cancelled: list[str] = []  # warnings whose waiting messages were cancelled
 
     def write(self, effects: Iterable[fx.AnyEffect]) -> None:
         """Carry out one decision."""
@@ -119,6 +120,26 @@ class Store:
                 assert self.tasks[task.id].version == expected
                 assert task.version == expected + 1
                 self.tasks[task.id] = task
+            case fx.TimersCancelled() | fx.TimerSet() | fx.TimerDone():
+                self._write_timer(effect)
+            case fx.EscalationRaised(escalation=row):
+                assert row.id not in self.escalations
+                self.escalations[row.id] = row
+            case fx.EscalationsAnswered():
+                self._answer(effect)
+            case fx.DeliveriesCancelled(warning_id=warning_id):
+                self.cancelled.append(warning_id)
+            case fx.Notify(id=message_id):
+                self.outbox.setdefault(message_id, effect)
+            case fx.Audited():
+                self.audit.append(effect)
+            case fx.Journalled(entry=entry):
+                self.journal.append(entry)
+            case fx.RulingMade(precedent=precedent):
+                self.rulings.append(precedent)
+
+    def _write_timer(self, effect: fx.TimersCancelled | fx.TimerSet | fx.TimerDone) -> None:
+        match effect:
             case fx.TimersCancelled():
                 self._cancel(effect)
             case fx.TimerSet(timer=timer):
@@ -129,19 +150,6 @@ class Store:
                 self.timers[timer_id] = replace(self.timers[timer_id], state=state)
                 if late:
                     self.late.add(timer_id)
-            case fx.EscalationRaised(escalation=row):
-                assert row.id not in self.escalations
-                self.escalations[row.id] = row
-            case fx.EscalationsAnswered():
-                self._answer(effect)
-            case fx.Notify(id=message_id):
-                self.outbox.setdefault(message_id, effect)
-            case fx.Audited():
-                self.audit.append(effect)
-            case fx.Journalled(entry=entry):
-                self.journal.append(entry)
-            case fx.RulingMade(precedent=precedent):
-                self.rulings.append(precedent)
 
     def _cancel(self, effect: fx.TimersCancelled) -> None:
         for timer in self.timers.values():

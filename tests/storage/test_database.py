@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from domain.errors import StoreCorrupt, StoreUnavailable
 from storage import database as module
 from storage import tables
-from storage.database import SYNC_FAILED, Database
+from storage.database import SYNC_FAILED, Database, quick_check
 from storage.migrate import migrate, newest
 from storage.tables import meta, metadata
 
@@ -189,7 +189,8 @@ def test_quick_check_finds_a_damaged_page(tmp_path: Path) -> None:
     """A page overwritten behind SQLite's back is found, a sound file is not blamed."""
     path = tmp_path / "x.db"
     with Database.open(path) as database:
-        assert database.quick_check() == []
+        with database.read() as connection:
+            assert quick_check(connection) == []
         for i in range(200):
             put(database, f"{i:03}" + "k" * 200)
     with path.open("r+b") as file:
@@ -197,7 +198,8 @@ def test_quick_check_finds_a_damaged_page(tmp_path: Path) -> None:
         file.write(b"\xff" * 4096)
     with Database.open(path) as database:
         try:
-            found = database.quick_check()
+            with database.read() as connection:
+                found = quick_check(connection)
         except StoreCorrupt as error:
             found = [str(error)]
         assert found

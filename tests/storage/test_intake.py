@@ -218,10 +218,9 @@ def test_what_cannot_be_written_is_kept_as_a_rejection_alone(rig: Rig, bad: dict
 
 def test_a_system_entry_that_cannot_be_written_is_a_defect(rig: Rig) -> None:
     """A caller inside the product hears of it at once, and nothing is queued."""
+    broken = CatalogueEntry(catalogue=Catalogue(items=(CatalogueItem(slug="\ud800", title="", sector="", lead=""),)))
     with pytest.raises(ValueError, match="CatalogueEntry"):
-        rig.appender.append_system(
-            [TickEntry(), CatalogueEntry(catalogue=Catalogue(items=(CatalogueItem(slug="\ud800", title="", sector="", lead=""),)))]
-        )
+        rig.appender.submit([Offer(entry=TickEntry()), Offer(entry=broken)])
     assert rig.appender.pending() == (0, 0)
 
 
@@ -351,7 +350,10 @@ def test_a_defect_in_the_runtime_stops_the_door_loudly(tmp_path: Path) -> None:
 def test_system_entries_pass_the_same_door(rig: Rig) -> None:
     """Ticks and the like are numbered with the signals."""
     rig.send(offer("s-1"))
-    assert statuses(rig.appender.append_system([TickEntry(), TickEntry()]).result(20)) == [("accepted", 2), ("accepted", 3)]
+    assert statuses(rig.appender.submit([Offer(entry=TickEntry()), Offer(entry=TickEntry())]).result(20)) == [
+        ("accepted", 2),
+        ("accepted", 3),
+    ]
 
 
 def refusal(position: int, reason: str = "bad_date", message: str = "") -> Offer:

@@ -1,0 +1,59 @@
+"""A data folder of an earlier version is taken up with what it holds."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext, MigrationStep, RevisionStep
+from alembic.script import ScriptDirectory
+
+from dispatch.route import route
+from storage import migrate, obligations, outbox
+from storage.database import Database
+from tests.dispatch.timeline import CATALOGUE, Story
+from tests.factories import make_warning
+
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
+
+
+def made_by(revision: str, file: Path) -> sa.Engine:
+    """Return a database file as the version of `revision` made it."""
+    script = ScriptDirectory(str(migrate._FOLDER))
+    steps: list[RevisionStep] = [
+        MigrationStep.upgrade_from_script(script.revision_map, one) for one in list(script.iterate_revisions(revision, "base"))[::-1]
+    ]
+    engine = sa.create_engine(f"sqlite:///{file}")
+    with engine.begin() as connection:
+        context = MigrationContext.configure(connection, opts={"fn": lambda *_: steps, "transactional_ddl": True})
+        with Operations.context(context):
+            context.run_migrations()
+    return engine
+
+
+def test_used_keys_and_tokens_of_links_are_taken_out_of_what_is_stored(tmp_path: Path) -> None:
+    """A case that kept its answers' keys is read again, and a message keeps its link without the token that opens it."""
+    engine = made_by("v0002_duty", tmp_path / "x.db")
+    case = route(make_warning(), CATALOGUE, Story().context, NOW).case
+    kept = json.loads(obligations._json(case)) | {"answered": [{"key": "k", "digest": "d", "task_id": "t", "version": 2}]}
+    links = {"warning": "https://x/warnings/w1", "answer": "https://x/answer/abc_DEF-123"}
+    message = {"type": "task.assigned", "timestamp": "", "data": {"message": "说明 https://x/answer/abc", "links": links}}
+    with engine.begin() as connection:
+        row = {"id": case.id, "at": 0, "body": json.dumps(kept)}
+        connection.execute(
+            sa.text("INSERT INTO cases VALUES (:id, 'open', 1, 'orange', 'gas-use', '610113', 'housing', NULL, :at, NULL, :body)"), row
+        )
+        row = {"id": "n1", "at": 0, "body": json.dumps(message).encode()}
+        connection.execute(
+            sa.text("INSERT INTO outbox VALUES (:id, 'w1', 't1', 'housing', 'e', 'e1', :body, :at, 'dead', 10, NULL, NULL, 500, '', NULL)"),
+            row,
+        )
+    engine.dispose()
+    with Database.open(tmp_path / "x.db") as database, database.read() as connection:
+        assert obligations.get_case(connection, case.id) == case
+        taken = outbox.get(connection, "n1")
+        assert (taken.attempt, taken.series_from, taken.state) == (10, 0, "dead")
+        assert json.loads(taken.body)["data"] == {**message["data"], "links": links | {"answer": "https://x/answer/"}}
