@@ -362,10 +362,10 @@ class IndicatorStage:
 
     def vectors(self, names: Sequence[str]) -> Iterator[tuple[str, list[Value]]]:
         """Yield, by object id, the values of these indicators for every object that has at least one of them."""
-        for key in sorted(self.keys):
-            cells = self.keys[key].cells
-            if any(name in cells for name in names):
-                yield key, [self._value(name, self.keys[key]) for name in names]
+        wanted = frozenset(names)
+        for name in sorted(name for name, key in self.keys.items() if not wanted.isdisjoint(key.cells)):
+            key = self.keys[name]
+            yield name, [self._value(indicator, key) for indicator in names]
 
     def warming(self) -> Mapping[str, int]:
         """Return since when (microseconds) each indicator is running, by name."""
