@@ -7,6 +7,7 @@ process by force in the middle of a batch therefore sets nothing aside.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,7 @@ import msgspec
 from domain.errors import StoreCorrupt, StoreUnavailable
 
 DEATHS: Final = 2  # of one record alone
+SECTOR: Final = 512  # bytes
 
 
 class _Mark(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -37,9 +39,12 @@ class PoisonGuard:
         """
         self._path = path
         self._mark = _Mark()
+        self._size = 0  # of the file as it was last written or read; 0 where that is not certain
         if path.exists():
+            written = path.read_bytes()
+            self._size = len(written)
             try:
-                self._mark = msgspec.json.decode(path.read_bytes(), type=_Mark)
+                self._mark = msgspec.json.decode(written, type=_Mark)
             except msgspec.MsgspecError as error:
                 raise StoreCorrupt(f"{path}: {error}; delete the file, it only says which record was being worked on") from error
         self.suspects = range(0)
@@ -96,10 +101,28 @@ class PoisonGuard:
         return aside
 
     def _write(self, first: int, last: int, deaths: int) -> None:
+        """Write the mark, over the old one where both are of one sector: a disk writes that whole or not at all.
+
+        It need not be synced each time, it is there for deaths of the process. A rename each time would make the disk wait for it all
+        the same, twice in each step.
+        """
         self._mark.first, self._mark.last, self._mark.deaths = first, last, deaths
-        temporary = self._path.with_name(f".{self._path.name}.tmp")
+        content = msgspec.json.encode(self._mark).ljust(SECTOR)
+        size, self._size = self._size, 0
         try:
-            temporary.write_bytes(msgspec.json.encode(self._mark))
-            temporary.replace(self._path)
+            if len(content) == SECTOR == size:
+                with self._path.open("r+b", buffering=0) as file:
+                    file.write(content)
+            else:
+                self._replace(content)
         except OSError as error:
             raise StoreUnavailable(f"{self._path}: {error.strerror or error}; free space or restore the device") from error
+        self._size = len(content)
+
+    def _replace(self, content: bytes) -> None:
+        """Put a file of another size, or a first one, in place as a whole."""
+        temporary = self._path.with_name(f".{self._path.name}.tmp")
+        with temporary.open("wb", buffering=0) as file:
+            file.write(content)
+            os.fsync(file.fileno())
+        temporary.replace(self._path)

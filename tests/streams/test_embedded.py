@@ -331,6 +331,35 @@ class TestPoisonGuard:
         guard.forgive()
         assert not PoisonGuard(tmp_path / "mark").suspects
 
+    def test_a_step_writes_over_the_mark_of_the_last_one(self, tmp_path: Path) -> None:
+        """No step renames a file, short marks after long ones read well, and a mark that somebody deleted comes back."""
+        path = tmp_path / "mark"
+        guard = PoisonGuard(path)
+        guard.enter(10**15, 10**15 + 99)
+        file = path.stat().st_ino
+        guard.leave()
+        guard.enter(7, 8)
+        assert path.stat().st_ino == file
+        again = PoisonGuard(path)
+        assert again.died() is None
+        assert again.suspects == range(7, 9)
+        path.unlink()
+        with pytest.raises(StoreUnavailable):
+            guard.leave()
+        guard.enter(1, 2)
+        assert PoisonGuard(path).entered
+
+    def test_more_than_a_sector_is_kept_too(self, tmp_path: Path) -> None:
+        """However many records are set aside, all of them are known to the next process."""
+        path = tmp_path / "mark"
+        for seq in range(10**14, 10**14 + 60):
+            for _ in range(2):
+                guard = PoisonGuard(path)
+                guard.died()
+                guard.enter(seq, seq)
+            assert PoisonGuard(path).died() == seq
+        assert PoisonGuard(path).quarantined == tuple(range(10**14, 10**14 + 60))
+
     def test_a_damaged_mark_is_named(self, tmp_path: Path) -> None:
         """The message says what to do."""
         (tmp_path / "mark").write_text("?")
