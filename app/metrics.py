@@ -32,7 +32,10 @@ GAUGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "fengsui_outbox_dead": ("Deliveries in the dead letters.", ("department",)),
     "fengsui_signals_unresolved": ("Signals in the confirm queue: no object, or more than one candidate.", ()),
     "fengsui_rejections_open": ("Rejected records that nobody has replayed or dismissed.", ("feed",)),
-    "fengsui_feed_last_received_timestamp_seconds": ("When the feed last sent a record.", ("feed",)),
+    "fengsui_feed_last_received_timestamp_seconds": (
+        "When the feed last sent a record, sound or not, or word that it is complete.",
+        ("feed",),
+    ),
     "fengsui_feed_last_event_timestamp_seconds": ("The newest event time that the feed has sent.", ("feed",)),
     "fengsui_feed_silent": ("1 where the feed has said nothing for longer than its contract allows.", ("feed",)),
     "fengsui_journal_head": ("Sequence number of the last synced journal record.", ()),

@@ -26,6 +26,7 @@ from app.retention import Retention
 from app.rulebook import FolderWatch, Rulebook
 from app.services import Services
 from app.settings import SHIPPED_MAPPINGS, Settings
+from app.silence import SilenceWatch
 from app.version import VERSION
 from app.views.duty import samples as duty_samples
 from connectors.inbound.edge import Edge
@@ -40,7 +41,7 @@ from domain.ports import Clock, Offer
 from domain.principals import Principal
 from domain.records import AnyEntry, ObjectsEntry, Record, RejectionEntry, SignalEntry
 from models.registry import REGISTRY, VECTOR_REGISTRY
-from storage import access, risk
+from storage import access, intake_reads, risk
 from storage.calendars import load_calendar
 from storage.crashpoints import reach
 from storage.database import Database
@@ -56,6 +57,7 @@ from streams.runtimes.embedded import Engine
 
 CALENDAR_YEARS = range(-1, 3)  # around the year of the start: clocks look back a year and ahead two
 RETENTION_SECONDS = 3600.0
+SILENCE_SECONDS = 5.0
 log = structlog.get_logger(__name__)
 
 
@@ -74,7 +76,7 @@ class Application:
     def __init__(self, settings: Settings, *, clock: Clock | None = None, lockstep: bool = False) -> None:
         """Open the data folder and make the parts; nothing runs before `start`.
 
-        In `lockstep` (the demo) the duty loop works only inside `settle`.
+        In `lockstep` (the demo) the duty loop and the watch over silent feeds work only inside `settle`.
 
         Raises:
             StoreUnavailable: another process uses the folder, or its file system cannot hold it.
@@ -113,8 +115,9 @@ class Application:
             on_quarantine=self._on_quarantine,
         )
         raw = RawStore(paths.raw)
-
-        edge = Edge(self.intake, self._lookup, load_or_make_key(paths.top / "personal-key"), keep_raw=raw.put)
+        self.silence = SilenceWatch(mappings, self.intake, self.clock)
+        personal_key = load_or_make_key(paths.top / "personal-key")
+        edge = Edge(self.intake, self._lookup, personal_key, keep_raw=raw.put, on_taken=self.silence.heard)
         self._end = threading.Event()
         settle = timedelta(seconds=settings.inbox_settle_seconds)
         self.inbox = Inbox(paths.top / "inbox", mappings, edge, self.clock, settle=settle, reach=reach, on_set_aside=self._on_set_aside)
@@ -133,6 +136,7 @@ class Application:
         watches = (
             FolderWatch("rules", self._rulebook.look, settings.reload_seconds, self.metrics, self._end),
             FolderWatch("inbox", self.inbox.scan, settings.inbox_seconds, self.metrics, self._end),
+            FolderWatch("silence", self.silence.look, 0 if lockstep else SILENCE_SECONDS, self.metrics, self._end),
             FolderWatch("retention", Retention(raw, mappings, self.clock).enforce, RETENTION_SECONDS, self.metrics, self._end),
         )
         self._watches = [watch for watch in watches if watch.seconds > 0]
@@ -160,6 +164,9 @@ class Application:
     def start(self) -> None:
         """Start the engine (snapshot, then the rest of the journal), the rules, the duty loop and the watches."""
         self._admin_token()
+        with self.database.read() as connection:
+            told, position = intake_reads.feeds_status(connection), risk.applied_position(connection)
+        self.silence.take_up(told, self.journal.read(position))
         self.engine.start()
         self._rulebook.start()
         self.duty.start()
@@ -180,13 +187,14 @@ class Application:
         self._folder.close()
 
     def settle(self) -> datetime | None:
-        """In lock-step: return when engine and duty loop have done all that is due at the clock's instant.
+        """In lock-step: return when engine, duty loop and the watch over silent feeds have done all that is due at the clock's instant.
 
         The value is when the next timer or delivery is due.
         """
         while True:
             self._await_engine()
             before = self.activity()
+            self.silence.look()
             upcoming = self.duty.work()
             self._await_engine()
             if self.activity() == before:
@@ -222,6 +230,7 @@ class Application:
                     counted[entry.feed, "revision" if entry.revision else "accepted"] += 1
                 case RejectionEntry() as entry:
                     counted[entry.feed, "rejected"] += 1
+        self.silence.saw(records)
         for (feed, outcome), count in counted.items():
             self.metrics.records.labels(feed=feed, outcome=outcome).inc(count)
         self.engine.take(records)

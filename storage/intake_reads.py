@@ -52,7 +52,10 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FeedStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """A feed's counters (`accepted` includes revisions) and times; `silent_since` is None while it speaks."""
+    """A feed's counters (`accepted` includes revisions) and times; `silent_since` is None while it speaks.
+
+    `last_received_at` is when it last sent something: a record, a rejected one, or word that it is complete.
+    """
 
     feed: str
     accepted: int
@@ -168,6 +171,14 @@ def _settle(connection: Connection, seq: int, values: dict[str, object]) -> None
     raise Conflict(f"rejection {seq} is {held.status} already")
 
 
+def unseen(feed: str) -> FeedStatus:
+    """Return the status of a feed that never sent anything."""
+    return FeedStatus(
+        feed=feed, accepted=0, rejected=0, duplicates=0, revisions=0,
+        last_received_at=None, last_occurred_at=None, complete_until=None, silent_since=None,
+    )  # fmt: skip
+
+
 def feeds_status(connection: Connection) -> list[FeedStatus]:
-    """Return every feed that ever said something or fell silent, by name."""
+    """Return every feed that ever said something, by name."""
     return [FeedStatus(**row._mapping) for row in connection.execute(select(feeds).order_by(feeds.c.feed))]  # noqa: SLF001  SQLAlchemy's public name

@@ -193,13 +193,16 @@ class _Rows:
         tally.last_received_at = record.received_at
 
     def _mark(self, record: Record, entry: FeedEntry) -> None:
-        by_mark: dict[str, dict[str, object]] = {
-            "silent": {"silent_since": record.received_at},
-            "back": {"silent_since": None},
-            "complete": {"complete_until": entry.until},
-        }
-        changes = by_mark[entry.mark]
-        row = upsert(feeds).values(feed=entry.feed, accepted=0, rejected=0, duplicates=0, revisions=0, **changes)
+        row = upsert(feeds).values(feed=entry.feed, accepted=0, rejected=0, duplicates=0, revisions=0)
+        if entry.mark == "complete":
+            self._feeds.setdefault(entry.feed, _Tally()).last_received_at = record.received_at
+            row = row.values(complete_until=entry.until)
+            until = row.excluded.complete_until
+            farther = feeds.c.complete_until.is_(None) | (until > feeds.c.complete_until)  # what was complete once stays so
+            changes: dict[str, object] = {"complete_until": case((farther, until), else_=feeds.c.complete_until)}
+        else:
+            changes = {"silent_since": record.received_at if entry.mark == "silent" else None}
+            row = row.values(**changes)
         self._connection.execute(row.on_conflict_do_update(index_elements=["feed"], set_=changes))
 
     def _insert(self) -> None:

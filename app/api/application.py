@@ -23,6 +23,7 @@ ROUTES = [
     health.status,
     intake.post_signals,
     intake.post_records,
+    intake.post_complete,
     intake.list_feeds,
     intake.list_rejections,
     intake.replay_rejections,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -13,11 +14,18 @@ from app.api.given import PrincipalGiven, ServicesGiven
 from app.api.roles import ADMINS, DUTY, FEEDS, OVERSEERS
 from app.second_chances import CANONICAL
 from app.services import Services
+from app.views import feeds
+from app.views.feeds import FeedView
 from app.views.filters import check_rejection_filters
 from connectors.inbound.canonical import TOLERANCE
 from connectors.inbound.edge import Taken
 from domain.base import Noun
-from domain.errors import Forbidden, NotFound
+from domain.errors import Forbidden, InvalidAction, NotFound
+from domain.instants import rfc3339
+from domain.messages import text
+from domain.ports import Offer
+from domain.principals import Principal
+from domain.records import FeedEntry
 from storage import intake_reads
 
 SHOWN = 1000  # results that an answer lists one by one; all of them are counted, rejections come first
@@ -46,6 +54,12 @@ class Confirmation(Noun, frozen=True, kw_only=True):
 
     object_id: str
     reason: str = ""
+
+
+class Completeness(Noun, frozen=True, kw_only=True):
+    """Up to when a feed has sent everything."""
+
+    until: Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 def answer_of(taken: Taken) -> Answer:
@@ -91,8 +105,7 @@ def post_records(
     services: ServicesGiven, principal: PrincipalGiven, request: Request[Any, Any, Any], feed: FromPath[str], body: RawBody
 ) -> Answer:
     """Take raw records of a feed through its mapping; 202 means that they are on the disk, with what was rejected and why."""
-    if principal.role == "feed" and principal.feed != feed:
-        raise Forbidden(f"this credential is for the feed {principal.feed!r}")
+    _own(principal, feed)
     mapping = services.mappings.get(feed)
     if mapping is None:
         raise _unknown(services, feed)
@@ -101,15 +114,41 @@ def post_records(
     return answer_of(taken)
 
 
+def _own(principal: Principal, feed: str) -> None:
+    if principal.role == "feed" and principal.feed != feed:
+        raise Forbidden(f"this credential is for the feed {principal.feed!r}")
+
+
 def _unknown(services: Services, feed: str) -> NotFound:
     return NotFound(f"没有数据源 {feed!r} / unknown feed; legal: {', '.join(sorted(services.mappings))}")
 
 
+@post("/v1/feeds/{feed:str}/complete", opt={"roles": FEEDS}, status_code=202, sync_to_thread=True)
+def post_complete(
+    services: ServicesGiven, principal: PrincipalGiven, feed: FromPath[str], data: JSONBody[Completeness]
+) -> Response[dict[str, Any]]:
+    """Take a feed's word that it has sent everything up to an instant: it speaks, and there is nothing more to wait for before that.
+
+    An input without records says the same of everything but the feed's usual delay.
+    """
+    _own(principal, feed)
+    if feed not in services.mappings and principal.feed != feed:
+        raise _unknown(services, feed)
+    now = services.clock.now()
+    mapping = services.mappings.get(feed)
+    limit = now + (mapping.future if mapping is not None else TOLERANCE)
+    if data.until > limit:
+        raise InvalidAction(text("intake.future", value=rfc3339(data.until), limit=rfc3339(limit)))
+    until = data.until.astimezone(UTC)
+    [receipt] = services.intake.submit([Offer(entry=FeedEntry(feed=feed, mark="complete", until=until))]).result()
+    return Response({"feed": feed, "until": rfc3339(until), "seq": receipt.seq}, status_code=202)
+
+
 @get("/v1/feeds", opt={"roles": OVERSEERS}, sync_to_thread=True)
-def list_feeds(services: ServicesGiven) -> list[intake_reads.FeedStatus]:
-    """Return every feed that sent something, with its counters."""
+def list_feeds(services: ServicesGiven) -> list[FeedView]:
+    """Return every feed with its counters, last times and state: speaking, silent, or never seen."""
     with services.database.read() as connection:
-        return intake_reads.feeds_status(connection)
+        return feeds.list_feeds(connection, services.mappings)
 
 
 @get("/v1/feeds/{feed:str}/rejections", opt={"roles": OVERSEERS}, sync_to_thread=True)

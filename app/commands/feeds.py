@@ -62,12 +62,13 @@ def try_mapping(
 
 @app.command()
 def status(url: UrlOption = URL, data: DataOption = DATA, output: OutputOption = Output.TABLE) -> None:
-    """各数据源的计数与最近时间 / Counters and last times of every feed."""
+    """各数据源的状态、计数与最近时间 / State, counters and last times of every feed."""
     from app.client import Client
 
     with plain_errors():
         rows = Client.for_data(url, data).call("GET", "/v1/feeds")
-    show(rows, ["feed", "accepted", "rejected", "duplicates", "revisions", "last_received_at", "last_occurred_at"], output)
+    columns = ["feed", "state", "accepted", "rejected", "duplicates", "revisions", "last_received_at", "last_occurred_at", "silent_since"]
+    show(rows, columns, output)
 
 
 @app.command()

@@ -142,7 +142,7 @@ def feeds(
 ) -> Response[bytes]:
     """Show the feeds and their rejections."""
     with services.database.read() as connection:
-        found = feeds_page(connection, feed=feed, reason=reason, status="" if status == "all" else status, before=before)
+        found = feeds_page(connection, services.mappings, feed=feed, reason=reason, status="" if status == "all" else status, before=before)
     chosen = {"feed": feed, "reason": reason, "status": status}
     known = {name: mapping.title for name, mapping in services.mappings.items()}
     return page(

@@ -106,7 +106,8 @@ class Month:
         end = self.plan.world.end + AFTER
         due = self._settle(rigs)
         while True:
-            upcoming = (sends[place].at if place < len(sends) else None, due, self.application.engine.next_wake(), rigs.next_at())
+            told = (self.application.engine.next_wake(), self.application.silence.next_at(), rigs.next_at())
+            upcoming = (sends[place].at if place < len(sends) else None, due, *told)
             now = min((moment for moment in upcoming if moment is not None), default=end)
             if now > end:
                 return

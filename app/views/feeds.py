@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
+from typing import Literal
 
 from sqlalchemy import Connection
 
 from app.views.filters import check_rejection_filters
 from connectors.inbound.charsets import decode_text, is_damaged
+from connectors.inbound.mapping_model import Mapping as FeedMapping
 from domain.base import Noun
 from storage import intake_reads
 
 EXCERPT = 400  # characters of a rejected record that a list shows
 PAGE = 50
+_NO_MAPPINGS: Mapping[str, FeedMapping] = MappingProxyType({})
 
 
 class FeedView(Noun, frozen=True, kw_only=True):
-    """One feed; `accepted` includes revisions, `silent_since` is None while it speaks, `open_rejections` wait for somebody."""
+    """One feed; `accepted` includes revisions, `silent_since` is None while it speaks, `open_rejections` wait for somebody.
+
+    `silent_after` is the limit of its contract in seconds, None where it is not watched. A feed that never sent anything is
+    `never_seen`, which is not silent.
+    """
 
     feed: str
+    state: Literal["speaking", "silent", "never_seen"]
+    silent_after: int | None
     accepted: int
     rejected: int
     duplicates: int
@@ -66,7 +77,14 @@ class FeedsPage(Noun, frozen=True, kw_only=True):
 
 
 def feeds_page(
-    connection: Connection, *, feed: str = "", reason: str = "", status: str = "open", before: int = 0, limit: int = PAGE
+    connection: Connection,
+    mappings: Mapping[str, FeedMapping] = _NO_MAPPINGS,
+    *,
+    feed: str = "",
+    reason: str = "",
+    status: str = "open",
+    before: int = 0,
+    limit: int = PAGE,
 ) -> FeedsPage:
     """Return all feeds, one page of rejections (newest first, of `feed` and `reason` where given) and the length of the confirm queue.
 
@@ -77,7 +95,7 @@ def feeds_page(
     counted = intake_reads.count_open_rejections(connection)
     found = list_rejections(connection, feed=feed, reason=reason, status=status, before=before, limit=limit + 1)
     return FeedsPage(
-        feeds=tuple(list_feeds(connection)),
+        feeds=tuple(list_feeds(connection, mappings)),
         reasons=tuple(ReasonCount(feed=key[0], reason=key[1], count=count) for key, count in counted.items()),
         rejections=tuple(found[:limit]),
         next=found[limit - 1].seq if len(found) > limit else 0,
@@ -85,14 +103,17 @@ def feeds_page(
     )
 
 
-def list_feeds(connection: Connection) -> list[FeedView]:
-    """Return every feed that ever said something or fell silent, by name."""
+def list_feeds(connection: Connection, mappings: Mapping[str, FeedMapping] = _NO_MAPPINGS) -> list[FeedView]:
+    """Return every feed of `mappings` and every other one that ever said something, by name."""
     waiting: dict[str, int] = {}
     for (feed, _), count in intake_reads.count_open_rejections(connection).items():
         waiting[feed] = waiting.get(feed, 0) + count
+    stored = {one.feed: one for one in intake_reads.feeds_status(connection)}
     return [
         FeedView(
             feed=one.feed,
+            state="silent" if one.silent_since is not None else "speaking" if one.last_received_at is not None else "never_seen",
+            silent_after=_seconds(mappings.get(one.feed)),
             accepted=one.accepted,
             rejected=one.rejected,
             duplicates=one.duplicates,
@@ -104,8 +125,12 @@ def list_feeds(connection: Connection) -> list[FeedView]:
             silent_since=one.silent_since,
             silent=one.silent_since is not None,
         )
-        for one in intake_reads.feeds_status(connection)
+        for one in (stored.get(feed, intake_reads.unseen(feed)) for feed in sorted({*stored, *mappings}))
     ]
+
+
+def _seconds(mapping: FeedMapping | None) -> int | None:
+    return None if mapping is None or mapping.silent_after is None else round(mapping.silent_after.total_seconds())
 
 
 def list_rejections(

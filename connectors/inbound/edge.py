@@ -87,13 +87,16 @@ class Edge:
         personal_key: bytes,
         *,
         keep_raw: Callable[[str, datetime, bytes], str] | None = None,
+        on_taken: Callable[[Taken, datetime], object] = lambda _taken, _now: None,
         timeout: timedelta = timedelta(seconds=30),
     ) -> None:
         """`personal_key` makes the tokens of personal fields, at least 16 bytes; `timeout` bounds the wait for one chunk's sync.
 
         `keep_raw` is given feed, instant of reception and raw input before anything of it is journalled; it keeps the input by its hash.
+        `on_taken` is told what became of an input once all of it is synced; it may raise StoreUnavailable.
         """
         self._keep_raw = keep_raw
+        self._on_taken = on_taken
         self._intake = intake
         self._resolver = Resolver(lookup)
         self._key = personal_key
@@ -109,9 +112,8 @@ class Edge:
             self._keep_raw(mapping.feed, now, body)
         results = apply(mapping, decode(body, hint, mapping.shape), now, self._key)
         batch = _digest(body)
-        return _account(
-            mapping.feed, batch, self._submit(mapping.feed, ((batch, result) for result in results), revisable=mapping.revisable)
-        )
+        done = self._submit(mapping.feed, ((batch, result) for result in results), revisable=mapping.revisable)
+        return self._told(_account(mapping.feed, batch, done), now)
 
     def take_signals(
         self, feed: str, body: bytes, content_type: str, now: datetime, *, revisable: bool = False, tolerance: timedelta = TOLERANCE
@@ -119,7 +121,8 @@ class Edge:
         """Take canonical signals; `feed` comes from the sender's credential, never from the body (decision 1). Raises as `take`."""
         batch = _digest(body)
         results = read_signals(body, content_type, now, tolerance)
-        return _account(feed, batch, self._submit(feed, ((batch, result) for result in results), revisable=revisable))
+        done = self._submit(feed, ((batch, result) for result in results), revisable=revisable)
+        return self._told(_account(feed, batch, done), now)
 
     def replay(self, mapping: Mapping, rejections: Iterable[RejectionEntry], now: datetime) -> Taken:
         """Take kept rejections of the feed again, after its mapping was mended; one that still fails is not kept twice. Raises as `take`.
@@ -142,6 +145,10 @@ class Edge:
         found = iter(self._submit(feed, pairs, revisable=revisable, keep=False))
         done = [min(islice(found, len(results)), key=lambda result: _GRAVITY.index(result.status)) for results in parts]
         return _account(feed, entries[0].batch if entries else "", done)
+
+    def _told(self, taken: Taken, now: datetime) -> Taken:
+        self._on_taken(taken, now)
+        return taken
 
     def _again(self, mapping: Mapping, entry: RejectionEntry, now: datetime) -> list[Result]:
         """Return what a rejection gives now, by the mapping or, where it was sent in canonical form under the feed's name, as that."""

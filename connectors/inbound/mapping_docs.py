@@ -128,6 +128,7 @@ class MappingDoc(Document, frozen=True, kw_only=True):
     revised_by: Annotated[str, Meta(description="更新时间字段")] | None = None
     future: Annotated[str, Meta(pattern=DURATION, description="允许比接收时间晚多少")] = "5m"
     delay: Annotated[str, Meta(pattern=DURATION, description="通常晚多久到达")] = "0s"
+    silent_after: Annotated[str, Meta(pattern=DURATION, description="多久没有数据即视为静默；不写则不监看")] | None = None
     retention: Annotated[str, Meta(pattern=DURATION, description="原始数据保留多久")] = "1095d"
 
 

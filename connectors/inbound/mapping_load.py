@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Iterable
 from collections.abc import Mapping as ReadOnly
+from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
@@ -172,6 +173,7 @@ class _Compiler:
             revised_by=doc.revised_by or "",
             future=duration(doc.future),
             delay=duration(doc.delay),
+            silent_after=self._silent_after(),
             retention=duration(doc.retention),
             file=self.file,
             warnings=tuple(problem for problem in self.problems.all() if problem.severity == "warning"),
@@ -255,6 +257,14 @@ class _Compiler:
             if wrong:
                 self._add(("dates", number), "mapping.bad_format", read=form, why=wrong)
         return self.doc.dates or DEFAULT_FORMATS
+
+    def _silent_after(self) -> timedelta | None:
+        if self.doc.silent_after is None:
+            return None
+        limit = duration(self.doc.silent_after)
+        if not limit:
+            self._add(("silent_after",), "mapping.silent_at_once", read=self.doc.silent_after)
+        return limit
 
     def _zone(self) -> ZoneInfo:
         try:

@@ -124,6 +124,7 @@ class Mapping:
     """One feed. `revisable` says whether the same key with other content is a revision (decision 1).
 
     `delay` is how late the feed's records usually are (a rule's window must not be shorter), `retention` how long raw input is kept.
+    `silent_after` is the contract's limit after which a feed that says nothing is silent (decision 5); None: it is not watched.
     """
 
     feed: str
@@ -148,6 +149,7 @@ class Mapping:
     revised_by: str = ""
     future: timedelta = timedelta(minutes=5)
     delay: timedelta = timedelta(0)
+    silent_after: timedelta | None = None
     retention: timedelta = timedelta(days=1095)
     file: str = ""
     warnings: tuple[Problem, ...] = ()

@@ -215,7 +215,9 @@ class World:
     def until(self, moment: datetime) -> Self:
         """Let time pass to an instant."""
         due = self.app.settle()
-        while upcoming := [one for one in (due, self.app.engine.next_wake()) if one is not None and one <= moment]:
+        while upcoming := [
+            one for one in (due, self.app.engine.next_wake(), self.app.silence.next_at()) if one is not None and one <= moment
+        ]:
             self.clock.move_to(max(min(upcoming), self.clock.now()))
             due = self.app.settle()
         self.clock.move_to(max(moment, self.clock.now()))

@@ -199,12 +199,16 @@ def test_a_feed_counts_and_remembers_its_times(connection: Connection) -> None:
     )
     new, quiet, test = intake_reads.feeds_status(connection)
     assert test == intake_reads.FeedStatus(
-        feed="test", accepted=3, rejected=1, duplicates=5, revisions=1, last_received_at=at(4), last_occurred_at=at(1),
+        feed="test", accepted=3, rejected=1, duplicates=5, revisions=1, last_received_at=at(5), last_occurred_at=at(1),
         complete_until=at(2), silent_since=at(6),
     )  # fmt: skip
     assert (new.duplicates, new.last_received_at, quiet.accepted, quiet.silent_since) == (1, None, 0, at(7))
     risk.apply_records(connection, [record(8, FeedEntry(feed="test", mark="back"))])
     assert intake_reads.feeds_status(connection)[2].silent_since is None
+    marks = [FeedEntry(feed="test", mark="complete", until=until) for until in (at(5), at(4))]
+    risk.apply_records(connection, [record(9, marks[0]), record(10, marks[1])])
+    told = intake_reads.feeds_status(connection)[2]
+    assert (told.complete_until, told.last_received_at) == (at(5), at(10)), "what was complete once stays so"
 
 
 def test_the_newest_catalogue_is_current(connection: Connection) -> None:
