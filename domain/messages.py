@@ -793,8 +793,8 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "rules.empty_value": ("“{field}” 没有值", "“{field}” has no value"),
     "rules.ends_before": ("止日 {read} 早于起日", "ends on {read}, before it begins"),
     "rules.exact_calendar": (
-        "exact 只用于时长窗口；自然日、周、月本来就是精确的",
-        "exact is for windows with a length; calendar windows are exact anyway",
+        "exact 只用于时长窗口（如 7d）；其他窗口本来就是精确的",
+        "exact is for windows with a length (as 7d); all others are exact anyway",
     ),
     "rules.expected": ("此处应为 “{expected}”，读到 “{read}”", "expected “{expected}”, read “{read}”"),
     "rules.expression_too_long": ("表达式超过 {limit} 个字符", "the expression is longer than {limit} characters"),
@@ -855,13 +855,14 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "rules.not_a_set": ("in 右边应为列表、集合或 前缀.*，读到 “{read}”", "in needs a list, a set or prefix.* on its right, read “{read}”"),
     "rules.not_before": ("not 写在整个比较之前：not source in [penalty]", "not goes before the whole comparison: not source in [penalty]"),
     "rules.not_closed": ("表达式到此结束，缺少 “{expected}”", "the expression ends here, “{expected}” is missing"),
+    "rules.not_daily": (
+        "{read} 不能用于 daily 窗口：只有日汇总；可用：{legal}",
+        "{read} cannot be kept as sums per day; legal in a daily window: {legal}",
+    ),
     "rules.not_legal": ("“{field}” 不能取 “{read}”；可取：{legal}{near}", "“{field}” cannot be “{read}”; legal: {legal}{near}"),
     "rules.not_ordered": ("“{read}” 是{type}，不能用 {operator} 比大小", "“{read}” is a {type} and has no order for {operator}"),
     "rules.not_shaped": ("“{field}” 的值 “{read}” 不合格式：{shape}", "“{field}” cannot be “{read}”: {shape}"),
-    "rules.not_with": (
-        "“{read}” 不能与 {other} 同用：异常分沿用被监测指标的",
-        "“{read}” does not go with {other}: a score takes over its input's",
-    ),
+    "rules.not_with": ("“{read}” 不能与 {other} 同用", "“{read}” does not go with {other}"),
     "rules.object_of_area": (
         "针对区域的规则不能读 “{read}”；区域在提示语中写作 {{area}}",
         "a rule about an area cannot read “{read}”; a message names the area by {{area}}",
@@ -899,7 +900,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "rules.shape.offset": ("距测试起点的时间，如 +5h", "time since the start of the test, as +5h"),
     "rules.shape.region": ("2、4、6、9 或 12 位区划代码", "a region code of 2, 4, 6, 9 or 12 digits"),
     "rules.shape.slug": ("小写字母、数字，以连字符相连，如 gas-leak", "lower-case letters and digits joined by hyphens, as gas-leak"),
-    "rules.shape.window": ("时长（如 7d）或 day、week、month", "a length, as 7d, or day, week, month"),
+    "rules.shape.window": (
+        "时长（如 7d），day、week、month、quarter、year，或 tumbling(6h)、session(30m)、daily(730d)",
+        "a length, as 7d, or day, week, month, quarter, year, or tumbling(6h), session(30m), daily(730d)",
+    ),
     "rules.shorter_than_delay": (
         "窗口短于来源 {source} 申报的时延 {delay}，数据到达时往往已出窗口",
         "the window is shorter than the declared delay {delay} of source {source}",
@@ -947,6 +951,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "rules.want_mapping": ("“{field}” 应为映射（键: 值）", "“{field}” must be a mapping (key: value)"),
     "rules.want_number": ("“{field}” 应为数值，读到 “{read}”", "“{field}” must be a number, read “{read}”"),
     "rules.want_scalar": ("“{field}” 应为单个值，不是列表或映射", "“{field}” must be a single value, not a list or a mapping"),
+    "rules.whole_days": ("daily 窗口须为整数天，如 daily(730d)", "a daily window has whole days, as daily(730d)"),
     "rules.write_instead": ("把 “{read}” 写成 {instead}", "write {instead} instead of “{read}”"),
     "rules.wrong_argument": ("函数 {read} 不接受{type}", "function {read} takes no {type}"),
     "rules.yaml": (

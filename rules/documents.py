@@ -16,7 +16,8 @@ SLUG: Final = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 NAME: Final = r"^[a-z_\u3400-\u9fff][a-z0-9_\u3400-\u9fff]*$"
 DURATION: Final = r"^[0-9]+(\.[0-9]+)?(s|m|h|d|w|秒|分钟|小时|天|周)$"
 OFFSET: Final = r"^\+[0-9]+(\.[0-9]+)?(s|m|h|d|w|秒|分钟|小时|天|周)$"
-WINDOW: Final = r"^([0-9]+(\.[0-9]+)?(s|m|h|d|w|秒|分钟|小时|天|周)|day|week|month)$"
+_LENGTH: Final = r"[0-9]+(\.[0-9]+)?(s|m|h|d|w|秒|分钟|小时|天|周)"
+WINDOW: Final = rf"^({_LENGTH}|(tumbling|session|daily)\({_LENGTH}\)|day|week|month|quarter|year)$"
 DATE: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 REGION: Final = r"^([0-9]{2}|[0-9]{4}|[0-9]{6}|[0-9]{9}|[0-9]{12})$"
 KIND: Final = r"^[a-z0-9_]+(\.[a-z0-9_]+)+$"
@@ -44,7 +45,7 @@ class Document(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class IndicatorDoc(Document, frozen=True, kw_only=True):
-    """指标：对选中的信号做一种汇总（count sum mean min max distinct last），或对另一指标打异常分（anomaly） (an indicator)."""
+    """指标：对选中的信号做一种汇总，或对另一指标打异常分（anomaly） (an indicator)."""
 
     title: Annotated[str, Meta(max_length=100, description="中文名称，缺省为指标名")] = ""
     count: Annotated[Literal["signals", ""], Meta(description="件数，写作 count: signals")] = ""
@@ -54,10 +55,30 @@ class IndicatorDoc(Document, frozen=True, kw_only=True):
     max: Annotated[str, Meta(description="最大：字段表达式")] = ""
     distinct: Annotated[str, Meta(description="不同取值的个数：字段表达式，如 source")] = ""
     last: Annotated[str, Meta(description="最近一次的值：字段表达式")] = ""
+    first: Annotated[str, Meta(description="最早一次的值：字段表达式")] = ""
+    stddev: Annotated[str, Meta(description="样本标准差：字段表达式")] = ""
+    percentile: Annotated[str, Meta(description="百分位数：字段表达式，与 rank 同用")] = ""
+    rank: Annotated[float, Meta(gt=0, le=100, description="percentile 的百分位 0–100，如 95")] | None = None
+    trend: Annotated[str, Meta(description="趋势（每 per 上升多少）：字段表达式")] = ""
+    per: Annotated[Duration | None, Meta(description="trend 的时间单位，缺省 1d")] = None
+    since: Annotated[Literal["first", "last", ""], Meta(description="距最早或最近一条信号多久")] = ""
+    percentage: Annotated[str, Meta(description="满足条件的信号所占比例：条件表达式")] = ""
+    new_value: Annotated[str, Meta(description="最新的值是否从未出现过：字段表达式")] = ""
+    change: Annotated[str, Meta(description="最新的值是否与前一个不同：字段表达式")] = ""
+    needs: Annotated[int, Meta(ge=0, le=10000, description="至少要有几个值，不足为未知（数据不足）")] = 0
     anomaly: Annotated[str, Meta(description="异常分 0–1：填被监测的指标名")] = ""
     detector: Annotated[Literal["fast", ""], Meta(description="检测器，与 anomaly 同用")] = ""
     where: Annotated[Filter | None, Meta(description="选取哪些信号的表达式")] = None
-    window: Annotated[str, Meta(pattern=WINDOW, description="窗口：7d 等时长，或 day / week / month")] | None = None
+    window: (
+        Annotated[
+            str,
+            Meta(
+                pattern=WINDOW,
+                description="窗口：7d 等时长，day / week / month / quarter / year，或 tumbling(6h) / session(30m) / daily(730d)",
+            ),
+        ]
+        | None
+    ) = None
     exact: Annotated[bool, Meta(description="true：保留精确时刻；缺省按 24 格滑动")] = False
     as_of: Annotated[Literal["own", "object"], Meta(description="窗口以谁的最新信号为准")] = "own"
     by: Annotated[

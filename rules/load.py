@@ -9,9 +9,10 @@ from types import MappingProxyType
 from typing import Final
 
 from domain.errors import FileProblems, Problem
-from rules.compile import CompiledPack, ParsedPack, compile_pack
+from rules.compile import CompiledPack, compile_pack
 from rules.documents import PackDoc
 from rules.lint import lint_packs
+from rules.parsed import ParsedPack
 from rules.positions import read_tree
 from rules.problems import WHOLE_FILE, Problems
 from rules.reading import Dialect, read_struct

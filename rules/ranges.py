@@ -19,16 +19,16 @@ _EVERY: Final[Range] = (-inf, inf)
 
 
 def _indicator(indicator: Indicator, pack: CompiledPack) -> Range:
-    if indicator.aggregate == ANOMALY:
+    if indicator.aggregate in {ANOMALY, "percentage"}:
         return (0.0, 1.0)
-    if indicator.aggregate == "count":
+    if indicator.aggregate in {"count", "since", "stddev"}:
         return (0.0, inf)
     if indicator.aggregate == "distinct":
         if indicator.of is None or indicator.of.text != "source":
             return (0.0, inf)
         passing = None if indicator.where is None else sources_of(parse(indicator.where.text), pack.params)
         return (0.0, float(len(SOURCES if passing is None else passing)))
-    if indicator.aggregate in {"min", "max", "mean", "last"} and indicator.of is not None:
+    if indicator.aggregate in {"min", "max", "mean", "last", "first", "percentile"} and indicator.of is not None:
         known = FIELDS.get(indicator.of.text)
         return known.bounds if known is not None and known.bounds is not None else _EVERY
     return _EVERY

@@ -27,6 +27,7 @@ from rules.vocabulary import (
     STATUSES,
     TYPE_TITLES,
     UNITS,
+    WINDOWS,
     Text2,
 )
 
@@ -61,7 +62,8 @@ This page is generated from the tables that the checker uses; do not edit it by 
   `source == penalty`、`kind in [gas.leak, gas.pressure]`、`kind in gas.*`、`region == 610113`；
   其他文本加引号。空格分开的 `-` 才是减号。
 - **窗口**：以事件时间计。时长窗口缺省切成 24 格滑动（7d 即 7 小时一格），`exact: true` 保留精确时刻；
-  `day` `week` `month` 是北京时间的自然日、周、月。除 `last` 外都要写窗口。
+  `day` `week` `month` `quarter` `year` 是北京时间的自然日、周、月、季、年。除 `last` 和 `since` 外都要写窗口。
+- **数据不足**：写了 `needs` 的指标，值不够时是未知，不是零；`rules test` 的表中也这样显示。
 - **命中**：条件在一条信号上由不真变真即命中；`cooldown` 限制同一对象重复命中；
   `points` 计分并按 `half_life` 减半，同 `family` 合计不超过 `cap`；`at_least` 是等级下限；`points: 0` 只记录命中。
 - **区域规则**：`subject: region(9)` 的规则针对街道，只能用同样 `by: region(9)` 的指标，不能读 `object.*`，提示语中用 `{area}`。
@@ -131,6 +133,7 @@ def reference() -> str:
         _words("汇总 Aggregates", aggregates),
         _words("检测器 Detectors", DETECTORS),
         _words("自然窗口 Calendar windows", CALENDAR_WINDOWS),
+        _words("其他窗口 Other windows", {f"{word}(…)": title for word, title in WINDOWS.items()}),
         _words("窗口基准 as_of", AS_OF),
         _words("按什么汇总 by 与 subject", regions),
         _words("运算 Operators", OPERATORS),

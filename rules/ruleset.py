@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from domain.objects import RegulatedObject
 from domain.records import SignalEntry
@@ -21,8 +21,13 @@ if TYPE_CHECKING:
 Value = float | str | bool | None  # None: never seen, or not given; a comparison with it is unknown
 Truth = bool | None  # three-valued: None is unknown, and a rule fires only on True
 
-AGGREGATES = ("count", "sum", "mean", "min", "max", "distinct", "last")
-Aggregate = Literal["count", "sum", "mean", "min", "max", "distinct", "last"]
+# What an indicator makes of the signals that it selects.
+Aggregate = Literal[
+    "count", "sum", "mean", "min", "max", "distinct", "last", "first", "stddev", "percentile", "trend", "since",
+    "percentage", "new_value", "change",
+]  # fmt: skip
+AGGREGATES: tuple[str, ...] = Aggregate.__args__  # type: ignore[attr-defined]  # typing has no typed way to list a Literal
+SESSION_GAPS: Final = 100  # a session is cut at so many times its gap, so that what has to be kept is bounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +72,15 @@ class Window:
 
     `sliding` windows are `length` long and, unless `exact`, cut into 24 buckets aligned to the epoch: a signal's bucket is
     floor(t / (length / 24)), and the window holds the bucket of `as_of` and the 23 before it. `exact` keeps the times: the
-    window is (as_of - length, as_of]. `day`, `week` (from Monday) and `month` are the calendar period of `as_of` in Asia/Shanghai.
+    window is (as_of - length, as_of]. `day`, `week` (from Monday), `month`, `quarter` and `year` are the calendar period of `as_of` in
+    Asia/Shanghai. `tumbling` periods of `length` follow each other from 1970-01-01 00:00 Asia/Shanghai. `daily` is the calendar day of
+    `as_of` and those before it, `length` (whole days) together; signals older than `streams.stages.windows.RAW_DAYS` days are kept as one
+    sum for each day, so nothing older can be taken back. `session` is the run of signals up to the newest in which each follows the one
+    before by less than `length`; it is empty once `as_of` is `length` or more after its last one, and reaches back at most
+    `SESSION_GAPS` times `length`.
     """
 
-    kind: Literal["sliding", "day", "week", "month"]
+    kind: Literal["sliding", "day", "week", "month", "quarter", "year", "tumbling", "daily", "session"]
     length: timedelta = timedelta(0)
     exact: bool = False
 
@@ -82,6 +92,9 @@ class Indicator:
     `name` is qualified by the pack ("gas-safety.complaints_7d"). `by` is "object" or the number of digits of a region code.
     `of` gives the number (or, for distinct and last, any value) of a signal; None counts signals. `as_of` is decision 3.
     For `aggregate` "anomaly" the value is the score in [0, 1] of `detector` fed with indicator `input` after each update.
+
+    With fewer than `needs` signals (that have a value, where one is wanted) the value is None: not enough data. `rank` is that of a
+    percentile, in (0, 100]. `per` is the unit of time of a trend. `end` says since which signal a `since` counts.
     """
 
     name: str
@@ -95,6 +108,16 @@ class Indicator:
     unit: str = ""
     detector: str = ""
     input: str = ""
+    needs: int = 0
+    rank: float = 0.0
+    per: timedelta = timedelta(days=1)
+    end: Literal["first", "last", ""] = ""
+
+    @property
+    def fluid(self) -> bool:
+        """Whether the value may change as the object's time goes on, without any signal that comes or leaves."""
+        session = self.window is not None and self.window.kind == "session"
+        return self.as_of == "object" and (session or self.aggregate == "since")
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,22 +135,94 @@ OPERATORS: Final[dict[str, Text2]] = {
 
 
 class AggregateWord(NamedTuple):
-    """An aggregate: what its value may be (nothing but `fixed` words for some) and what type it gives ("" : its value's)."""
+    """An aggregate: what its value may be (nothing but `fixed` words for some) and what type it gives ("" : its value's).
+
+    `daily` ones can be kept as one sum for each day, `boundless` ones need no window.
+    """
 
     title: Text2
     takes: frozenset[Type]
     gives: Type | Literal[""]
-    fixed: str = ""
+    fixed: tuple[str, ...] = ()
+    daily: bool = False
+    boundless: bool = False
 
 
+_NUMBERS: Final[frozenset[Type]] = NUMERIC | {"any"}
+_VALUES: Final[frozenset[Type]] = NUMERIC | {"text", "bool", "any"}
 AGGREGATES: Final[dict[str, AggregateWord]] = {
-    "count": AggregateWord(("信号件数，写作 count: signals", "number of signals, written count: signals"), frozenset(), "count", "signals"),
-    "sum": AggregateWord(("合计", "sum"), NUMERIC | {"any"}, ""),
-    "mean": AggregateWord(("平均", "arithmetic mean"), NUMERIC | {"any"}, ""),
-    "min": AggregateWord(("最小", "smallest"), NUMERIC | {"any"}, ""),
-    "max": AggregateWord(("最大", "largest"), NUMERIC | {"any"}, ""),
-    "distinct": AggregateWord(("不同取值的个数", "number of different values"), frozenset({"text", "number", "any"}), "count"),
-    "last": AggregateWord(("最近一次的值", "the newest value"), NUMERIC | {"text", "bool", "any"}, ""),
+    "count": AggregateWord(
+        ("信号件数，写作 count: signals", "number of signals, written count: signals"), frozenset(), "count", ("signals",), daily=True
+    ),
+    "sum": AggregateWord(("合计", "sum"), _NUMBERS, "", daily=True),
+    "mean": AggregateWord(("平均", "arithmetic mean"), _NUMBERS, "", daily=True),
+    "min": AggregateWord(("最小", "smallest"), _NUMBERS, "", daily=True),
+    "max": AggregateWord(("最大", "largest"), _NUMBERS, "", daily=True),
+    "distinct": AggregateWord(("不同取值的个数", "number of different values"), frozenset({"text", "number", "any"}), "count", daily=True),
+    "last": AggregateWord(("最近一次的值", "the newest value"), _VALUES, "", daily=True, boundless=True),
+    "first": AggregateWord(("最早一次的值", "the oldest value"), _VALUES, "", daily=True),
+    "stddev": AggregateWord(
+        ("样本标准差（除以 n-1），少于两个数为未知", "sample standard deviation (n - 1), unknown for fewer than two"),
+        _NUMBERS,
+        "",
+        daily=True,
+    ),
+    "percentile": AggregateWord(
+        (
+            "百分位数：至少 rank% 的数不大于它的最小的数（最近秩），一定是真实出现过的数",
+            "the smallest value that at least rank % of the values are not greater than (nearest rank)",
+        ),
+        _NUMBERS,
+        "",
+    ),
+    "trend": AggregateWord(
+        (
+            "趋势：对时间的最小二乘斜率，每 per（缺省 1d）上升多少，只有一个时刻为未知",
+            "slope over time by least squares, per `per` (1d), unknown for a single instant",
+        ),
+        _NUMBERS,
+        "",
+    ),
+    "since": AggregateWord(
+        (
+            "距最早（first）或最近（last）一条信号的时长，算到该对象最新信号的时刻",
+            "time since the first or the last signal, up to the object's newest signal",
+        ),
+        frozenset(),
+        "duration",
+        ("first", "last"),
+        boundless=True,
+    ),
+    "percentage": AggregateWord(
+        (
+            "满足条件的信号所占比例 0–1，条件未知的不计入",
+            "share of signals for which a condition is true, among those for which it is known",
+        ),
+        frozenset({"bool", "any"}),
+        "ratio",
+    ),
+    "new_value": AggregateWord(
+        ("最新的值在窗口内从未出现过（真假），此前没有值为未知", "whether the newest value was not seen before, unknown where none was"),
+        _VALUES,
+        "bool",
+        daily=True,
+    ),
+    "change": AggregateWord(
+        (
+            "最新的值与前一个不同（真假），不足两个值为未知",
+            "whether the newest value differs from the one before, unknown for fewer than two",
+        ),
+        _VALUES,
+        "bool",
+    ),
+}
+_WITH_VALUES: Final = tuple(name for name, word in AGGREGATES.items() if not word.fixed)
+# Keys that only mean something beside certain aggregates.
+ONLY_WITH: Final[dict[str, tuple[str, ...]]] = {
+    "detector": ("anomaly",),
+    "rank": ("percentile",),
+    "per": ("trend",),
+    "needs": _WITH_VALUES,
 }
 ANOMALY: Final = "anomaly"
 ANOMALY_TITLE: Final[Text2] = ("异常分 0–1：检测器对另一指标的打分", "a detector's score in [0, 1] of another indicator")
@@ -162,6 +234,22 @@ CALENDAR_WINDOWS: Final[dict[str, Text2]] = {
     "day": ("自然日（北京时间）", "calendar day in Asia/Shanghai"),
     "week": ("自然周，周一起", "calendar week from Monday"),
     "month": ("自然月", "calendar month"),
+    "quarter": ("自然季度", "calendar quarter"),
+    "year": ("自然年", "calendar year"),
+}
+WINDOWS: Final[dict[str, Text2]] = {
+    "tumbling": (
+        "固定时段，首尾相接，如 tumbling(6h) 是 0、6、12、18 时起的四段（北京时间）",
+        "periods end to end, as tumbling(6h) from 0, 6, 12 and 18 o'clock in Asia/Shanghai",
+    ),
+    "session": (
+        "会话：相邻两条间隔都小于该时长的最近一串，如 session(30m)；间隔满该时长即为空，最长追溯 100 个间隔",
+        "the latest run of signals less than this apart, as session(30m); empty once so much time has passed, at most 100 gaps long",
+    ),
+    "daily": (
+        "整日滚动，如 daily(730d)：当日及此前的自然日；100 天以前的只留日汇总，不能再撤回，用于 1–3 年",
+        "the calendar day and those before it, as daily(730d); beyond 100 days only sums per day are kept and cannot be taken back",
+    ),
 }
 AS_OF: Final[dict[str, Text2]] = {
     "own": ("按本指标最新信号的时刻（默认）", "the newest signal that this indicator selects (default)"),
@@ -200,11 +288,11 @@ LATER: Final[dict[str, Text2]] = {
     "matches": ("改用 contains", "use contains"),
     "peers": ("改用 by: region(n) 的指标", "use an indicator by: region(n)"),
     "take": ("改用 by: region(n) 的指标", "use an indicator by: region(n)"),
-    "since": ("改用带窗口的 count 指标", "use a count over a window"),
     "ratio": ("在条件中用 / 相除", "divide two indicators in the condition"),
-    "stddev": ("改用 anomaly", "use anomaly"),
-    "median": ("改用 mean", "use mean"),
-    "percentile": ("改用 max", "use max"),
+    "median": ("改用 percentile 与 rank: 50", "use percentile with rank: 50"),
+    "cardinality": ("改用 distinct", "use distinct"),
+    "frequency": ("改用 count", "use count"),
+    "avg": ("改用 mean", "use mean"),
     "rate": ("改用 count", "use count"),
     "lists": ("改用 params 中的列表", "use a list in params"),
     "infer": ("改用 and / or", "use and / or"),

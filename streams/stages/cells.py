@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Item = tuple[int, int, Value, Live]  # (time, seq, value, signal), in this order; seq is unique, so values are never compared
 _INT_MAX: Final = 1 << 53  # greater integers are kept as floats
-_STEPS: Final = 1 << 1074  # every finite float is a whole multiple of 1/_STEPS
+STEPS: Final = 1 << 1074  # every finite float is a whole multiple of 1/STEPS
 
 
 def number(value: Any) -> float | None:
@@ -133,6 +133,25 @@ class Cell(ABC):
     def lose(self, value: Value) -> None:  # noqa: B027  # as above
         """Take `value`, which is not None, out of the aggregate."""
 
+    def takes(self, t: int, *, correction: bool) -> bool:  # noqa: ARG002  # for `rolled`
+        """Tell whether a signal at `t`, itself a correction or not, may count."""
+        return True
+
+    def lighter(self, dropped: list[Item]) -> bool:
+        """Tell whether the value may have changed by what `move` just returned."""
+        return bool(dropped)
+
+    def inside(self) -> list[Item]:
+        """Return the signals that the value is made of."""
+        return self.items
+
+    def memory(self) -> Any:
+        """Return what a snapshot must hold beside the signals, as plain data; None for nothing."""
+        return None
+
+    def remember(self, memory: Any) -> None:  # noqa: B027  # most cells have nothing beside the signals
+        """Take up `memory`."""
+
     @abstractmethod
     def value(self) -> Value:
         """Return the aggregate as of `clock`."""
@@ -163,19 +182,19 @@ class Sum(Cell):
     def gain(self, value: Value) -> None:
         """Add a number's steps."""
         above, below = value.as_integer_ratio()  # type: ignore[union-attr]  # `reads` lets only floats in
-        self.steps += above * (_STEPS // below)
+        self.steps += above * (STEPS // below)
         self.numbers += 1
 
     def lose(self, value: Value) -> None:
         """Take away a number's steps."""
         above, below = value.as_integer_ratio()  # type: ignore[union-attr]  # `reads` lets only floats in
-        self.steps -= above * (_STEPS // below)
+        self.steps -= above * (STEPS // below)
         self.numbers -= 1
 
     def total(self) -> float | None:
         """Return the sum, correctly rounded; None where it is greater than any float."""
         try:
-            return self.steps / _STEPS
+            return self.steps / STEPS
         except OverflowError:
             return None
 
@@ -272,15 +291,3 @@ class Last(Cell):
             if item[2] is not None:
                 return item[2]
         return None
-
-
-CELLS: Final[dict[str, type[Cell]]] = {
-    "count": Count,
-    "sum": Sum,
-    "mean": Mean,
-    "min": Min,
-    "max": Max,
-    "distinct": Distinct,
-    "last": Last,
-}
-NEVER_SEEN: Final[dict[str, Value]] = {"count": 0, "distinct": 0}  # all others are unknown

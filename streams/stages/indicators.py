@@ -14,8 +14,9 @@ from domain.objects import RegulatedObject, Resolution
 from domain.records import SignalEntry
 from domain.signals import Signal
 from rules.ruleset import Expression, Facts, Indicator, RuleSet, Value
-from streams.stages.cells import CELLS, NEVER_SEEN, Cell
+from streams.stages.cells import Cell
 from streams.stages.ledger import Ledger, Live
+from streams.stages.making import cell_of, unseen
 from streams.stages.windows import NEVER, frame
 
 By = Literal["object"] | int
@@ -48,7 +49,7 @@ Selection = tuple[tuple[tuple["Plan", bool], ...], bool]  # the indicators that 
 class Plan:
     """An indicator as this stage runs it."""
 
-    __slots__ = ("by", "cell", "definition", "frame", "indicator", "name", "of", "own", "where")
+    __slots__ = ("by", "cell", "definition", "frame", "indicator", "name", "of", "own", "picky", "unseen", "where")
 
     def __init__(self, indicator: Indicator, definition: object) -> None:
         self.name = indicator.name
@@ -56,7 +57,9 @@ class Plan:
         self.definition = definition
         self.by: By = indicator.by
         self.own = indicator.as_of == "own"
-        self.cell = CELLS.get(indicator.aggregate)
+        self.cell = cell_of(indicator)
+        self.unseen = unseen(indicator)
+        self.picky = indicator.window is not None and indicator.window.kind == "daily"  # its cells do not take every correction
         self.frame = frame(indicator.window)
         self.where = indicator.where
         self.of = indicator.of
@@ -124,6 +127,10 @@ def definition_of(indicator: Indicator, ruleset: RuleSet) -> object:
         _text(indicator.of, ruleset.version),
         indicator.as_of,
         indicator.by,
+        indicator.needs,
+        indicator.rank,
+        indicator.per,
+        indicator.end,
     )
 
 
@@ -144,6 +151,12 @@ def blank(facts: Facts) -> Facts:
         id="", source=told.source, kind=told.kind, occurred_at=told.occurred_at, matter=told.matter, severity=told.severity
     )  # fmt: skip
     return Facts(SignalEntry(feed="", signal=signal, resolution=Resolution(), digest=""), None)
+
+
+def _dumped(name: str, cell: Cell) -> list[Any]:
+    """Return a cell as plain data; signals stand by their number."""
+    memory = cell.memory()
+    return [name, cell.clock, cell.seen, [item[1] for item in cell.items], cell.values(), *([] if memory is None else [memory])]
 
 
 class IndicatorStage:
@@ -246,6 +259,8 @@ class IndicatorStage:
         if clock > cell.clock:
             for item in cell.move(clock):
                 self._ledger.release(item[3])
+        if plan.picky and not cell.takes(live.t, correction=bool(live.entry.revision or live.entry.signal.corrects)):
+            return False
         value = None if plan.of is None else cell.reads(plan.of.evaluate(facts))
         if not cell.add(live.t, live.seq, value, live):
             return False
@@ -274,8 +289,9 @@ class IndicatorStage:
             if plan.own:
                 continue
             dropped = cell.move(key.clock)
-            if dropped:
+            if cell.lighter(dropped):
                 changed.append(name)
+            if dropped:
                 for item in dropped:
                     self._ledger.release(item[3])
             expires = min(expires, cell.drops)
@@ -338,14 +354,14 @@ class IndicatorStage:
         if plan is None:
             return None
         key = moment.keys.get(plan.by)
-        return NEVER_SEEN.get(plan.indicator.aggregate) if key is None else self._value(name, key)
+        return plan.unseen if key is None else self._value(name, key)
 
     def _value(self, name: str, key: Key) -> Value:
         cell = key.cells.get(name)
         if cell is not None:
             return cell.value()
         score = key.scores.get(name)
-        return NEVER_SEEN.get(self.plans[name].indicator.aggregate) if score is None else score
+        return self.plans[name].unseen if score is None else score
 
     def inside(self, names: Sequence[str], moment: Moment) -> list[Live]:
         """Return the signals inside the windows of these indicators for the moment's keys, by number; a score stands for its input."""
@@ -357,7 +373,7 @@ class IndicatorStage:
             key = moment.keys.get(plan.by) if plan is not None else None
             cell = key.cells.get(plan.name) if key is not None and plan is not None else None
             if cell is not None:
-                found.update((item[1], item[3]) for item in cell.items)
+                found.update((item[1], item[3]) for item in cell.inside())
         return [found[seq] for seq in sorted(found)]
 
     def vectors(self, names: Sequence[str]) -> Iterator[tuple[str, list[Value]]]:
@@ -375,7 +391,7 @@ class IndicatorStage:
         """Return all windows as plain data; signals stand by their number."""
         keys = []
         for key in self.keys.values():
-            cells = [[name, cell.clock, cell.seen, [item[1] for item in cell.items], cell.values()] for name, cell in key.cells.items()]
+            cells = [_dumped(name, cell) for name, cell in key.cells.items()]
             keys.append([key.name, key.clock, key.expires, cells, key.scores])
         return {"keys": keys, "warming_since": self.warming_since}
 
@@ -386,11 +402,13 @@ class IndicatorStage:
         for name, clock, expires, cells, scores in state["keys"]:
             key = self._key(name)
             key.clock, key.expires, key.scores = clock, expires, dict(scores)
-            for indicator, cell_clock, seen, seqs, values in cells:
+            for indicator, cell_clock, seen, seqs, values, *memory in cells:
                 plan = self.plans[indicator]
                 cell = key.cells[indicator] = plan.cell(plan.frame, indicator, key)  # type: ignore[misc]  # anomaly indicators have no windows
                 items = [(lives[seq].t, seq, value, lives[seq]) for seq, value in zip(seqs, values or repeat(None), strict=False)]
                 cell.put_back(items, cell_clock, seen)
+                if memory:
+                    cell.remember(memory[0])
                 for item in items:
                     item[3].holds += 1
                     item[3].places.append(cell)

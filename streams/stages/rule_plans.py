@@ -13,8 +13,8 @@ from domain.objects import Resolution
 from domain.records import SignalEntry
 from domain.signals import Signal
 from rules.ruleset import Facts, Rule, RuleSet, Value
-from streams.stages.cells import NEVER_SEEN
 from streams.stages.indicators import By, Combination, Moment, blank, settles
+from streams.stages.making import unseen
 from streams.stages.windows import MICROSECOND, NEVER, to_us
 
 OBJECT_FIELD: Final = "object."
@@ -31,11 +31,11 @@ class RulePlan:
         self.id = rule.id
         self.reads = rule.when.indicators
         read = [ruleset.indicators[name] for name in self.reads if name in ruleset.indicators]
-        self.inputs: tuple[tuple[str, By, Value], ...] = tuple((each.name, each.by, NEVER_SEEN.get(each.aggregate)) for each in read)
+        self.inputs: tuple[tuple[str, By, Value], ...] = tuple((each.name, each.by, unseen(each)) for each in read)
         self.shadow = rule.status == "shadow"
         self.of_signal = any(name != "object" and not name.startswith(OBJECT_FIELD) for name in rule.when.fields)
         foreign = any(each.by != rule.by for each in read)
-        self.unsteady = bool(rule.when.fields) or foreign  # may change at any signal of the subject
+        self.unsteady = bool(rule.when.fields) or foreign or any(each.fluid for each in read)  # may change at any signal of the subject
         # May it be true where nothing was ever seen? Only then must a new subject's other rules be read.
         self.from_nothing = not rule.when.fields and rule.when.evaluate(_nothing(rule, ruleset)) is True
         self.test = rule.when.evaluate
@@ -47,7 +47,7 @@ class RulePlan:
 def _nothing(rule: Rule, ruleset: RuleSet) -> Facts:
     """Return facts with every indicator of a rule never seen; the signal is not looked at."""
     signal = Signal(id="", source="other", kind="", occurred_at=EPOCH)
-    values = {name: NEVER_SEEN.get(ruleset.indicators[name].aggregate) for name in rule.when.indicators if name in ruleset.indicators}
+    values = {name: unseen(ruleset.indicators[name]) for name in rule.when.indicators if name in ruleset.indicators}
     return Facts(SignalEntry(feed="", signal=signal, resolution=Resolution(), digest=""), None, values)
 
 

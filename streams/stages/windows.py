@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Final, Protocol
 
 from domain.instants import EPOCH
-from rules.ruleset import Window
+from rules.ruleset import SESSION_GAPS, Window
 
 MICROSECOND: Final = timedelta(microseconds=1)
 BUCKETS: Final = 24
@@ -18,6 +18,7 @@ DAY: Final = 86_400_000_000
 SHANGHAI_OFFSET: Final = 28_800_000_000  # UTC+8 all year since 1992; calendar windows before that are an hour off in summer
 MONDAY: Final = 3  # day 0 of the epoch is a Thursday
 EPOCH_ORDINAL: Final = EPOCH.toordinal()
+RAW_DAYS: Final = 100  # a `daily` window keeps single signals of so many days, of the days before them only what they came to
 NEVER: Final = 1 << 62  # later than any instant that a datetime can hold
 
 
@@ -29,6 +30,11 @@ def to_us(moment: datetime) -> int:
 def from_us(us: int) -> datetime:
     """Return the UTC instant of `us` microseconds since the epoch."""
     return EPOCH + timedelta(microseconds=us)
+
+
+def day_of(us: int) -> int:
+    """Return the number of the calendar day in Asia/Shanghai, 0 for 1970-01-01."""
+    return (us + SHANGHAI_OFFSET) // DAY
 
 
 class Frame(Protocol):
@@ -97,23 +103,86 @@ class Days:
 
 
 @lru_cache(maxsize=4096)
-def _month(day: int) -> tuple[int, int]:
-    """Return the first day of the month of `day` and of the next, in days since the epoch."""
-    here = date.fromordinal(day + EPOCH_ORDINAL).replace(day=1)
-    after = here.replace(year=here.year + here.month // 12, month=here.month % 12 + 1)
+def _months(day: int, months: int) -> tuple[int, int]:
+    """Return the first day of the period of `months` (a divisor of 12) of `day` and of the next, in days since the epoch."""
+    here = date.fromordinal(day + EPOCH_ORDINAL)
+    here = here.replace(month=(here.month - 1) // months * months + 1, day=1)
+    later = here.month - 1 + months
+    after = here.replace(year=here.year + later // 12, month=later % 12 + 1)
     return here.toordinal() - EPOCH_ORDINAL, after.toordinal() - EPOCH_ORDINAL
 
 
 class Months:
-    """A calendar month in Asia/Shanghai."""
+    """A calendar month, quarter or year in Asia/Shanghai."""
+
+    def __init__(self, months: int) -> None:
+        self._months = months
 
     def start(self, clock: int) -> int:
-        """Return the month's first instant."""
-        return _month((clock + SHANGHAI_OFFSET) // DAY)[0] * DAY - SHANGHAI_OFFSET
+        """Return the period's first instant."""
+        return _months((clock + SHANGHAI_OFFSET) // DAY, self._months)[0] * DAY - SHANGHAI_OFFSET
 
     def leaves(self, t: int) -> int:
-        """Return the next month's first instant."""
-        return _month((t + SHANGHAI_OFFSET) // DAY)[1] * DAY - SHANGHAI_OFFSET
+        """Return the next period's first instant."""
+        return _months((t + SHANGHAI_OFFSET) // DAY, self._months)[1] * DAY - SHANGHAI_OFFSET
+
+
+class Tumbling:
+    """Periods of one length, end to end, counted from 1970-01-01 00:00 in Asia/Shanghai: six hours begin at 0, 6, 12 and 18 o'clock."""
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+
+    def start(self, clock: int) -> int:
+        """Return the period's first instant."""
+        return (clock + SHANGHAI_OFFSET) // self._length * self._length - SHANGHAI_OFFSET
+
+    def leaves(self, t: int) -> int:
+        """Return the next period's first instant."""
+        return self.start(t) + self._length
+
+
+class Daily:
+    """The calendar day of the clock in Asia/Shanghai and the `days` - 1 before it."""
+
+    def __init__(self, days: int) -> None:
+        self._days = days
+
+    def start(self, clock: int) -> int:
+        """Return the first instant of the first day."""
+        return (day_of(clock) - self._days + 1) * DAY - SHANGHAI_OFFSET
+
+    def leaves(self, t: int) -> int:
+        """Return the first instant of the day that is `days` after that of `t`."""
+        return (day_of(t) + self._days) * DAY - SHANGHAI_OFFSET
+
+
+class Stretched:
+    """A window with the `periods` before it: the one that ends just before it begins, and so on."""
+
+    def __init__(self, inner: Frame, periods: int) -> None:
+        self.inner = inner
+        self.periods = periods
+
+    def start(self, clock: int) -> int:
+        """Return the first instant of the oldest period."""
+        start = self.inner.start(clock)
+        for _ in range(self.periods):
+            start = self.inner.start(start - 1)
+        return start
+
+    def borders(self, clock: int) -> list[int]:
+        """Return where each period begins, the present one first."""
+        found = [self.inner.start(clock)]
+        for _ in range(self.periods):
+            found.append(self.inner.start(found[-1] - 1))
+        return found
+
+    def leaves(self, t: int) -> int:
+        """Return the first clock at which a signal at `t` is in none of the periods."""
+        for _ in range(self.periods + 1):
+            t = self.inner.leaves(t)
+        return t
 
 
 class Always:
@@ -130,21 +199,27 @@ class Always:
         return NEVER
 
 
+_CALENDAR: Final[dict[str, Frame]] = {"day": Days(1), "week": Days(7), "month": Months(1), "quarter": Months(3), "year": Months(12)}
+
+
 def frame(window: Window | None) -> Frame:
-    """Return the arithmetic of `window`; None keeps everything.
+    """Return the arithmetic of `window`; None keeps everything. For a session it is how far one may reach back.
 
     Raises:
-        ValueError: a sliding window is not longer than nothing.
+        ValueError: a window with a length is not longer than nothing.
     """
     if window is None:
         return Always()
-    if window.kind == "day":
-        return Days(1)
-    if window.kind == "week":
-        return Days(7)
-    if window.kind == "month":
-        return Months()
+    calendar = _CALENDAR.get(window.kind)
+    if calendar is not None:
+        return calendar
     length = window.length // MICROSECOND
     if length <= 0:
-        raise ValueError(f"a sliding window of {window.length} has no length; it must be longer than 0")
+        raise ValueError(f"a {window.kind} window of {window.length} has no length; it must be longer than 0")
+    if window.kind == "tumbling":
+        return Tumbling(length)
+    if window.kind == "session":
+        return Exact(length * SESSION_GAPS)
+    if window.kind == "daily":
+        return Daily(length // DAY)
     return Exact(length) if window.exact else Bucketed(length)

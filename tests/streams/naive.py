@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,7 +22,14 @@ from rules.ruleset import Facts, Indicator, Rule, RuleSet, Window
 
 ZONE = ZoneInfo("Asia/Shanghai")
 EPOCH = datetime(1970, 1, 1, tzinfo=ZoneInfo("UTC"))
+SHANGHAI_EPOCH = datetime(1970, 1, 1, tzinfo=timezone(timedelta(hours=8)))
 ZERO_WHEN_UNSEEN = ("count", "distinct")
+SINGLE_DAYS = timedelta(days=100)  # of a daily window whose signals can still be taken back
+
+
+def unseen(indicator: Indicator) -> Any:
+    """Return the value where no signal was ever selected."""
+    return 0 if indicator.aggregate in ZERO_WHEN_UNSEEN and not indicator.needs else None
 
 
 def bucket(moment: datetime, length: timedelta) -> int:
@@ -40,6 +47,16 @@ def inside(t: datetime, as_of: datetime, window: Window) -> bool:
         return here.isocalendar()[:2] == there.isocalendar()[:2]
     if window.kind == "month":
         return (here.year, here.month) == (there.year, there.month)
+    if window.kind == "quarter":
+        return (here.year, (here.month + 2) // 3) == (there.year, (there.month + 2) // 3)
+    if window.kind == "year":
+        return here.year == there.year
+    if window.kind == "daily":
+        return (there - here) < window.length
+    if window.kind == "tumbling":
+        return (t - SHANGHAI_EPOCH) // window.length == (as_of - SHANGHAI_EPOCH) // window.length
+    if window.kind == "session":
+        return as_of - 100 * window.length < t
     if window.exact:
         return as_of - window.length < t
     return bucket(t, window.length) > bucket(as_of, window.length) - 24
@@ -53,50 +70,123 @@ class Row:
     clock: datetime
     t: datetime | None = None
     value: Any = None
+    correction: bool = False
 
 
-def aggregate(how: str, values: list[Any]) -> Any:
-    """Return what the values inside come to, oldest first."""
-    given = [value for value in values if value is not None]
+def slope(points: list[tuple[datetime, float]], per: timedelta) -> float | None:
+    """Return the least-squares slope, from the means."""
+    times = [Fraction((t - EPOCH) // timedelta(microseconds=1)) for t, _ in points]
+    values = [Fraction(value) for _, value in points]
+    middle, level = sum(times) / len(times), sum(values) / len(values)
+    below = sum((t - middle) ** 2 for t in times)
+    if not below:
+        return None
+    rise = sum((t - middle) * (value - level) for t, value in zip(times, values, strict=True)) / below
+    return float(rise * (per // timedelta(microseconds=1)))
+
+
+def deviation(values: list[float]) -> float | None:
+    """Return the sample standard deviation, from the squared distances to the mean."""
+    if len(values) < 2:
+        return None
+    exact = [Fraction(value) for value in values]
+    level = sum(exact) / len(exact)
+    return math.sqrt(float(sum((value - level) ** 2 for value in exact) / (len(exact) - 1)))
+
+
+def at_rank(values: list[float], rank: float) -> float:
+    """Return the smallest value that enough others do not exceed."""
+    return min(value for value in values if sum(other <= value for other in values) * 100 >= Fraction(str(rank)) * len(values))
+
+
+def aggregate(indicator: Indicator, rows: list[Row], clock: datetime) -> Any:
+    """Return what the rows inside come to, oldest first; `clock` is the key's newest signal."""
+    how = indicator.aggregate
     if how == "count":
-        return len(values)
+        return len(rows)
+    if how == "since":
+        return (clock - rows[0 if indicator.end == "first" else -1].t) / timedelta(seconds=1) if rows else None
+    points = [(row.t, row.value) for row in rows if row.value is not None]
+    given = [value for _, value in points]
+    if len(given) < indicator.needs:
+        return None
     if how == "distinct":
         return len(set(given))
     if how == "sum":
         return math.fsum(given)
+    if how in ("new_value", "change") and len(given) < 2:
+        return None
     if not given:
         return None
-    return {"mean": lambda: math.fsum(given) / len(given), "min": lambda: min(given), "max": lambda: max(given), "last": lambda: given[-1]}[
-        how
-    ]()
+    return {
+        "mean": lambda: math.fsum(given) / len(given),
+        "percentage": lambda: sum(given) / len(given),
+        "min": lambda: min(given),
+        "max": lambda: max(given),
+        "first": lambda: given[0],
+        "last": lambda: given[-1],
+        "stddev": lambda: deviation(given),
+        "percentile": lambda: at_rank(given, indicator.rank),
+        "trend": lambda: slope(points, indicator.per),
+        "new_value": lambda: given[-1] not in given[:-1],
+        "change": lambda: given[-1] != given[-2],
+    }[how]()
+
+
+def same_session(rows: list[Row], gap: timedelta, clock: datetime) -> list[Row]:
+    """Return the last rows, each less than `gap` before the next, if the last one is less than `gap` before the clock."""
+    ahead, found = clock, []
+    for row in reversed(rows):
+        if ahead - row.t >= gap:
+            break
+        ahead = row.t
+        found.insert(0, row)
+    return found
+
+
+def is_folded(row: Row, as_of: datetime) -> bool:
+    """Tell whether a daily window has only a sum of the day of a row."""
+    return as_of.astimezone(ZONE).date() - row.t.astimezone(ZONE).date() >= SINGLE_DAYS
 
 
 def replay_log(indicator: Indicator, log: list[Row], clock: datetime | None) -> Any:
     """Return the indicator's value after its log, when the key's newest signal is at `clock`."""
+    window = indicator.window
+    daily = window.kind == "daily"
     taken: list[Row] = []
+    entered: dict[int, datetime] = {}  # the window's clock when a row was taken
+    folded: set[int] = set()
     seen = 0
     as_of: datetime | None = None
     for row in log:
         if indicator.as_of == "object":
             as_of = row.clock
+        ahead = row.t is not None and (as_of is None or (indicator.as_of == "own" and row.t > as_of))
+        newest = row.t if ahead else as_of
+        if daily and newest is not None:
+            folded |= {id(each) for each in taken if newest > entered[id(each)] and is_folded(each, newest)}
         if row.t is None:
-            left = [each for each in taken if each.seq != row.seq or not inside(each.t, as_of, indicator.window)]
-            seen -= len(taken) - len(left)
-            taken = left
+            gone = [each for each in taken if each.seq == row.seq and inside(each.t, as_of, window) and id(each) not in folded]
+            seen -= len(gone)
+            taken = [each for each in taken if each.seq != row.seq or id(each) in folded]
             if seen == 0:
                 taken, as_of = [], None
             continue
-        newest = row.t if as_of is None or row.t > as_of else as_of
-        if inside(row.t, newest, indicator.window):
+        if inside(row.t, newest, window) and not (daily and row.correction and is_folded(row, newest)):
             as_of = newest
             taken.append(row)
+            entered[id(row)] = newest
             seen += 1
     if seen == 0:
-        return 0 if indicator.aggregate in ZERO_WHEN_UNSEEN else None
+        return unseen(indicator)
     if indicator.as_of == "object":
         as_of = clock
-    kept = sorted((row for row in taken if inside(row.t, as_of, indicator.window)), key=lambda row: (row.t, row.seq))
-    return aggregate(indicator.aggregate, [row.value for row in kept])
+    kept = sorted((row for row in taken if inside(row.t, as_of, window)), key=lambda row: (row.t, row.seq))
+    if window.kind == "session":
+        kept = same_session(kept, window.length, as_of)
+    if indicator.aggregate == "new_value" and daily and not any(row.value is not None and id(row) not in folded for row in kept):
+        return None
+    return aggregate(indicator, kept, clock)
 
 
 @dataclass
@@ -144,7 +234,7 @@ class Naive:
         indicator = self.active.indicators[name]
         key = keys.get(indicator.by)
         if key is None:
-            return 0 if indicator.aggregate in ZERO_WHEN_UNSEEN else None
+            return unseen(indicator)
         return replay_log(indicator, self.logs.get((key, name), []), self.clocks.get(key))
 
     def all_values(self) -> dict[tuple[str, str], Any]:
@@ -172,7 +262,7 @@ class Naive:
         def shape(indicator: Indicator | None) -> Any:
             return indicator and (
                 indicator.aggregate, indicator.window, indicator.where and indicator.where.text, indicator.of and indicator.of.text,
-                indicator.as_of, indicator.by,
+                indicator.as_of, indicator.by, indicator.needs, indicator.rank, indicator.per, indicator.end,
             )  # fmt: skip
 
         old, self.active = self.active, new
@@ -303,7 +393,8 @@ class Naive:
             key = fact.keys.get(indicator.by)
             if key is not None and (indicator.where is None or indicator.where.evaluate(facts) is True):
                 value = indicator.of.evaluate(facts) if indicator.of else None
-                self.logs.setdefault((key, name), []).append(Row(fact.seq, self.clocks[key], t, value))
+                correction = bool(entry.revision or entry.signal.corrects)
+                self.logs.setdefault((key, name), []).append(Row(fact.seq, self.clocks[key], t, value, correction))
         for by, subject in fact.keys.items():
             true = self.truth.setdefault(subject, set())
             for rule in self.running():

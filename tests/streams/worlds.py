@@ -84,7 +84,7 @@ def rulesets() -> dict[str, Any]:
     }
 
 
-def _signal(draw: Any, number: int, now: Any, ids: list[str]) -> AnyEntry:
+def _signal(draw: Any, number: int, now: Any, ids: list[str], *, years: bool) -> AnyEntry:
     own = draw(st.sampled_from(["new"] * 6 + ["revision", "corrects", "withdraws", "unresolved"])) if ids else "new"
     name = f"s{number}"
     more: dict[str, Any] = {}
@@ -97,7 +97,9 @@ def _signal(draw: Any, number: int, now: Any, ids: list[str]) -> AnyEntry:
             ids[:] = [known for known in ids if known != more[own]]
     ids.append(name)
     about = "" if own == "unresolved" else draw(st.sampled_from(OBJECTS))
-    late = draw(st.sampled_from([0, 0, 0, 1, 7, 23, 25, 200])) * HOUR + draw(st.integers(0, 3)) * timedelta(minutes=17)
+    late = draw(st.sampled_from([0, 0, 0, 1, 7, 23, 25, 200, *([1500, 2500, 9000] if years else [])])) * HOUR + draw(
+        st.integers(0, 3)
+    ) * timedelta(minutes=17)
     return make_entry(
         id=name,
         source=draw(st.sampled_from(["complaint", "hotline", "iot"])),
@@ -113,16 +115,17 @@ def _signal(draw: Any, number: int, now: Any, ids: list[str]) -> AnyEntry:
 
 
 @st.composite
-def worlds(draw: Any, size: int = 40) -> list[Record]:
-    """Draw a journal: the first record activates v1."""
+def worlds(draw: Any, size: int = 40, *, years: bool = False) -> list[Record]:
+    """Draw a journal: the first record activates v1; weeks long, or `years`."""
+    leaps = [100_000, 200_000, 600_000] if years else []
     now = T0
     records = [Record(seq=1, received_at=now, entry=RulesetEntry(version="v1"))]
     ids: list[str] = []
     for number in range(2, 2 + draw(st.integers(1, size))):
-        now += draw(st.sampled_from([0, 0, 10, 60, 60, 300, 1500, 8000])) * timedelta(minutes=1)
+        now += draw(st.sampled_from([0, 0, 10, 60, 60, 300, 1500, 8000, *leaps])) * timedelta(minutes=1)
         what = draw(st.sampled_from(["signal"] * 12 + ["confirm", "tick", "objects", "ruleset", "closed", "feed"]))
         if what == "signal" or (what == "confirm" and not ids):
-            entry = _signal(draw, number, now, ids)
+            entry = _signal(draw, number, now, ids, years=years)
         elif what == "confirm":
             entry = ResolutionEntry(
                 feed="test", signal_id=draw(st.sampled_from(ids)), object_id=draw(st.sampled_from(["", *OBJECTS])), by="a"

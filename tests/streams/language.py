@@ -1,0 +1,99 @@
+"""Two rule sets in the language itself, with every aggregate, window, group and baseline, for the random worlds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rules.load import load_rules
+from rules.ruleset import RuleSet
+
+WINDOWS = [
+    "10h",
+    "24h",
+    "{w: 30h, exact}",
+    "day",
+    "week",
+    "month",
+    "quarter",
+    "year",
+    "tumbling(6h)",
+    "tumbling(5d)",
+    "session(3h)",
+    "session(2d)",
+    "daily(3d)",
+    "daily(400d)",
+]
+AGGREGATES = {
+    "count": "count: signals",
+    "distinct": "distinct: source",
+    "sum": "sum: value",
+    "mean": "mean: value",
+    "min": "min: value",
+    "max": "max: value",
+    "first": "first: value",
+    "last": "last: kind",
+    "stddev": "stddev: value",
+    "p50": "percentile: value, rank: 50",
+    "p90": "percentile: value, rank: 90.5",
+    "trend": "trend: value, per: 1h",
+    "since": "since: last",
+    "begun": "since: first",
+    "share": "percentage: severity >= 2",
+    "fresh": "new_value: kind",
+    "change": "change: value",
+    "enough": "mean: value, needs: 3",
+}
+NOT_DAILY = {"p50", "p90", "trend", "since", "begun", "share", "change", "enough"}
+
+
+def _indicators() -> list[str]:
+    """Return one line for each aggregate, each with windows in turn, both clocks and several filters."""
+    lines = []
+    filters = ["", "where: kind in gas.*, ", "where: source == iot, ", "where: value > 1, "]
+    for place, (name, written) in enumerate(AGGREGATES.items()):
+        for turn in range(3):
+            window = WINDOWS[(place * 5 + turn * 3) % len(WINDOWS)]
+            if window.startswith("daily") and name in NOT_DAILY:
+                window = "session(7h)"
+            exact = ", exact: true" if "exact" in window else ""
+            window = "30h" if exact else window
+            clock = ", as_of: object" if turn != 1 and name not in ("since", "begun") else ""
+            by = ", by: region(6)" if turn == 2 else ""
+            lines.append(f"  {name}_{turn}: {{{written}, {filters[(place + turn) % 4]}window: {window}{exact}{clock}{by}}}")
+    return lines
+
+
+def _rule(name: str, when: str, more: str = "") -> str:
+    return f"  - {{id: {name}, title: {name}, status: active, basis: [b], when: '{when}', points: 30, say: x{more}}}"
+
+
+def text(rules: list[str], indicators: list[str]) -> str:
+    """Return a pack."""
+    return "\n".join(["pack: p", "title: 随机", "sector: gas", "owner: 某局", "indicators:", *indicators, "rules:", *rules])
+
+
+RULES = [
+    _rule("count", "count_0 >= 2 or count_1 >= 3"),
+    _rule("since", "since_0 > 20h or begun_1 > 40h"),
+    _rule("share", "share_0 > 50% and fresh_0"),
+    _rule("change", "change_0 or change_1"),
+    _rule("spread", "stddev_0 > 1 or p90_0 >= 6"),
+    _rule("enough", "enough_0 > 2 or not has(enough_1)"),
+    _rule("trend", "trend_0 > 0 and last_0 in gas.*"),
+    _rule("area", "count_2 >= 3 or fresh_2", ", subject: region(6)"),
+]
+
+
+def rulesets() -> dict[str, RuleSet]:
+    """Return two rule sets that share most definitions."""
+    first, second = (
+        _indicators(),
+        [
+            line.replace("severity >= 2", "severity >= 1").replace("where: source == iot", "where: source == hotline")
+            for line in _indicators()
+        ],
+    )
+    return {
+        "v1": replace(load_rules({"p.yaml": text(RULES, first)}), version="v1"),
+        "v2": replace(load_rules({"p.yaml": text(RULES[2:], second)}), version="v2"),
+    }
