@@ -11,6 +11,7 @@ import pytest
 
 from app.silence import GRACE, SilenceWatch
 from domain.clock import ManualClock
+from domain.ports import Offer
 from domain.records import FeedEntry
 from storage.identity import Identity
 from storage.intake import Appender
@@ -95,9 +96,8 @@ def test_marks_beyond_the_stored_rows_are_read_from_the_journal() -> None:
     """After a crash the database may lag behind the journal: what only the journal knows counts too."""
     clock, journal = ManualClock(MONDAY), MemoryJournal()
     with Appender(journal, Identity.in_memory(journal), clock) as intake:
-        intake.submit([]).result()
         entries = [FeedEntry(feed="iot-json", mark="complete", until=MONDAY), FeedEntry(feed="iot-json", mark="silent")]
-        intake.append_system(entries).result()
+        intake.submit([Offer(entry=entry) for entry in entries]).result()
         clock.advance(timedelta(hours=5))
         watch = SilenceWatch(FEEDS, intake, clock)
         watch.take_up([], journal.read(0))
