@@ -9,13 +9,16 @@ from datetime import timedelta
 from typing import Literal
 
 from litestar import delete, get, post, put
-from litestar.params import FromPath, JSONBody
+from litestar.params import JSONBody
 
+from app.api import bodies
 from app.api.given import ServicesGiven
+from app.api.parameters import CredentialPath, DepartmentPath
 from app.api.roles import ADMINS
 from app.gate import fingerprint
 from connectors.outbound.egress import check_url, networks
 from domain.errors import DeliveryRejected, InvalidAction, NotFound
+from domain.messages import both
 from domain.principals import Principal
 from domain.tasks import stable_id
 from storage import access, obligations, outbox
@@ -45,15 +48,18 @@ def new_secret() -> str:
     return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
-@get("/v1/access", opt={"roles": ADMINS}, sync_to_thread=True)
+@get("/v1/access", summary=both("operation.list_access"), opt={"roles": ADMINS}, sync_to_thread=True)
 def list_access(services: ServicesGiven) -> list[access.CredentialRow]:
     """Return all credentials without their tokens."""
     with services.database.read() as connection:
         return access.list_credentials(connection)
 
 
-@post("/v1/access", opt={"roles": ADMINS}, sync_to_thread=True)
-def grant(services: ServicesGiven, data: JSONBody[NewCredential]) -> dict[str, str]:
+@post("/v1/access", summary=both("operation.grant"), operation_class=bodies.CREDENTIAL, opt={"roles": ADMINS}, sync_to_thread=True)
+def grant(
+    services: ServicesGiven,
+    data: JSONBody[NewCredential],
+) -> dict[str, str]:
     """Make a credential; its token is in this answer and nowhere else."""
     with services.database.read() as connection:
         unit = obligations.directory(connection).get(data.department)
@@ -68,8 +74,8 @@ def grant(services: ServicesGiven, data: JSONBody[NewCredential]) -> dict[str, s
     return {"token": token, "fingerprint": fingerprint(token)}
 
 
-@delete("/v1/access/{credential:str}", opt={"roles": ADMINS}, status_code=200, sync_to_thread=True)
-def revoke(services: ServicesGiven, credential: FromPath[str]) -> dict[str, str]:
+@delete("/v1/access/{credential:str}", summary=both("operation.revoke"), opt={"roles": ADMINS}, status_code=200, sync_to_thread=True)
+def revoke(services: ServicesGiven, credential: CredentialPath) -> dict[str, str]:
     """Revoke a credential; its sessions end with it."""
     with services.database.write() as connection:
         if not access.revoke_credential(connection, credential, services.clock.now()):
@@ -77,8 +83,18 @@ def revoke(services: ServicesGiven, credential: FromPath[str]) -> dict[str, str]
     return {"revoked": credential}
 
 
-@put("/v1/departments/{department:str}/endpoint", opt={"roles": ADMINS}, sync_to_thread=True)
-def set_endpoint(services: ServicesGiven, department: FromPath[str], data: JSONBody[NewEndpoint]) -> dict[str, str]:
+@put(
+    "/v1/departments/{department:str}/endpoint",
+    summary=both("operation.set_endpoint"),
+    operation_class=bodies.ENDPOINT,
+    opt={"roles": ADMINS},
+    sync_to_thread=True,
+)
+def set_endpoint(
+    services: ServicesGiven,
+    department: DepartmentPath,
+    data: JSONBody[NewEndpoint],
+) -> dict[str, str]:
     """Register where a department receives webhooks; the first time, its signing secret is in the answer.
 
     A new address takes the place of the old one, also for what waits, in the inbox too, and for dead letters that are sent again.
@@ -102,8 +118,8 @@ def set_endpoint(services: ServicesGiven, department: FromPath[str], data: JSONB
     return {"endpoint": endpoint.id, "secret": secret}
 
 
-@post("/v1/departments/{department:str}/secret", opt={"roles": ADMINS}, sync_to_thread=True)
-def rotate(services: ServicesGiven, department: FromPath[str]) -> dict[str, str]:
+@post("/v1/departments/{department:str}/secret", summary=both("operation.rotate"), opt={"roles": ADMINS}, sync_to_thread=True)
+def rotate(services: ServicesGiven, department: DepartmentPath) -> dict[str, str]:
     """Give a department a new signing secret; the old one stays valid for 24 hours."""
     secret = new_secret()
     with services.database.write() as connection:

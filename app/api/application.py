@@ -6,6 +6,7 @@ from litestar import Litestar, Router
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme
 
 from app.api import access, health, imports, intake, lookups, spec, warning
 from app.api.problems import on_fengsui_error, on_http_error, on_too_deep, on_unexpected
@@ -15,6 +16,7 @@ from app.gate import AsgiApp, Credentials, Gate
 from app.services import Services
 from app.version import VERSION
 from domain.errors import FengsuiError
+from domain.messages import both
 
 ROUTES = [
     health.healthz,
@@ -68,6 +70,10 @@ def make_litestar(services: Services) -> Litestar:
         openapi_config=OpenAPIConfig(
             title="Fengsui 烽燧",
             version=VERSION,
+            description=both("api.description"),
+            use_handler_docstrings=True,
+            components=Components(security_schemes={"token": SecurityScheme(type="http", scheme="bearer", description=both("api.token"))}),
+            security=[{"token": []}],
             render_plugins=[],
             openapi_router=Router("/_openapi", route_handlers=[], opt={"roles": NOBODY}, include_in_schema=False),  # ours is `spec.openapi`
         ),

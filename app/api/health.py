@@ -9,16 +9,17 @@ from app.api.roles import MONITORS, OPEN, OVERSEERS
 from app.metrics import CONTENT_TYPE
 from app.version import VERSION
 from domain.base import Noun
+from domain.messages import both
 from storage import risk
 
 
-@get("/healthz", opt={"roles": OPEN}, sync_to_thread=False)
+@get("/healthz", summary=both("operation.healthz"), opt={"roles": OPEN}, sync_to_thread=False)
 def healthz() -> dict[str, str]:
     """Say that the process answers."""
     return {"status": "ok"}
 
 
-@get("/readyz", opt={"roles": OPEN}, sync_to_thread=True)
+@get("/readyz", summary=both("operation.readyz"), opt={"roles": OPEN}, sync_to_thread=True)
 def readyz(services: ServicesGiven) -> Response[dict[str, str]]:
     """Say whether work moves: the journal takes records, the engine keeps up, every loop runs."""
     trouble = services.trouble()
@@ -27,7 +28,7 @@ def readyz(services: ServicesGiven) -> Response[dict[str, str]]:
     return Response({"status": "ready"})
 
 
-@get("/metrics", opt={"roles": MONITORS}, sync_to_thread=True)
+@get("/metrics", summary=both("operation.metrics"), opt={"roles": MONITORS}, sync_to_thread=True)
 def metrics(services: ServicesGiven) -> Response[bytes]:
     """Return the metrics for Prometheus; it needs a token of the role monitor."""
     return Response(services.metrics.exposition(), media_type=CONTENT_TYPE)
@@ -47,7 +48,7 @@ class Status(Noun, frozen=True, kw_only=True):
     quarantined: tuple[int, ...]
 
 
-@get("/v1/status", opt={"roles": OVERSEERS | {"monitor"}}, sync_to_thread=True)
+@get("/v1/status", summary=both("operation.status"), opt={"roles": OVERSEERS | {"monitor"}}, sync_to_thread=True)
 def status(services: ServicesGiven) -> Status:
     """Return how far the work is."""
     with services.database.read() as connection:

@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from litestar import post
-from litestar.params import FromQuery, RawBody
+from litestar.params import RawBody
 
+from app.api import bodies
 from app.api.given import ServicesGiven
+from app.api.parameters import FileName
 from app.api.roles import ADMINS
 from connectors.inbound.catalogue import read_catalogue
 from connectors.inbound.departments import read_departments
 from connectors.inbound.registry import read_objects
 from domain.base import Noun
 from domain.errors import Problem
+from domain.messages import both
 from domain.ports import Offer
 from domain.records import CatalogueEntry, ObjectsEntry
 from storage import obligations, risk
@@ -41,8 +44,15 @@ def _journalled(services: ServicesGiven, entry: E) -> E:
     return entry
 
 
-@post("/v1/import/objects", opt={"roles": ADMINS}, status_code=200, sync_to_thread=True)
-def import_objects(services: ServicesGiven, name: FromQuery[str], body: RawBody) -> Imported:
+@post(
+    "/v1/import/objects",
+    summary=both("operation.import_objects"),
+    operation_class=bodies.OBJECTS_FILE,
+    opt={"roles": ADMINS},
+    status_code=200,
+    sync_to_thread=True,
+)
+def import_objects(services: ServicesGiven, name: FileName, body: RawBody) -> Imported:
     """Add or replace regulated objects by id; `name` is the file's, its ending tells the format."""
     found = read_objects(body, name)
     version = services.lookup.version()
@@ -53,8 +63,15 @@ def import_objects(services: ServicesGiven, name: FromQuery[str], body: RawBody)
     return Imported(imported=len(found.objects), version=version, problems=_shown(found.problems))
 
 
-@post("/v1/import/catalogue", opt={"roles": ADMINS}, status_code=200, sync_to_thread=True)
-def import_catalogue(services: ServicesGiven, name: FromQuery[str], body: RawBody) -> Imported:
+@post(
+    "/v1/import/catalogue",
+    summary=both("operation.import_catalogue"),
+    operation_class=bodies.CATALOGUE_FILE,
+    opt={"roles": ADMINS},
+    status_code=200,
+    sync_to_thread=True,
+)
+def import_catalogue(services: ServicesGiven, name: FileName, body: RawBody) -> Imported:
     """Make the file the next version of the catalogue; rows with an error are left out and named."""
     with services.database.read() as connection:
         version = risk.current_catalogue(connection).version + 1
@@ -63,8 +80,15 @@ def import_catalogue(services: ServicesGiven, name: FromQuery[str], body: RawBod
     return Imported(imported=len(found.catalogue.items), version=version, problems=_shown(found.problems))
 
 
-@post("/v1/import/departments", opt={"roles": ADMINS}, status_code=200, sync_to_thread=True)
-def import_departments(services: ServicesGiven, name: FromQuery[str], body: RawBody) -> Imported:
+@post(
+    "/v1/import/departments",
+    summary=both("operation.import_departments"),
+    operation_class=bodies.DEPARTMENTS_FILE,
+    opt={"roles": ADMINS},
+    status_code=200,
+    sync_to_thread=True,
+)
+def import_departments(services: ServicesGiven, name: FileName, body: RawBody) -> Imported:
     """Add or replace departments by id."""
     found = read_departments(body, name)
     with services.database.write() as connection:

@@ -7,10 +7,12 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, get, post
-from litestar.params import FromPath, FromQuery, JSONBody, Parameter, RawBody
+from litestar.params import JSONBody, RawBody
 
 from app import second_chances
+from app.api import bodies
 from app.api.given import PrincipalGiven, ServicesGiven
+from app.api.parameters import AfterRecord, BeforeRecord, FeedPath, Limit, ReasonQuery, RejectionStatusQuery, SignalPath
 from app.api.roles import ADMINS, DUTY, FEEDS, OVERSEERS
 from app.second_chances import CANONICAL
 from app.services import Services
@@ -22,7 +24,7 @@ from connectors.inbound.edge import Taken
 from domain.base import Noun
 from domain.errors import Forbidden, InvalidAction, NotFound
 from domain.instants import rfc3339
-from domain.messages import text
+from domain.messages import both, text
 from domain.ports import Offer
 from domain.principals import Principal
 from domain.records import FeedEntry
@@ -80,7 +82,14 @@ def answer_of(taken: Taken) -> Answer:
     )
 
 
-@post("/v1/signals", opt={"roles": FEEDS}, status_code=202, sync_to_thread=True)
+@post(
+    "/v1/signals",
+    summary=both("operation.post_signals"),
+    operation_class=bodies.SIGNALS,
+    opt={"roles": FEEDS},
+    status_code=202,
+    sync_to_thread=True,
+)
 def post_signals(services: ServicesGiven, principal: PrincipalGiven, request: Request[Any, Any, Any], body: RawBody) -> Answer:
     """Take canonical signals: one, an array, NDJSON, or CloudEvents; 202 means that they are on the disk.
 
@@ -100,9 +109,16 @@ def post_signals(services: ServicesGiven, principal: PrincipalGiven, request: Re
     return answer_of(taken)
 
 
-@post("/v1/feeds/{feed:str}/records", opt={"roles": FEEDS}, status_code=202, sync_to_thread=True)
+@post(
+    "/v1/feeds/{feed:str}/records",
+    summary=both("operation.post_records"),
+    operation_class=bodies.RECORDS,
+    opt={"roles": FEEDS},
+    status_code=202,
+    sync_to_thread=True,
+)
 def post_records(
-    services: ServicesGiven, principal: PrincipalGiven, request: Request[Any, Any, Any], feed: FromPath[str], body: RawBody
+    services: ServicesGiven, principal: PrincipalGiven, request: Request[Any, Any, Any], feed: FeedPath, body: RawBody
 ) -> Answer:
     """Take raw records of a feed through its mapping; 202 means that they are on the disk, with what was rejected and why."""
     _own(principal, feed)
@@ -123,9 +139,16 @@ def _unknown(services: Services, feed: str) -> NotFound:
     return NotFound(f"没有数据源 {feed!r} / unknown feed; legal: {', '.join(sorted(services.mappings))}")
 
 
-@post("/v1/feeds/{feed:str}/complete", opt={"roles": FEEDS}, status_code=202, sync_to_thread=True)
+@post(
+    "/v1/feeds/{feed:str}/complete",
+    summary=both("operation.post_complete"),
+    operation_class=bodies.COMPLETENESS,
+    opt={"roles": FEEDS},
+    status_code=202,
+    sync_to_thread=True,
+)
 def post_complete(
-    services: ServicesGiven, principal: PrincipalGiven, feed: FromPath[str], data: JSONBody[Completeness]
+    services: ServicesGiven, principal: PrincipalGiven, feed: FeedPath, data: JSONBody[Completeness]
 ) -> Response[dict[str, Any]]:
     """Take a feed's word that it has sent everything up to an instant: it speaks, and there is nothing more to wait for before that.
 
@@ -144,21 +167,21 @@ def post_complete(
     return Response({"feed": feed, "until": rfc3339(until), "seq": receipt.seq}, status_code=202)
 
 
-@get("/v1/feeds", opt={"roles": OVERSEERS}, sync_to_thread=True)
+@get("/v1/feeds", summary=both("operation.list_feeds"), opt={"roles": OVERSEERS}, sync_to_thread=True)
 def list_feeds(services: ServicesGiven) -> list[FeedView]:
     """Return every feed with its counters, last times and state: speaking, silent, or never seen."""
     with services.database.read() as connection:
         return feeds.list_feeds(connection, services.mappings)
 
 
-@get("/v1/feeds/{feed:str}/rejections", opt={"roles": OVERSEERS}, sync_to_thread=True)
+@get("/v1/feeds/{feed:str}/rejections", summary=both("operation.list_rejections"), opt={"roles": OVERSEERS}, sync_to_thread=True)
 def list_rejections(
     services: ServicesGiven,
-    feed: FromPath[str],
-    reason: FromQuery[str] = "",
-    status: FromQuery[str] = "open",
-    limit: Annotated[int, Parameter(ge=1, le=1000)] = 200,
-    before: FromQuery[int] = 0,
+    feed: FeedPath,
+    reason: ReasonQuery = "",
+    status: RejectionStatusQuery = "open",
+    limit: Limit = 200,
+    before: BeforeRecord = 0,
 ) -> list[dict[str, Any]]:
     """Return rejected records with reason and raw text, newest first; `before` is the `seq` of the last one of the page before."""
     check_rejection_filters(reason, status)
@@ -167,27 +190,42 @@ def list_rejections(
     return [msgspec.structs.asdict(one) | {"raw": one.raw.decode("utf-8", "backslashreplace")} for one in found]
 
 
-@post("/v1/feeds/{feed:str}/rejections/replay", opt={"roles": ADMINS}, status_code=200, sync_to_thread=True)
-def replay_rejections(services: ServicesGiven, feed: FromPath[str]) -> Answer:
+@post(
+    "/v1/feeds/{feed:str}/rejections/replay",
+    summary=both("operation.replay_rejections"),
+    opt={"roles": ADMINS},
+    status_code=200,
+    sync_to_thread=True,
+)
+def replay_rejections(services: ServicesGiven, feed: FeedPath) -> Answer:
     """Take all open rejections of a feed again, oldest first, after its mapping was mended; what fails again stays as it is."""
     with services.database.read() as connection:
         kept = intake_reads.list_rejections(connection, feed=feed, status="open", limit=100_000)[::-1]
     return answer_of(second_chances.replay(services, feed, kept))
 
 
-@get("/v1/unresolved", opt={"roles": OVERSEERS}, sync_to_thread=True)
-def list_unresolved(
-    services: ServicesGiven, limit: Annotated[int, Parameter(ge=1, le=1000)] = 100, after: FromQuery[int] = 0
-) -> list[dict[str, Any]]:
+@get("/v1/unresolved", summary=both("operation.list_unresolved"), opt={"roles": OVERSEERS}, sync_to_thread=True)
+def list_unresolved(services: ServicesGiven, limit: Limit = 100, after: AfterRecord = 0) -> list[dict[str, Any]]:
     """Return the signals that wait for somebody to say which object they are about, oldest first."""
     with services.database.read() as connection:
         found = intake_reads.unresolved_signals(connection, after=after, limit=limit)
     return [msgspec.to_builtins(one) for one in found]
 
 
-@post("/v1/unresolved/{feed:str}/{signal_id:path}", opt={"roles": DUTY}, status_code=202, sync_to_thread=True)
+@post(
+    "/v1/unresolved/{feed:str}/{signal_id:path}",
+    summary=both("operation.confirm"),
+    operation_class=bodies.CONFIRMATION,
+    opt={"roles": DUTY},
+    status_code=202,
+    sync_to_thread=True,
+)
 def confirm(
-    services: ServicesGiven, principal: PrincipalGiven, feed: FromPath[str], signal_id: FromPath[str], data: JSONBody[Confirmation]
+    services: ServicesGiven,
+    principal: PrincipalGiven,
+    feed: FeedPath,
+    signal_id: SignalPath,
+    data: JSONBody[Confirmation],
 ) -> Response[dict[str, str]]:
     """Say which object an unresolved signal is about; it counts from here on, with its own time. "" says: none that is registered."""
     identity = signal_id.removeprefix("/")

@@ -2,50 +2,62 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import get, post
-from litestar.params import FromPath, FromQuery, JSONBody, Parameter, QueryParameter
+from litestar.params import JSONBody
 
+from app.api import bodies
 from app.api.given import PrincipalGiven, ServicesGiven
+from app.api.parameters import DeliveryPath, DeliveryState, DepartmentQuery, Limit, ObjectPath
 from app.api.roles import DUTY, OVERSEERS, READERS
 from app.views import objects as object_views
 from app.views import rules as rule_views
 from app.views.filters import DELIVERY_STATES, check_department, check_value
 from domain.instants import rfc3339
+from domain.messages import both
 from rules.load import check
 from storage import outbox
 
 
-@get("/v1/objects/{object_id:str}", opt={"roles": READERS}, sync_to_thread=True)
-def get_object(services: ServicesGiven, principal: PrincipalGiven, object_id: FromPath[str]) -> object_views.ObjectPage:
+@get("/v1/objects/{object_id:str}", summary=both("operation.get_object"), opt={"roles": READERS}, sync_to_thread=True)
+def get_object(services: ServicesGiven, principal: PrincipalGiven, object_id: ObjectPath) -> object_views.ObjectPage:
     """Return a regulated object with its signals, scores and warnings."""
     with services.database.read() as connection:
         return object_views.object_page(connection, principal, object_id)
 
 
-@get("/v1/rules", opt={"roles": READERS}, sync_to_thread=True)
+@get("/v1/rules", summary=both("operation.get_rules"), opt={"roles": READERS}, sync_to_thread=True)
 def get_rules(services: ServicesGiven) -> rule_views.RulesPage:
     """Return the active rules with their health, and what is wrong with a refused set."""
     with services.database.read() as connection:
         return rule_views.rules_page(connection, services.rulebook.current(), services.rulebook.problems, services.clock.now())
 
 
-@post("/v1/rules/check", opt={"roles": READERS}, status_code=200, sync_to_thread=True)
-def check_rules(data: JSONBody[dict[str, str]]) -> dict[str, Any]:
+@post(
+    "/v1/rules/check",
+    summary=both("operation.check_rules"),
+    operation_class=bodies.RULE_FILES,
+    opt={"roles": READERS},
+    status_code=200,
+    sync_to_thread=True,
+)
+def check_rules(
+    data: JSONBody[dict[str, str]],
+) -> dict[str, Any]:
     """Check rule files (name → YAML text) without activating anything."""
     ruleset, problems = check(data)
     found = [msgspec.structs.asdict(problem) for problem in problems]
     return {"ok": ruleset is not None, "version": ruleset.version if ruleset else "", "problems": found}
 
 
-@get("/v1/outbox", opt={"roles": OVERSEERS}, sync_to_thread=True)
+@get("/v1/outbox", summary=both("operation.get_outbox"), opt={"roles": OVERSEERS}, sync_to_thread=True)
 def get_outbox(
     services: ServicesGiven,
-    wanted: Annotated[str, QueryParameter(query="state")] = "",  # Litestar keeps the name `state` for itself
-    department: FromQuery[str] = "",
-    limit: Annotated[int, Parameter(ge=1, le=1000)] = 200,
+    wanted: DeliveryState = "",
+    department: DepartmentQuery = "",
+    limit: Limit = 200,
 ) -> list[dict[str, Any]]:
     """Return deliveries, newest first."""
     check_value("state", wanted, DELIVERY_STATES)
@@ -54,8 +66,8 @@ def get_outbox(
         return [_shown(one) for one in outbox.listed(connection, state=wanted, recipient=department, limit=limit)]
 
 
-@post("/v1/outbox/{delivery_id:str}/resend", opt={"roles": DUTY}, status_code=200, sync_to_thread=True)
-def resend(services: ServicesGiven, delivery_id: FromPath[str]) -> dict[str, Any]:
+@post("/v1/outbox/{delivery_id:str}/resend", summary=both("operation.resend"), opt={"roles": DUTY}, status_code=200, sync_to_thread=True)
+def resend(services: ServicesGiven, delivery_id: DeliveryPath) -> dict[str, Any]:
     """Send a delivery again, with the same id."""
     with services.database.write() as connection:
         again = outbox.resend(connection, delivery_id, services.clock.now())
