@@ -13,6 +13,7 @@ from app.effects import EffectWriter
 from app.metrics import Metrics
 from app.rulebook import Rulebook
 from app.settings import Settings
+from app.views.aside import Aside
 from connectors.inbound.edge import Edge
 from connectors.inbound.mapping_model import Mapping as FeedMapping
 from domain.ports import Clock, Intake, JournalReader
@@ -45,6 +46,7 @@ class Services:
     raw: RawStore
     lookup: MemoryObjectLookup
     trouble: Callable[[], str]
+    aside: Callable[[], Aside]
 
     def await_shown(self, seq: int) -> None:
         """Wait until pages and queries show what follows from record `seq`, for at most `SHOWN_SECONDS`: whoever decides looks at once."""

@@ -28,6 +28,7 @@ from app.services import Services
 from app.settings import SHIPPED_MAPPINGS, Settings
 from app.silence import SilenceWatch
 from app.version import VERSION
+from app.views.aside import aside
 from app.views.duty import samples as duty_samples
 from connectors.inbound.edge import Edge
 from connectors.inbound.folder import Inbox, SetAside
@@ -158,6 +159,7 @@ class Application:
             duty=self.duty,
             lookup=self._lookup,
             trouble=self.trouble,
+            aside=lambda: aside(self.journal, self.engine.quarantined(), self.inbox.set_aside()),
         )
         self.metrics.sources.append(self._samples)
 

@@ -55,6 +55,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "api.refusal": ("未被接受：原因、可用的值、应当怎么做", "refused: why, what is legal, what to do"),
     "api.token": ("访问令牌，由管理员发放（fengsui access grant）", "an access token, granted by an administrator (fengsui access grant)"),
     "api.too_deep": ("请求正文嵌套过深", "the body is nested too deeply"),
+    "api.unknown_feed": ('没有数据源 "{value}"；现有：{legal}{near}', 'no feed is called "{value}"; there are: {legal}{near}'),
     "api.unreadable": ("无法读取请求：{reason}", "the request is not readable: {reason}"),
     # audit: what the system notes in a warning's trail
     "audit.attention": ("报值班员处理", "laid before the duty desk"),
@@ -164,6 +165,16 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "console.aliases": ("别名", "aliases"),
     "console.all": ("全部", "all"),
     "console.and_cooperating": ("及 {count} 个配合单位", "and {count} cooperating"),
+    "console.aside": ("已搁置", "set aside"),
+    "console.aside_caption": (
+        "因程序出错而搁置、尚未生效的记录与文件；请交维护人员处理",
+        "records and files without effect, because a defect met on them; show them to whoever maintains this installation",
+    ),
+    "console.aside_file": (
+        "读取该文件时程序出错；修好后移回上级目录即重新读取",
+        "no reader survived it; once mended move it back",
+    ),
+    "console.aside_record": ("处理该记录时引擎两次崩溃", "the engine went down on it twice"),
     "console.at": ("时间", "time"),
     "console.at_least": ("至少 {level}", "at least {level}"),
     "console.attempts": ("投递记录", "attempts"),
@@ -699,6 +710,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "operation.import_objects": ("导入监管对象名录", "Import regulated objects"),
     "operation.list_access": ("凭据列表，不含令牌", "Credentials without their tokens"),
     "operation.list_feeds": ("各数据源的计数", "Counters of every feed"),
+    "operation.list_quarantine": ("列出因程序出错而搁置的记录与文件", "list records and files that were set aside after a defect"),
     "operation.list_rejections": ("拒收的记录及原因，最新的在前", "Rejected records and why, newest first"),
     "operation.list_unresolved": ("待确认对象的线索", "Signals that wait for their object"),
     "operation.list_warnings": ("预警列表，最急的在前", "Warnings, the most urgent first"),

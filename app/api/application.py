@@ -27,6 +27,7 @@ ROUTES = [
     intake.post_records,
     intake.post_complete,
     intake.list_feeds,
+    intake.list_quarantine,
     intake.list_rejections,
     intake.replay_rejections,
     intake.list_unresolved,

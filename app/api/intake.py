@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -15,8 +16,8 @@ from app.api.given import PrincipalGiven, ServicesGiven
 from app.api.parameters import AfterRecord, BeforeRecord, FeedPath, Limit, ReasonQuery, RejectionStatusQuery, SignalPath
 from app.api.roles import ADMINS, DUTY, FEEDS, OVERSEERS
 from app.second_chances import CANONICAL
-from app.services import Services
 from app.views import feeds
+from app.views.aside import Aside
 from app.views.feeds import FeedView
 from app.views.filters import check_rejection_filters
 from connectors.inbound.canonical import TOLERANCE
@@ -28,6 +29,7 @@ from domain.messages import both, text
 from domain.ports import Offer
 from domain.principals import Principal
 from domain.records import FeedEntry
+from rules.problems import nearest
 from storage import intake_reads
 
 SHOWN = 1000  # results that an answer lists one by one; all of them are counted, rejections come first
@@ -124,7 +126,7 @@ def post_records(
     _own(principal, feed)
     mapping = services.mappings.get(feed)
     if mapping is None:
-        raise _unknown(services, feed)
+        raise _unknown(feed, services.mappings)
     with services.metrics.answer_seconds.time():
         taken = services.edge.take(mapping, body, request.headers.get("content-type", ""), services.clock.now())
     return answer_of(taken)
@@ -135,8 +137,13 @@ def _own(principal: Principal, feed: str) -> None:
         raise Forbidden(f"this credential is for the feed {principal.feed!r}")
 
 
-def _unknown(services: Services, feed: str) -> NotFound:
-    return NotFound(f"没有数据源 {feed!r} / unknown feed; legal: {', '.join(sorted(services.mappings))}")
+def _unknown(feed: str, legal: Iterable[str]) -> NotFound:
+    """Return the refusal of a feed that is none of `legal`, with these and the nearest."""
+    known = sorted(legal)
+    near = nearest(feed, known)
+    chinese, english = (text("intake.near", language, near=near) if near else "" for language in ("zh-CN", "en"))
+    said = {"value": feed, "legal": ", ".join(known)}
+    return NotFound(f"{text('api.unknown_feed', near=chinese, **said)} / {text('api.unknown_feed', 'en', near=english, **said)}")
 
 
 @post(
@@ -156,7 +163,7 @@ def post_complete(
     """
     _own(principal, feed)
     if feed not in services.mappings and principal.feed != feed:
-        raise _unknown(services, feed)
+        raise _unknown(feed, services.mappings)
     now = services.clock.now()
     mapping = services.mappings.get(feed)
     limit = now + (mapping.future if mapping is not None else TOLERANCE)
@@ -174,6 +181,12 @@ def list_feeds(services: ServicesGiven) -> list[FeedView]:
         return feeds.list_feeds(connection, services.mappings)
 
 
+@get("/v1/quarantine", summary=both("operation.list_quarantine"), opt={"roles": OVERSEERS}, sync_to_thread=True)
+def list_quarantine(services: ServicesGiven) -> Aside:
+    """Return what was set aside because nothing survived it: records that brought the engine down, files that brought a reader down."""
+    return services.aside()
+
+
 @get("/v1/feeds/{feed:str}/rejections", summary=both("operation.list_rejections"), opt={"roles": OVERSEERS}, sync_to_thread=True)
 def list_rejections(
     services: ServicesGiven,
@@ -186,6 +199,9 @@ def list_rejections(
     """Return rejected records with reason and raw text, newest first; `before` is the `seq` of the last one of the page before."""
     check_rejection_filters(reason, status)
     with services.database.read() as connection:
+        known = {CANONICAL, *services.mappings, *(one.feed for one in intake_reads.feeds_status(connection))}
+        if feed not in known:
+            raise _unknown(feed, known)
         found = intake_reads.list_rejections(connection, feed=feed, reason=reason, status=status, before=before, limit=limit)
     return [msgspec.structs.asdict(one) | {"raw": one.raw.decode("utf-8", "backslashreplace")} for one in found]
 

@@ -103,3 +103,17 @@ def replay(
     )
     if answer["rejected"]:
         raise typer.Exit(FINDINGS)
+
+
+@app.command()
+def quarantine(url: UrlOption = URL, data: DataOption = DATA, output: OutputOption = Output.TABLE) -> None:
+    """列出因程序出错而搁置的记录与文件 / List records and files that were set aside after a defect. Exit 1 where there are any."""
+    from app.client import Client
+
+    with plain_errors():
+        found = Client.for_data(url, data).call("GET", "/v1/quarantine")
+    rows = [{"what": "record", "which": one["seq"], "at": one["received_at"], "why": one["type"], **one} for one in found["records"]]
+    rows += [{"what": "file", "which": one["file"], **one} for one in found["files"]]
+    show(rows, ["what", "feed", "which", "at", "why"], output)
+    if rows:
+        raise typer.Exit(FINDINGS)

@@ -157,6 +157,7 @@ def feeds(
         replayable=lambda of: can_replay(services, of),
         done=done,
         before=before,
+        aside=services.aside(),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from litestar.params import SkipValidation
@@ -12,6 +13,7 @@ from app.effects import EffectWriter
 from app.rulebook import Rulebook
 from app.second_chances import Workings
 from app.settings import Settings
+from app.views.aside import Aside
 from domain.ports import ObjectLookup
 from domain.principals import Principal
 
@@ -47,6 +49,11 @@ class Parts(Workings, Protocol):
     @property
     def lookup(self) -> ObjectLookup:
         """The registry of objects."""
+        ...
+
+    @property
+    def aside(self) -> Callable[[], Aside]:
+        """Return what was set aside."""
         ...
 
     def nudge(self) -> None:

@@ -155,9 +155,16 @@ def test_the_commands_do_everything_through_the_server(served: World, tmp_path: 
     assert served.ask("duty", "GET", "/v1/warnings").status_code == 401
 
     served.post(penalty(1), penalty(2, "许多"))
-    [feed] = json.loads(through(served, "feeds", "status", "--output", "json").stdout)
-    assert (feed["feed"], feed["accepted"], feed["rejected"]) == ("penalties", 1, 1)
+    [feed] = [one for one in json.loads(through(served, "feeds", "status", "--output", "json").stdout) if one["state"] != "never_seen"]
+    assert (feed["feed"], feed["state"], feed["accepted"], feed["rejected"]) == ("penalties", "speaking", 1, 1)
     assert "bad_type" in through(served, "feeds", "rejections", "penalties").stdout
+    unknown = through(served, "feeds", "rejections", "penaltys")
+    assert (unknown.exit_code, unknown.stdout) == (USAGE, "")
+    assert 'did you mean "penalties"' in unknown.stderr
+    assert "hotline-12345" in unknown.stderr
+    none = through(served, "feeds", "rejections", "licences", "--output", "json")
+    assert (none.exit_code, json.loads(none.stdout)) == (OK, []), "a feed that has none is no error"
+    assert through(served, "feeds", "quarantine").exit_code == OK
     replayed = through(served, "feeds", "replay", "penalties")
     assert replayed.exit_code == FINDINGS
     assert "1 rejected again" in replayed.stdout

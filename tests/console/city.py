@@ -23,6 +23,7 @@ from app.gate import Gate, fingerprint
 from app.metrics import Metrics
 from app.rulebook import Rulebook
 from app.settings import SHIPPED_MAPPINGS, SHIPPED_POLICIES, Settings
+from app.views.aside import Aside
 from connectors.inbound.edge import Edge
 from connectors.inbound.mapping_load import load_folder
 from connectors.inbound.mapping_model import Mapping as FeedMapping
@@ -102,6 +103,7 @@ class City:
     nudged: int = 0
 
     def __post_init__(self) -> None:
+        self.set_aside = Aside()
         self.settings = Settings(data=self.folder / "data")
         self.database = Database.in_memory()
         self.metrics = Metrics()
@@ -231,6 +233,10 @@ class City:
         self.send(TickEntry(), outcomes=[found])
 
     # --- what departments and time do
+
+    def aside(self) -> Aside:
+        """Return what a test has set aside."""
+        return self.set_aside
 
     def deliver(self) -> None:
         """Deliver everything that is due to an endpoint, as the duty loop does after a 2xx."""
