@@ -8,10 +8,12 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+import structlog
 from sqlalchemy import Connection, insert, select
 
 from app.desk import Desk
 from app.effects import EffectWriter
+from app.logs import Sparing
 from app.metrics import Metrics
 from app.views.scope import sight
 from dispatch.lifecycle import apply
@@ -29,6 +31,9 @@ from storage.duty_tables import answers
 
 KEY_LIMIT = 200  # characters of an idempotency key
 FINAL = frozenset({"fed_back", "accepted", "closed", "returned", "transferred", "withdrawn"})  # stages after which a link is used up
+
+
+strangers = Sparing(structlog.get_logger(__name__))
 
 
 class Answer(Noun, frozen=True, kw_only=True):
@@ -76,7 +81,9 @@ class Answers:
         Raises:
             NotFound: no such warning or task, or none that the asker may know of.
             Conflict: the key was used with other content, or the task changed.
-            InvalidAction: not now, not by this role, not with this form; refusals are audited too.
+            InvalidAction: not now, not by this role, not with this form.
+
+        What is refused to somebody who may see the warning is audited too; what is refused to others is counted and logged.
         """
         try:
             with self._database.write() as connection:
@@ -141,9 +148,15 @@ class Answers:
 
     def _refused(self, principal: Principal, warning_id: str, answer: Answer, error: Exception) -> None:
         self._metrics.answers.labels(action=answer.action if answer.action in ACTIONS else "unknown", outcome="refused").inc()
+        detail = {"action": answer.action, "task": answer.task, "department": principal.department, "reason": str(error)}
         with self._database.write() as connection:
+            try:
+                sight(connection, principal, warning_id)
+            except NotFound:  # a warning's chain is its parties' own: a stranger cannot make it grow
+                self._metrics.refused.labels(reason="stranger").inc()
+                strangers.info("answer.refused", who=principal.name, department=principal.department, action=answer.action)
+                return
             if obligations.get_case(connection, warning_id) is not None:
-                detail = {"action": answer.action, "task": answer.task, "department": principal.department, "reason": str(error)}
                 audit.append(connection, warning_id, self._clock.now(), principal.name, "refused", detail)
 
 

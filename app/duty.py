@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from concurrent.futures import Future
 from datetime import datetime, timedelta
 
 import msgspec
@@ -17,6 +18,7 @@ from sqlalchemy import Connection
 from app.desk import Desk
 from app.effects import EffectWriter
 from app.metrics import Metrics
+from app.synced import offer, refused, synced
 from connectors.outbound.egress import Network
 from connectors.outbound.webhook import TIMEOUT, WebhookSender
 from dispatch.deliver import Attempt, Dead, Delivered, Gone, judge
@@ -24,7 +26,7 @@ from dispatch.effects import EscalationRaised
 from dispatch.escalate import fire, in_due_order
 from dispatch.lifecycle import apply
 from domain.errors import Conflict, DeliveryRejected, StoreUnavailable
-from domain.ports import Clock, Intake, Offer
+from domain.ports import Clock, Intake, Receipt
 from domain.records import AnyEntry
 from domain.tasks import Action, Command, Stage, Timer
 from storage import access, obligations, outbox
@@ -34,6 +36,7 @@ from storage.database import Database
 LEASE = timedelta(seconds=60)  # longer than any attempt may last
 TIMERS_A_TURN = 500  # after an outage: the rest waits for the next turn, deliveries go out in between
 IN_FLIGHT = 64
+SYNC_SECONDS = 5.0  # for which a turn waits for the journal; the timers come after it
 POLL_SECONDS = 0.5  # a timer is at most this late
 _entry = msgspec.msgpack.Decoder(AnyEntry)
 log = structlog.get_logger(__name__)
@@ -76,6 +79,7 @@ class DutyLoop(threading.Thread):
         self._awake = asyncio.Event()
         self._ending = False
         self._in_flight: set[asyncio.Task[None]] = set()
+        self._paying: tuple[int, Future[list[Receipt]]] | None = None  # last owed entry that is queued in the journal, and its answer
         self._turning = threading.Lock()
         self._lockstep = lockstep
         self._broken = frozenset[str]()  # timers that failed in this life; the next one tries them again
@@ -157,17 +161,33 @@ class DutyLoop(threading.Thread):
     def _turn(self) -> bool:
         """Pay what is owed and fire what is due; return whether there is more of it."""
         with self._turning:
-            return self._pay() | self._fire_due()
+            try:
+                paid = self._pay()
+            except StoreUnavailable as error:  # a journal that stands still is no reason for a department to be reminded late
+                self._metrics.loop_errors.labels(loop="duty").inc()
+                log.exception("duty.journal_waits", reason=str(error))
+                paid = False
+            return paid | self._fire_due()
 
     def _pay(self) -> bool:
-        with self._database.read() as connection:
-            owed = obligations.owed(connection)
-        if not owed:
-            return False
-        self._intake.submit([Offer(entry=_entry.decode(body)) for _, body in owed]).result()
+        """Journal what is owed, once: entries that are queued already are waited for, not offered again."""
+        if self._paying is None:
+            with self._database.read() as connection:
+                owed = obligations.owed(connection)
+            if not owed:
+                return False
+            self._paying = owed[-1][0], offer(self._intake, [_entry.decode(body) for _, body in owed])
+        upto, answer = self._paying
+        try:
+            receipts = synced(answer, SYNC_SECONDS)
+        except StoreUnavailable:
+            if refused(answer):
+                self._paying = None
+            raise
         with self._database.write() as connection:
-            obligations.paid(connection, owed[-1][0])
-        self.done += len(owed)
+            obligations.paid(connection, upto)
+        self._paying = None
+        self.done += len(receipts)
         return True
 
     def _fire_due(self) -> bool:

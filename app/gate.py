@@ -17,6 +17,7 @@ import msgspec
 import structlog
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from app.logs import Sparing
 from domain.principals import Principal
 
 Scope = dict[str, Any]
@@ -27,7 +28,7 @@ AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 SESSION_COOKIE = "fengsui_session"
 SIGNED_BODY_LIMIT = 256 * 1024  # bytes of a signed answer
-log = structlog.get_logger(__name__)
+refusals = Sparing(structlog.get_logger(__name__))  # anybody can be refused, as often as he likes
 
 
 def fingerprint(secret: str) -> str:
@@ -132,7 +133,7 @@ class Gate:
         return None
 
     async def _refuse(self, scope: Scope, headers: dict[str, str], send: Send) -> None:
-        log.info("access.refused", method=scope["method"], path=scope["path"].split("/")[1])
+        refusals.info("access.refused", method=scope["method"], path=scope["path"].split("/")[1])
         if "text/html" in headers.get("accept", ""):
             await _answer(send, 401, self._login_page(), "text/html; charset=utf-8")
             return

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
+import time
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -18,6 +20,33 @@ def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
         if name.lower() in SECRET_NAMES:
             event[name] = "[redacted]"
     return event
+
+
+class Sparing:
+    """Writes lines that strangers can cause, at most `most` in each `seconds`; the next one says how many were left out."""
+
+    def __init__(self, log: structlog.typing.FilteringBoundLogger, most: int = 20, seconds: float = 60.0) -> None:
+        """Write to `log`; may be used from any thread."""
+        self._log = log
+        self._most = most
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._since = -seconds
+        self._written = 0
+        self._left_out = 0
+
+    def info(self, event: str, **fields: Any) -> None:
+        """Write a line, or count it."""
+        with self._lock:
+            now = time.monotonic()
+            if now - self._since >= self._seconds:
+                self._since, self._written = now, 0
+            if self._written >= self._most:
+                self._left_out += 1
+                return
+            self._written += 1
+            left_out, self._left_out = self._left_out, 0
+        self._log.info(event, **fields, **({"left_out": left_out} if left_out else {}))
 
 
 def configure(*, verbose: bool = False) -> None:

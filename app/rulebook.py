@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 
 import structlog
 
 from app.metrics import Metrics, Sample
-from domain.errors import FengsuiError, FileProblems, NotFound, Problem
-from domain.ports import Intake, Offer
+from app.synced import offer, refused, synced
+from domain.errors import FengsuiError, FileProblems, NotFound, Problem, StoreUnavailable
+from domain.ports import Intake, Receipt
 from domain.records import RulesetEntry
 from rules.load import load_rules
 from rules.ruleset import RuleSet
@@ -73,6 +75,7 @@ class Rulebook:
         self._seen: Mapping[str, str] | None = None
         self._last_look: Mapping[str, str] | str | None = None
         self._lock = threading.Lock()
+        self._activating: tuple[RuleSet, str, Future[list[Receipt]]] | None = None  # set, by whom, and the journal's answer
         self.active = ""
         self.problems: list[Problem] = []
         metrics.sources.append(self._samples)
@@ -105,8 +108,12 @@ class Rulebook:
 
         A refused set changes nothing: the last good one runs on, its problems are in `problems`, in the log, in the metrics and on the
         rules page until the folder holds a sound set again.
+
+        Raises:
+            StoreUnavailable: an activation is not in the journal yet; the same one is waited for the next time.
         """
         with self._lock:
+            self._settle()
             try:
                 texts = read_folder(self._folder)
                 if texts == self._seen:
@@ -135,7 +142,26 @@ class Rulebook:
             risk.store_ruleset(connection, ruleset.version, ruleset.texts, by)
         self._cache[ruleset.version] = ruleset
         reach("reload.before_swap")
-        self._intake.submit([Offer(entry=RulesetEntry(version=ruleset.version, by=by))]).result()
+        self._seen = None  # until it stands in the journal, what the folder holds is to be compared with the active set, not with this
+        self._activating = ruleset, by, offer(self._intake, [RulesetEntry(version=ruleset.version, by=by)])
+        self._settle()
+
+    def _settle(self) -> None:
+        """Wait until the activation under way, if one is, stands in the journal: what the pipeline will take up is what is active.
+
+        Raises:
+            StoreUnavailable: the journal refused it, or takes too long; the next look goes on waiting for the same record.
+        """
+        if self._activating is None:
+            return
+        ruleset, by, answer = self._activating
+        try:
+            synced(answer)
+        except StoreUnavailable:
+            if refused(answer):
+                self._activating = None
+            raise
+        self._activating = None
         self.active = ruleset.version
         self._metrics.reloads.labels(outcome="activated").inc()
         log.info("rules.activated", version=ruleset.version, rules=len(ruleset.rules), by=by)

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from app.synced import offer, synced
 from connectors.inbound.edge import Edge, Taken
 from connectors.inbound.mapping_model import Mapping as FeedMapping
 from domain.errors import Conflict, NotFound
 from domain.messages import both
-from domain.ports import Clock, Intake, Offer
+from domain.ports import Clock, Intake
 from domain.records import RejectionEntry, ResolutionEntry
 from storage import intake_reads, registry
 from storage.database import Database
@@ -86,7 +87,7 @@ def confirm(parts: Workings, feed: str, signal_id: str, object_id: str, *, by: s
 
     Raises:
         NotFound: there is no such signal, or no such object.
-        StoreUnavailable: the journal does not take writes; nothing was changed.
+        StoreUnavailable: the journal does not take writes, or not in time; saying it again does no harm.
     """
     with parts.database.read() as connection:
         if not intake_reads.signals_of_key(connection, feed, signal_id):
@@ -94,7 +95,7 @@ def confirm(parts: Workings, feed: str, signal_id: str, object_id: str, *, by: s
         if object_id and registry.get_object(connection, object_id) is None:
             raise NotFound(both("object.not_found", id=object_id))
     entry = ResolutionEntry(feed=feed, signal_id=signal_id, object_id=object_id, by=by, reason=reason)
-    receipt = parts.intake.submit([Offer(entry=entry)]).result()[0]
+    [receipt] = synced(offer(parts.intake, [entry]))
     parts.await_shown(receipt.seq)
 
 

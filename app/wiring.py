@@ -27,6 +27,7 @@ from app.rulebook import FolderWatch, Rulebook
 from app.services import Services
 from app.settings import SHIPPED_MAPPINGS, Settings
 from app.silence import SilenceWatch
+from app.synced import offer, synced
 from app.version import VERSION
 from app.views.aside import aside
 from app.views.duty import samples as duty_samples
@@ -38,7 +39,7 @@ from connectors.outbound.egress import networks
 from domain.catalogue import Catalogue
 from domain.errors import StoreUnavailable
 from domain.levels import DEFAULT_LEVELS
-from domain.ports import Clock, Offer
+from domain.ports import Clock
 from domain.principals import Principal
 from domain.records import AnyEntry, ObjectsEntry, Record, RejectionEntry, SignalEntry
 from models.registry import REGISTRY, VECTOR_REGISTRY
@@ -267,7 +268,8 @@ class Application:
         self.metrics.loop_errors.labels(loop="inbox_file").inc()
 
     def _append(self, entries: Sequence[AnyEntry]) -> None:
-        self.intake.submit([Offer(entry=entry) for entry in entries]).result()
+        """Journal the engine's ticks; one that is asked for again after a time-out moves the same time, which changes nothing."""
+        synced(offer(self.intake, entries))
 
     def _applied(self) -> int:
         with self.database.read() as connection:

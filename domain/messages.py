@@ -611,7 +611,11 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     ),
     "intake.xml_entities": ("XML 含有 DOCTYPE 或实体声明，不予处理", "XML with a DOCTYPE or entities is refused"),
     "intake.zip_bomb": ("解压后超过 {limit} MB 或文件过多，不予打开", "unpacks to more than {limit} MB or too many files; not opened"),
-    # journal: why the journal keeps a signal as a rejection
+    # journal: why the journal keeps a signal as a rejection, or does not answer
+    "journal.not_synced": (
+        "日志在 {seconds} 秒内没有写入磁盘，可能稍后写入；请检查磁盘后重试",
+        "the journal was not synced within {seconds} s and may still be; look at the disk, then try again",
+    ),
     "journal.bad_value": (
         "含有无法存储的值（{why}）：整数须在 64 位以内，文本须为有效 UTF-8，嵌套不可过深；请更正后重新报送",
         "holds a value that cannot be stored ({why}): whole numbers fit 64 bits, text is UTF-8, nesting is shallow; mend it, send again",

@@ -12,13 +12,13 @@ from app.api import bodies
 from app.api.given import ServicesGiven
 from app.api.parameters import FileName
 from app.api.roles import ADMINS
+from app.synced import offer, synced
 from connectors.inbound.catalogue import read_catalogue
 from connectors.inbound.departments import read_departments
 from connectors.inbound.registry import read_objects
 from domain.base import Noun
 from domain.errors import Problem
 from domain.messages import both
-from domain.ports import Offer
 from domain.records import CatalogueEntry, ObjectsEntry
 from storage import obligations, risk
 
@@ -40,7 +40,8 @@ def _shown(problems: Sequence[Problem]) -> tuple[dict[str, object], ...]:
 
 def _journalled(services: ServicesGiven, entry: E) -> E:
     """Journal an entry and wait until pages and queries show it."""
-    services.await_shown(services.intake.submit([Offer(entry=entry)]).result()[0].seq)
+    [receipt] = synced(offer(services.intake, [entry]))
+    services.await_shown(receipt.seq)
     return entry
 
 

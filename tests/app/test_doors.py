@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from litestar.routes import HTTPRoute
+from structlog.testing import capture_logs
 
 from app.api.application import make_litestar
 from app.api.roles import NOBODY, OPEN
@@ -118,11 +119,23 @@ def test_a_department_without_a_part_finds_nothing_of_a_warning_on_any_way(share
     assert warning not in shared.call("GET", "/inbox", "other").text
 
 
-def test_refusals_of_outsiders_are_in_the_audit_trail(shared: World, warning: str) -> None:
-    """Who tried and was told that there is nothing is on record for those who may read it."""
-    shared.ask("other", "POST", f"/v1/warnings/{warning}/responses", json={"action": "receive"})
+def test_refusals_of_parties_are_in_the_audit_trail_and_those_of_strangers_in_the_metrics(shared: World, warning: str) -> None:
+    """A stranger cannot make a warning's chain grow, however often he tries; that he tried is counted and logged, sparingly."""
+    path = f"/v1/warnings/{warning}/responses"
+    before = len(shared.story(warning, "auditor")["audit"])
+    with capture_logs() as lines:
+        for _ in range(30):
+            assert shared.ask("other", "POST", path, json={"action": "receive"}).status_code == 404
+    assert len(shared.story(warning, "auditor")["audit"]) == before
+    written = [one for one in lines if one["event"] == "answer.refused"]
+    assert 0 < len(written) <= 20
+    assert {one["department"] for one in written} == {OTHER}
+    counted = re.search(r'fengsui_requests_refused_total\{reason="stranger"\} ([\d.]+)', shared.call("GET", "/metrics", "monitor").text)
+    assert counted is not None
+    assert float(counted[1]) >= 30
+    assert shared.ask("partner", "POST", path, json={"action": "handle"}).status_code == 422
     refused = [one for one in shared.story(warning, "auditor")["audit"] if one["what"] == "refused"]
-    assert OTHER in {one["detail"]["department"] for one in refused}
+    assert {one["detail"]["department"] for one in refused} == {PARTNER}
 
 
 def test_a_cooperating_department_sees_and_moves_its_own_part_alone(shared: World, warning: str) -> None:
