@@ -13,9 +13,10 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from app.synced import offer, synced
 from connectors.inbound.edge import Taken
 from connectors.inbound.mapping_model import Mapping as FeedMapping
-from domain.ports import Clock, Intake, Offer
+from domain.ports import Clock, Intake
 from domain.records import FeedEntry, Record, RejectionEntry, SignalEntry
 from storage.intake_reads import FeedStatus
 
@@ -135,4 +136,4 @@ class SilenceWatch:
             self._silent.discard(mark.feed)
 
     def _journal(self, entry: FeedEntry) -> None:
-        self._intake.submit([Offer(entry=entry)]).result()
+        synced(offer(self._intake, [entry]))
