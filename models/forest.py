@@ -267,8 +267,8 @@ def _grow(standard: Floats) -> _Trees:
     estimator per tree, which takes five times as long as growing them.
     """
     import sklearn  # noqa: PLC0415  # half a second to import; only fitting needs it
-    from sklearn.tree import ExtraTreeRegressor  # noqa: PLC0415
-    from sklearn.utils.random import sample_without_replacement  # noqa: PLC0415
+    from sklearn.tree import ExtraTreeRegressor  # noqa: PLC0415  # as above
+    from sklearn.utils.random import sample_without_replacement  # noqa: PLC0415  # as above
 
     peers, width = standard.shape
     single = standard.astype(np.float32)
