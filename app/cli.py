@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.commands import access, audit, dashboards, demo, feeds, imports, journal, models, replay, rules, serve, warning
+from app.commands import access, audit, dashboards, demo, feeds, imports, journal, models, personal, replay, rules, serve, warning
 from app.commands.output import plain_errors
 from app.version import VERSION
 
@@ -32,6 +32,7 @@ app.add_typer(feeds.app, name="feeds")
 app.add_typer(warning.app, name="warnings")
 app.add_typer(access.app, name="access")
 app.add_typer(audit.app, name="audit")
+app.add_typer(personal.app, name="personal")
 app.add_typer(journal.app, name="journal")
 app.add_typer(dashboards.app, name="dashboards")
 

@@ -12,14 +12,15 @@ import hmac
 import secrets
 from pathlib import Path
 
+from storage.files import write_whole
+
 TOKEN_LENGTH = 43  # characters: 256 bits in base64 without padding
 
 
 def load_or_make_key(path: Path) -> bytes:
-    """Return the deployment's link key, made at the first start and readable by its owner alone."""
+    """Return the key in a file, made at the first start, on the disk before it is used, and readable by its owner alone."""
     if not path.exists():
-        path.touch(mode=0o600)
-        path.write_bytes(secrets.token_bytes(32))
+        write_whole(path, secrets.token_bytes(32), point="key")
     return path.read_bytes()
 
 

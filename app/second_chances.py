@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from app.privacy import Privacy
 from app.synced import offer, synced
 from connectors.inbound.edge import Edge, Taken
 from connectors.inbound.mapping_model import Mapping as FeedMapping
 from domain.errors import Conflict, NotFound
 from domain.messages import both
 from domain.ports import Clock, Intake
-from domain.records import RejectionEntry, ResolutionEntry
+from domain.records import ResolutionEntry
 from storage import intake_reads, registry
 from storage.database import Database
 
@@ -50,6 +51,11 @@ class Workings(Protocol):
         """Mappings by feed."""
         ...
 
+    @property
+    def privacy(self) -> Privacy:
+        """Opens rejected records, and reads personal values."""
+        ...
+
     def await_shown(self, seq: int) -> None:
         """Wait, for a bounded time, until pages and queries show what follows from record `seq`."""
         ...
@@ -70,8 +76,7 @@ def replay(parts: Workings, feed: str, kept: Sequence[intake_reads.Rejection]) -
     mapping, now = parts.mappings.get(feed), parts.clock.now()
     if mapping is None and feed != CANONICAL:
         raise NotFound(both("rejection.no_mapping", feed=feed, legal=", ".join([CANONICAL, *sorted(parts.mappings)])))
-    names = ("feed", "batch", "position", "reason", "field", "message", "raw")
-    entries = [RejectionEntry(**{name: getattr(one, name) for name in names}) for one in kept]
+    entries = [parts.privacy.replayable(one) for one in kept]
     taken = parts.edge.replay(mapping, entries, now) if mapping is not None else parts.edge.replay_signals(feed, entries, now)
     with parts.database.write() as connection:
         for one, result in zip(kept, taken.results, strict=True):

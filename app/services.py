@@ -11,6 +11,7 @@ from app.desk import Desk
 from app.duty import DutyLoop
 from app.effects import EffectWriter
 from app.metrics import Metrics
+from app.privacy import Privacy
 from app.rulebook import Rulebook
 from app.settings import Settings
 from app.views.aside import Aside
@@ -18,7 +19,6 @@ from connectors.inbound.edge import Edge
 from connectors.inbound.mapping_model import Mapping as FeedMapping
 from domain.ports import Clock, Intake, JournalReader
 from storage.database import Database
-from storage.raw import RawStore
 from storage.registry import MemoryObjectLookup
 from streams.runtimes.embedded import Engine
 
@@ -43,7 +43,7 @@ class Services:
     answers: Answers
     metrics: Metrics
     duty: DutyLoop
-    raw: RawStore
+    privacy: Privacy
     lookup: MemoryObjectLookup
     trouble: Callable[[], str]
     aside: Callable[[], Aside]

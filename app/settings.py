@@ -1,6 +1,6 @@
 """Settings: flags over environment (`FENGSUI_…`, nested with `__`) over a TOML file over defaults.
 
-Secrets never stand here: they are made at first start or given, and live hashed or as files in the data folder.
+Secrets never stand here: they are made at first start or given, and live hashed or as files in the data folder or where a setting says.
 """
 
 from __future__ import annotations
@@ -62,6 +62,13 @@ class Settings(BaseSettings):
     reload_seconds: float = Field(default=1.0, ge=0, description="how often the rules folder is looked at; 0 never")
     inbox_seconds: float = Field(default=1.0, ge=0, description="how often <data>/inbox/<feed>/ is looked at; 0 never")
     inbox_settle_seconds: float = Field(default=2.0, ge=0, description="how long a file must stand still before it is taken")
+    inbox_done_hours: float = Field(default=24.0, ge=0, description="hours after which a taken file is deleted from its feed's done/")
+    retention_days: float = Field(
+        default=180.0, gt=0, description="days that input of a feed without a mapping is kept; a mapping says its own"
+    )
+    sealing_key: Path | None = Field(
+        default=None, description="file with the key of personal values and raw input (openssl rand -hex 32); default <data>/sealing-key"
+    )
     egress: Egress = Egress()
     limits: Limits = Limits()
 

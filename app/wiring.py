@@ -22,6 +22,7 @@ from app.effects import EffectWriter
 from app.gate import fingerprint
 from app.links import load_or_make_key
 from app.metrics import Metrics, Sample
+from app.privacy import Privacy
 from app.retention import Retention
 from app.rulebook import FolderWatch, Rulebook
 from app.services import Services
@@ -35,6 +36,7 @@ from connectors.inbound.edge import Edge
 from connectors.inbound.folder import Inbox, SetAside
 from connectors.inbound.mapping_load import load_folder
 from connectors.inbound.mapping_model import Mapping as FeedMapping
+from connectors.inbound.personal import Tokens
 from connectors.outbound.egress import networks
 from domain.catalogue import Catalogue
 from domain.errors import StoreUnavailable
@@ -53,7 +55,9 @@ from storage.intake import Appender
 from storage.journal import Journal
 from storage.raw import RawStore
 from storage.registry import MemoryObjectLookup
+from storage.sealing import open_seal
 from storage.snapshots import Snapshot, SnapshotStore
+from storage.vault import Vault
 from streams.pipeline import Pipeline, PipelineSettings
 from streams.runtimes.embedded import Engine
 
@@ -116,10 +120,17 @@ class Application:
             on_step=self.metrics.step_seconds.observe,
             on_quarantine=self._on_quarantine,
         )
-        raw = RawStore(paths.raw)
+        seal = open_seal(self.database, settings.sealing_key or paths.top / "sealing-key", make=settings.sealing_key is None)
+        raw = RawStore(paths.raw, seal)
+
+        def retention(feed: str) -> timedelta:
+            return mappings[feed].retention if feed in mappings else timedelta(days=settings.retention_days)
+
+        vault, personal_key = Vault(self.database, seal, retention), load_or_make_key(paths.top / "personal-key")
         self.silence = SilenceWatch(mappings, self.intake, self.clock)
-        personal_key = load_or_make_key(paths.top / "personal-key")
-        edge = Edge(self.intake, self._lookup, personal_key, keep_raw=raw.put, on_taken=self.silence.heard)
+        edge = Edge(
+            self.intake, self._lookup, personal_key, keep_raw=raw.put, keep_personal=vault.keep, on_taken=self.silence.heard
+        )
         self._end = threading.Event()
         settle = timedelta(seconds=settings.inbox_settle_seconds)
         self.inbox = Inbox(paths.top / "inbox", mappings, edge, self.clock, settle=settle, reach=reach, on_set_aside=self._on_set_aside)
@@ -135,11 +146,13 @@ class Application:
             attempt_seconds=settings.egress.attempt_seconds,
             lockstep=lockstep,
         )
+        inbox, done = paths.top / "inbox", timedelta(hours=settings.inbox_done_hours)
+        self.retention = Retention(raw, vault, inbox, retention, self.clock, done=done)
         watches = (
             FolderWatch("rules", self._rulebook.look, settings.reload_seconds, self.metrics, self._end),
             FolderWatch("inbox", self.inbox.scan, settings.inbox_seconds, self.metrics, self._end),
             FolderWatch("silence", self.silence.look, 0 if lockstep else SILENCE_SECONDS, self.metrics, self._end),
-            FolderWatch("retention", Retention(raw, mappings, self.clock).enforce, RETENTION_SECONDS, self.metrics, self._end),
+            FolderWatch("retention", self.retention.enforce, RETENTION_SECONDS, self.metrics, self._end),
         )
         self._watches = [watch for watch in watches if watch.seconds > 0]
         self.services = Services(
@@ -150,7 +163,7 @@ class Application:
             intake=self.intake,
             engine=self.engine,
             edge=edge,
-            raw=raw,
+            privacy=Privacy(self.database, vault, Tokens(personal_key), raw, inbox, self.clock),
             mappings=mappings,
             rulebook=self._rulebook,
             desk=desk,

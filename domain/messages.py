@@ -61,6 +61,8 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "audit.attention": ("报值班员处理", "laid before the duty desk"),
     "audit.no_answer": ("督办未答复", "no answer"),
     "audit.overdue": ("逾期", "overdue"),
+    "audit.personal_erased": ("删除个人信息", "erased personal values"),
+    "audit.personal_read": ("查看个人信息", "read a personal value"),
     "audit.refused": ("不予受理", "refused"),
     "audit.revisit": ("回访", "revisit"),
     "audit.route": ("分派", "routed"),
@@ -326,6 +328,11 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "console.overdue_by": ("超时 {span}", "{span} overdue"),
     "console.owner": ("责任部门：", "owner:"),
     "console.pause": ("暂停刷新", "pause"),
+    "console.personal": ("个人信息", "personal information"),
+    "console.personal_hint": (
+        "证据中的个人信息以令牌代替；每次查看记入全程记录",
+        "tokens stand for it in the evidence; every reading goes into the audit trail",
+    ),
     "console.plan": ("预案：", "plan:"),
     "console.points": ("分值", "points"),
     "console.position": ("第 {position} 条", "no. {position}"),
@@ -337,6 +344,8 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "console.provisional_mark": ("估", "est."),
     "console.raised": ("生成时间", "raised"),
     "console.raw": ("原始内容", "raw"),
+    "console.read_personal": ("查看原值", "show the value"),
+    "console.reading_reason": ("查看事由", "why you read it"),
     "console.reason": ("原因", "reason"),
     "console.received": ("接收时间", "received"),
     "console.recipient": ("对象", "recipient"),
@@ -397,6 +406,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "console.to_duty": ("回到值班台", "to the duty desk"),
     "console.to_review": ("待审核", "to review"),
     "console.to_whom": ("送 {whom}", "to {whom}"),
+    "console.token": ("令牌", "token"),
     "console.track": ("办理进度", "progress"),
     "console.unresolved": ("待确认线索", "to confirm"),
     "console.unresolved_caption": ("不能确定属于哪个对象，确认后才计入", "their object is not certain; they count once confirmed"),
@@ -765,6 +775,22 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "pause_reason.court": ("司法程序", "court"),
     "pause_reason.force_majeure": ("不可抗力", "force majeure"),
     "pause_reason.laboratory": ("检测、检验、鉴定", "laboratory"),
+    # personal: personal values (个人信息) behind tokens
+    "personal.erased": ("已删除（{at}）", "erased on {at}"),
+    "personal.no_reason": ("请写明查看事由，不超过 {limit} 字", "say why you read it, in at most {limit} characters"),
+    "personal.not_here": (
+        "本预警的依据中没有令牌 {token}，或无权查看",
+        "no token {token} in the evidence of this warning, or none that you may read",
+    ),
+    "personal.not_yours": (
+        "只有值班员和在本预警中有未办结任务的部门可以查看个人信息",
+        "only the duty desk and a department with an open task on this warning may read personal values",
+    ),
+    "personal.one_of": (
+        "请给出令牌或原值之一；令牌形如 p: 加 24 位十六进制数字",
+        "give a token or a value, one of them; a token is p: and 24 hexadecimal digits",
+    ),
+    "personal.unknown": ("未留存该令牌对应的原值", "no value was kept behind this token"),
     # policy: which one holds and why
     "policy.any": ("通用", "general"),
     "policy.built_in": ("适用内置时限政策 {policy}", "the built-in policy {policy} applies"),
@@ -795,6 +821,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "feed {feed} has no mapping to replay through; legal: {legal}",
     ),
     "rejection.not_found": ("没有编号为 {seq} 的退件", "record {seq} is no rejection"),
+    "rejection.raw_deleted": (
+        "原始记录已于 {at} 删除（保存期限届满或应当事人要求），不能重放；请由来源部门重新报送",
+        "raw bytes deleted on {at}, at the end of their retention or at a person's request: no replay; the sender has to send it again",
+    ),
     "rejection.settled": ("退件 {seq} 已处理（{status}）", "rejection {seq} is {status} already"),
     # rejection_status: what became of a rejection
     "rejection_status.all": ("全部", "all"),

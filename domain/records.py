@@ -36,7 +36,11 @@ class SignalEntry(Entry, frozen=True, kw_only=True, tag="signal"):
 
 
 class RejectionEntry(Entry, frozen=True, kw_only=True, tag="rejection"):
-    """A record that could not become a signal; kept, shown and replayable."""
+    """A record that could not become a signal; kept, shown, and replayable for as long as its bytes are kept.
+
+    `raw` is the tokenised signal where the journal refused it (`conflicting_content`, `unknown_target`). A record that was refused before
+    may name people in clear, which an append-only journal must not: its bytes stand in an erasable place, under feed, batch and position.
+    """
 
     feed: str
     batch: str
@@ -44,7 +48,7 @@ class RejectionEntry(Entry, frozen=True, kw_only=True, tag="rejection"):
     reason: str  # a code of `domain.rejections.REASONS`
     field: str
     message: str
-    raw: bytes  # the record's own bytes, at most `domain.rejections.RAW_LIMIT`
+    raw: bytes  # at most `domain.rejections.RAW_LIMIT`; b"" where the bytes stand elsewhere
 
 
 class ResolutionEntry(Entry, frozen=True, kw_only=True, tag="resolution"):

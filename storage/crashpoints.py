@@ -29,6 +29,8 @@ POINTS: Mapping[str, str] = MappingProxyType(
         "identity.before_flush": "the identity index is about to write what it holds in memory",
         "raw.before_rename": "raw input is written under its temporary name",
         "raw.after_rename": "raw input has its name, the folder is not synced",
+        "key.before_rename": "a new key is written under its temporary name",
+        "key.after_rename": "a new key has its name, the folder is not synced",
         "snapshot.before_rename": "a snapshot is written under its temporary name",
         "snapshot.after_rename": "a snapshot has its name, older ones are still there",
         "commit.before": "the effects of a step are decided, the transaction is not begun",

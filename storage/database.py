@@ -76,6 +76,7 @@ class Database:
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA journal_size_limit = 67108864")
+            connection.execute("PRAGMA secure_delete = ON").fetchone()  # what is erased leaves nothing behind in free pages
             return connection
 
         def connect_reader() -> sqlite3.Connection:
@@ -184,6 +185,24 @@ class Database:
                 yield
             finally:
                 self._holder = None
+
+    def empty_log(self) -> bool:
+        """Move all of the write-ahead log into the database and cut it to nothing, so that it holds nothing that was erased.
+
+        Return whether that was possible: a reader of an older state keeps the log as it is.
+
+        Raises:
+            StoreUnavailable: the disk is full or fails.
+            StoreCorrupt: the file is damaged.
+        """
+        with self._hold():
+            driver = self._writer.connection.driver_connection
+            assert isinstance(driver, sqlite3.Connection)
+            try:
+                busy, _, _ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            except sqlite3.Error as error:
+                raise _translated(error, self._where, self._die) from error
+        return not busy
 
     def close(self) -> None:
         """Give the files back; the last checkpoint is the writer's."""

@@ -10,9 +10,17 @@ from sqlalchemy import Connection, Row, and_, func, literal_column, or_, select,
 
 from domain.errors import Conflict, NotFound
 from domain.records import SignalEntry
-from storage.tables import feeds, rejections, signals
+from storage.tables import feeds, rejected_raw, rejections, signals
 
 _entry = msgspec.json.Decoder(SignalEntry)
+_REJECTIONS = select(rejections, rejected_raw.c.sealed, rejected_raw.c.deleted_at.label("raw_deleted_at")).outerjoin(
+    rejected_raw,
+    and_(
+        rejected_raw.c.feed == rejections.c.feed,
+        rejected_raw.c.batch == rejections.c.batch,
+        rejected_raw.c.position == rejections.c.position,
+    ),
+)
 # Written out, not bound: only then does the planner see that the index `signals_unresolved` fits.
 # A person who said that a signal is about no registered object has confirmed that: it waits no more.
 _waiting = and_(signals.c.object_id == literal_column("''"), signals.c.status == "active", signals.c.method != "confirmed")
@@ -36,7 +44,11 @@ class StoredSignal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rejection(msgspec.Struct, frozen=True, kw_only=True):
-    """A kept rejection; `status` is open, replayed (then `replayed_seq` is the record it became) or dismissed."""
+    """A kept rejection; `status` is open, replayed (then `replayed_seq` is the record it became) or dismissed.
+
+    `raw` is what the journal holds: tokenised signals that it refused itself, b"" for a record that was refused before. The bytes of such
+    a one are in `sealed`, which `storage.vault` opens, until they are deleted at `raw_deleted_at`.
+    """
 
     seq: int
     feed: str
@@ -49,6 +61,8 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True):
     received_at: datetime
     status: str
     replayed_seq: int | None
+    sealed: bytes | None = None
+    raw_deleted_at: datetime | None = None
 
 
 class FeedStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,7 +133,7 @@ def list_rejections(
     connection: Connection, *, feed: str = "", reason: str = "", status: str = "", before: int = 0, limit: int = 50
 ) -> list[Rejection]:
     """Return rejections, newest first; "" means any, `before` is the `seq` of the last one of the page before, 0 for the first page."""
-    query = select(rejections)
+    query = _REJECTIONS
     for column, wanted in ((rejections.c.feed, feed), (rejections.c.reason, reason), (rejections.c.status, status)):
         if wanted:
             query = query.where(column == wanted)
@@ -130,7 +144,7 @@ def list_rejections(
 
 def get_rejection(connection: Connection, seq: int) -> Rejection | None:
     """Return the rejection that is record `seq`, None where that is none."""
-    row = connection.execute(select(rejections).where(rejections.c.seq == seq)).one_or_none()
+    row = connection.execute(_REJECTIONS.where(rejections.c.seq == seq)).one_or_none()
     return None if row is None else Rejection(**row._mapping)  # noqa: SLF001  SQLAlchemy's public name
 
 

@@ -1,4 +1,4 @@
-"""Raw input, kept once by its SHA-256: `<folder>/<feed>/<day>/<hash>`, as it came, for the feed's retention.
+"""Raw input, kept once by its SHA-256: `<folder>/<feed>/<day>/<hash>`, sealed, for the feed's retention.
 
 The day is that of `received_at` in Asia/Shanghai. The same bytes from the same feed on a later day move to that day, so that they
 are kept once and as long as the newest record that names them needs.
@@ -12,9 +12,10 @@ import threading
 from datetime import date, datetime
 from pathlib import Path
 
-from domain.errors import NotFound, StoreCorrupt, StoreUnavailable
+from domain.errors import NotFound, StoreUnavailable
 from domain.instants import SHANGHAI
 from storage.files import sync_folder, write_whole
+from storage.sealing import Seal
 
 _FEED = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -38,9 +39,10 @@ def check_feed(feed: str) -> str:
 class RawStore:
     """The folder of raw input; several threads may use it."""
 
-    def __init__(self, folder: Path) -> None:
-        """Keep under `folder`, which exists."""
+    def __init__(self, folder: Path, seal: Seal) -> None:
+        """Keep under `folder`, which exists, sealed with `seal`: raw input holds personal values in clear."""
         self._folder = folder
+        self._seal = seal
         self._lock = threading.Lock()  # two senders of the same bytes: one writes, the other finds them
 
     def put(self, feed: str, received_at: datetime, data: bytes) -> str:
@@ -66,7 +68,7 @@ class RawStore:
                     return digest
             except OSError as error:
                 raise StoreUnavailable(f"{day}: {error.strerror or error}; free space or restore the device, then send again") from error
-            write_whole(day / digest, data, point="raw")
+            write_whole(day / digest, self._seal.close(data, digest), point="raw")
         return digest
 
     def get(self, digest: str) -> bytes:
@@ -74,16 +76,37 @@ class RawStore:
 
         Raises:
             NotFound: there are none (any more).
-            StoreCorrupt: the file does not have this hash.
+            StoreCorrupt: the file is not what was kept under this hash.
         """
         if _HASH.fullmatch(digest) is None:
             raise NotFound(f"{digest!r} is no SHA-256 in lower-case hexadecimal")
         for path in sorted(self._folder.glob(f"*/*/{digest}")):
-            data = path.read_bytes()
-            if hashlib.sha256(data).hexdigest() != digest:
-                raise StoreCorrupt(f"{path}: the content does not match its name; restore the file from a backup")
-            return data
+            return self._seal.open(path.read_bytes(), digest)
         raise NotFound(f"no raw input {digest}; retention may have deleted it")
+
+    def feeds(self) -> list[str]:
+        """Return every feed of which there is raw input, sorted; one without a mapping (any more) is among them."""
+        return sorted(path.name for path in self._folder.iterdir() if _FEED.fullmatch(path.name) and path.is_dir())
+
+    def digests(self) -> list[str]:
+        """Return the SHA-256 of everything that is kept, each once, sorted."""
+        return sorted({path.name for path in self._folder.glob("*/*/*") if _HASH.fullmatch(path.name)})
+
+    def delete(self, digest: str) -> int:
+        """Delete the bytes of this SHA-256, whichever feeds they came from; return how many files went.
+
+        Raises:
+            NotFound: this is no SHA-256.
+        """
+        if _HASH.fullmatch(digest) is None:
+            raise NotFound(f"{digest!r} is no SHA-256 in lower-case hexadecimal")
+        gone = 0
+        with self._lock:
+            for path in sorted(self._folder.glob(f"*/*/{digest}")):
+                path.unlink()
+                sync_folder(path.parent)
+                gone += 1
+        return gone
 
     def delete_older_than(self, feed: str, day: date) -> int:
         """Delete what `feed` sent before `day` and has not sent again since; return how many files went."""

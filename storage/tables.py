@@ -1,7 +1,7 @@
 """SQL tables of the risk side: what the journal said, as rows that pages and queries read.
 
-Everything in here can be made again from the journal, except what people decided about rejections (`status`). A noun is stored
-whole in `body` (JSON); the columns beside it are what queries filter and order by.
+Everything in here can be made again from the journal, except what people decided about rejections (`status`) and what may be erased
+(`personal_values`, `rejected_raw`). A noun is stored whole in `body` (JSON); the columns beside it are what queries filter and order by.
 """
 
 from __future__ import annotations
@@ -139,6 +139,33 @@ rejections = Table(
     Column("replayed_seq", BigInteger),
     Index("rejections_by_feed", "feed", "status", "seq"),
     Index("rejections_by_reason", "reason", "status", "seq"),
+)
+
+rejected_raw = Table(  # the bytes of rejected records, which the journal does not hold: they name people in clear
+    "rejected_raw",
+    metadata,
+    Column("feed", String, primary_key=True),
+    Column("batch", String, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("sealed", LargeBinary),  # null: deleted
+    Column("keep_until", Instant, nullable=False),
+    Column("deleted_at", Instant),
+    Index("rejected_raw_due", "keep_until"),
+)
+
+personal_values = Table(  # the one place of personal values; everywhere else stand tokens
+    "personal_values",
+    metadata,
+    Column("token", String, primary_key=True),
+    Column("feed", String, primary_key=True),
+    Column("field", String, nullable=False),
+    Column("sealed", LargeBinary),  # null: erased
+    Column("first_seen", Instant, nullable=False),
+    Column("last_seen", Instant, nullable=False),  # to the day: of the first record of that day
+    Column("keep_until", Instant, nullable=False),
+    Column("erased_at", Instant),
+    Column("erased_by", String, nullable=False),  # "" while it is kept, else `retention` or who asked
+    Index("personal_values_due", "keep_until"),
 )
 
 feeds = Table(

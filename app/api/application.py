@@ -8,7 +8,7 @@ from litestar.exceptions import HTTPException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 
-from app.api import access, health, imports, intake, lookups, spec, warning
+from app.api import access, health, imports, intake, lookups, personal, spec, warning
 from app.api.problems import on_fengsui_error, on_http_error, on_too_deep, on_unexpected
 from app.api.roles import NOBODY, guard, principal_of
 from app.console.pages import console_router, login_page
@@ -36,6 +36,8 @@ ROUTES = [
     warning.get_warning,
     warning.explain,
     warning.respond,
+    personal.read_personal,
+    personal.erase_personal,
     lookups.get_object,
     lookups.get_rules,
     lookups.check_rules,

@@ -196,14 +196,18 @@ def list_rejections(
     limit: Limit = 200,
     before: BeforeRecord = 0,
 ) -> list[dict[str, Any]]:
-    """Return rejected records with reason and raw text, newest first; `before` is the `seq` of the last one of the page before."""
+    """Return rejected records with reason and raw text, newest first; `before` is the `seq` of the last one of the page before.
+
+    Mobile and identity numbers in `raw` are tokens; after its retention `raw` says since when it is deleted.
+    """
     check_rejection_filters(reason, status)
     with services.database.read() as connection:
         known = {CANONICAL, *services.mappings, *(one.feed for one in intake_reads.feeds_status(connection))}
         if feed not in known:
             raise _unknown(feed, known)
         found = intake_reads.list_rejections(connection, feed=feed, reason=reason, status=status, before=before, limit=limit)
-    return [msgspec.structs.asdict(one) | {"raw": one.raw.decode("utf-8", "backslashreplace")} for one in found]
+    rows = [msgspec.structs.asdict(services.privacy.shown(one)) for one in found]
+    return [{name: value for name, value in row.items() if name != "sealed"} | {"raw": row["raw"].decode()} for row in rows]
 
 
 @post(

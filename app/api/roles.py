@@ -15,6 +15,7 @@ NOBODY: frozenset[str] = frozenset()  # what the framework brings along and nobo
 READERS = frozenset({"admin", "duty", "auditor", "department", "department_lead"})
 OVERSEERS = frozenset({"admin", "duty", "auditor"})
 DUTY = frozenset({"admin", "duty"})
+CONFIDANTS = frozenset({"duty", "department", "department_lead"})  # may ask for a personal value; `app.privacy` says who gets it
 ADMINS = frozenset({"admin"})
 FEEDS = frozenset({"admin", "feed"})
 MONITORS = frozenset({"admin", "monitor"})

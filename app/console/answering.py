@@ -11,12 +11,13 @@ from litestar.params import Body, FromPath
 from sqlalchemy import Connection
 
 from app.answers import ACTIONS
-from app.api.roles import READERS
+from app.api.roles import CONFIDANTS, READERS
 from app.console.failures import status_of
 from app.console.parts import Parts, PartsGiven, PrincipalGiven
 from app.console.render import HEADERS, language_of, page
 from app.console.sheets import Sheet, read, sheets
 from app.console.words import ENGLISH
+from app.privacy import Reading, may_read, tokens_of
 from app.views.scope import sight
 from app.views.story import WarningStory, story
 from domain.errors import Conflict, Forbidden, InvalidAction, NotFound
@@ -37,11 +38,17 @@ def story_page(
     done: str = "",
     refused: Exception | None = None,
     filled: Mapping[str, str] | None = None,
+    reading: Reading | None = None,
 ) -> Response[bytes]:
-    """Return the page of a warning; `refused` is why an answer was not taken, `filled` what was typed, so that nothing is typed twice."""
+    """Return the page of a warning; `refused` is why an answer was not taken, `filled` what was typed, so that nothing is typed twice.
+
+    `reading` is the personal value that was asked for: it is on this one answer, which no browser keeps, and nowhere else.
+    """
     now = services.clock.now()
     with services.database.read() as connection:
         found = story(connection, principal, warning_id, now)
+        seen = sight(connection, principal, warning_id)
+        tokens = tokens_of(connection, seen) if principal.role in CONFIDANTS and may_read(principal, seen) else ()
         offered = _offered(connection, principal, found, english=language_of(request) == ENGLISH)
     return page(
         request,
@@ -54,6 +61,8 @@ def story_page(
         done=done,
         refused=str(refused) if refused is not None else "",
         filled=filled or {},
+        tokens=tokens,
+        reading=reading,
     )
 
 
@@ -101,3 +110,15 @@ def answer_warning(
     services.nudge()
     place = f"#task-{sheet.task}" if sheet.task else ""
     return Response(b"", status_code=303, headers=HEADERS | {"Location": f"/warnings/{warning_id}?done={sheet.action.value}{place}"})
+
+
+@post("/warnings/{warning_id:str}/personal", opt={"roles": CONFIDANTS}, status_code=200, sync_to_thread=True)
+def read_personal(
+    request: Request[Any, Any, Any], services: PartsGiven, principal: PrincipalGiven, warning_id: FromPath[str], data: Posted
+) -> Response[bytes]:
+    """Show the page with the personal value behind a token, for this once."""
+    try:
+        reading = services.privacy.read(principal, warning_id, data.get("token", ""), data.get("reason", ""))
+    except (InvalidAction, Forbidden) as error:
+        return story_page(request, services, principal, warning_id, refused=error)
+    return story_page(request, services, principal, warning_id, reading=reading)

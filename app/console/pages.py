@@ -9,7 +9,7 @@ from litestar.exceptions import HTTPException
 from litestar.params import FromPath, FromQuery, Parameter
 
 from app.api.roles import OVERSEERS, READERS
-from app.console.answering import answer_warning, story_page
+from app.console.answering import answer_warning, read_personal, story_page
 from app.console.assets import static_file
 from app.console.failures import on_defect, on_error, on_http_error
 from app.console.inbox import inbox
@@ -142,7 +142,16 @@ def feeds(
 ) -> Response[bytes]:
     """Show the feeds and their rejections."""
     with services.database.read() as connection:
-        found = feeds_page(connection, services.mappings, feed=feed, reason=reason, status="" if status == "all" else status, before=before)
+        chosen_status = "" if status == "all" else status
+        found = feeds_page(
+            connection,
+            services.mappings,
+            feed=feed,
+            reason=reason,
+            status=chosen_status,
+            before=before,
+            shown=services.privacy.shown,
+        )
     chosen = {"feed": feed, "reason": reason, "status": status}
     known = {name: mapping.title for name, mapping in services.mappings.items()}
     return page(
@@ -179,6 +188,7 @@ def console_router() -> Router:
             live,
             warning,
             answer_warning,
+            read_personal,
             regulated_object,
             feeds,
             replay,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import MappingProxyType
 from typing import Literal
@@ -14,6 +14,7 @@ from connectors.inbound.charsets import decode_text, is_damaged
 from connectors.inbound.mapping_model import Mapping as FeedMapping
 from domain.base import Noun
 from storage import intake_reads
+from storage.intake_reads import Rejection
 
 EXCERPT = 400  # characters of a rejected record that a list shows
 PAGE = 50
@@ -85,19 +86,22 @@ def feeds_page(
     status: str = "open",
     before: int = 0,
     limit: int = PAGE,
+    shown: Callable[[Rejection], Rejection] = lambda held: held,
 ) -> FeedsPage:
     """Return all feeds, one page of rejections (newest first, of `feed` and `reason` where given) and the length of the confirm queue.
+
+    `shown` opens a rejection as far as lists may show it; without it those whose bytes are not in the journal are shown without them.
 
     Raises:
         IllegalValue: there is no such reason or status.
     """
     check_rejection_filters(reason, status)
     counted = intake_reads.count_open_rejections(connection)
-    found = list_rejections(connection, feed=feed, reason=reason, status=status, before=before, limit=limit + 1)
+    found = intake_reads.list_rejections(connection, feed=feed, reason=reason, status=status, before=before, limit=limit + 1)
     return FeedsPage(
         feeds=tuple(list_feeds(connection, mappings)),
         reasons=tuple(ReasonCount(feed=key[0], reason=key[1], count=count) for key, count in counted.items()),
-        rejections=tuple(found[:limit]),
+        rejections=tuple(_rejection(shown(one)) for one in found[:limit]),
         next=found[limit - 1].seq if len(found) > limit else 0,
         unresolved_count=intake_reads.count_unresolved(connection),
     )
@@ -133,27 +137,20 @@ def _seconds(mapping: FeedMapping | None) -> int | None:
     return None if mapping is None or mapping.silent_after is None else round(mapping.silent_after.total_seconds())
 
 
-def list_rejections(
-    connection: Connection, *, feed: str = "", reason: str = "", status: str = "", before: int = 0, limit: int = PAGE
-) -> list[RejectionView]:
-    """Return rejections, newest first; "" means any, `before` is the `seq` of the last one of the page before."""
-    found = intake_reads.list_rejections(connection, feed=feed, reason=reason, status=status, before=before, limit=limit)
-    return [
-        RejectionView(
-            seq=one.seq,
-            feed=one.feed,
-            batch=one.batch,
-            position=one.position,
-            reason=one.reason,
-            field=one.field,
-            message=one.message,
-            excerpt=excerpt(one.raw),
-            received_at=one.received_at,
-            status=one.status,
-            replayed_seq=one.replayed_seq,
-        )
-        for one in found
-    ]
+def _rejection(one: Rejection) -> RejectionView:
+    return RejectionView(
+        seq=one.seq,
+        feed=one.feed,
+        batch=one.batch,
+        position=one.position,
+        reason=one.reason,
+        field=one.field,
+        message=one.message,
+        excerpt=excerpt(one.raw),
+        received_at=one.received_at,
+        status=one.status,
+        replayed_seq=one.replayed_seq,
+    )
 
 
 def excerpt(raw: bytes) -> str:

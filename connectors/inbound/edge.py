@@ -16,17 +16,20 @@ from typing import Literal
 
 from connectors.inbound.canonical import TOLERANCE, read_signals
 from connectors.inbound.decode import decode
-from connectors.inbound.mapping import Mapped, Rejected, Result, Skipped, apply
+from connectors.inbound.mapping import Mapped, Rejected, Result, Skipped, apply, tokenised
 from connectors.inbound.mapping_model import Mapping
+from connectors.inbound.personal import Tokens
 from connectors.inbound.resolve import Resolver
 from domain.digest import digest_of
 from domain.errors import StoreUnavailable
 from domain.messages import text as say
 from domain.objects import Resolution
+from domain.personal import KeptRaw, PersonalValue
 from domain.ports import Intake, ObjectLookup, Offer, Receipt
 from domain.records import RejectionEntry, SignalEntry
 from domain.rejections import RAW_LIMIT
 
+KeepPersonal = Callable[[str, datetime, Sequence[PersonalValue], Sequence[KeptRaw]], None]  # feed, instant of reception, what to keep
 CHUNK = 1_000  # records offered to the journal at once
 _GRAVITY = ("rejected", "accepted", "revision", "duplicate", "skipped")  # which of a record's results speaks for it
 _JOURNAL_REASONS = ("conflicting_content", "unknown_target")  # rejections of the journal itself: their raw form is the signal
@@ -87,15 +90,19 @@ class Edge:
         personal_key: bytes,
         *,
         keep_raw: Callable[[str, datetime, bytes], str] | None = None,
+        keep_personal: KeepPersonal | None = None,
         on_taken: Callable[[Taken, datetime], object] = lambda _taken, _now: None,
         timeout: timedelta = timedelta(seconds=30),
     ) -> None:
         """`personal_key` makes the tokens of personal fields, at least 16 bytes; `timeout` bounds the wait for one chunk's sync.
 
         `keep_raw` is given feed, instant of reception and raw input before anything of it is journalled; it keeps the input by its hash.
+        `keep_personal` is given, likewise before, the personal values behind tokens and the bytes of rejected records; without it tokens
+        stand for nothing that can be read again, and the journal holds those bytes itself.
         `on_taken` is told what became of an input once all of it is synced; it may raise StoreUnavailable.
         """
         self._keep_raw = keep_raw
+        self._keep_personal = keep_personal
         self._on_taken = on_taken
         self._intake = intake
         self._resolver = Resolver(lookup)
@@ -112,17 +119,24 @@ class Edge:
             self._keep_raw(mapping.feed, now, body)
         results = apply(mapping, decode(body, hint, mapping.shape), now, self._key)
         batch = _digest(body)
-        done = self._submit(mapping.feed, ((batch, result) for result in results), revisable=mapping.revisable)
-        return self._told(_account(mapping.feed, batch, done), now)
+        pairs = ((batch, result) for result in results)
+        return self._told(_account(mapping.feed, batch, self._submit(mapping.feed, pairs, now, revisable=mapping.revisable)), now)
 
     def take_signals(
         self, feed: str, body: bytes, content_type: str, now: datetime, *, revisable: bool = False, tolerance: timedelta = TOLERANCE
     ) -> Taken:
-        """Take canonical signals; `feed` comes from the sender's credential, never from the body (decision 1). Raises as `take`."""
+        """Take canonical signals; `feed` comes from the sender's credential, never from the body (decision 1). Raises as `take`.
+
+        The input is not kept beside the journal, which has all of it: mobile and identity numbers as tokens.
+        """
         batch = _digest(body)
-        results = read_signals(body, content_type, now, tolerance)
-        done = self._submit(feed, ((batch, result) for result in results), revisable=revisable)
-        return self._told(_account(feed, batch, done), now)
+        pairs = ((batch, result) for result in self._signals(body, content_type, now, tolerance))
+        return self._told(_account(feed, batch, self._submit(feed, pairs, now, revisable=revisable)), now)
+
+    def _signals(self, body: bytes, content_type: str, now: datetime, tolerance: timedelta) -> Iterator[Result]:
+        """Yield one result per canonical signal, without personal numbers."""
+        tokens = Tokens(self._key)
+        return (tokenised(result, tokens) for result in read_signals(body, content_type, now, tolerance))
 
     def replay(self, mapping: Mapping, rejections: Iterable[RejectionEntry], now: datetime) -> Taken:
         """Take kept rejections of the feed again, after its mapping was mended; one that still fails is not kept twice. Raises as `take`.
@@ -131,18 +145,21 @@ class Edge:
         longer than was kept with its rejection cannot be replayed from it: it is answered with its old reason.
         """
         entries = list(rejections)
-        return self._replay(mapping.feed, entries, [self._again(mapping, entry, now) for entry in entries], revisable=mapping.revisable)
+        parts = [self._again(mapping, entry, now) for entry in entries]
+        return self._replay(mapping.feed, entries, parts, now, revisable=mapping.revisable)
 
     def replay_signals(self, feed: str, rejections: Iterable[RejectionEntry], now: datetime, *, tolerance: timedelta = TOLERANCE) -> Taken:
         """Take rejections of canonical signals again: what lay in the future, or corrected a signal that was not there; as `replay`."""
         entries = list(rejections)
-        parts = [_placed(entry, list(read_signals(entry.raw, "application/json", now, tolerance))) for entry in entries]
-        return self._replay(feed, entries, parts, revisable=False)
+        parts = [_placed(entry, list(self._signals(entry.raw, "application/json", now, tolerance))) for entry in entries]
+        return self._replay(feed, entries, parts, now, revisable=False)
 
-    def _replay(self, feed: str, entries: Sequence[RejectionEntry], parts: Sequence[list[Result]], *, revisable: bool) -> Taken:
+    def _replay(
+        self, feed: str, entries: Sequence[RejectionEntry], parts: Sequence[list[Result]], now: datetime, *, revisable: bool
+    ) -> Taken:
         """Submit what each rejection gives now; one result per rejection."""
         pairs = ((entry.batch, result) for entry, results in zip(entries, parts, strict=True) for result in results)
-        found = iter(self._submit(feed, pairs, revisable=revisable, keep=False))
+        found = iter(self._submit(feed, pairs, now, revisable=revisable, keep=False))
         done = [min(islice(found, len(results)), key=lambda result: _GRAVITY.index(result.status)) for results in parts]
         return _account(feed, entries[0].batch if entries else "", done)
 
@@ -152,15 +169,26 @@ class Edge:
 
     def _again(self, mapping: Mapping, entry: RejectionEntry, now: datetime) -> list[Result]:
         """Return what a rejection gives now, by the mapping or, where it was sent in canonical form under the feed's name, as that."""
-        signals = list(read_signals(entry.raw, "application/json", now, mapping.future))
+        signals = list(self._signals(entry.raw, "application/json", now, mapping.future))
         if entry.reason in _JOURNAL_REASONS or all(isinstance(result, Mapped) for result in signals):
             return _placed(entry, signals)
         return _placed(entry, list(apply(mapping, decode(entry.raw, "", mapping.shape), now, self._key)))
 
-    def _submit(self, feed: str, pairs: Iterator[tuple[str, Result]], *, revisable: bool, keep: bool = True) -> list[RecordResult]:
+    def _submit(
+        self, feed: str, pairs: Iterator[tuple[str, Result]], now: datetime, *, revisable: bool, keep: bool = True
+    ) -> list[RecordResult]:
         """Offer (batch, result) pairs chunk by chunk, in order, each chunk after the one before is synced."""
         done: list[RecordResult] = []
         while chunk := list(islice(pairs, CHUNK)):
+            if self._keep_personal is not None:
+                values = [value for _, result in chunk if not isinstance(result, Skipped) for value in result.personal]
+                raws = [
+                    KeptRaw(batch, result.position, result.raw[:RAW_LIMIT])
+                    for batch, result in chunk
+                    if keep and isinstance(result, Rejected)
+                ]
+                if values or raws:
+                    self._keep_personal(feed, now, values, raws)
             offers = [
                 self._as_offer(feed, batch, result, revisable=revisable, keep=keep)
                 for batch, result in chunk
@@ -179,7 +207,7 @@ class Edge:
         return done
 
     def _as_offer(self, feed: str, batch: str, result: Mapped | Rejected, *, revisable: bool, keep: bool) -> Offer:
-        """Return what is journalled for one result: the signal with its resolution, or the rejection with its raw form."""
+        """Return what is journalled for one result: the signal with its resolution, or the rejection."""
         if isinstance(result, Rejected):
             entry = RejectionEntry(
                 feed=feed,
@@ -188,7 +216,7 @@ class Edge:
                 reason=result.reason,
                 field=result.field,
                 message=result.message,
-                raw=result.raw[:RAW_LIMIT],
+                raw=result.raw[:RAW_LIMIT] if self._keep_personal is None else b"",
             )
             return Offer(entry=entry)
         signal = result.signal
@@ -212,7 +240,7 @@ class Edge:
 
 def _placed(entry: RejectionEntry, found: list[Result]) -> list[Result]:
     """Return what a kept rejection gives, in its place; itself where it cannot be read from what was kept of it."""
-    if len(entry.raw) >= RAW_LIMIT or entry.position == 0 or not found:
+    if not 0 < len(entry.raw) < RAW_LIMIT or entry.position == 0 or not found:
         return [Rejected(entry.position, entry.reason, entry.field, entry.message, entry.raw)]
     return [replace(result, position=entry.position) for result in found]
 

@@ -27,6 +27,7 @@ from domain.ports import Clock
 
 DONE = "done"
 FAILED = "failed"
+REJECTIONS = ".rejections.csv"  # behind the name of a file that was taken
 WHY = ".error.txt"  # behind the name of a file that was set aside
 NOTE = "_UNKNOWN_FEED.txt"
 _UNFINISHED = (".tmp", ".part", ".partial", ".crdownload", ".filepart", ".swp", ".lock")
@@ -168,7 +169,7 @@ class Inbox:
         target.parent.mkdir(exist_ok=True)
         rejected = [result for result in taken.results if result.status == "rejected"]
         if rejected:
-            _write(target.with_name(target.name + ".rejections.csv"), _table(rejected))
+            _write(target.with_name(target.name + REJECTIONS), _table(rejected))
         self._reach("feedfile.before_rename")
         after = file.stat()
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):

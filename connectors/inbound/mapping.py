@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -23,6 +23,7 @@ from domain.identifiers import is_region_code
 from domain.instants import rfc3339
 from domain.messages import text as say
 from domain.objects import OBJECT_TYPES
+from domain.personal import PersonalValue
 from domain.signals import ObjectRef, Place, Signal
 
 _ID_LIMIT = 200  # characters; a longer key is replaced by its hash
@@ -32,22 +33,27 @@ _HEADLINE = 60  # characters
 
 @dataclass(frozen=True, slots=True)
 class Mapped:
-    """A row that became a signal."""
+    """A row that became a signal; `personal` are the values that tokens in it stand for."""
 
     signal: Signal
     position: int
     raw: bytes
+    personal: tuple[PersonalValue, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A row that did not: `reason` is a code of `domain.rejections`, `field` the header, `message` says what, where and what is legal."""
+    """A row that did not: `reason` is a code of `domain.rejections`, `field` the header, `message` says what, where and what is legal.
+
+    The message is free of personal values as a signal is: `personal` are those that tokens in it stand for. `raw` is the row as it came.
+    """
 
     position: int
     reason: str
     field: str
     message: str
     raw: bytes
+    personal: tuple[PersonalValue, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +82,21 @@ def apply(mapping: Mapping, rows: Iterable[Decoded], now: datetime, hmac_key: by
         if isinstance(row, Ignored):
             yield Skipped(row.position, row.reason)
         elif isinstance(row, Broken):
-            yield Rejected(row.position, row.reason, row.field, row.message, row.raw)
+            yield tokenised(Rejected(row.position, row.reason, row.field, row.message, row.raw), tokens)
         else:
             yield _apply_row(mapping, row, now, tokens)
+
+
+def tokenised(result: Result, tokens: Tokens) -> Result:
+    """Return what was read without a mapping (a canonical signal, a rejection) without the mobile and identity numbers in it."""
+    found: dict[str, PersonalValue] = {}
+    if isinstance(result, Mapped):
+        signal = tokens.scrub_signal(result.signal, found)
+        return replace(result, signal=signal, personal=tuple(found.values())) if signal is not result.signal else result
+    if isinstance(result, Rejected):
+        message = tokens.scrub(result.message, (), found)
+        return replace(result, message=message, personal=tuple(found.values())) if found else result
+    return result
 
 
 def _apply_row(mapping: Mapping, row: Row, now: datetime, tokens: Tokens) -> Result:
@@ -89,8 +107,8 @@ def _apply_row(mapping: Mapping, row: Row, now: datetime, tokens: Tokens) -> Res
     except _Nothing as nothing:
         return Skipped(row.position, str(nothing))
     except SignalRejected as error:
-        return Rejected(row.position, error.reason, error.field, f"{row.place} {error}", row.raw)
-    return Mapped(signal, row.position, row.raw)
+        return record.rejected(error)
+    return Mapped(signal, row.position, row.raw, tuple(record.found.values()))
 
 
 class _Record:
@@ -102,6 +120,7 @@ class _Record:
         self.tokens = tokens
         self.values: dict[str, Any] = {}
         self.personal: dict[str, str] = {}
+        self.found: dict[str, PersonalValue] = {}  # by token: everything that was replaced
         self.unparsed: dict[str, str] = {}  # as written: it fills no place of the signal
         self.headers: dict[str, str] = {}
         self.sentences: dict[tuple[str, ...], list[str]] = {}  # by the fields that were read for them
@@ -164,7 +183,7 @@ class _Record:
             severity=int(self._choose(mapping.severity) or 0),
             value=value,
             unit=unit,
-            text=self.tokens.scrub(body[:TEXT_LIMIT], tuple(self.personal.values())),
+            text=self.tokens.scrub(body[:TEXT_LIMIT], tuple(self.personal.values()), self.found),
             confidential=mapping.confidential,
             attrs=self._attrs(cut),
         )
@@ -177,7 +196,27 @@ class _Record:
         for name in self.mapping.fields if names else ():
             if name in names and name in self.values:
                 self.personal[name] = str(self.values[name])
-                self.values[name] = self.tokens.token(self.personal[name])
+                self.values[name] = self._token(name, self.personal[name])
+
+    def _token(self, name: str, value: str) -> str:
+        """Return the token of a personal field's value, and note what it stands for."""
+        token = self.tokens.token(value)
+        self.found.setdefault(token, PersonalValue(token, name, value))
+        return token
+
+    def rejected(self, error: SignalRejected) -> Rejected:
+        """Return the rejection of the row; what its message quotes of personal fields is replaced as it would be in a signal."""
+        mapping, row, flat = self.mapping, self.row, _flatten(self.row.values)
+        declared = [name for name in (*mapping.personal, *mapping.personal_when) if name in self.headers]
+        written = {name: clean(flat.get(self.headers[name], "")) for name in sorted(declared)}
+        known = tuple(self.personal.values()) + tuple(value for value in written.values() if value)
+        message = f"{row.place} {self.tokens.scrub(str(error), known, self.found)}"
+        for name, value in written.items():
+            if value:
+                self._token(name, value)
+        return Rejected(
+            row.position, error.reason, error.field, message, row.raw, tuple(one for one in self.found.values() if one.token in message)
+        )
 
     def _holds(self, when: Sequence[tuple[str, frozenset[str]]]) -> bool:
         for name, legal in when:  # noqa: SIM110  # a generator for every condition of every record costs twice as much
@@ -221,8 +260,8 @@ class _Record:
         return ObjectRef(
             id=str(self._first(slots.object_id) or ""),
             code=code,
-            name=self.tokens.scrub(str(self._first(slots.name) or "")[:TEXT_LIMIT]),
-            address=self.tokens.scrub(str(self._first(slots.address) or "")[:TEXT_LIMIT], known),
+            name=self.tokens.scrub(str(self._first(slots.name) or "")[:TEXT_LIMIT], (), self.found),
+            address=self.tokens.scrub(str(self._first(slots.address) or "")[:TEXT_LIMIT], known, self.found),
             type=kind if kind in OBJECT_TYPES else "",
         )
 
@@ -284,7 +323,7 @@ class _Record:
             if name in self.values:
                 attrs[name] = self._attribute(self.values[name], () if name in self.personal else known)
         for name, written in self.unparsed.items():
-            attrs[name] = self.tokens.token(written) if name in self.mapping.personal else self.tokens.scrub(written, known)
+            attrs[name] = self._token(name, written) if name in self.mapping.personal else self.tokens.scrub(written, known, self.found)
         if self.unparsed:
             attrs["unparsed"] = list(self.unparsed)
         if cut:
@@ -293,14 +332,14 @@ class _Record:
 
     def _attribute(self, value: Any, known: tuple[str, ...]) -> Any:
         if isinstance(value, str):
-            return self.tokens.scrub(value[:TEXT_LIMIT], known)
+            return self.tokens.scrub(value[:TEXT_LIMIT], known, self.found)
         if isinstance(value, datetime):
             return rfc3339(value, self.mapping.times.zone)
         if isinstance(value, Decimal):
             return float(value)
         if isinstance(value, tuple):
             return list(value)
-        return self.tokens.scrub(str(value)[:TEXT_LIMIT], known)
+        return self.tokens.scrub(str(value)[:TEXT_LIMIT], known, self.found)
 
 
 def _absent(source: Source) -> SignalRejected:

@@ -1,4 +1,4 @@
-"""Personal information (个人信息) is replaced by keyed tokens at the edge; its values go no further than the raw record."""
+"""Personal information (个人信息) is replaced by keyed tokens at the edge; its values go to the one erasable store and no further."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ import hashlib
 import hmac
 import re
 import unicodedata
+from typing import Any
+
+import msgspec
 
 from domain.identifiers import is_identity_number
+from domain.personal import PersonalValue
+from domain.signals import Signal
 
 PREFIX = "p:"
 _MOBILE = re.compile(r"(?<![0-9A-Za-z])(?:\+?86[- ]?)?1[3-9][0-9][- ]?[0-9]{4}[- ]?[0-9]{4}(?![0-9A-Za-z])")
@@ -36,8 +41,10 @@ class Tokens:
         plain = re.sub(r"[\s\-]+", "", unicodedata.normalize("NFKC", value)).casefold()
         return PREFIX + hmac.new(self._key, plain.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:24]
 
-    def scrub(self, text: str, known: tuple[str, ...] = ()) -> str:
+    def scrub(self, text: str, known: tuple[str, ...] = (), found: dict[str, PersonalValue] | None = None) -> str:
         """Return `text` with mobile and identity numbers, and the `known` personal values, replaced by their tokens.
+
+        The numbers are added to `found`, by their tokens; who calls has the known values already.
 
         >>> "13800138000" in Tokens(b"0" * 32).scrub("请回电13800138000，谢谢")
         False
@@ -47,5 +54,40 @@ class Tokens:
                 text = text.replace(value, self.token(value))
         if len(text) < _LEAST or _DIGITS.search(text) is None:
             return text
-        text = _IDENTITY.sub(lambda found: self.token(found.group()) if is_identity_number(found.group().upper()) else found.group(), text)
-        return _MOBILE.sub(lambda found: self.token(found.group()), text)
+        text = _IDENTITY.sub(
+            lambda hit: self._noted(hit.group(), "identity", found) if is_identity_number(hit.group().upper()) else hit.group(), text
+        )
+        return _MOBILE.sub(lambda hit: self._noted(hit.group(), "mobile", found), text)
+
+    def scrub_signal(self, signal: Signal, found: dict[str, PersonalValue]) -> Signal:
+        """Return a canonical signal with the numbers in its text, names, address and attributes replaced; they are added to `found`."""
+        changes: dict[str, Any] = {}
+        for name in ("text", "attrs"):
+            before = getattr(signal, name)
+            after = self._scrub_any(before, found)
+            if after != before:
+                changes[name] = after
+        named = signal.object
+        parts = {name: self.scrub(getattr(named, name), (), found) for name in ("name", "address")}
+        if (named.name, named.address) != (parts["name"], parts["address"]):
+            changes["object"] = msgspec.structs.replace(named, **parts)
+        return msgspec.structs.replace(signal, **changes) if changes else signal
+
+    def _scrub_any(self, value: Any, found: dict[str, PersonalValue]) -> Any:
+        """Replace numbers in a JSON value; whole numbers that read as a mobile number too. Decoding has bounded the depth."""
+        if isinstance(value, str):
+            return self.scrub(value, (), found)
+        if isinstance(value, dict):
+            return {name: self._scrub_any(one, found) for name, one in value.items()}
+        if isinstance(value, list):
+            return [self._scrub_any(one, found) for one in value]
+        if isinstance(value, int) and 13_000_000_000 <= value <= 19_999_999_999:
+            return self.scrub(str(value), (), found)
+        return value
+
+    def _noted(self, value: str, field: str, found: dict[str, PersonalValue] | None) -> str:
+        """Return the token of a number that was found, and note it."""
+        token = self.token(value)
+        if found is not None:
+            found.setdefault(token, PersonalValue(token, field, value))
+        return token

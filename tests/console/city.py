@@ -21,12 +21,14 @@ from app.duty import delivered
 from app.effects import EffectWriter
 from app.gate import Gate, fingerprint
 from app.metrics import Metrics
+from app.privacy import Privacy
 from app.rulebook import Rulebook
 from app.settings import SHIPPED_MAPPINGS, SHIPPED_POLICIES, Settings
 from app.views.aside import Aside
 from connectors.inbound.edge import Edge
 from connectors.inbound.mapping_load import load_folder
 from connectors.inbound.mapping_model import Mapping as FeedMapping
+from connectors.inbound.personal import Tokens
 from dispatch.escalate import fire, in_due_order
 from domain.catalogue import Catalogue, CatalogueItem
 from domain.clock import ManualClock
@@ -42,8 +44,11 @@ from storage.database import Database
 from storage.identity import Identity
 from storage.intake import Appender
 from storage.memory_journal import MemoryJournal
+from storage.raw import RawStore
 from storage.registry import MemoryObjectLookup
 from storage.risk import applied_position
+from storage.sealing import Seal
+from storage.vault import Vault
 from tests.factories import make_entry, make_object
 
 MONDAY = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)  # 09:00 in Shanghai
@@ -118,7 +123,12 @@ class City:
         self.rules = self.folder / "rules"
         self.rules.mkdir(parents=True, exist_ok=True)
         self.rulebook = Rulebook(self.rules, self.database, self.intake, self.metrics)
-        self.edge = Edge(self.intake, self.lookup, b"p" * 32)
+        seal, key = Seal(b"s" * 32), b"p" * 32
+        self.vault = Vault(self.database, seal, lambda _: timedelta(days=90))
+        (self.folder / "raw").mkdir(exist_ok=True)
+        raw = RawStore(self.folder / "raw", seal)
+        self.privacy = Privacy(self.database, self.vault, Tokens(key), raw, self.folder / "inbox", self.clock)
+        self.edge = Edge(self.intake, self.lookup, key, keep_raw=raw.put, keep_personal=self.vault.keep)
         self.mappings = shipped_mappings()
         with self.database.write() as connection:
             obligations.put_departments(connection, UNITS)

@@ -27,6 +27,9 @@ CHINESE = {
     "reload_seconds": "多久查看一次规则目录；0 表示从不",
     "inbox_seconds": "多久查看一次 <data>/inbox/<feed>/；0 表示从不",
     "inbox_settle_seconds": "文件静止多久之后才读取",
+    "inbox_done_hours": "已接收的文件多少小时后从该数据源的 done/ 中删除",
+    "retention_days": "没有映射的数据源，其原始数据保留多少天；有映射的以映射为准",
+    "sealing_key": "个人信息和原始数据的加密密钥文件（openssl rand -hex 32）；缺省 <data>/sealing-key",
     "egress.allow": "非公网而允许连接的网段（CIDR）",
     "egress.attempt_seconds": "一次投递多少秒无应答即放弃",
     "limits.body_bytes": "请求正文上限，超过者回答 413",
@@ -50,7 +53,8 @@ public_url = "https://fengsui.example.gov.cn"
 allow = ["10.20.0.0/16"]
 ```
 
-密钥不在其中：首次启动时生成，存于数据目录。 Secrets are none of them: they are made at the first start and lie in the data folder.
+密钥不在其中：首次启动时生成，存于数据目录；`sealing_key` 只写密钥文件的位置。
+Secrets are none of them: they are made at the first start and lie in the data folder; `sealing_key` only says where one lies.
 
 | TOML | 环境变量 Environment | 参数 Flag | 缺省 Default | 含义 Meaning |
 |---|---|---|---|---|
