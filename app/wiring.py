@@ -128,9 +128,7 @@ class Application:
 
         vault, personal_key = Vault(self.database, seal, retention), load_or_make_key(paths.top / "personal-key")
         self.silence = SilenceWatch(mappings, self.intake, self.clock)
-        edge = Edge(
-            self.intake, self._lookup, personal_key, keep_raw=raw.put, keep_personal=vault.keep, on_taken=self.silence.heard
-        )
+        edge = Edge(self.intake, self._lookup, personal_key, keep_raw=raw.put, keep_personal=vault.keep, on_taken=self.silence.heard)
         self._end = threading.Event()
         settle = timedelta(seconds=settings.inbox_settle_seconds)
         self.inbox = Inbox(paths.top / "inbox", mappings, edge, self.clock, settle=settle, reach=reach, on_set_aside=self._on_set_aside)

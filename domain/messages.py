@@ -83,7 +83,9 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "接收预警的地址（https，公网或已放行的网络）",
         "where warnings are received (https, a public address or an allowed network)",
     ),
+    "body.erasure": ("要删除的令牌或原值之一，以及依据谁的请求", "a token or a value to erase, one of them, and at whose request"),
     "body.objects": ("监管对象名录，中文或英文表头", "the registry of objects, with Chinese or English headers"),
+    "body.reading": ("令牌与查看事由；事由记入全程记录", "a token, and why its value is needed; the reason goes into the audit trail"),
     "body.records": (
         "部门原有格式的记录，按数据源的字段映射读取，UTF-8 或 GB18030",
         "records as the department has them, read through the mapping of the feed, UTF-8 or GB18030",
@@ -712,6 +714,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     # operation: what a route is for
     "operation.check_rules": ("检查规则文件，不启用", "Check rule files without activating them"),
     "operation.confirm": ("指明线索属于哪个监管对象", "Say which object a signal is about"),
+    "operation.erase_personal": ("应当事人要求删除个人信息", "Erase a personal value at a person's request"),
     "operation.explain": ("一条预警的全部经过", "The whole story of a warning"),
     "operation.get_object": ("一个监管对象及其线索、评分、预警", "One object with its signals, scores and warnings"),
     "operation.get_outbox": ("投递记录，最新的在前", "Deliveries, newest first"),
@@ -732,6 +735,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "operation.post_complete": ("数据源声明：此刻之前的记录已送齐", "A feed says that it has sent everything up to an instant"),
     "operation.post_records": ("送原始记录，按数据源的映射读取", "Send raw records through the mapping of their feed"),
     "operation.post_signals": ("送标准信号", "Send canonical signals"),
+    "operation.read_personal": ("查看令牌背后的个人信息，留痕", "Read the personal value behind a token, on record"),
     "operation.readyz": ("工作在推进，否则 503", "Work moves, else 503"),
     "operation.replay_rejections": ("映射改好后重放拒收的记录", "Take rejected records in again after the mapping was mended"),
     "operation.resend": ("以同一编号重新投递", "Send a delivery again with the same id"),

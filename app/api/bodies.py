@@ -81,3 +81,5 @@ RULE_FILES = told("rule_files", {"application/json": {"gas.yaml": "pack: gas\nti
 CREDENTIAL = told("credential", {"application/json": {"name": "12345 平台", "role": "feed", "feed": "hotline-12345"}})
 ENDPOINT = told("endpoint", {"application/json": {"url": "https://zhujian.example.gov.cn/hook"}})
 COMPLETENESS = told("completeness", {"application/json": {"until": "2026-03-02T00:00:00+08:00"}})
+READING = told("reading", {"application/json": {"token": "p:0123456789abcdef01234567", "reason": "核实来电人"}})
+ERASURE = told("erasure", {"application/json": {"token": "p:0123456789abcdef01234567", "reason": "本人申请"}})
