@@ -38,6 +38,8 @@ class Client:
             ServerSaid: no server, or an answer that is no success, with the server's own words.
         """
         headers = {"authorization": f"Bearer {self._token}", "content-type": content_type}
+        if not self._url.startswith(("http://", "https://")):
+            raise ServerSaid(f"{self._url!r} 不是服务地址，应如 http://127.0.0.1:8080 / no address of a server: write it like http://…")
         request = urllib.request.Request(self._url + path, data=body, method=method, headers=headers)  # noqa: S310  # the operator names it
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
@@ -57,6 +59,8 @@ def _words(body: bytes, status: int) -> str:
         document = json.loads(body)
     except ValueError:
         return f"HTTP {status}: {body[:300].decode(errors='replace')}"
-    lines = [f"HTTP {status}: {document.get('detail', document)}"]
-    lines += ["  " + str(problem.get("message", problem)) for problem in document.get("problems", [])[:20] if isinstance(problem, dict)]
+    detail = str(document.get("detail", document))
+    problems = [str(problem.get("message", problem)) for problem in document.get("problems", []) if isinstance(problem, dict)]
+    lines = [f"HTTP {status}: {detail}"]
+    lines += ["  " + problem for problem in problems[:20] if problem not in detail]  # what is wrong with a file is in the detail already
     return "\n".join(lines)

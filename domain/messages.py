@@ -425,6 +425,8 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     # contribution: what a part of a score comes from
     "contribution.model": ("模型", "model"),
     "contribution.rule": ("规则", "rule"),
+    # credential: what is wrong with a question about one
+    "credential.not_found": ("没有有效的凭据 {id}；见 fengsui access list", "no valid credential {id}; see fengsui access list"),
     # dashboards: the command that writes them
     "dashboards.about": (
         "生成 Grafana 看板和 Prometheus 告警规则",
@@ -449,6 +451,8 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "delivery_state.dead": ("投递失败", "given up"),
     "delivery_state.sent": ("已送达", "delivered"),
     "delivery_state.waiting": ("待送达", "waiting"),
+    # department: what is wrong with a question about one
+    "department.not_found": ("没有部门 {id}；请先导入部门名录", "no department {id}; import it first"),
     # event: what a message is about
     "event.case.attention": ("须值班员处理", "for the duty officer to decide"),
     "event.case.assessed": ("综合研判纪要", "minutes of a joint assessment"),

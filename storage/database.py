@@ -96,7 +96,7 @@ class Database:
             StoreUnavailable: there is no database, or it cannot be read.
         """
         if not path.is_file():
-            raise StoreUnavailable(f"{path} is not there; name the data folder of a serve that has run")
+            raise StoreUnavailable(f"{path} 不存在：请用 --data 指明数据目录 / not there: name the data folder of a serve that has run")
         uri = f"{path.absolute().as_uri()}?mode=ro"
         engine = _engine(lambda: sqlite3.connect(uri, uri=True, timeout=BUSY_MS / 1000, isolation_level=None), "BEGIN")
         try:

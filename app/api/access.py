@@ -64,7 +64,7 @@ def grant(
     with services.database.read() as connection:
         unit = obligations.directory(connection).get(data.department)
     if unit is None and (data.department or data.role in {"department", "department_lead"}):
-        raise NotFound(f"没有部门 {data.department!r} / no such department; import it first")
+        raise NotFound(both("department.not_found", id=data.department))
     if data.role == "feed" and data.feed not in services.mappings and data.feed != "signals":
         raise NotFound(f"没有数据源 {data.feed!r} / no such feed; legal: signals, {', '.join(sorted(services.mappings))}")
     token = secrets.token_urlsafe(32)
@@ -79,7 +79,7 @@ def revoke(services: ServicesGiven, credential: CredentialPath) -> dict[str, str
     """Revoke a credential; its sessions end with it."""
     with services.database.write() as connection:
         if not access.revoke_credential(connection, credential, services.clock.now()):
-            raise NotFound(f"no valid credential {credential}")
+            raise NotFound(both("credential.not_found", id=credential))
     return {"revoked": credential}
 
 
@@ -106,7 +106,7 @@ def set_endpoint(
     now = services.clock.now()
     with services.database.write() as connection:
         if obligations.directory(connection).get(department) is None:
-            raise NotFound(f"no department {department}")
+            raise NotFound(both("department.not_found", id=department))
         endpoint = access.Endpoint(id=stable_id("e", department), department=department, url=data.url, state="active", created_at=now)
         access.put_endpoint(connection, endpoint)
         outbox.from_inbox(connection, department, endpoint.id, now)
@@ -124,6 +124,6 @@ def rotate(services: ServicesGiven, department: DepartmentPath) -> dict[str, str
     secret = new_secret()
     with services.database.write() as connection:
         if obligations.directory(connection).get(department) is None:
-            raise NotFound(f"no department {department}")
+            raise NotFound(both("department.not_found", id=department))
         access.rotate_secret(connection, department, secret, services.clock.now(), OVERLAP)
     return {"secret": secret}

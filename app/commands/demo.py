@@ -29,6 +29,9 @@ def demo(
 
     level = logging.INFO if verbose else logging.CRITICAL
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(level), logger_factory=structlog.PrintLoggerFactory())
+    if summary is not None and not summary.absolute().parent.is_dir():  # said now, not after the run
+        note(f"找不到目录 / no such folder: {summary.absolute().parent}")
+        raise typer.Exit(USAGE)
     data = scratch_folder()
     try:
         month = Month(seed, data, port=0 if headless else port, progress=(bar := _Bar()))

@@ -16,7 +16,7 @@ app = typer.Typer(no_args_is_help=True, help="日志 / The journal")
 
 @app.command()
 def export(
-    after: Annotated[int, typer.Option(help="从此序号之后 / records after this number")] = 0,
+    after: Annotated[int, typer.Option(min=0, help="从此序号之后 / records after this number")] = 0,
     data: DataOption = DATA,
 ) -> None:
     """逐行输出日志（NDJSON），服务运行时也可用 / Write the journal as NDJSON; also beside a running serve."""

@@ -27,6 +27,10 @@ def score(
     try:
         with source.open(encoding="utf-8-sig", newline="") as lines, out.open("w", encoding="utf-8", newline="") as target:
             target.writelines(score_csv(lines, time=time, value=value, key=key, detector=detector))
+    except UnicodeDecodeError as error:
+        out.unlink(missing_ok=True)
+        note(f"{source} 不是 UTF-8 编码，请另存为 UTF-8 / not UTF-8, save it as UTF-8")
+        raise typer.Exit(USAGE) from error
     except ValueError as error:
         out.unlink(missing_ok=True)
         note(str(error))

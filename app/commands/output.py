@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,9 @@ from typing import Annotated, Any
 import typer
 
 from domain.errors import FengsuiError
+from domain.instants import parse_rfc3339, spoken
 
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 FINDINGS, USAGE = 1, 2  # exit codes; 0 is ok
 
 
@@ -46,6 +49,9 @@ def show(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], output: Outp
 
 
 def _cell(value: Any) -> str:
+    """Return a value as people read it: a time to the minute, in Asia/Shanghai; JSON output has it exactly."""
+    if isinstance(value, str) and _TIME.fullmatch(value):
+        return spoken(parse_rfc3339(value))
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
     return "" if value is None else str(value)
@@ -66,4 +72,9 @@ def plain_errors() -> Iterator[None]:
         raise typer.Exit(USAGE) from error
     except FileNotFoundError as error:
         note(f"找不到文件 / no such file: {error.filename or error}")
+        raise typer.Exit(USAGE) from error
+    except OSError as error:
+        if error.filename is None:
+            raise  # no file that somebody named: a defect, to be seen whole
+        note(f"{error.filename} 不能读写：{error.strerror} / cannot be read or written: check path, owner and rights")
         raise typer.Exit(USAGE) from error

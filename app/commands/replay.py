@@ -40,7 +40,7 @@ def replay(
         try:
             end = parse_rfc3339(until)
         except ValueError as error:
-            note(f"--until: {error}")
+            note(f"--until: {error}；应如 / write it like 2026-03-01T08:00:00+08:00")
             raise typer.Exit(USAGE) from error
     with plain_errors(), ExitStack() as stack:
         target = stack.enter_context(hits.open("w", encoding="utf-8")) if hits else None
@@ -56,9 +56,14 @@ def replay(
             for warning in run.warnings():
                 lines.write(json.dumps(warning, ensure_ascii=False) + "\n")
                 count += 1
-    told = {"records": done.records, "signals": done.signals, "warnings": count, "ended": done.ended.isoformat() if done.ended else None}
-    if summary is not None:
-        summary.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        told = {
+            "records": done.records,
+            "signals": done.signals,
+            "warnings": count,
+            "ended": done.ended.isoformat() if done.ended else None,
+        }
+        if summary is not None:
+            summary.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     sys.stdout.write(f"{done.signals:,} signals, {count:,} warnings\n")
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from app.commands.output import USAGE, note, plain_errors
+from domain.messages import both
 
 
 def serve(
@@ -47,4 +48,6 @@ def serve(
             raise typer.Exit(USAGE) from error
         with application:
             note(f"烽燧 Fengsui  {application.settings.base_url}/   令牌文件 / token: {settings.data / 'admin-token'}")
+            if not application.services.rulebook.active:
+                note(f"{both('console.no_rules_active')}: fengsui rules check {settings.rules}")
             Server(application).run()

@@ -285,3 +285,41 @@ def test_without_a_sound_rule_set_doctor_and_readyz_say_so(tmp_path: Path) -> No
     assert "LOOK  active rules" in told.stdout
     assert re.search(r"LOOK  rules: .*gas\.yaml:1:", told.stdout)
     assert "active rules" not in run("doctor", "--data", tmp_path / "none").stdout
+
+
+def test_what_cannot_be_read_or_written_is_a_sentence_not_a_traceback(tmp_path: Path) -> None:
+    """An address that is none, a folder that is none, a file in another encoding, a time that is none: exit 2 and what to do."""
+    (tmp_path / "admin-token").write_text("x")
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "latin.csv").write_bytes(b"time,v\n\xff\xfe,1\n")
+    (tmp_path / "s.ndjson").write_text("")
+    for words, says in (
+        (("warnings", "list", "--url", "nonsense", "--data", tmp_path), "http://127.0.0.1:8080"),
+        (("dashboards", "build", "--out", tmp_path / "file" / "x"), "不能读写"),
+        (("demo", "--headless", "--summary", tmp_path / "none" / "out.json"), "no such folder"),
+        (("models", "score", "--input", tmp_path / "latin.csv", "--time", "time", "--value", "v", "--out", tmp_path / "o"), "UTF-8"),
+        (("replay", "--signals", tmp_path / "s.ndjson", "--out", tmp_path / "o", "--until", "tomorrow"), "2026-03-01T08:00:00+08:00"),
+        (("replay", "--signals", tmp_path / "s.ndjson", "--out", tmp_path / "none" / "o"), "no such file"),
+        (("journal", "export", "--data", tmp_path, "--after", "-5"), "--after"),
+    ):
+        result = run(*words)
+        assert result.exit_code == USAGE, f"{words}: {result.output}"
+        assert says in result.stderr, words
+        assert result.exception is None or isinstance(result.exception, SystemExit), words
+
+
+def test_tables_show_times_as_people_read_them(served: World) -> None:
+    """To the minute and in Asia/Shanghai; JSON has them exactly."""
+    row = through(served, "access", "list").stdout.splitlines()[1]
+    exact = json.loads(through(served, "access", "list", "--output", "json").stdout)[0]["created_at"]
+    assert "2026-03-02 09:00" in row
+    assert exact == "2026-03-02T01:00:00Z"
+    assert exact not in row
+
+
+def test_a_refused_file_is_told_once(served: World, tmp_path: Path) -> None:
+    """The place and the reason, not the reason again below it."""
+    (tmp_path / "c.csv").write_text("id,name\n1,2\n", encoding="utf-8")
+    refused = through(served, "import", "catalogue", tmp_path / "c.csv")
+    assert refused.exit_code == USAGE
+    assert refused.stderr.count("没有可识别的表头") == 1
