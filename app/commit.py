@@ -22,7 +22,7 @@ from dispatch.effects import Applied
 from dispatch.revise import attention, facts_withdrawn, follow
 from dispatch.route import Routed, Unrouted, route, unroutable
 from domain.errors import Conflict, InvalidAction, NotFound
-from domain.findings import EarlyWarning, EpisodeEnded, Outcome, RuleHit, WarningRaised, WarningUpdated
+from domain.findings import EarlyWarning, EpisodeEnded, Outcome, RuleBlind, RuleHit, WarningRaised, WarningUpdated
 from domain.messages import text
 from domain.ports import Clock
 from domain.records import Record
@@ -78,7 +78,7 @@ class Commit:
             case EpisodeEnded(reason="withdrawn"):
                 self._change(connection, outcome.warning_id, facts_withdrawn)
             case _:
-                pass  # hits alone and quiet ends oblige nobody
+                pass  # hits alone, blind rules and quiet ends oblige nobody
 
     def _open(self, connection: Connection, warning: EarlyWarning) -> None:
         catalogue, context, now = self._desk.catalogue(connection), self._desk.context(connection), self._clock.now()
@@ -110,6 +110,8 @@ class Commit:
         for outcome in outcomes:
             if isinstance(outcome, RuleHit):
                 self._metrics.hits.labels(rule=outcome.rule).inc()
+            elif isinstance(outcome, RuleBlind):
+                self._metrics.blind.labels(rule=outcome.rule).inc()
             elif isinstance(outcome, WarningRaised):
                 self._metrics.raised.labels(level=outcome.warning.level, matter=outcome.warning.matter).inc()
 

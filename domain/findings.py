@@ -44,6 +44,24 @@ class RuleHit(Noun, frozen=True, kw_only=True):
     shadow: bool = False  # of a rule on trial: written down, never delivered
 
 
+class RuleBlind(Noun, frozen=True, kw_only=True, tag="blind"):
+    """A rule could not be decided for a subject, because feeds that would tell are silent: neither a hit nor nothing (decision 5).
+
+    `signal` of `feed` is what it was about: the one that nothing was seen to follow, or the last at which the rule was true. `sources`
+    are those that nothing is heard of.
+    """
+
+    rule: str
+    subject: str
+    object_id: str
+    matter: str
+    feed: str
+    signal: str
+    at: datetime
+    sources: tuple[str, ...]
+    shadow: bool = False
+
+
 class Contribution(Noun, frozen=True, kw_only=True):
     """One part of a score: `points` now (after decay), of `full` points when it was last true at `since`."""
 
@@ -126,4 +144,4 @@ class EpisodeEnded(Noun, frozen=True, kw_only=True, tag="ended"):
     reason: Literal["quiet", "closed", "withdrawn"]
 
 
-Outcome = WarningRaised | WarningUpdated | EpisodeEnded | RuleHit
+Outcome = WarningRaised | WarningUpdated | EpisodeEnded | RuleHit | RuleBlind

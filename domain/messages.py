@@ -899,6 +899,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "rule_status.draft": ("草稿", "draft"),
     "rule_status.shadow": ("试运行", "on trial"),
     # rules: what is wrong in a rule file
+    "rules.absence_needs_source": (
+        "then_not 必须写明 source：否则数据源静默时看不出“没有发生”与“没有收到”的差别",
+        "then_not must name its source: else “did not happen” and “was not received” look the same when a feed is silent",
+    ),
     "rules.always": ("比较 “{read}” 恒为真，没有作用", "“{read}” is always true and does nothing"),
     "rules.bad_param": (
         "参数 “{read}” 的值应为数值（可带单位）、文本，或同类值的列表",
@@ -914,6 +918,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     ),
     "rules.cannot_aggregate": ("{read} 不能用于{type}", "{read} cannot take a {type}"),
     "rules.chained": ("比较不能连写（“{read}”）；写成 a < x and x < b", "comparisons do not chain (“{read}”); write a < x and x < b"),
+    "rules.circle": ("规则互相引用成环：{path}", "rules refer to one another in a circle: {path}"),
     "rules.contains_text": (
         "contains 左边应为文本，“{read}” 是{type}；集合写作 '标签' in object.labels",
         "contains needs a text on its left, “{read}” is a {type}; for sets write 'label' in object.labels",
@@ -951,6 +956,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "points 为 0 的规则只记录命中，at_least 不起作用",
         "a rule with points: 0 only records its hits, so at_least does nothing",
     ),
+    "rules.id_of_many": ("times 大于 1 时不写 id", "a signal that is repeated has no id of its own"),
     "rules.key_is_text": ("键应为文本", "a key must be a text"),
     "rules.later": ("“{read}” 尚不在本版本内；{instead}", "“{read}” is not part of this version; {instead}"),
     "rules.list_member": ("列表中只能写数值、文本、代码、$参数或 前缀.*", "a list holds numbers, texts, codes, $params or prefix.* only"),
@@ -976,10 +982,6 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "active rule “{read}” needs an owner, in the rule or its pack",
     ),
     "rules.no_plan": ("启用的规则 “{read}” 没有写 plan（预案）", "active rule “{read}” has no plan"),
-    "rules.no_sequences": (
-        "先后、缺失与 N 选 M 条件（first / then / then_not / at_least … of）尚不在本版本内；when 写一个表达式",
-        "sequences, absence and N-of-M (first, then, then_not, at_least … of) are not part of this version; write one expression",
-    ),
     "rules.no_such_unit": ("“{read}” 没有意义：{one}与{other}不能这样计算", "“{read}” has no meaning: a {one} with a {other}"),
     "rules.no_tags": ("不支持 YAML 标签 “{read}”", "YAML tags are not allowed: “{read}”"),
     "rules.no_tests": ("规则 “{read}” 没有 tests", "rule “{read}” has no tests"),
@@ -1008,6 +1010,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "rules.not_ordered": ("“{read}” 是{type}，不能用 {operator} 比大小", "“{read}” is a {type} and has no order for {operator}"),
     "rules.not_shaped": ("“{field}” 的值 “{read}” 不合格式：{shape}", "“{field}” cannot be “{read}”: {shape}"),
     "rules.not_with": ("“{read}” 不能与 {other} 同用", "“{read}” does not go with {other}"),
+    "rules.not_with_sequence": (
+        "先后与缺失条件自带时限，不与 for、clear_when 同用",
+        "a sequence or absence has its own limit and takes neither for nor clear_when",
+    ),
     "rules.object_of_area": (
         "针对区域的规则不能读 “{read}”；区域在提示语中写作 {{area}}",
         "a rule about an area cannot read “{read}”; a message names the area by {{area}}",
@@ -1015,6 +1021,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "rules.one_aggregate": (
         "指标 “{read}” 须恰好写一种汇总，现有 {number} 种；可写：{legal}",
         "indicator “{read}” needs exactly one aggregate, it has {number}; legal: {legal}",
+    ),
+    "rules.one_condition": (
+        "when 只写一种条件：first 与 then / then_not、within，或 at_least 与 of",
+        "when holds one condition: first with then / then_not and within, or at_least with of",
     ),
     "rules.one_document": ("一个文件只能有一个 YAML 文档", "one YAML document per file"),
     "rules.one_sided_tests": (
@@ -1028,11 +1038,23 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "指标 “{read}” 按 {own} 汇总，而规则针对 {by}；两者须一致",
         "indicator “{read}” is by {own} but the rule is about {by}; they must agree",
     ),
+    "rules.other_subject": (
+        "规则 “{read}” 针对 {own}，本规则针对 {by}；只能引用同类对象的规则",
+        "rule “{read}” is about {own}, this one about {by}; a rule refers to rules about the same kind of subject",
+    ),
     "rules.out_of_range": ("“{field}” 的值 {read} 超出范围 {low}–{high}", "“{field}” is {read}, outside {low}-{high}"),
     "rules.prefix_of_text": ("前缀只用于文本，“{read}” 是{type}", "a prefix is for texts, “{read}” is a {type}"),
     "rules.reserved": (
         "指标不能叫 “{read}”：它是字段、函数或关键词",
         "an indicator cannot be named “{read}”: that is a field, a function or a keyword",
+    ),
+    "rules.rests_on_less": (
+        "规则 “{read}” 的状态是 {status}，不能支撑 {own} 的规则",
+        "rule “{read}” is {status} and cannot carry one that is {own}",
+    ),
+    "rules.rule_and_indicator": (
+        "“{read}” 既是规则编号又是指标名，请给其中一个改名",
+        "“{read}” is both a rule and an indicator; rename one of them",
     ),
     "rules.set_compared": ("“{read}” 是集合；写成 '值' in {read}", "“{read}” is a set; write 'value' in {read}"),
     "rules.shape.date": ("日期，如 2026-01-01", "a date, as 2026-01-01"),
@@ -1053,9 +1075,15 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "窗口短于来源 {source} 申报的时延 {delay}，数据到达时往往已出窗口",
         "the window is shorter than the declared delay {delay} of source {source}",
     ),
+    "rules.silent_or_back": ("silent 与 back 必须且只能写一个", "write exactly one of silent and back"),
+    "rules.then_or_then_not": (
+        "first 之后 then（有）与 then_not（无）必须且只能写一个",
+        "after first write exactly one of then and then_not",
+    ),
     "rules.too_deep": ("嵌套或连写超过 {limit} 层", "nested or chained more than {limit} deep"),
     "rules.too_large": ("文件超过 {limit} 字节", "the file is larger than {limit} bytes"),
     "rules.too_long": ("“{field}” 超过 {limit} 个字符", "“{field}” is longer than {limit} characters"),
+    "rules.twice": ("“{read}” 写了两次", "“{read}” stands there twice"),
     "rules.type.any": ("任意值", "value of any type"),
     "rules.type.bool": ("真假值", "truth value"),
     "rules.type.count": ("计数", "count"),
@@ -1084,6 +1112,14 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     ),
     "rules.unknown_name": ("未知的指标或字段 “{read}”{near}", "unknown indicator or field “{read}”{near}"),
     "rules.unknown_param": ("未知的参数 “${read}”；可用：{legal}{near}", "unknown parameter “${read}”; legal: {legal}{near}"),
+    "rules.unknown_rule": (
+        "没有编号为 “{read}” 的规则或同名指标；可用：{legal}{near}",
+        "no rule or indicator is called “{read}”; legal: {legal}{near}",
+    ),
+    "rules.unknown_signal": (
+        "同一来源没有编号为 “{read}” 的信号；可用：{legal}{near}",
+        "no signal of this source is called “{read}”; legal: {legal}{near}",
+    ),
     "rules.unknown_unit": (
         "未知的单位 “{read}”；可用：{legal}；以数字开头的代码请加引号",
         "unknown unit “{read}”; legal: {legal}; quote a code that begins with a digit",
@@ -1104,13 +1140,19 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "not valid YAML: {reason}; inside braces quote an expression that has [ ] , or :",
     ),
     # ruletest: what a rule's own test came to
+    "ruletest.blind": (
+        "期望判定，实际在 {actual} 因数据源静默无法判定（{sources}）",
+        "expected a decision, but at {actual} silent feeds keep the rule from one ({sources})",
+    ),
     "ruletest.evidence": ("证据应为 {expected} 条，实为 {actual}", "evidence should be {expected}, is {actual}"),
     "ruletest.hit": ("命中", "hit"),
     "ruletest.hit_at": ("应在 {expected} 命中，实在 {actual}", "should hit at {expected}, hit at {actual}"),
+    "ruletest.is_blind": ("无法判定", "blind"),
     "ruletest.level": ("等级应为 {expected}，实为 {actual}", "level should be {expected}, is {actual}"),
     "ruletest.no_hit": ("应在 {expected} 命中，实未命中", "should hit at {expected}, did not hit"),
     "ruletest.no_rule": ("规则 {rule} 不在规则集中", "rule {rule} is not in the rule set"),
     "ruletest.no_warning": ("没有预警", "no warning"),
+    "ruletest.not_blind": ("期望 blind（数据源静默，无法判定），实际没有", "expected blind, but nothing kept the rule from being decided"),
     "ruletest.result": ("结果", "result"),
     "ruletest.says": ("提示语应为“{expected}”，实为“{actual}”", "should say “{expected}”, says “{actual}”"),
     "ruletest.score": ("得分应为 {expected}，实为 {actual}", "score should be {expected}, is {actual}"),

@@ -28,7 +28,8 @@ BASE: Final = datetime(2026, 3, 1, 16, tzinfo=UTC)  # Monday 2026-03-02, 00:00 i
 class Expectation:
     """What the rule should do: no hit, or the first hit at `BASE + hit_at`; None and "" leave a thing open.
 
-    `level` and `score` are the warning's right after that hit, `evidence` its number of signals, `says` the hit's whole message.
+    `blind`: no hit, and it is told that silent feeds keep the rule from being decided. `level` and `score` are the warning's right after
+    that hit, `evidence` its number of signals, `says` the hit's whole message.
     """
 
     hits: bool
@@ -37,13 +38,15 @@ class Expectation:
     score: float | None = None
     evidence: int | None = None
     says: str = ""
+    blind: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
     """One test of one rule; `signals` are (received after BASE, signal) in the order of receipt, with absolute `occurred_at`.
 
-    A signal's object is `objects`' entry of the id in `signal.object.id`.
+    A signal's object is `objects`' entry of the id in `signal.object.id`. `marks` say when the feed of a source fell silent (True) or came
+    back (False), in the order of time.
     """
 
     rule: str
@@ -53,6 +56,7 @@ class Case:
     signals: tuple[tuple[timedelta, Signal], ...]
     objects: tuple[RegulatedObject, ...]
     expect: Expectation
+    marks: tuple[tuple[timedelta, str, bool], ...] = ()
 
 
 def cases(ruleset: RuleSet) -> tuple[Case, ...]:
@@ -109,6 +113,25 @@ class _Maker:
             read.append((float(constant.value), "CNY" if constant.type == "money" else given.unit))
         return read
 
+    def _names(self, index: int, given: GivenDoc, legal: set[str]) -> None:
+        """Judge what a signal is called and which other one it names."""
+        if given.id and given.times > 1:
+            self._problem(("given", index, "id"), "rules.id_of_many")
+        for key in ("corrects", "withdraws"):
+            named = getattr(given, key)
+            if named and named not in legal:
+                self._problem(("given", index, key), "rules.unknown_signal", read=named, legal=sorted(legal))
+
+    def marks(self, doc: CaseDoc) -> tuple[tuple[timedelta, str, bool], ...]:
+        """Return when which source fell silent or came back, in the order of time."""
+        made: list[tuple[timedelta, str, bool]] = []
+        for index, mark in enumerate(doc.feeds):
+            if (mark.silent is None) == (mark.back is None):
+                self._problem(("feeds", index), "rules.silent_or_back")
+                continue
+            made.append((duration(mark.at.removeprefix("+")), mark.silent or mark.back or "", mark.silent is not None))
+        return tuple(sorted(made, key=lambda each: each[0]))
+
     def signals(self, doc: CaseDoc, objects: tuple[RegulatedObject, ...]) -> tuple[tuple[timedelta, Signal], ...]:
         """Return all signals by the time of receipt."""
         by_id = {each.id: each for each in objects}
@@ -118,6 +141,7 @@ class _Maker:
                 if find(self._tree, (*self._path, "given", index, "every")) is None:
                     self._problem(("given", index), "rules.missing_key", field="every")
                 continue
+            self._names(index, given, {each.id for each in doc.given if each.id and each.source == given.source})
             start, step = duration(given.at.removeprefix("+")), duration(given.every or "0s")
             late = duration(given.late or "0s")
             values = self.values(given, index)
@@ -126,7 +150,7 @@ class _Maker:
                 value, unit = values[repeat % len(values)] if values else (None, given.unit)
                 offset = start + repeat * step
                 signal = Signal(
-                    id=f"t{len(made) + 1:04d}",
+                    id=given.id or f"t{len(made) + 1:04d}",
                     source=given.source,
                     kind=given.kind,
                     occurred_at=BASE + offset,
@@ -138,6 +162,8 @@ class _Maker:
                     unit=unit,
                     text=given.text,
                     attrs=dict(given.attrs),
+                    corrects=given.corrects,
+                    withdraws=given.withdraws,
                 )
                 made.append((offset + late, signal))
         return tuple(sorted(made, key=lambda pair: pair[0]))
@@ -146,8 +172,9 @@ class _Maker:
 def make_case(file: str, tree: Mapping, problems: Problems, rule: str, path: Path, doc: CaseDoc) -> Case:
     """Return the case that stands at `path` of `tree`; what is wrong with it goes to `problems`."""
     objects = _objects(doc)
-    signals = _Maker(file, tree, problems, path).signals(doc, objects)
-    expect = Expectation(hits=False)
+    maker = _Maker(file, tree, problems, path)
+    signals, marks = maker.signals(doc, objects), maker.marks(doc)
+    expect = Expectation(hits=False, blind=doc.expect == "blind")
     if isinstance(doc.expect, ExpectDoc):
         expect = Expectation(
             hits=True,
@@ -157,4 +184,4 @@ def make_case(file: str, tree: Mapping, problems: Problems, rule: str, path: Pat
             evidence=doc.expect.evidence,
             says=doc.expect.says,
         )
-    return Case(rule, doc.name, file, place(tree, path).line, signals, objects, expect)
+    return Case(rule, doc.name, file, place(tree, path).line, signals, objects, expect, marks)

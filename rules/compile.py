@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Any, Literal
 
 from domain.instants import SHANGHAI, parse_rfc3339
 from rules.cases import Case, make_case
+from rules.conditions import Condition, ConditionReader, RuleHead
 from rules.documents import NAME, RuleDoc
 from rules.durations import duration
-from rules.expressions import Constant, Known, Scope, compile_expression, literal
+from rules.expressions import Constant, Known, Scope, literal
 from rules.indicators import compile_indicators
 from rules.parsed import ParsedPack, Reporter
 from rules.positions import Path, Scalar, find, place
 from rules.problems import Phrase, Problems
-from rules.ruleset import Expression, Indicator, Rule
+from rules.ruleset import Indicator, Rule
 from rules.sources import sources_of
 from rules.syntax import parse
 from rules.templates import compile_template
@@ -37,6 +38,7 @@ class CompiledPack:
 
 @dataclass(slots=True)
 class _Compiler(Reporter):
+    heads: Mapping[str, RuleHead]
     params: dict[str, Constant] = field(default_factory=dict)
     known: dict[str, Known] = field(default_factory=dict)
     indicators: dict[str, Indicator] = field(default_factory=dict)
@@ -82,16 +84,16 @@ class _Compiler(Reporter):
         # An indicator that failed to compile was reported there: here it is only a name that exists.
         names = {name: Known(name, "any") for name in self.parsed.doc.indicators} | self.known
         say_scope = Scope(self.report((*path, "say")), self.params, names, of_area=by != "object")
-        when_scope = Scope(self.report((*path, "when")), self.params, names, of_area=by != "object")
-        compiled = compile_expression(doc.when, when_scope, condition=True)
+        condition = ConditionReader(self.report, self.problem, self.params, names, self.heads).read(path, doc, by)
         template = compile_template(doc.say, say_scope, by if isinstance(by, int) else 0)
         since, until = self._effective(path, doc)
         for number, case in enumerate(doc.tests):
             where = (*path, "tests", number)
             self.cases.append(make_case(self.parsed.file, self.parsed.tree, self.problems, doc.id, where, case))
-        if compiled is None or template is None:
+        if condition is None or template is None:
             return None
-        self._same_area(path, compiled[0], template.indicators, by)
+        when = condition.when
+        self._same_area(path, condition, template.indicators, by)
         pack = self.parsed.doc
         return Rule(
             id=doc.id,
@@ -99,7 +101,7 @@ class _Compiler(Reporter):
             title=doc.title,
             status=doc.status,
             sector=doc.matter or pack.sector,
-            when=compiled[0],
+            when=when,
             points=doc.points,
             say=template.fill,
             file=self.parsed.file,
@@ -115,25 +117,34 @@ class _Compiler(Reporter):
             by=by,
             effective_from=since,
             effective_to=until,
-            feeds=self._feeds(compiled[0]),
+            feeds=self._feeds(condition),
             says=template.indicators,
+            sequence=condition.sequence,
+            hold=duration(doc.for_ or "0s"),
+            clear=condition.clear,
+            min_evidence=doc.min_evidence,
         )
 
-    def _same_area(self, path: Path, when: Expression, said: tuple[str, ...], by: int | Literal["object"]) -> None:
+    def _same_area(self, path: Path, condition: Condition, said: tuple[str, ...], by: int | Literal["object"]) -> None:
         by_name = {indicator.name: (local, indicator) for local, indicator in self.indicators.items()}
-        for name in dict.fromkeys((*when.indicators, *said)):
+        cleared = condition.clear.indicators if condition.clear is not None else ()
+        for name in dict.fromkeys((*condition.when.indicators, *cleared, *said)):
             if by == "object" or name not in by_name or by_name[name][1].by == by:
                 continue
-            key = (*path, "when" if name in when.indicators else "say")
+            key = "when" if name in condition.when.indicators else "clear_when" if name in cleared else "say"
             local, indicator = by_name[name]
             own = indicator.by if indicator.by == "object" else f"region({indicator.by})"
-            self.problem(key, "rules.other_area", read=local, own=own, by=f"region({by})")
+            self.problem((*path, key), "rules.other_area", read=local, own=own, by=f"region({by})")
 
-    def _feeds(self, when: Expression) -> tuple[str, ...]:
-        """Return the sources that the rule depends on, as far as its filters name them."""
+    def _feeds(self, condition: Condition) -> tuple[str, ...]:
+        """Return the sources that the rule depends on, as far as its filters name them; those of rules it refers to come later."""
         by_name = {indicator.name: indicator for indicator in self.indicators.values()}
-        found: set[str] = set(sources_of(parse(when.text), self.params) or ())
-        for name in when.indicators:
+        found: set[str] = set()
+        for text in condition.texts:
+            found |= sources_of(parse(text), self.params) or frozenset()
+        if condition.sequence is not None:
+            found |= {*condition.sequence.first_sources, *condition.sequence.then_sources}
+        for name in condition.when.indicators:
             indicator = by_name.get(name)
             if indicator is not None and indicator.input:
                 indicator = by_name.get(indicator.input)
@@ -162,9 +173,19 @@ class _Compiler(Reporter):
         return parse_rfc3339(datetime.combine(day, time(), tzinfo=SHANGHAI).isoformat())
 
 
-def compile_pack(parsed: ParsedPack, problems: Problems) -> CompiledPack:
-    """Return the pack's tables; what does not compile is reported and left out."""
-    compiler = _Compiler(parsed, problems)
+def heads_of(packs: Sequence[ParsedPack]) -> dict[str, RuleHead]:
+    """Return what the rules of all packs may know of one another, by id; of two with one id the first."""
+    heads: dict[str, RuleHead] = {}
+    for pack in packs:
+        for index, doc in enumerate(pack.doc.rules):
+            mark = f"{pack.file}:{place(pack.tree, ('rules', index, 'id')).line}"
+            heads.setdefault(doc.id, RuleHead(doc.id, REGION_BY[doc.subject], doc.status, mark))
+    return heads
+
+
+def compile_pack(parsed: ParsedPack, problems: Problems, heads: Mapping[str, RuleHead]) -> CompiledPack:
+    """Return the pack's tables; what does not compile is reported and left out. `heads` are the rules of all packs."""
+    compiler = _Compiler(parsed, problems, heads)
     compiler.read_params()
     compiler.known, compiler.indicators = compile_indicators(parsed, problems, compiler.params)
     rules = compiler.compile_rules()

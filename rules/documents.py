@@ -125,6 +125,17 @@ class GivenDoc(Document, frozen=True, kw_only=True):
     times: Annotated[int, Meta(ge=1, le=5000, description="重复几条")] = 1
     every: Annotated[Duration | None, Meta(description="每条间隔，times 大于 1 时必填")] = None
     late: Annotated[Duration | None, Meta(description="晚多久收到")] = None
+    id: Annotated[str, Meta(description="信号编号，供 corrects 与 withdraws 引用；times 大于 1 时不写")] = ""
+    corrects: Annotated[str, Meta(description="更正同一来源的哪条信号")] = ""
+    withdraws: Annotated[str, Meta(description="撤回同一来源的哪条信号")] = ""
+
+
+class FeedMarkDoc(Document, frozen=True, kw_only=True):
+    """测试中一个来源的数据源静默或恢复 (a feed of a test falls silent or comes back)."""
+
+    at: Annotated[str, Meta(pattern=OFFSET, description="距测试起点的时间")]
+    silent: Annotated[Source | None, Meta(description="此来源的数据源静默")] = None
+    back: Annotated[Source | None, Meta(description="此来源的数据源恢复")] = None
 
 
 class ExpectDoc(Document, frozen=True, kw_only=True):
@@ -142,8 +153,20 @@ class CaseDoc(Document, frozen=True, kw_only=True):
 
     name: Annotated[str, Meta(min_length=1, max_length=100, description="测试名称")]
     given: Annotated[tuple[GivenDoc, ...], Meta(min_length=1, description="按时间给出的信号")]
-    expect: Annotated[Literal["none"] | ExpectDoc, Meta(description="none 或期望的命中")]
+    expect: Annotated[Literal["none", "blind"] | ExpectDoc, Meta(description="none（不命中）、blind（数据源静默，无法判定）或期望的命中")]
+    feeds: Annotated[tuple[FeedMarkDoc, ...], Meta(description="数据源何时静默、何时恢复")] = ()
     objects: Annotated[dict[str, CaseObjectDoc], Meta(description="对象编号到对象")] = {}
+
+
+class WhenDoc(Document, frozen=True, kw_only=True):
+    """条件的两种结构：先后与缺失（first 与 then 或 then_not、within），或 N 选 M（at_least 与 of） (a sequence, or N of M)."""
+
+    first: Annotated[Filter | None, Meta(description="先发生的信号：筛选表达式")] = None
+    then: Annotated[Filter | None, Meta(description="其后在 within 之内发生的信号")] = None
+    then_not: Annotated[Filter | None, Meta(description="其后在 within 之内没有发生的信号，须写明 source")] = None
+    within: Annotated[Duration | None, Meta(description="自 first 起的时限，如 48h")] = None
+    at_least: Annotated[int, Meta(ge=1, description="of 中至少几项为真")] | None = None
+    of: Annotated[tuple[Annotated[str, Meta(min_length=1)], ...], Meta(description="各项：规则编号，或一个表达式")] = ()
 
 
 class RuleDoc(Document, frozen=True, kw_only=True):
@@ -152,7 +175,7 @@ class RuleDoc(Document, frozen=True, kw_only=True):
     id: Annotated[str, Meta(pattern=SLUG, max_length=80, description="规则编号，小写字母、数字和连字符，全局唯一")]
     title: Title
     status: Annotated[Literal["draft", "shadow", "active", "deprecated"], Meta(description="状态")]
-    when: Condition
+    when: Annotated[Condition | WhenDoc, Meta(description="条件：一个表达式，或先后与缺失、N 选 M 的结构")]
     points: Annotated[float, Meta(ge=0, le=100, description="得分 0–100；0 表示只记录命中")]
     say: Annotated[str, Meta(min_length=1, max_length=500, description="提示语，{指标} {object.name} 处填入数值")]
     basis: Annotated[tuple[str, ...], Meta(description="法律依据，写到条")] = ()
@@ -161,6 +184,9 @@ class RuleDoc(Document, frozen=True, kw_only=True):
     matter: Annotated[str, Meta(pattern=SLUG, description="事项编号，缺省按规则包的领域")] | None = None
     effective: Annotated[EffectiveDoc | None, Meta(description="生效日期")] = None
     at_least: Annotated[Literal["blue", "yellow", "orange", "red", ""], Meta(description="最低等级")] = ""
+    for_: Annotated[Duration | None, Meta(description="条件持续为真多久才算命中")] = field(default=None, name="for")
+    clear_when: Annotated[Condition | None, Meta(description="一旦为真，直到此表达式为真才解除")] = None
+    min_evidence: Annotated[int, Meta(ge=0, le=1000, description="至少几条信号为证，不足不命中")] = 0
     cooldown: Annotated[Duration | None, Meta(description="同一对象两次命中的最短间隔")] = None
     half_life: Annotated[Duration, Meta(description="得分减半的时间")] = "14d"
     family: Annotated[str, Meta(pattern=SLUG, description="同族规则合计不超过 cap 分")] | None = None

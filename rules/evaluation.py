@@ -211,6 +211,24 @@ def any_of(terms: tuple[Run, ...]) -> Run:
     return run
 
 
+def at_least(number: int, terms: tuple[Run, ...]) -> Run:
+    """`at_least: n, of: […]`: true as soon as `number` terms are, false as soon as too few are left that may be, else unknown."""
+
+    def run(facts: Facts) -> bool | None:
+        true, unknown = 0, 0
+        for term in terms:
+            value = term(facts)
+            if value is True:
+                true += 1
+                if true == number:
+                    return True
+            elif value is None:
+                unknown += 1
+        return None if true + unknown >= number else False
+
+    return run
+
+
 def calculate(op: str, left: Run, right: Run) -> Run:
     """Arithmetic; unknown for anything that is no finite number, so also for a division by zero."""
     apply = _ARITHMETIC[op]

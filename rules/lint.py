@@ -9,6 +9,7 @@ from typing import Final
 
 from domain.kinds import KINDS
 from rules.compile import CompiledPack
+from rules.conditions import cycles, expressions
 from rules.documents import RuleDoc
 from rules.positions import Mapping as MapTree
 from rules.positions import Path, Scalar, find, place
@@ -45,6 +46,7 @@ def lint_packs(packs: Sequence[CompiledPack], problems: Problems, feed_delays: M
     """Judge all packs together; `feed_delays` is how late the data of a source may be, by source."""
     _duplicates(packs, problems)
     _families(packs, problems)
+    _circles(packs, problems)
     for pack in packs:
         judge = _Judge(pack, problems)
         judge.indicators(feed_delays or {})
@@ -81,6 +83,17 @@ def _families(packs: Sequence[CompiledPack], problems: Problems) -> None:
                 problems.add(pack.parsed.file, mark, "rules.family_caps", read=doc.family, cap=cap)
 
 
+def _circles(packs: Sequence[CompiledPack], problems: Problems) -> None:
+    places: dict[str, tuple[str, Mark]] = {}
+    refers: dict[str, tuple[str, ...]] = {}
+    for pack in packs:
+        refers.update((rule.id, rule.when.rules) for rule in pack.rules)
+        for index, doc in enumerate(pack.parsed.doc.rules):
+            places.setdefault(doc.id, (pack.parsed.file, place(pack.parsed.tree, ("rules", index, "when"))))
+    for path in cycles(refers):
+        problems.add(*places[path[0]], "rules.circle", path=" → ".join(path))
+
+
 class _Judge:
     """The judgments on one pack."""
 
@@ -106,6 +119,7 @@ class _Judge:
 
     def indicators(self, feed_delays: Mapping[str, timedelta]) -> None:
         used = {name for rule in self._pack.rules for name in (*rule.when.indicators, *rule.says)}
+        used |= {name for rule in self._pack.rules if rule.clear is not None for name in rule.clear.indicators}
         used |= {indicator.input for indicator in self._pack.indicators.values() if indicator.input}
         for name, indicator in self._pack.indicators.items():
             path: Path = ("indicators", name)
@@ -135,7 +149,7 @@ class _Judge:
             self._active(path, doc)
         if not doc.tests:
             self._warn((*path, "id"), "rules.no_tests", read=doc.id)
-        elif len({test.expect == "none" for test in doc.tests}) < 2:
+        elif len({isinstance(test.expect, str) for test in doc.tests}) < 2:
             self._warn((*path, "tests"), "rules.one_sided_tests", read=doc.id)
         if doc.points == 0 and doc.at_least:
             self._warn((*path, "at_least"), "rules.floor_without_points")
@@ -144,7 +158,8 @@ class _Judge:
                 self._kind((*path, "tests", number, "given", step, "kind"), 0, given.kind)
         compiled = self._rules.get(doc.id)
         if compiled is not None:
-            self._expression((*path, "when"), doc.when)
+            for below, text in expressions(doc):
+                self._expression((*path, *below), text)
             self._period(path, doc, compiled)
 
     def _active(self, path: Path, doc: RuleDoc) -> None:

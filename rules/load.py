@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Final
 
 from domain.errors import FileProblems, Problem
-from rules.compile import CompiledPack, compile_pack
+from rules.compile import CompiledPack, compile_pack, heads_of
 from rules.documents import PackDoc
 from rules.lint import lint_packs
 from rules.parsed import ParsedPack
 from rules.positions import read_tree
 from rules.problems import WHOLE_FILE, Problems
 from rules.reading import Dialect, read_struct
-from rules.ruleset import RuleSet
+from rules.ruleset import Rule, RuleSet
 from rules.vocabulary import LATER
 
 _DIALECT: Final = Dialect(
     later=LATER,
-    not_mappings={"when": "rules.no_sequences"},
     stand_ins={"when": "true", "say": "-", "status": "draft", "at": "+0s", "hit_at": "+0s", "kind": "other.request"},
 )
 
@@ -62,21 +62,29 @@ def check(
     problems = Problems(language)
     for file in sorted(overrides):
         problems.add(file, WHOLE_FILE, "rules.no_overrides")
-    packs: list[CompiledPack] = []
-    for file in sorted(texts):
-        parsed = parse(file, texts[file], problems)
-        if parsed is not None:
-            packs.append(compile_pack(parsed, problems))
+    parsed = [pack for file in sorted(texts) if (pack := parse(file, texts[file], problems)) is not None]
+    heads = heads_of(parsed)
+    packs = [compile_pack(pack, problems, heads) for pack in parsed]
     lint_packs(packs, problems, feed_delays)
     if problems.errors():
         return None, problems.all()
     return _ruleset(texts, packs), problems.all()
 
 
+def _with_feeds(rules: list[Rule]) -> tuple[Rule, ...]:
+    """Return the rules, each with the sources of the rules that it refers to beside its own."""
+    by_id = {rule.id: rule for rule in rules}
+
+    def feeds(rule: Rule) -> set[str]:
+        return {*rule.feeds, *(source for name in rule.when.rules for source in feeds(by_id[name]))}
+
+    return tuple(replace(rule, feeds=tuple(sorted(feeds(rule)))) if rule.when.rules else rule for rule in rules)
+
+
 def _ruleset(texts: Mapping[str, str], packs: list[CompiledPack]) -> RuleSet:
     return RuleSet(
         version=version_of(texts),
-        rules=tuple(rule for pack in packs for rule in pack.rules),
+        rules=_with_feeds([rule for pack in packs for rule in pack.rules]),
         indicators=MappingProxyType({indicator.name: indicator for pack in packs for indicator in pack.indicators.values()}),
         texts=MappingProxyType(dict(sorted(texts.items()))),
         cases=tuple(case for pack in packs for case in pack.cases),

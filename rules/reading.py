@@ -32,13 +32,11 @@ _WRONG: Final = _Wrong()
 class Dialect:
     """What one kind of file adds to the reading of structs.
 
-    `later` are keys that are known but not part of this version, with what to use instead (Chinese, English). `not_mappings` are scalar
-    fields for which a mapping has a message of its own. `stand_ins` stand, by key, for required values that were reported, where the
-    plain stand-in of their type would make a second problem.
+    `later` are keys that are known but not part of this version, with what to use instead (Chinese, English). `stand_ins` stand, by key,
+    for required values that were reported, where the plain stand-in of their type would make a second problem.
     """
 
     later: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    not_mappings: Mapping[str, str] = field(default_factory=dict)
     stand_ins: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -117,8 +115,6 @@ class _Reader:
             case inspect.VarTupleType():
                 return self._tuple(tree, wanted, name)
         if not isinstance(tree, Scalar):
-            if name in self._dialect.not_mappings and isinstance(tree, MapTree):
-                return self._wrong(tree.mark, self._dialect.not_mappings[name])
             return self._wrong(tree.mark, "rules.want_scalar", field=name)
         if not tree.quoted and tree.raw in {"", "~", "null"}:
             return self._wrong(tree.mark, "rules.empty_value", field=name)

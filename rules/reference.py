@@ -7,7 +7,19 @@ from typing import Any, Final
 
 import msgspec
 
-from rules.documents import CaseDoc, CaseObjectDoc, Document, EffectiveDoc, ExpectDoc, GivenDoc, IndicatorDoc, PackDoc, RuleDoc
+from rules.documents import (
+    CaseDoc,
+    CaseObjectDoc,
+    Document,
+    EffectiveDoc,
+    ExpectDoc,
+    FeedMarkDoc,
+    GivenDoc,
+    IndicatorDoc,
+    PackDoc,
+    RuleDoc,
+    WhenDoc,
+)
 from rules.schema import schema
 from rules.vocabulary import (
     AGGREGATES,
@@ -35,9 +47,11 @@ _SECTIONS: Final[tuple[tuple[type[Document], str], ...]] = (
     (PackDoc, "规则包 Pack"),
     (IndicatorDoc, "指标 Indicator（`indicators` 下，以指标名为键）"),
     (RuleDoc, "规则 Rule（`rules` 的每一项）"),
+    (WhenDoc, "条件结构 When（`when` 不是一个表达式时）"),
     (EffectiveDoc, "生效日期 Effective（`effective`）"),
     (CaseDoc, "测试 Test（`tests` 的每一项）"),
     (GivenDoc, "给定信号 Given（`given` 的每一项）"),
+    (FeedMarkDoc, "数据源标记 Feed mark（测试的 `feeds` 的每一项）"),
     (CaseObjectDoc, "测试对象 Object（`objects` 下，以编号为键）"),
     (ExpectDoc, "期望 Expect（`expect`）"),
 )
@@ -66,6 +80,14 @@ This page is generated from the tables that the checker uses; do not edit it by 
 - **数据不足**：写了 `needs` 的指标，值不够时是未知，不是零；`rules test` 的表中也这样显示。
 - **命中**：条件在一条信号上由不真变真即命中；`cooldown` 限制同一对象重复命中；
   `points` 计分并按 `half_life` 减半，同 `family` 合计不超过 `cap`；`at_least` 是等级下限；`points: 0` 只记录命中。
+- **先后与缺失**：`when: {first: …, then_not: …, within: 48h}`，两处都是筛选表达式，说的是同一对象（或区域）的信号。
+  自 first 的发生时刻起满 within 即为过时；then_not 要等到 within 加该来源允许的迟到时长过后才判定，
+  届时来源的数据源静默则为“无法判定”（blind），不是命中，也不是没事。
+  判定之后才收到、却在时限内发生的信号会撤回判定；更晚的信号解除规则，不撤回预警。
+- **N 选 M**：`when: {at_least: 2, of: [规则编号, "表达式", …]}`；引用的规则为真即算一项，证据一并计入；
+  不得成环，启用的规则不能引用试运行或草稿的规则。
+- **持续与回差**：`for: 30m` 要求条件持续为真 30 分钟才命中；
+  `clear_when` 使规则一旦为真就保持到它为真；`min_evidence` 要求至少几条信号为证。
 - **区域规则**：`subject: region(9)` 的规则针对街道，只能用同样 `by: region(9)` 的指标，不能读 `object.*`，提示语中用 `{area}`。
 - **提示语**：`{指标}` `{object.name}` `{value}` `{$参数}`；金额和时长自带单位；未知显示为“未知”；花括号写作 `{{` `}}`。
 - **测试**：只跑本条规则；时间从星期一零时（北京时间）起算；没有写 `object` 的信号属于同一个对象。

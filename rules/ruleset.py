@@ -59,6 +59,7 @@ class Expression:
     evaluate: Callable[[Facts], Value | Truth]
     indicators: tuple[str, ...] = ()  # qualified names, in order of appearance
     fields: tuple[str, ...] = ()  # signal and object fields, dotted
+    rules: tuple[str, ...] = ()  # rules whose truth it reads, by id; in `Facts.values` they stand as `truth_of(id)`
     explainer: Callable[[Facts], Explained] | None = None
 
     def explain(self, facts: Facts) -> Explained:
@@ -120,6 +121,34 @@ class Indicator:
         return self.as_of == "object" and (session or self.aggregate == "since")
 
 
+def truth_of(rule: str) -> str:
+    """Return the name under which the truth of a rule stands among the values that an expression reads."""
+    return f"rule:{rule}"
+
+
+def course_of(rule: str) -> str:
+    """Return the name under which it stands whether the sequence of a rule has come about."""
+    return f"sequence:{rule}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """`first` and then, or not, `then` within `within` of it (decision 5), both of the rule's subject.
+
+    Of two signals at one instant either may be the later; what lies `within` later is too late, as in a window. A sequence has come
+    about at a signal when both are in the window of `within` that ends at the subject's newest signal. An absence is decided when
+    `within` and the allowed lateness of the feeds that carry `then_sources` have passed since `first`; it then holds until a later
+    `then` comes.
+    """
+
+    first: Expression
+    then: Expression
+    absent: bool
+    within: timedelta
+    first_sources: tuple[str, ...] = ()
+    then_sources: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One rule; it is about the object, or about the area of `by` digits of the object's region.
@@ -152,6 +181,15 @@ class Rule:
     effective_to: datetime | None = None
     feeds: tuple[str, ...] = ()  # sources its indicators select on, for coverage
     says: tuple[str, ...] = ()  # qualified names of the indicators that `say` shows; they must be in the facts too
+    sequence: Sequence | None = None  # `when` then reads `course_of(id)` and nothing else
+    hold: timedelta = timedelta(0)  # `for`: how long `when` has to be true before the rule is
+    clear: Expression | None = None  # once true, the rule stays so until this is true
+    min_evidence: int = 0  # signals that have to be behind it
+
+    @property
+    def plain(self) -> bool:
+        """Whether the rule is no more than `when` over indicators and fields at one signal."""
+        return self.sequence is None and not self.hold and self.clear is None and not self.min_evidence and not self.when.rules
 
 
 @dataclass(frozen=True, slots=True)

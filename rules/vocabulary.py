@@ -278,13 +278,6 @@ REGION_BY: Final[dict[str, int | Literal["object"]]] = {"object": "object", **{f
 
 # Words that are known but not part of this version: refused by name, never half-accepted. The value names what to use instead.
 LATER: Final[dict[str, Text2]] = {
-    "first": ("改用窗口计数指标", "use counts over a window"),
-    "then": ("改用窗口计数指标", "use counts over a window"),
-    "then_not": ("改用窗口计数指标", "use counts over a window"),
-    "within": ("改用窗口计数指标", "use counts over a window"),
-    "of": ("改用 and / or", "use and / or"),
-    "for": ("改用带窗口的 min 或 max 指标", "use a min or max indicator over a window"),
-    "clear_when": ("改用 half_life", "use half_life"),
     "matches": ("改用 contains", "use contains"),
     "peers": ("改用 by: region(n) 的指标", "use an indicator by: region(n)"),
     "take": ("改用 by: region(n) 的指标", "use an indicator by: region(n)"),

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection, Row, and_, bindparam, insert, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from domain.findings import EarlyWarning, EpisodeEnded, Outcome, RuleHit, WarningRaised, WarningUpdated
+from domain.findings import EarlyWarning, EpisodeEnded, Outcome, RuleBlind, RuleHit, WarningRaised, WarningUpdated
 from storage.tables import hits, warning_events, warnings
 
 _warning = msgspec.json.Decoder(EarlyWarning)
@@ -60,6 +60,8 @@ def apply_outcomes(connection: Connection, outcomes: Sequence[Outcome]) -> None:
                 touched[_place(warning)] = warning.id
             case EpisodeEnded():
                 _end(connection, outcome)
+            case RuleBlind():
+                pass  # counted by the commit; it belongs to no warning
     if found:
         _write_hits(connection, found, touched)
 

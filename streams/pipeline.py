@@ -24,7 +24,7 @@ import msgspec
 
 from domain.base import Noun
 from domain.catalogue import Catalogue
-from domain.findings import Outcome, RuleHit
+from domain.findings import Outcome
 from domain.levels import LevelScale
 from domain.ports import Detector, VectorDetector
 from domain.records import (
@@ -40,13 +40,16 @@ from domain.records import (
 from rules.ruleset import EMPTY, RuleSet, Value
 from streams.stages import snapshot
 from streams.stages.comparison import Comparison
+from streams.stages.contributions import Contributions
+from streams.stages.deadlines import Deadlines
 from streams.stages.effects import Effects
-from streams.stages.fuse import FuseStage, Part
+from streams.stages.feeds import Feeds
+from streams.stages.fuse import FuseStage
 from streams.stages.indicators import IndicatorStage, Moment
 from streams.stages.ledger import Identity, Ledger, Live, inherit, resolved
 from streams.stages.models import ObjectModel, SeriesDetectors
-from streams.stages.raising import Feeds, RaiseStage
-from streams.stages.rules import Reading, RuleStage
+from streams.stages.raising import RaiseStage
+from streams.stages.rules import RuleStage
 from streams.stages.wakes import Wakes
 from streams.stages.windows import DAY, MICROSECOND, from_us, to_us
 
@@ -56,7 +59,8 @@ class PipelineSettings(Noun, frozen=True, kw_only=True):
 
     `quiet` is how long a subject stays without a level before its episode ends, `quiet_by_sector` overrides it. `waiting_limit` bounds
     the unresolved signals that are kept. `model_points` is the most that the objects' model adds to a score, for certainty; at
-    `model_threshold` it adds nothing. `model_fitted` objects at most are learnt from each night.
+    `model_threshold` it adds nothing. `model_fitted` objects at most are learnt from each night. `lateness` is how late the data of a
+    source may be, by source: whether something did not happen is not decided earlier.
     """
 
     namespace: str = "live"
@@ -67,6 +71,7 @@ class PipelineSettings(Noun, frozen=True, kw_only=True):
     model_threshold: float = 0.99
     model_half_life: timedelta = timedelta(days=14)
     model_fitted: int = 4096
+    lateness: Mapping[str, timedelta] = msgspec.field(default_factory=dict)
 
 
 class Pipeline:
@@ -89,10 +94,12 @@ class Pipeline:
         self._series = SeriesDetectors(detectors)
         self._model = ObjectModel(object_detector, threshold=settings.model_threshold, fitted=settings.model_fitted)
         self._indicators = IndicatorStage(self._ledger, self._series)
-        self._rules = RuleStage(self._indicators, self._ledger)
+        self._feeds = Feeds({source: late // MICROSECOND for source, late in settings.lateness.items()})
+        self._rules = RuleStage(self._indicators, self._ledger, self._feeds)
         self._rules.catalogue = catalogue_default
         self._fuse = FuseStage(levels, self._ledger)
-        self._feeds = Feeds()
+        self._contributions = Contributions(self._rules, self._fuse)
+        self._deadlines = Deadlines(self._rules, self._feeds)
         self._raising = RaiseStage(
             levels,
             self._fuse,
@@ -151,6 +158,10 @@ class Pipeline:
         """Return since when each indicator has been counting, by name."""
         return {name: from_us(at) for name, at in self._indicators.warming_since.items()}
 
+    def blind(self) -> dict[str, int]:
+        """Return, by rule, of how many subjects nothing can be said because the feeds that would tell are silent."""
+        return self._deadlines.blind()
+
     def values_of(self, key: str) -> dict[str, Value]:
         """Return the present indicator values of an object id or an area ("region:610113"); only those that it has."""
         known = self._indicators.keys.get(key)
@@ -171,6 +182,8 @@ class Pipeline:
                 self._advance(now, outcomes)
                 self._now = now
             self._take(record, outcomes)
+            while self._deadlines.pending(self._now) and self._decide(self._now, outcomes):
+                pass  # what the record brought came too late to wait for anything more
             self._position = record.seq
         return outcomes
 
@@ -198,6 +211,8 @@ class Pipeline:
             self._outcome(entry, outcomes)
         elif isinstance(entry, FeedEntry) and entry.mark != "complete":
             self._feeds.mark(entry.feed, silent=entry.mark == "silent")
+            if entry.mark == "back":
+                self._deadlines.see_again(self._now)
 
     def _activate(self, ruleset: RuleSet) -> None:
         """Run another rule set from here on; nothing is raised by that."""
@@ -220,7 +235,8 @@ class Pipeline:
                 self._undo(earlier, effects)
         moment = None
         if not entry.signal.withdraws:
-            self._feeds.saw(entry.signal.source, entry.feed)
+            if self._feeds.saw(entry.signal.source, entry.feed):
+                self._deadlines.see_again(self._now)
             live = Live(seq, entry, names)
             if entry.resolution.object_id:
                 moment = self._count(live, effects)
@@ -269,60 +285,28 @@ class Pipeline:
         moment = self._indicators.moment(live)
         changed = self._indicators.add(moment)
         for reading in self._rules.read(moment, changed, self._now, effects.before):
-            self._contribute(reading, moment, effects)
+            self._contributions.add(reading, moment, effects, self._now, self._ruleset.version)
+        if self._rules.denied:
+            self._contributions.deny(effects, self._now)
         if live.holds:
             self._ledger.keep(live)
         self._model.saw(self._now)
         return moment
 
-    def _contribute(self, reading: Reading, moment: Moment, effects: Effects) -> None:
-        """Write down a hit, and set the contribution of a rule that is true to its full points."""
-        standing, plan = reading.standing, reading.standing.plan
-        if reading.hit:
-            effects.outcomes.append(self._hit(reading, moment))
-        if not plan.rule.points:
-            return
-        if standing.spent is not None:
-            told = effects.earlier and self._rules.repeats(plan, moment, effects.earlier)
-            if not reading.hit and (not reading.fed or told or self._now < standing.spent + plan.cooldown):
-                return
-            standing.spent = None
-        risk = self._fuse.risk(reading.subject, standing.matter, standing.sector, shadow=plan.shadow)
-        part = risk.parts.get(plan.id)
-        if part is not None and part.points(self._now) == 0.0:
-            self._fuse.drop(risk, plan.id)
-            part = None
-        if part is None or reading.hit or effects.undone or part.version != self._ruleset.version:
-            if part is None:
-                part = risk.parts[plan.id] = Part("rule", plan.id, plan.rule.title)
-            part.take(plan, self._ruleset.version)
-            risk.can_rise = True
-            part.values, part.message = self._rules.describe(reading, moment)
-            self._fuse.cite(risk, part, self._indicators.inside(plan.reads, moment))
-        part.since = self._now
-        if reading.fed:
-            self._fuse.cite(risk, part, [moment.live])
-        if plan.of_signal:
-            self._fuse.trigger(part, moment.live, self._now)
-        effects.touch(risk, hit=reading.hit)
-
-    def _hit(self, reading: Reading, moment: Moment) -> RuleHit:
-        values, message = self._rules.describe(reading, moment)
-        plan, entry = reading.standing.plan, moment.entry
-        return RuleHit(
-            rule=plan.id,
-            subject=reading.subject,
-            object_id=entry.resolution.object_id,
-            matter=reading.standing.matter,
-            feed=entry.feed,
-            signal=entry.signal.id,
-            seq=moment.live.seq,
-            at=from_us(self._now),
-            values=values,
-            message=message,
-            signal_only=not plan.rule.points,
-            shadow=plan.shadow,
-        )
+    def _decide(self, until: int, outcomes: list[Outcome]) -> bool:
+        """Decide the first thing that is due by `until`, at its own instant; False where there is none."""
+        decision = self._deadlines.decide(until)
+        if decision is None:
+            return False
+        self._now = max(self._now, decision.at)
+        if decision.blind is not None:
+            outcomes.append(decision.blind)
+        effects = self._effects
+        for reading, moment in decision.readings:
+            self._contributions.add(reading, moment, effects, self._now, self._ruleset.version)
+        if decision.readings:
+            self._settle(effects, decision.readings[0][1], outcomes)
+        return True
 
     def _settle(self, effects: Effects, moment: Moment | None, outcomes: list[Outcome]) -> None:
         """Bring the risks that a record touched up to date, hits first."""
@@ -345,30 +329,36 @@ class Pipeline:
     def next_wake(self) -> datetime | None:
         """Return the exact instant at which time alone changes something next; None for never."""
         first = self._wakes.first()
-        due = [at for at in (first.due if first is not None else None, self._model.due) if at is not None]
+        due = [at for at in (first.due if first is not None else None, self._model.due, self._deadlines.first()) if at is not None]
         return from_us(min(due)) if due else None
 
     def may_be_due(self, now: datetime) -> bool:
         """Tell whether time alone may change something by `now`; much cheaper than `next_wake`, never wrong with a no."""
         at = to_us(now)
-        return self._wakes.pending(at) or (self._model.due is not None and self._model.due <= at)
+        return self._wakes.pending(at) or self._deadlines.pending(at) or (self._model.due is not None and self._model.due <= at)
 
     def _advance(self, now: int, outcomes: list[Outcome]) -> None:
         """Let everything happen that time alone brings about up to and including `now`, each at its own instant."""
-        while self._wakes.pending(now) or (self._model.due is not None and self._model.due <= now):
-            first = self._wakes.first()
-            due = first.due if first is not None else None
-            if self._model.due is not None and self._model.due <= now and (due is None or due > self._model.due):
-                outcomes.extend(self._comparison.run(self._model.due))
-            elif first is not None and due is not None and due <= now:
+        while self._wakes.pending(now) or self._deadlines.pending(now) or (self._model.due is not None and self._model.due <= now):
+            first, decided, compared = self._wakes.first(), self._deadlines.first(), self._model.due
+            faded = first.due if first is not None else None
+            due = min((at for at in (decided, faded, compared) if at is not None and at <= now), default=None)
+            if due is None:
+                break
+            if due == decided:
+                self._decide(due, outcomes)
+            elif first is not None and due == faded:
                 outcomes.extend(self._raising.tick(first, due))
                 first.due = None
                 self._wakes.schedule(first)
+            else:
+                outcomes.extend(self._comparison.run(due))
         midnight = now // DAY * DAY
         if midnight > self._sweep_at:
             self._sweep_at = midnight
             for risk in self._fuse.all():
                 self._fuse.sweep(risk, midnight)
+            self._rules.sweep(midnight)
 
     def snapshot(self) -> bytes:
         """Return the whole state; the same history gives the same bytes, wherever it was cut or restored."""

@@ -13,12 +13,12 @@ from unicodedata import east_asian_width
 
 from domain.catalogue import Catalogue
 from domain.errors import NotFound
-from domain.findings import EarlyWarning, Outcome, RuleHit, WarningRaised, WarningUpdated
+from domain.findings import EarlyWarning, Outcome, RuleBlind, RuleHit, WarningRaised, WarningUpdated
 from domain.levels import DEFAULT_LEVELS, LevelScale
 from domain.messages import text
 from domain.objects import Resolution
 from domain.ports import Detector
-from domain.records import AnyEntry, ObjectsEntry, Record, RulesetEntry, SignalEntry
+from domain.records import AnyEntry, FeedEntry, ObjectsEntry, Record, RulesetEntry, SignalEntry, TickEntry
 from domain.signals import Signal
 from rules.cases import BASE, Case
 from rules.ruleset import Indicator, Rule, RuleSet
@@ -37,12 +37,16 @@ class CaseResult:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """One signal of a case with what it left: the rule's indicator values, its hit, and the warning after it."""
+    """One signal of a case, or an instant at which time alone did something, with what it left.
+
+    That is the rule's indicator values, its hit or that it is blind, and the warning after it.
+    """
 
     after: timedelta
-    signal: Signal
+    signal: Signal | None
     values: Mapping[str, Any]
     hit: RuleHit | None
+    blind: RuleBlind | None
     warning: EarlyWarning | None
 
 
@@ -62,15 +66,17 @@ def run_cases(
             yield CaseResult(case, passed=False, explanation=text("ruletest.no_rule", language, rule=case.rule))
             continue
         alone = _alone(rule, ruleset)
-        steps = _run(case, alone, detectors, levels)
+        steps = _Runner(case, alone, detectors, levels).run()
         wrong = _differences(case, steps, language)
         table = _table(steps, alone, language) if wrong else ""
         yield CaseResult(case, passed=not wrong, explanation="\n".join([*wrong, table]) if wrong else "")
 
 
 def _alone(rule: Rule, ruleset: RuleSet) -> RuleSet:
-    """Return the rule set of one rule and of the indicators that it reads or shows, with their inputs."""
+    """Return the rule set of one rule, of those that it refers to, and of the indicators that they read or show, with their inputs."""
+    rules = {each.id: each for each in ruleset.rules}
     needed: dict[str, Indicator] = {}
+    chosen: dict[str, Rule] = {}
 
     def need(name: str) -> None:
         indicator = ruleset.indicators.get(name)
@@ -79,45 +85,87 @@ def _alone(rule: Rule, ruleset: RuleSet) -> RuleSet:
                 need(indicator.input)
             needed[name] = indicator
 
-    for name in (*rule.when.indicators, *rule.says):
-        need(name)
-    active = replace(rule, status="active", effective_from=None, effective_to=None)
-    return RuleSet(version="case", rules=(active,), indicators=needed)
+    def choose(each: Rule, points: float) -> None:
+        for name in each.when.rules:
+            if name not in chosen:
+                choose(rules[name], 0.0)  # what it adds to a score of its own is no part of the test
+        for name in (*each.when.indicators, *(each.clear.indicators if each.clear is not None else ()), *each.says):
+            need(name)
+        chosen[each.id] = replace(each, status="active", effective_from=None, effective_to=None, points=points)
+
+    choose(rule, rule.points)
+    return RuleSet(version="case", rules=tuple(chosen.values()), indicators=needed)
 
 
-def _run(case: Case, alone: RuleSet, detectors: Mapping[str, Callable[[], Detector]], levels: LevelScale) -> list[_Step]:
-    def load(version: str) -> RuleSet:
-        if version != alone.version:
-            raise NotFound(f"a case runs rule set {alone.version}, not {version}")
-        return alone
+class _Runner:
+    """One case under way: a pipeline, its records, and the steps so far."""
 
-    pipeline = Pipeline(levels, Catalogue(), load, detectors, PipelineSettings())
-    regions = {thing.id: thing.region for thing in case.objects}
-    seq = 0
+    def __init__(self, case: Case, alone: RuleSet, detectors: Mapping[str, Callable[[], Detector]], levels: LevelScale) -> None:
+        self._case = case
+        self._alone = alone
+        self._pipeline = Pipeline(levels, Catalogue(), self._load, detectors, PipelineSettings())
+        self._regions = {thing.id: thing.region for thing in case.objects}
+        self._seq = 0
+        self._warnings: dict[str, EarlyWarning] = {}
+        self.steps: list[_Step] = []
 
-    def take(after: timedelta, entry: AnyEntry) -> list[Outcome]:
-        nonlocal seq
-        seq += 1
-        return pipeline.step([Record(seq=seq, received_at=BASE + after, entry=entry)])
+    def _load(self, version: str) -> RuleSet:
+        if version != self._alone.version:
+            raise NotFound(f"a case runs rule set {self._alone.version}, not {version}")
+        return self._alone
 
-    take(timedelta(0), RulesetEntry(version=alone.version))
-    if case.objects:
-        take(timedelta(0), ObjectsEntry(version=1, objects=case.objects))
-    steps = []
-    warnings: dict[str, EarlyWarning] = {}
-    for after, signal in case.signals:
-        about = signal.object.id
-        entry = SignalEntry(feed="test", signal=signal, resolution=Resolution(object_id=about, method="id", confidence=1.0), digest="")
-        outcomes = take(after, entry)
-        hit = next((out for out in outcomes if isinstance(out, RuleHit)), None)
-        warnings.update((out.warning.subject, out.warning) for out in outcomes if isinstance(out, WarningRaised | WarningUpdated))
-        region = regions.get(about) or signal.region
+    def run(self) -> list[_Step]:
+        """Take in everything in order of time, then let pass what the rule may wait for."""
+        self._take(timedelta(0), RulesetEntry(version=self._alone.version))
+        if self._case.objects:
+            self._take(timedelta(0), ObjectsEntry(version=1, objects=self._case.objects))
+        sequences = [rule.sequence for rule in self._alone.rules if rule.sequence is not None]
+        for source in sorted({source for sequence in sequences for source in sequence.then_sources}):
+            # The feed is known to be there: a signal about no object, which counts nowhere.
+            heard = Signal(id=f"heard-{source}", source=source, kind="other.request", occurred_at=BASE)  # type: ignore[arg-type]  # a source
+            self._take(timedelta(0), SignalEntry(feed=_feed(source), signal=heard, resolution=Resolution(), digest=""))
+        given: list[tuple[timedelta, AnyEntry, Signal | None]] = [
+            (at, FeedEntry(feed=_feed(source), mark="silent" if silent else "back"), None) for at, source, silent in self._case.marks
+        ]
+        for at, signal in self._case.signals:
+            resolution = Resolution(object_id=signal.object.id, method="id", confidence=1.0)
+            given.append((at, SignalEntry(feed=_feed(signal.source), signal=signal, resolution=resolution, digest=""), signal))
+        for at, entry, told in sorted(given, key=lambda each: each[0]):
+            self._let_pass(at)
+            self._step(at, self._take(at, entry), told)
+        waits = sum((sequence.within for sequence in sequences), sum((rule.hold for rule in self._alone.rules), timedelta(0)))
+        if waits:
+            self._let_pass(max(at for at, _, _ in given) + waits)
+        return self.steps
+
+    def _take(self, after: timedelta, entry: AnyEntry) -> list[Outcome]:
+        self._seq += 1
+        return self._pipeline.step([Record(seq=self._seq, received_at=BASE + after, entry=entry)])
+
+    def _let_pass(self, until: timedelta) -> None:
+        while (wake := self._pipeline.next_wake()) is not None and wake <= BASE + until:
+            self._step(wake - BASE, self._take(wake - BASE, TickEntry()), None)
+
+    def _step(self, after: timedelta, outcomes: list[Outcome], signal: Signal | None) -> None:
+        own = [out for out in outcomes if isinstance(out, RuleHit | RuleBlind) and out.rule == self._case.rule]
+        hit = next((out for out in own if isinstance(out, RuleHit)), None)
+        blind = next((out for out in own if isinstance(out, RuleBlind)), None)
+        self._warnings.update((out.warning.subject, out.warning) for out in outcomes if isinstance(out, WarningRaised | WarningUpdated))
+        if signal is None and hit is None and blind is None:
+            return
+        told = hit or blind
+        about = signal.object.id if signal is not None else told.object_id if told is not None else ""
+        region = self._regions.get(about) or (signal.region if signal is not None else "")
         values: dict[str, Any] = {}
-        for name, indicator in alone.indicators.items():
+        for name, indicator in self._alone.indicators.items():
             key = about if indicator.by == "object" else area_name(region, indicator.by)
-            values[name] = pipeline.values_of(key).get(name)
-        steps.append(_Step(after, signal, values, hit, warnings.get(hit.subject if hit is not None else about)))
-    return steps
+            values[name] = self._pipeline.values_of(key).get(name)
+        self.steps.append(_Step(after, signal, values, hit, blind, self._warnings.get(told.subject if told is not None else about)))
+
+
+def _feed(source: str) -> str:
+    """Return the feed of a case that carries a source: each has its own, so that one can fall silent."""
+    return f"test-{source}"
 
 
 def _differences(case: Case, steps: list[_Step], language: str) -> list[str]:
@@ -126,7 +174,12 @@ def _differences(case: Case, steps: list[_Step], language: str) -> list[str]:
     first = next((step for step in steps if step.hit is not None), None)
     if not expect.hits:
         if first is None or first.hit is None:
-            return []
+            blind = next((step for step in steps if step.blind is not None), None)
+            if (blind is not None) == expect.blind:
+                return []
+            if blind is None or blind.blind is None:
+                return [text("ruletest.not_blind", language)]
+            return [text("ruletest.blind", language, actual=offset(blind.after), sources=", ".join(blind.blind.sources))]
         return [text("ruletest.unexpected", language, actual=offset(first.after), says=first.hit.message)]
     if first is None or first.hit is None:
         return [text("ruletest.no_hit", language, expected=offset(expect.hit_at) if expect.hit_at is not None else "")]
@@ -164,8 +217,8 @@ def _table(steps: list[_Step], alone: RuleSet, language: str) -> str:
     titles = [indicator.title or name for name, indicator in alone.indicators.items()]
     rows = [[text("ruletest.time", language), text("ruletest.signal", language), *titles, text("ruletest.result", language)]]
     for step in steps:
-        about = f"{step.signal.source} {step.signal.kind} {step.signal.object.id}"
-        result = ""
+        about = f"{step.signal.source} {step.signal.kind} {step.signal.object.id}" if step.signal is not None else ""
+        result = text("ruletest.is_blind", language) if step.blind is not None else ""
         if step.hit is not None:
             after = f" {step.warning.current_level} {step.warning.score:g}" if step.warning is not None else ""
             result = text("ruletest.hit", language) + after

@@ -68,11 +68,13 @@ def replay(
 
 
 def _hits(found: Iterable[Outcome]) -> Iterator[dict[str, Any]]:
-    from domain.findings import RuleHit
+    from domain.findings import RuleBlind, RuleHit
 
     for one in found:
         if isinstance(one, RuleHit):
             yield {"signal": one.signal, "object_id": one.object_id, "rule": one.rule}
+        elif isinstance(one, RuleBlind):
+            yield {"signal": one.signal, "object_id": one.object_id, "rule": one.rule, "blind": list(one.sources)}
 
 
 def _given(files: Sequence[Path]) -> Iterator[tuple[str, Signal, datetime | None] | Record]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from domain.findings import Outcome
 from rules.ruleset import Facts
 from streams.stages.fuse import Risk
-from streams.stages.rules import Standing
+from streams.stages.subjects import Standing
 
 _RiskId = tuple[str, bool, str]
 

@@ -13,7 +13,7 @@ is found by halving the time: exact to the millisecond.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from math import fsum, log2
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ from domain.findings import Contribution
 from domain.levels import NONE, LevelScale
 from streams.stages.ledger import Ledger, Live
 from streams.stages.rule_plans import RulePlan
-from streams.stages.rules import Untrue
+from streams.stages.subjects import Untrue
 from streams.stages.windows import DAY, MICROSECOND, from_us
 
 GONE: Final = 0.01  # points; less counts as nothing
@@ -290,6 +290,23 @@ class FuseStage:
                         touched[id(risk)] = risk
                     self.drop(risk, name)
         return list(touched.values())
+
+    def deny(self, subject: str, names: Iterable[str], lives: Iterable[Live], true: Container[str], now: int) -> list[Risk]:
+        """Take signals from behind the parts of rules that they turned out to be no evidence for; return the risks that lost points.
+
+        A part goes when nothing is left behind it, or when its rule is not among those that are still true.
+        """
+        touched: list[Risk] = []
+        for risk in self.risks.get(subject, {}).values():
+            lost = False
+            for part in [risk.parts[name] for name in names if name in risk.parts]:
+                if sum(self._lose(part, live) for live in lives):
+                    lost = lost or part.points(now) > 0.0
+                    if not part.counted or part.name not in true:
+                        self.drop(risk, part.name)
+            if lost:
+                touched.append(risk)
+        return touched
 
     def _lose(self, part: Part, live: Live) -> bool:
         """Take `live` from behind `part`; tell whether it was there."""

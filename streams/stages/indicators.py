@@ -339,15 +339,6 @@ class IndicatorStage:
         known = self._selected[combination] = (tuple(possible), any(asked for _, asked in possible))
         return known
 
-    def tells(self, name: str, facts: Facts) -> tuple[bool, Value | bool]:
-        """Return whether indicator `name` selects a signal, and the value that it takes from it; of a score, what its input does."""
-        plan = self.plans.get(name)
-        while plan is not None and plan.cell is None:
-            plan = self.plans.get(plan.indicator.input)
-        if plan is None or (plan.where is not None and plan.where.evaluate(facts) is not True):
-            return False, None
-        return True, None if plan.of is None else plan.of.evaluate(facts)
-
     def value(self, name: str, moment: Moment) -> Value:
         """Return the value of indicator `name` for the moment's object or area; None where it is unknown."""
         plan = self.plans.get(name)
@@ -382,10 +373,6 @@ class IndicatorStage:
         for name in sorted(name for name, key in self.keys.items() if not wanted.isdisjoint(key.cells)):
             key = self.keys[name]
             yield name, [self._value(indicator, key) for indicator in names]
-
-    def warming(self) -> Mapping[str, int]:
-        """Return since when (microseconds) each indicator is running, by name."""
-        return self.warming_since
 
     def dump(self) -> dict[str, Any]:
         """Return all windows as plain data; signals stand by their number."""

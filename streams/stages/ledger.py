@@ -18,6 +18,7 @@ from streams.stages.windows import to_us
 
 if TYPE_CHECKING:
     from streams.stages.cells import Cell
+    from streams.stages.courses import Course
     from streams.stages.fuse import Part, Risk
     from streams.stages.indicators import Key
 
@@ -27,7 +28,7 @@ Identity = tuple[str, str]  # (feed, id)
 class Live:
     """A signal that counts, with where it counts; `holds` is how many windows and contributions keep it."""
 
-    __slots__ = ("cited", "entry", "holds", "keys", "names", "places", "seq", "t")
+    __slots__ = ("cited", "courses", "entry", "holds", "keys", "names", "places", "seq", "t")
 
     def __init__(self, seq: int, entry: SignalEntry, names: tuple[Identity, ...]) -> None:
         self.seq = seq
@@ -38,6 +39,7 @@ class Live:
         self.keys: Mapping[Literal["object"] | int, Key] = {}  # what it counted for
         self.places: list[Cell] = []  # windows it was put into
         self.cited: list[tuple[Risk, Part]] | None = None  # contributions it was put behind
+        self.courses: list[Course] | None = None  # sequences it is part of, once for each place
 
 
 class Ledger:

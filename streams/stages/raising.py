@@ -13,11 +13,12 @@ reached, `current_level` follows the score: a fall is an update and hides nothin
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal
+from collections.abc import Mapping
+from typing import Final, Literal
 
 from domain.findings import EarlyWarning, EpisodeEnded, Evidence, Outcome, WarningRaised, WarningUpdated, warning_id
 from domain.levels import NONE, LevelScale
+from streams.stages.feeds import Feeds
 from streams.stages.fuse import EVIDENCE_LIMIT, Episode, FuseStage, Risk
 from streams.stages.indicators import Moment
 from streams.stages.ledger import Live
@@ -25,39 +26,6 @@ from streams.stages.windows import from_us
 
 SHADOW: Final = "shadow"
 Reason = Literal["joined", "level_raised", "level_fell", "corrected", "rescored"]
-
-
-class Feeds:
-    """Which feeds carry which sources, and which of them are silent; coverage is the share that is not."""
-
-    def __init__(self) -> None:
-        self.carried: dict[str, dict[str, None]] = {}  # source → feeds
-        self.silent: dict[str, None] = {}
-
-    def saw(self, source: str, feed: str) -> None:
-        """A signal of `source` came through `feed`."""
-        self.carried.setdefault(source, {})[feed] = None
-
-    def mark(self, feed: str, *, silent: bool) -> None:
-        """`feed` fell silent or came back."""
-        if silent:
-            self.silent[feed] = None
-        else:
-            self.silent.pop(feed, None)
-
-    def coverage(self, sources: Sequence[str]) -> float:
-        """Return the share, in [0, 1], of the feeds known to carry `sources` that are not silent; 1.0 where none is known."""
-        feeds = {feed: None for source in sources for feed in self.carried.get(source, ())}
-        return 1.0 if not feeds else sum(feed not in self.silent for feed in feeds) / len(feeds)
-
-    def dump(self) -> dict[str, Any]:
-        """Return plain data."""
-        return {"carried": {source: list(feeds) for source, feeds in self.carried.items()}, "silent": list(self.silent)}
-
-    def load(self, state: Mapping[str, Any]) -> None:
-        """Take up `dump`."""
-        self.carried = {source: dict.fromkeys(feeds) for source, feeds in state["carried"].items()}
-        self.silent = dict.fromkeys(state["silent"])
 
 
 class RaiseStage:

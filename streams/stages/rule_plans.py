@@ -12,7 +12,7 @@ from domain.instants import EPOCH
 from domain.objects import Resolution
 from domain.records import SignalEntry
 from domain.signals import Signal
-from rules.ruleset import Facts, Rule, RuleSet, Value
+from rules.ruleset import Expression, Facts, Rule, RuleSet, Value, course_of, truth_of
 from streams.stages.indicators import By, Combination, Moment, blank, settles
 from streams.stages.making import unseen
 from streams.stages.windows import MICROSECOND, NEVER, to_us
@@ -22,20 +22,36 @@ CONCERNS_LIMIT: Final = 65_536  # remembered; then the memory starts again
 
 
 class RulePlan:
-    """A rule as this stage runs it; `of_signal` says that its condition reads fields of the signal at hand."""
+    """A rule as this stage runs it.
 
-    __slots__ = ("cooldown", "ends", "from_nothing", "id", "inputs", "of_signal", "reads", "rule", "shadow", "starts", "test", "unsteady")
+    `reads` are the indicators that its truth may change with, `rests` the names of what is evidence for it: indicators and courses, its
+    own and those of the rules that it refers to. `of_signal` says that its condition reads fields of the signal at hand; a `patient` rule
+    is true for more reasons than its condition at one signal.
+    """
+
+    __slots__ = (
+        "clear", "cooldown", "ends", "from_nothing", "hold", "id", "inputs", "least", "of_signal", "patient", "reads", "refers", "rests",
+        "rule", "sequence", "shadow", "starts", "test", "unsteady",
+    )  # fmt: skip
 
     def __init__(self, rule: Rule, ruleset: RuleSet) -> None:
         self.rule = rule
         self.id = rule.id
-        self.reads = rule.when.indicators
+        self.clear = rule.clear.evaluate if rule.clear is not None else None
+        self.reads = tuple(dict.fromkeys((*rule.when.indicators, *(rule.clear.indicators if rule.clear is not None else ()))))
+        fields = (*rule.when.fields, *(rule.clear.fields if rule.clear is not None else ()))
         read = [ruleset.indicators[name] for name in self.reads if name in ruleset.indicators]
         self.inputs: tuple[tuple[str, By, Value], ...] = tuple((each.name, each.by, unseen(each)) for each in read)
+        self.sequence = rule.sequence
+        self.refers = rule.when.rules
+        self.rests: tuple[str, ...] = (*rule.when.indicators, *((course_of(rule.id),) if rule.sequence is not None else ()))
+        self.hold = rule.hold // MICROSECOND
+        self.least = rule.min_evidence
+        self.patient = not rule.plain
         self.shadow = rule.status == "shadow"
         self.of_signal = any(name != "object" and not name.startswith(OBJECT_FIELD) for name in rule.when.fields)
         foreign = any(each.by != rule.by for each in read)
-        self.unsteady = bool(rule.when.fields) or foreign or any(each.fluid for each in read)  # may change at any signal of the subject
+        self.unsteady = bool(fields) or foreign or any(each.fluid for each in read)  # may change at any signal of the subject
         # May it be true where nothing was ever seen? Only then must a new subject's other rules be read.
         self.from_nothing = not rule.when.fields and rule.when.evaluate(_nothing(rule, ruleset)) is True
         self.test = rule.when.evaluate
@@ -44,11 +60,34 @@ class RulePlan:
         self.ends = NEVER if rule.effective_to is None else to_us(rule.effective_to)
 
 
+def plans_of(ruleset: RuleSet) -> list[RulePlan]:
+    """Return the rules that run: first those that refer to no other, in the order of the rule set, then each after those it refers to."""
+    plans = {rule.id: RulePlan(rule, ruleset) for rule in ruleset.rules if rule.status in {"active", "shadow"}}
+    ordered = [plan for plan in plans.values() if not plan.refers]
+    placed = {plan.id for plan in ordered}
+    left = [plan for plan in plans.values() if plan.refers]
+    while left:
+        ready = [plan for plan in left if all(name in placed or name not in plans for name in plan.refers)]
+        assert ready, f"rules refer to one another in a circle: {[plan.id for plan in left]}; rules.load refuses such a set"
+        for plan in ready:
+            below = [name for other in plan.refers if other in plans for name in plans[other].rests]
+            plan.rests = tuple(dict.fromkeys((*plan.rests, *below)))
+        ordered += ready
+        placed.update(plan.id for plan in ready)
+        left = [plan for plan in left if plan.id not in placed]
+    return ordered
+
+
 def _nothing(rule: Rule, ruleset: RuleSet) -> Facts:
     """Return facts with every indicator of a rule never seen; the signal is not looked at."""
     signal = Signal(id="", source="other", kind="", occurred_at=EPOCH)
-    values = {name: unseen(ruleset.indicators[name]) for name in rule.when.indicators if name in ruleset.indicators}
+    values: dict[str, Value] = {name: unseen(ruleset.indicators[name]) for name in rule.when.indicators if name in ruleset.indicators}
+    values.update((truth_of(name), False) for name in rule.when.rules)
     return Facts(SignalEntry(feed="", signal=signal, resolution=Resolution(), digest=""), None, values)
+
+
+def _may(expression: Expression, bare: Facts) -> bool:
+    return not settles(expression) or expression.evaluate(bare) is not False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +102,27 @@ class Group:
     """The rules about one kind of subject, with those that each indicator concerns."""
 
     def __init__(self, by: By, plans: list[RulePlan]) -> None:
+        """`plans` are in the order of `plans_of`."""
         self.by = by
         self.plans = plans
+        self.joint = [plan for plan in plans if plan.refers]
+        self.courses = [plan for plan in plans if plan.sequence is not None]
+        self._possible: dict[Combination, tuple[RulePlan, ...]] = {}
         self._concerns: dict[tuple[bool, tuple[str, ...], Combination], Concern] = {}
+
+    def possible(self, moment: Moment) -> tuple[RulePlan, ...]:
+        """Return the rules in whose sequence a signal may have a place, as far as its discrete fields tell."""
+        known = self._possible.get(moment.combination)
+        if known is None:
+            bare = blank(moment.facts)
+            asked = [(plan, plan.sequence) for plan in self.courses]
+            known = tuple(
+                plan for plan, sequence in asked if sequence and any(_may(each, bare) for each in (sequence.first, sequence.then))
+            )
+            if len(self._possible) >= CONCERNS_LIMIT:
+                self._possible.clear()
+            self._possible[moment.combination] = known
+        return known
 
     def concern(self, changed: tuple[str, ...], moment: Moment, *, new: bool) -> Concern:
         """Return what a signal concerns that changed these indicators of a `new` subject or another.
@@ -80,7 +137,7 @@ class Group:
             for plan in self.plans:
                 if plan.unsteady or (new and plan.from_nothing) or not names.isdisjoint(plan.reads):
                     alone = Facts(bare.entry, None, dict.fromkeys(plan.reads))
-                    hopeless = plan.of_signal and settles(plan.rule.when) and plan.test(alone) is False
+                    hopeless = plan.of_signal and not plan.patient and settles(plan.rule.when) and plan.test(alone) is False
                     (untrue if hopeless else read).append(plan)
             if len(self._concerns) >= CONCERNS_LIMIT:
                 self._concerns.clear()

@@ -1,191 +1,153 @@
 """Rules (规则): which are true at a signal, and which became true at it (decision 4).
 
 A rule is read again only where an indicator or a field that it reads can have changed since the subject's previous signal. Wakes
-never read a rule. A withdrawal reads again the rules that were true and read what it changed, on the facts of the subject's previous
-signal; it can only make them untrue: what it makes true is noticed at the subject's next signal.
+never read a plain rule; what waits for time is decided by `streams.stages.deadlines`. A withdrawal reads again the rules that were true
+and read what it changed, on the facts of the subject's previous signal; it can only make them untrue: what it makes true is noticed at
+the subject's next signal.
 """
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 from domain.catalogue import Catalogue
-from rules.ruleset import Facts, RuleSet, Value
+from rules.ruleset import Facts, RuleSet, Value, course_of, truth_of
+from streams.stages.courses import Course, Courses, First
+from streams.stages.feeds import Feeds
 from streams.stages.indicators import By, IndicatorStage, Moment
 from streams.stages.ledger import Ledger, Live
-from streams.stages.rule_plans import OBJECT_FIELD, Group, RulePlan
+from streams.stages.proofs import Proofs
+from streams.stages.rule_plans import Group, RulePlan, plans_of
+from streams.stages.subjects import BLIND, Reading, Standing, Subject, Untrue
 from streams.stages.windows import NEVER
 
-
-class Standing:
-    """A rule that is true for a subject; its matter is decided when it becomes true.
-
-    `spent` is when a closed warning used it up: it counts again at a hit, or at a signal that is new evidence for it after its cooldown.
-    """
-
-    __slots__ = ("matter", "plan", "sector", "spent")
-
-    def __init__(self, plan: RulePlan, matter: str, sector: str, spent: int | None = None) -> None:
-        self.plan = plan
-        self.matter = matter
-        self.sector = sector
-        self.spent = spent
-
-
-class Subject:
-    """What the stage remembers of an object or an area: its previous signal, the rules true at it, and the times of hits.
-
-    All rules are read at its next signal where its `epoch` is not the stage's.
-    """
-
-    __slots__ = ("epoch", "hits", "last", "name", "true")
-
-    def __init__(self, name: str, epoch: int) -> None:
-        self.name = name
-        self.epoch = epoch
-        self.last: Live | None = None
-        self.true: dict[str, Standing] = {}
-        self.hits: dict[str, int] = {}
-
-
-class Reading:
-    """A rule that is true at this signal. `hit`: it became true and no cooldown holds it back; `fed`: the signal is evidence for it."""
-
-    __slots__ = ("facts", "fed", "hit", "standing", "subject")
-
-    def __init__(self, subject: str, standing: Standing, facts: Facts, *, hit: bool, fed: bool) -> None:
-        self.subject = subject
-        self.standing = standing
-        self.facts = facts
-        self.hit = hit
-        self.fed = fed
-
-
-class Untrue:
-    """A rule that a correction made untrue. `wholly`: on facts otherwise the same; else only the signal it was true at is gone."""
-
-    __slots__ = ("plan", "standing", "wholly")
-
-    def __init__(self, standing: Standing, *, wholly: bool) -> None:
-        self.standing = standing
-        self.plan = standing.plan
-        self.wholly = wholly
-
-
-class Values(Mapping[str, Value]):
-    """All indicators at a moment, read when asked for."""
-
-    def __init__(self, indicators: IndicatorStage, moment: Moment) -> None:
-        self._indicators = indicators
-        self._moment = moment
-
-    def __getitem__(self, name: str) -> Value:
-        if name not in self._indicators.plans:
-            raise KeyError(name)
-        return self._indicators.value(name, self._moment)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._indicators.plans)
-
-    def __len__(self) -> int:
-        return len(self._indicators.plans)
-
-
-def field_value(name: str, facts: Facts) -> Any:
-    """Return the field `name` of the signal or its object as a hit shows it; None where it is not given."""
-    entry = facts.entry
-    if name == "object":
-        return entry.resolution.object_id
-    if name == "feed":
-        return entry.feed
-    if name.startswith(OBJECT_FIELD):
-        return getattr(facts.object, name.removeprefix(OBJECT_FIELD), None)
-    if name.startswith("attrs."):
-        value: Any = entry.signal.attrs
-        for part in name.split(".")[1:]:
-            value = value.get(part) if isinstance(value, dict) else None
-        return value
-    return getattr(entry.signal, name, None)
+HOLD = 0  # in the place of a signal's number, which is never 0, in a timer
+Timer = tuple[int, str, str, int]  # (due, subject, rule, number of the first signal or HOLD)
+Changed = dict[By, list[str]]
 
 
 class RuleStage:
     """Truth of all rules for all subjects. One thread; state changes in place."""
 
-    def __init__(self, indicators: IndicatorStage, ledger: Ledger) -> None:
+    def __init__(self, indicators: IndicatorStage, ledger: Ledger, feeds: Feeds) -> None:
         self._indicators = indicators
         self._ledger = ledger
+        self.courses = Courses(ledger, feeds)
+        self.proofs = Proofs(self, indicators)
         self.plans: dict[str, RulePlan] = {}
         self.subjects: dict[str, Subject] = {}
         self.catalogue = Catalogue()
+        self.timers: list[Timer] = []  # a heap; what it says is only true where the subject says so too
+        self.waiting: dict[str, Subject] = {}  # subjects with courses
+        self.denied: list[tuple[str, str, list[Live]]] = []  # (subject, rule, signals that were followed after all)
         self._groups: list[Group] = []
-        self._epoch = 0  # grows when every rule has to be read again: a rule comes into effect or goes out of it
-        self._turns: list[int] = []  # instants at which it grows, latest first
+        self.epoch = 0  # grows when every rule has to be read again: a rule comes into effect or goes out of it
+        self.turns: list[int] = []  # instants at which it grows, latest first
 
     def activate(self, ruleset: RuleSet, now: int) -> None:
         """Run `ruleset` from `now` on. The old truth of new and changed rules is what they say of the old state: nothing hits by itself."""
-        self._install(ruleset, now)
+        before = self.plans
+        self.install(ruleset, now)
         for subject in self.subjects.values():
+            self._keep_courses(subject, before)
             self._read_again(subject, now)
+        self.set_timers()
+
+    def _keep_courses(self, subject: Subject, before: Mapping[str, RulePlan]) -> None:
+        """Keep the courses of rules whose sequence is what it was."""
+        for name, course in list(subject.courses.items()):
+            plan = self.plans.get(name)
+            if plan is None or _same_course(plan, before[name]) is False:
+                self.courses.clear(course)
+                del subject.courses[name]
+        if not subject.courses:
+            self.waiting.pop(subject.name, None)
 
     def _read_again(self, subject: Subject, now: int) -> None:
         """Let the rules now installed be true for `subject` where they are on the state as it stands."""
         kept = {name: standing for name, standing in subject.true.items() if name in self.plans}
         subject.hits = {name: at for name, at in subject.hits.items() if name in self.plans}
+        subject.holding = {name: due for name, due in subject.holding.items() if name in self.plans and self.plans[name].hold}
         subject.true = {}
         if subject.last is None:
             for name, old in kept.items():
                 subject.true[name] = Standing(self.plans[name], old.matter, old.sector, old.spent)
             return
-        moment = self._moment_of(subject, subject.last)
-        by = next((by for by, key in moment.keys.items() if key.name == subject.name), None)
-        for plan in next((group.plans for group in self._groups if group.by == by), ()):
-            if not self._true(plan, self._facts(moment, plan.reads), now):
-                continue
+        moment = self.moment_of(subject, subject.last)
+        group = self.group_of(subject, moment)
+        for plan in group.plans if group is not None else ():
             before = kept.get(plan.id)
+            if plan.id in subject.holding or not self._stays(plan, self.facts(subject, moment, plan), subject, moment, now, before):
+                continue
             if before is not None and before.plan.rule.sector == plan.rule.sector:
                 subject.true[plan.id] = Standing(plan, before.matter, before.sector, before.spent)
             else:
                 subject.true[plan.id] = Standing(plan, *self.matter(plan.rule.sector, moment))
 
-    def _install(self, ruleset: RuleSet, now: int) -> None:
-        plans = [RulePlan(rule, ruleset) for rule in ruleset.rules if rule.status in {"active", "shadow"}]
+    def install(self, ruleset: RuleSet, now: int) -> None:
+        """Run the rules of `ruleset` from `now` on; what the subjects remember is not looked at."""
+        plans = plans_of(ruleset)
         self.plans = {plan.id: plan for plan in plans}
         kinds: list[By] = ["object", *self._indicators.digits]  # also those without a rule: a later rule set may have one
         self._groups = [Group(by, [plan for plan in plans if plan.rule.by == by]) for by in kinds]
         turns = {at for plan in plans for at in (plan.starts, plan.ends)}
-        self._turns = sorted((at for at in turns if now < at < NEVER), reverse=True)
+        self.turns = sorted((at for at in turns if now < at < NEVER), reverse=True)
 
-    def _moment_of(self, subject: Subject, live: Live) -> Moment:
-        """Return the moment of the subject's previous signal; an area stays the subject even where its object has moved since."""
+    def group_of(self, subject: Subject, moment: Moment) -> Group | None:
+        """Return the rules about the kind of `subject`, one of the moment's keys."""
+        by = next((by for by, key in moment.keys.items() if key.name == subject.name), None)
+        return next((group for group in self._groups if group.by == by), None)
+
+    def moment_of(self, subject: Subject, live: Live) -> Moment:
+        """Return the moment of a signal of `subject`; an area stays the subject even where its object has moved since."""
         moment = self._indicators.moment(live)
         key = self._indicators.keys.get(subject.name)
         if key is not None and subject.name.startswith("region:") and key not in moment.keys.values():
             moment.keys[len(subject.name.removeprefix("region:"))] = key
         return moment
 
-    def _true(self, plan: RulePlan, facts: Facts, now: int) -> bool:
-        return plan.starts <= now < plan.ends and plan.rule.when.evaluate(facts) is True
+    def true(self, plan: RulePlan, facts: Facts, subject: Subject, moment: Moment, now: int) -> bool:
+        """Tell whether the condition of a rule is true, in force, and rests on enough signals."""
+        if not (plan.starts <= now < plan.ends and plan.test(facts) is True):
+            return False
+        return not plan.least or len(self.proofs.of(plan, subject.name, moment)) >= plan.least
 
-    def _facts(self, moment: Moment, names: Iterable[str]) -> Facts:
-        return Facts(moment.entry, moment.object, {name: self._indicators.value(name, moment) for name in names})
+    def _stays(self, plan: RulePlan, facts: Facts, subject: Subject, moment: Moment, now: int, before: Standing | None) -> bool:
+        """Tell whether a rule is true, or was and has not been cleared."""
+        if self.true(plan, facts, subject, moment, now):
+            return True
+        return before is not None and plan.clear is not None and plan.starts <= now < plan.ends and plan.clear(facts) is not True
+
+    def facts(self, subject: Subject, moment: Moment, plan: RulePlan) -> Facts:
+        """Return what a rule reads at a moment of a subject."""
+        values: dict[str, Value] = {name: self._indicators.value(name, moment) for name in plan.reads}
+        values.update((truth_of(name), name in subject.true) for name in plan.refers)
+        course = subject.courses.get(plan.id)
+        if course is not None:
+            values[course_of(plan.id)] = course.stands(self.clock(subject.name))
+        return Facts(moment.entry, moment.object, values)
+
+    def clock(self, subject: str) -> int:
+        """Return the instant of the newest signal of a subject."""
+        key = self._indicators.keys.get(subject)
+        return -NEVER if key is None else key.clock
 
     def matter(self, sector: str, moment: Moment) -> tuple[str, str]:
         """Return the matter and the sector of a rule's `sector` at a moment; without a catalogue item it is its own matter."""
         item = self.catalogue.find(sector, moment.entry.signal.kind, moment.region)
         return (item.slug, item.sector) if item is not None else (sector, sector)
 
-    def read(
-        self, moment: Moment, changed: Mapping[By, list[str]], now: int, before: Mapping[tuple[str, str], Standing] | None = None
-    ) -> list[Reading]:
-        """Read the rules at a signal; return those that are true, subject by subject, in the order of the rule set.
+    def read(self, moment: Moment, changed: Changed, now: int, before: Mapping[tuple[str, str], Standing] | None = None) -> list[Reading]:
+        """Read the rules at a signal; return those that are true, subject by subject, in the order in which they became so.
 
-        `before` are rules that were true until this record's own correction undid the earlier content: their truth is no news.
+        `before` are rules that were true until this record's own correction undid the earlier content: their truth is no news. The
+        courses that the signal has a place in are added to `changed`.
         """
-        if self._turns and now >= self._turns[-1]:
-            while self._turns and now >= self._turns[-1]:
-                self._turns.pop()
-            self._epoch += 1
+        if self.turns and now >= self.turns[-1]:
+            while self.turns and now >= self.turns[-1]:
+                self.turns.pop()
+            self.epoch += 1
         readings: list[Reading] = []
         for group in self._groups:
             key = moment.keys.get(group.by)
@@ -194,18 +156,49 @@ class RuleStage:
             subject = self.subjects.get(key.name)
             new = subject is None
             if subject is None:
-                subject = self.subjects[key.name] = Subject(key.name, self._epoch)
+                subject = self.subjects[key.name] = Subject(key.name, self.epoch)
             candidates: Sequence[RulePlan] = group.plans
-            if subject.epoch == self._epoch:
+            if subject.epoch == self.epoch:
                 concern = group.concern(tuple(changed.get(group.by, ())), moment, new=new)
                 candidates = concern.read
                 for plan in concern.untrue if subject.true else ():
                     subject.true.pop(plan.id, None)
-            subject.epoch = self._epoch
+            subject.epoch = self.epoch
+            if group.courses:
+                candidates = self._tell(group, subject, moment, now, changed, candidates)
             if candidates or subject.true:
-                self._read_subject(subject, candidates, moment, now, before, changed, readings)
+                self._read_subject(group, subject, candidates, moment, now, before, changed, readings)
             self._remember(subject, moment.live)
         return readings
+
+    def _tell(
+        self, group: Group, subject: Subject, moment: Moment, now: int, changed: Changed, candidates: Sequence[RulePlan]
+    ) -> Sequence[RulePlan]:
+        """Give the signal its places in the subject's courses; return the candidates with the rules that have one."""
+        possible = group.possible(moment)
+        if not possible and not subject.courses:
+            return candidates
+        clock = self.clock(subject.name)
+        for plan in possible:
+            sequence = plan.sequence
+            assert sequence is not None
+            first, then = sequence.first.evaluate(moment.facts) is True, sequence.then.evaluate(moment.facts) is True
+            if not (first or then):
+                continue
+            course = subject.courses.get(plan.id)
+            if course is None:
+                course = subject.courses[plan.id] = Course(plan.id, sequence)
+                self.waiting[subject.name] = subject
+            opened, denied = self.courses.take(course, sequence, moment.live, now, clock, first=first, then=then)
+            if opened is not None and not opened.decided:
+                heapq.heappush(self.timers, (opened.due, subject.name, plan.id, moment.live.seq))
+            if denied:
+                self.denied.append((subject.name, plan.id, denied))
+            changed.setdefault(group.by, []).append(course_of(plan.id))
+        for name, course in subject.courses.items():
+            moment.values[course_of(name)] = course.stands(clock)
+        asked = {plan.id for plan in candidates}
+        return [*candidates, *(self.plans[name] for name in subject.courses if name not in asked)]
 
     def _remember(self, subject: Subject, live: Live) -> None:
         """Hold `live` as the subject's previous signal in place of the one before."""
@@ -218,18 +211,23 @@ class RuleStage:
 
     def _read_subject(
         self,
+        group: Group,
         subject: Subject,
         candidates: Iterable[RulePlan],
         moment: Moment,
         now: int,
         before: Mapping[tuple[str, str], Standing] | None,
-        changed: Mapping[By, list[str]],
+        changed: Changed,
         readings: list[Reading],
     ) -> None:
-        true = subject.true
-        facts, values, keys = moment.facts, moment.values, moment.keys
-        hits = set()
+        true, values, keys, facts = subject.true, moment.values, moment.keys, moment.facts
+        known = set(true) if group.joint else None
+        hits: set[str] = set()
         for plan in candidates:
+            if plan.patient:
+                if not plan.refers:
+                    self._read_patient(subject, plan, moment, now, before, hits)
+                continue
             for name, by, unseen in plan.inputs:
                 if name not in values:
                     owner = keys.get(by)
@@ -238,32 +236,85 @@ class RuleStage:
             if not (plan.starts <= now < plan.ends and plan.test(facts) is True):
                 if plan.id in true:
                     del true[plan.id]
-                continue
-            if plan.id in true:
-                continue
-            earlier = before.get((subject.name, plan.id)) if before else None
-            if earlier is not None:
-                true[plan.id] = earlier
-                continue
-            true[plan.id] = Standing(plan, *self.matter(plan.rule.sector, moment))
-            if not plan.cooldown or now - subject.hits.get(plan.id, -NEVER) >= plan.cooldown:
-                hits.add(plan.id)
-                if plan.cooldown:
-                    subject.hits[plan.id] = now
+            elif plan.id not in true:
+                self._become(subject, plan, moment, now, before, hits)
+        if known is not None:
+            asked = {plan.id for plan in candidates if plan.refers}
+            for plan in group.joint:
+                if plan.id in asked or any((name in known) != (name in true) for name in plan.refers):
+                    self._read_patient(subject, plan, moment, now, before, hits)
         if true:
             self._report(subject, facts, hits, changed, readings)
 
-    def _report(self, subject: Subject, facts: Facts, hits: set[str], changed: Mapping[By, list[str]], readings: list[Reading]) -> None:
+    def _read_patient(
+        self,
+        subject: Subject,
+        plan: RulePlan,
+        moment: Moment,
+        now: int,
+        before: Mapping[tuple[str, str], Standing] | None,
+        hits: set[str],
+    ) -> None:
+        """Read a rule that may be true for more than its condition at this signal."""
+        moment.values.update((name, self._indicators.value(name, moment)) for name in plan.reads)
+        moment.values.update((truth_of(name), name in subject.true) for name in plan.refers)
+        if not self._stays(plan, moment.facts, subject, moment, now, subject.true.get(plan.id)):
+            subject.true.pop(plan.id, None)
+            subject.holding.pop(plan.id, None)
+        elif plan.id not in subject.true:
+            self._become(subject, plan, moment, now, before, hits)
+
+    def _become(
+        self,
+        subject: Subject,
+        plan: RulePlan,
+        moment: Moment,
+        now: int,
+        before: Mapping[tuple[str, str], Standing] | None,
+        hits: set[str],
+    ) -> None:
+        """A rule became true: that is a hit, unless a correction had only taken its truth away or it has to be true for longer."""
+        earlier = before.get((subject.name, plan.id)) if before else None
+        if earlier is not None:
+            subject.true[plan.id] = earlier
+        elif plan.hold:
+            self.hold(subject, plan, now)
+        else:
+            subject.true[plan.id] = Standing(plan, *self.matter(plan.rule.sector, moment))
+            if self.may_hit(subject, plan, now):
+                hits.add(plan.id)
+
+    def hold(self, subject: Subject, plan: RulePlan, now: int) -> None:
+        """Begin to wait until a rule has been true for long enough, where that has not begun."""
+        if plan.id not in subject.holding:
+            due = subject.holding[plan.id] = now + plan.hold
+            heapq.heappush(self.timers, (due, subject.name, plan.id, HOLD))
+
+    @staticmethod
+    def may_hit(subject: Subject, plan: RulePlan, now: int) -> bool:
+        """Tell whether the cooldown allows a hit, and count it."""
+        if not plan.cooldown:
+            return True
+        if now - subject.hits.get(plan.id, -NEVER) < plan.cooldown:
+            return False
+        subject.hits[plan.id] = now
+        return True
+
+    def _report(self, subject: Subject, facts: Facts, hits: set[str], changed: Changed, readings: list[Reading]) -> None:
         fed = {name for names in changed.values() for name in names}
         for name, standing in subject.true.items():
             plan = standing.plan
             hit = name in hits
             # A rule that reads the signal's fields alone rests on that signal; else one that feeds none of its indicators says nothing new.
-            evidence = (plan.of_signal and (hit or not plan.reads)) or not fed.isdisjoint(plan.reads)
+            evidence = (plan.of_signal and (hit or not plan.rests)) or not fed.isdisjoint(plan.rests)
             readings.append(Reading(subject.name, standing, facts, hit=hit, fed=evidence))
 
     def retract(self, gone: Moment, changed: set[str], now: int) -> dict[str, list[Untrue]]:
         """Read again what the undoing of a signal concerns; return, by subject of that signal, the rules that it made untrue."""
+        if gone.live.courses:
+            rules, again = self.courses.undo(gone.live, now)
+            changed = {*changed, *(course_of(rule) for rule in rules)}
+            self._decide_again(gone, again)
         found: dict[str, list[Untrue]] = {}
         for group in self._groups:
             key = gone.keys.get(group.by)
@@ -271,38 +322,31 @@ class RuleStage:
             if subject is None:
                 continue
             subject.epoch = -1  # what became true is noticed at the next signal, which may be this record's own
-            untrue = found[subject.name] = []
             last_gone = subject.last is gone.live
-            moment = gone if subject.last is None or last_gone else self._moment_of(subject, subject.last)
-            for plan in group.plans:
-                standing = subject.true.get(plan.id)
-                if standing is None:
-                    continue
-                if last_gone and plan.of_signal:
-                    untrue.append(Untrue(standing, wholly=False))
-                elif not changed.isdisjoint(plan.reads) and not self._true(plan, self._facts(moment, plan.reads), now):
-                    untrue.append(Untrue(standing, wholly=True))
-            for each in untrue:
-                del subject.true[each.plan.id]
+            moment = gone if subject.last is None or last_gone else self.moment_of(subject, subject.last)
+            found[subject.name] = [
+                Untrue(subject.true.pop(plan.id), wholly=wholly)
+                for plan in group.plans
+                if plan.id in subject.true and (wholly := self._gone(plan, subject, moment, changed, now, last_gone=last_gone)) is not None
+            ]
             if last_gone:
                 subject.last = None
                 self._ledger.release(gone.live)
         return found
 
-    def repeats(self, plan: RulePlan, moment: Moment, earlier: Iterable[Facts]) -> bool:
-        """Tell whether the moment's signal says no more to a rule than a content of it that it replaced: a revision is no new evidence.
-
-        The same facts are the same time, object and fields that the rule reads, and the same to every indicator that it reads.
-        """
-        return any(self._same(plan, moment.facts, old) for old in earlier)
-
-    def _same(self, plan: RulePlan, new: Facts, old: Facts) -> bool:
-        one, other = old.entry, new.entry
-        if one.signal.occurred_at != other.signal.occurred_at or one.resolution.object_id != other.resolution.object_id:
+    def _gone(self, plan: RulePlan, subject: Subject, moment: Moment, changed: set[str], now: int, *, last_gone: bool) -> bool | None:
+        """Tell whether an undoing made a rule untrue wholly, or only takes away the signal that it was true at; None for neither."""
+        if last_gone and plan.of_signal:
             return False
-        if any(field_value(name, new) != field_value(name, old) for name in plan.rule.when.fields):
-            return False
-        return all(self._indicators.tells(name, new) == self._indicators.tells(name, old) for name in plan.reads)
+        touched = not changed.isdisjoint(plan.rests) or any(name not in subject.true for name in plan.refers)
+        return True if touched and not self.true(plan, self.facts(subject, moment, plan), subject, moment, now) else None
+
+    def _decide_again(self, gone: Moment, again: Iterable[tuple[Course, First]]) -> None:
+        for course, first in again:
+            for key in gone.keys.values():
+                subject = self.subjects.get(key.name)
+                if subject is not None and subject.courses.get(course.rule) is course:
+                    heapq.heappush(self.timers, (first.due, subject.name, course.rule, first.live.seq))
 
     def spend(self, subject: str, matter: str, *, shadow: bool, at: int) -> None:
         """Use up what is true for a subject in a matter: its warning was closed at `at`."""
@@ -311,42 +355,46 @@ class RuleStage:
             if standing.matter == matter and standing.plan.shadow == shadow:
                 standing.spent = at
 
-    def describe(self, reading: Reading, moment: Moment) -> tuple[dict[str, Any], str]:
-        """Return what a rule's condition read at this moment, by name, and the rule's sentence, which may name any indicator."""
-        plan = reading.standing.plan
-        values: dict[str, Any] = {name: self._indicators.value(name, moment) for name in plan.reads}
-        values.update((name, field_value(name, reading.facts)) for name in plan.rule.when.fields)
-        return values, plan.rule.say(Facts(moment.entry, moment.object, Values(self._indicators, moment)))
-
     def last_moment(self, subject: str) -> Moment | None:
         """Return the moment of the subject's previous signal, where that was not withdrawn."""
         known = self.subjects.get(subject)
-        return self._moment_of(known, known.last) if known is not None and known.last is not None else None
+        return self.moment_of(known, known.last) if known is not None and known.last is not None else None
 
-    def dump(self) -> dict[str, Any]:
-        """Return the truth of all subjects as plain data; signals stand by their number."""
-        subjects = [
-            [
-                each.name,
-                each.epoch,
-                each.last.seq if each.last is not None else None,
-                [[rule, standing.matter, standing.sector, standing.spent] for rule, standing in each.true.items()],
-                each.hits,
-            ]
-            for each in self.subjects.values()
-        ]
-        return {"epoch": self._epoch, "turns": self._turns, "subjects": subjects}
+    def sweep(self, now: int) -> None:
+        """Forget what no course needs any more."""
+        for name, subject in list(self.waiting.items()):
+            for rule, course in list(subject.courses.items()):
+                sequence = self.plans[rule].sequence
+                assert sequence is not None
+                self.courses.sweep(course, sequence, now)
+                if course.empty:
+                    del subject.courses[rule]
+            if not subject.courses:
+                del self.waiting[name]
 
-    def load(self, state: Mapping[str, Any], ruleset: RuleSet, lives: Mapping[int, Live]) -> None:
-        """Take up `dump` under the rule set that it was taken under."""
-        self._install(ruleset, 0)
-        self._epoch = state["epoch"]
-        self._turns = list(state["turns"])
-        self.subjects = {}
-        for name, epoch, last, true, hits in state["subjects"]:
-            subject = self.subjects[name] = Subject(name, epoch)
-            subject.hits = dict(hits)
-            if last is not None:
-                subject.last = lives[last]
-                subject.last.holds += 1
-            subject.true = {rule: Standing(self.plans[rule], matter, sector, spent) for rule, matter, sector, spent in true}
+    def set_timers(self) -> None:
+        """Set all timers anew from what the subjects say."""
+        timers = [(due, each.name, rule, HOLD) for each in self.subjects.values() for rule, due in each.holding.items() if due != BLIND]
+        for subject in self.waiting.values():
+            for course in subject.courses.values():
+                undecided = (first for first in course.firsts if not (first.decided or first.blind))
+                timers += [(first.due, subject.name, course.rule, first.live.seq) for first in undecided]
+        self.timers = sorted(timers)
+
+    def lives(self) -> Iterator[Live]:
+        """Yield the signals that are held: those that subjects saw last, and those of courses; one may come twice."""
+        for subject in self.subjects.values():
+            if subject.last is not None:
+                yield subject.last
+            for course in subject.courses.values():
+                yield from course.lives()
+
+
+def _same_course(plan: RulePlan, before: RulePlan) -> bool:
+    """Tell whether two versions of a rule wait for the same; a condition with parameters is only the same within one version."""
+    one, other = plan.sequence, before.sequence
+    if one is None or other is None or plan.rule.by != before.rule.by:
+        return False
+    if any("$" in text for text in (one.first.text, one.then.text)):
+        return False
+    return (one.first.text, one.then.text, one.absent, one.within) == (other.first.text, other.then.text, other.absent, other.within)

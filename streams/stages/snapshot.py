@@ -13,15 +13,17 @@ from domain.errors import StoreCorrupt
 from domain.objects import RegulatedObject
 from domain.records import SignalEntry
 from rules.ruleset import RuleSet
+from streams.stages.feeds import Feeds
 from streams.stages.fuse import FuseStage
 from streams.stages.indicators import By, IndicatorStage
 from streams.stages.ledger import Identity, Ledger, Live
 from streams.stages.models import ObjectModel, SeriesDetectors
-from streams.stages.raising import Feeds, RaiseStage
+from streams.stages.raising import RaiseStage
+from streams.stages.rule_state import dump_rules, load_rules
 from streams.stages.rules import RuleStage
 from streams.stages.wakes import Wakes
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +67,12 @@ def take(stages: Stages, place: Place) -> bytes:
     lives: dict[int, Live] = dict(stages.ledger.waiting)
     for key in stages.indicators.keys.values():
         lives.update((item[1], item[3]) for cell in key.cells.values() for item in cell.items)
-    lives.update((each.last.seq, each.last) for each in stages.rules.subjects.values() if each.last is not None)
+    lives.update((live.seq, live) for live in stages.rules.lives())
     lives.update((live.seq, live) for risk in stages.fuse.all() for part in risk.parts.values() for live in part.evidence.values())
     state = {
         "indicators": stages.indicators.dump(),
         "series": stages.series.dump(),
-        "rules": stages.rules.dump(),
+        "rules": dump_rules(stages.rules),
         "risks": stages.fuse.dump(),
         "model": stages.model.dump(),
         "feeds": stages.feeds.dump(),
@@ -111,7 +113,7 @@ def put_back(stages: Stages, data: bytes, activate: Callable[[str], RuleSet]) ->
     for seq, _, _, keys in saved.lives:
         lives[seq].keys = {by: stages.indicators.keys[name] for by, name in keys}
     stages.series.load(state["series"])
-    stages.rules.load(state["rules"], ruleset, lives)
+    load_rules(stages.rules, state["rules"], ruleset, lives)
     stages.fuse.load(state["risks"], lives)
     stages.model.load(state["model"])
     stages.feeds.load(state["feeds"])

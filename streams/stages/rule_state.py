@@ -1,0 +1,51 @@
+"""The truth of all subjects as plain data, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rules.ruleset import RuleSet
+from streams.stages.ledger import Live
+from streams.stages.rules import RuleStage
+from streams.stages.subjects import Standing, Subject
+
+
+def dump_rules(stage: RuleStage) -> dict[str, Any]:
+    """Return what all subjects remember; signals stand by their number."""
+    subjects = [
+        [
+            each.name,
+            each.epoch,
+            each.last.seq if each.last is not None else None,
+            [[rule, standing.matter, standing.sector, standing.spent] for rule, standing in each.true.items()],
+            each.hits,
+            each.holding,
+            [course.dump() for course in each.courses.values()],
+        ]
+        for each in stage.subjects.values()
+    ]
+    return {"epoch": stage.epoch, "turns": stage.turns, "too_late": stage.courses.too_late, "subjects": subjects}
+
+
+def load_rules(stage: RuleStage, state: Mapping[str, Any], ruleset: RuleSet, lives: Mapping[int, Live]) -> None:
+    """Take up `dump_rules` under the rule set that it was taken under."""
+    stage.install(ruleset, 0)
+    stage.epoch = state["epoch"]
+    stage.turns = list(state["turns"])
+    stage.courses.too_late = state["too_late"]
+    stage.subjects, stage.waiting = {}, {}
+    for name, epoch, last, true, hits, holding, courses in state["subjects"]:
+        subject = stage.subjects[name] = Subject(name, epoch)
+        subject.hits, subject.holding = dict(hits), dict(holding)
+        if last is not None:
+            subject.last = lives[last]
+            subject.last.holds += 1
+        subject.true = {rule: Standing(stage.plans[rule], matter, sector, spent) for rule, matter, sector, spent in true}
+        for saved in courses:
+            sequence = stage.plans[saved[0]].sequence
+            assert sequence is not None
+            subject.courses[saved[0]] = stage.courses.load(saved, sequence, lives)
+        if subject.courses:
+            stage.waiting[name] = subject
+    stage.set_timers()

@@ -1,0 +1,71 @@
+"""What is remembered of a subject of the rules, and what a reading of them gives."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rules.ruleset import Facts
+from streams.stages.courses import Course
+from streams.stages.ledger import Live
+from streams.stages.rule_plans import RulePlan
+
+BLIND: Final = -1
+
+
+class Standing:
+    """A rule that is true for a subject; its matter is decided when it becomes true.
+
+    `spent` is when a closed warning used it up: it counts again at a hit, or at a signal that is new evidence for it after its cooldown.
+    """
+
+    __slots__ = ("matter", "plan", "sector", "spent")
+
+    def __init__(self, plan: RulePlan, matter: str, sector: str, spent: int | None = None) -> None:
+        self.plan = plan
+        self.matter = matter
+        self.sector = sector
+        self.spent = spent
+
+
+class Subject:
+    """What the stage remembers of an object or an area: its previous signal, the rules true at it, and the times of hits.
+
+    All rules are read at its next signal where its `epoch` is not the stage's. `holding` are the rules that have to be true for a while
+    and are, with the instant at which they have been for long enough (BLIND: the feeds went silent meanwhile). `courses` are the
+    sequences under way, by rule.
+    """
+
+    __slots__ = ("courses", "epoch", "hits", "holding", "last", "name", "true")
+
+    def __init__(self, name: str, epoch: int) -> None:
+        self.name = name
+        self.epoch = epoch
+        self.last: Live | None = None
+        self.true: dict[str, Standing] = {}
+        self.hits: dict[str, int] = {}
+        self.holding: dict[str, int] = {}
+        self.courses: dict[str, Course] = {}
+
+
+class Reading:
+    """A rule that is true at this signal. `hit`: it became true and no cooldown holds it back; `fed`: the signal is evidence for it."""
+
+    __slots__ = ("facts", "fed", "hit", "standing", "subject")
+
+    def __init__(self, subject: str, standing: Standing, facts: Facts, *, hit: bool, fed: bool) -> None:
+        self.subject = subject
+        self.standing = standing
+        self.facts = facts
+        self.hit = hit
+        self.fed = fed
+
+
+class Untrue:
+    """A rule that a correction made untrue. `wholly`: on facts otherwise the same; else only the signal it was true at is gone."""
+
+    __slots__ = ("plan", "standing", "wholly")
+
+    def __init__(self, standing: Standing, *, wholly: bool) -> None:
+        self.standing = standing
+        self.plan = standing.plan
+        self.wholly = wholly
