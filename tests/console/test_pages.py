@@ -288,6 +288,17 @@ def test_a_mended_record_goes_in(browser: Browser, city: City) -> None:
     assert taken[0].entry.signal.kind == "gas.concentration"
 
 
+def test_feeds_that_never_sent_stand_aside(browser: Browser, city: City) -> None:
+    """They are folded away below those that did, each with its name."""
+    city.signal("s-1", feed="hotline-12345")
+    page = browser("duty").get("/feeds").text
+    table, _, below = page.partition("</table>")
+    assert "hotline-12345" in table
+    assert "penalties" not in table
+    assert f"从未报送 {len(city.mappings) - 1}" in below
+    assert "行政处罚双公示" in below
+
+
 def test_a_canonical_signal_is_replayed_from_the_page(browser: Browser, city: City) -> None:
     """What lay in the future when it came goes in once its time has come; before that the page says why not."""
     raw = (
