@@ -144,15 +144,27 @@ class _Record:
                 continue
             if value is not None:
                 values[source.name] = value
+        self._drop_conditional()
         for skip in mapping.skips:
             if self._holds(skip.when):
                 raise _Nothing(skip.reason)
+        for refusal in mapping.refusals:
+            if self._holds(refusal.when):
+                header = headers.get(refusal.field, mapping.fields[refusal.field].aliases[0])
+                problems.append(SignalRejected("bad_value", refusal.why, field=header))
         problems += [_absent(source) for source in sources.required if source.name not in values and source.name not in wrong]
         if problems:
             first = problems[0]
             message = "；".join(f"{error.field}: {error}" for error in problems)
             raise SignalRejected(first.reason, message, field=first.field)
         self._tokenise()
+
+    def _drop_conditional(self) -> None:
+        """Forget what is to be read only beside, or only without, other fields."""
+        present = frozenset(self.values) if self.mapping.conditional else frozenset()
+        for name, field in self.mapping.conditional.items():
+            if not (present.issuperset(field.beside) and present.isdisjoint(field.without)):
+                self.values.pop(name, None)
 
     def signal(self, now: datetime) -> Signal:
         """Return the signal of the row."""

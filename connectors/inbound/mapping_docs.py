@@ -30,6 +30,8 @@ class FieldDoc(Document, frozen=True, kw_only=True):
     take: Annotated[Take, Meta(description="路径通向多个值时取哪个")] = "first"
     low: Annotated[float, Meta(description="最小值")] | None = None
     high: Annotated[float, Meta(description="最大值")] | None = None
+    beside: Annotated[tuple[str, ...], Meta(description="这些字段都有内容时才取")] = ()
+    without: Annotated[tuple[str, ...], Meta(description="这些字段都为空时才取")] = ()
 
 
 class ExplodeDoc(Document, frozen=True, kw_only=True):
@@ -64,6 +66,14 @@ class SkipDoc(Document, frozen=True, kw_only=True):
     """不含内容的记录，如心跳：计数并显示，不成为信号 (records to skip)."""
 
     reason: Annotated[str, Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", description="原因代号")]
+    when: Annotated[dict[str, tuple[str, ...]], Meta(description="字段 → 取值之一；空文字表示字段为空")]
+
+
+class RejectDoc(Document, frozen=True, kw_only=True):
+    """读得出但含义不明的记录：退回并说明原因 (records whose meaning is not clear)."""
+
+    field: Annotated[str, Meta(description="写在退回原因里的字段")]
+    why: Annotated[str, Meta(min_length=1, description="原因与处理办法")]
     when: Annotated[dict[str, tuple[str, ...]], Meta(description="字段 → 取值之一；空文字表示字段为空")]
 
 
@@ -124,6 +134,7 @@ class MappingDoc(Document, frozen=True, kw_only=True):
     matter: ChooserDoc = ChooserDoc()
     attrs: Annotated[tuple[str, ...], Meta(description="放入附加字段的字段；不写则为未用于信号各项的全部字段")] | None = None
     skip: tuple[SkipDoc, ...] = ()
+    reject: tuple[RejectDoc, ...] = ()
     revision: Annotated[bool, Meta(description="同一编号内容变化时作为更正")] = False
     revised_by: Annotated[str, Meta(description="更新时间字段")] | None = None
     future: Annotated[str, Meta(pattern=DURATION, description="允许比接收时间晚多少")] = "5m"

@@ -14,7 +14,7 @@ from connectors.inbound.charsets import canonical_encoding
 from connectors.inbound.dates import DEFAULT_FORMATS, TimeFormats, check_format
 from connectors.inbound.headers import header_forms, normalise_header
 from connectors.inbound.mapping_docs import ChooserDoc, FieldDoc, KeywordsDoc, MappingDoc, SignalDoc, VocabularyDoc
-from connectors.inbound.mapping_model import MONEY, Chooser, Field, Keywords, Mapping, Skip, Slots
+from connectors.inbound.mapping_model import MONEY, Chooser, Field, Keywords, Mapping, Refusal, Skip, Slots
 from connectors.inbound.rows import Explode, Limits, Shape
 from domain.errors import FileProblems, Problem
 from domain.kinds import KINDS, SECTORS
@@ -145,11 +145,14 @@ class _Compiler:
             self._known((name, *when), ("personal_when", name))
         for number, skip in enumerate(doc.skip):
             self._known(skip.when, ("skip", number, "when"))
+        for number, refusal in enumerate(doc.reject):
+            self._known((refusal.field, *refusal.when), ("reject", number))
         if doc.revised_by is not None:
             self._known((doc.revised_by,), ("revised_by",))
         if "xml" in doc.formats and not doc.records:
             self._add(("formats",), "mapping.xml_needs_records")
-        used = _used(doc.signal)
+        marks = {name for each in fields.values() for name in (*each.beside, *each.without)}  # say how to read others, not more
+        used = _used(doc.signal) | marks
         return Mapping(
             feed=doc.feed,
             title=doc.title,
@@ -157,6 +160,7 @@ class _Compiler:
             confidential=doc.confidential,
             shape=self._shape(fields, limits),
             fields=MappingProxyType(fields),
+            conditional=MappingProxyType({name: each for name, each in fields.items() if each.conditional}),
             slots=slots,
             key=key,
             kind=self._chooser(doc.kind, "kind", KINDS),
@@ -169,6 +173,7 @@ class _Compiler:
             personal=frozenset(doc.personal),
             personal_when=MappingProxyType({name: _conditions(when) for name, when in doc.personal_when.items()}),
             skips=tuple(Skip(skip.reason, _conditions(skip.when)) for skip in doc.skip),
+            refusals=tuple(Refusal(each.field, each.why, _conditions(each.when)) for each in doc.reject),
             revisable=doc.revision or doc.revised_by is not None,
             revised_by=doc.revised_by or "",
             future=duration(doc.future),
@@ -189,7 +194,10 @@ class _Compiler:
         if doc.codes and doc.type not in {"text", "code"}:
             self._add(("fields", name, "codes"), "mapping.codes_of_text", field=name)
         codes = MappingProxyType({fold(value): result for value, result in doc.codes.items()})
-        return Field(name, doc.from_, doc.type, doc.required, doc.unit, codes, doc.default, doc.take, doc.low, doc.high)
+        for key in ("beside", "without"):
+            self._known(getattr(doc, key), ("fields", name, key))
+        limits = (doc.low, doc.high, doc.beside, doc.without)
+        return Field(name, doc.from_, doc.type, doc.required, doc.unit, codes, doc.default, doc.take, *limits)
 
     def _slots(self, doc: SignalDoc) -> Slots:
         for slot in ("occurred_at", "region", "value", "unit", "text"):

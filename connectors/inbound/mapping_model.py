@@ -36,6 +36,8 @@ class Field:
 
     `unit` is the unit of a number that names none; an amount of money is kept in CNY. `codes` is a value table, compared after NFKC and
     case folding; a value that is not in it stays as it is.
+    It is read only where all fields of `beside` have a value in the record and none of `without` has: a code may mean one thing in one
+    edition of a form and another in the next.
     `take` reduces a list, or what a path with `[]` leads to; `organisation` is the first name in it that is no natural person's.
     """
 
@@ -49,6 +51,13 @@ class Field:
     take: Take = "first"
     low: float | None = None
     high: float | None = None
+    beside: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+
+    @property
+    def conditional(self) -> bool:
+        """Whether it depends on other fields if this one has a value."""
+        return bool(self.beside or self.without)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +109,15 @@ class Skip:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """Records that can be read and may mean one thing or another: rejected for `field` with `why`; `when` as in `Skip`."""
+
+    field: str
+    why: str
+    when: tuple[tuple[str, frozenset[str]], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Slots:
     """Which fields fill the signal's own places; the first that holds something does."""
 
@@ -145,6 +163,7 @@ class Mapping:
     personal: frozenset[str] = frozenset()
     personal_when: ReadOnly[str, tuple[tuple[str, frozenset[str]], ...]] = field(default_factory=lambda: MappingProxyType({}))
     skips: tuple[Skip, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
     revisable: bool = False
     revised_by: str = ""
     future: timedelta = timedelta(minutes=5)
@@ -153,4 +172,5 @@ class Mapping:
     retention: timedelta = timedelta(days=1095)
     file: str = ""
     warnings: tuple[Problem, ...] = ()
+    conditional: ReadOnly[str, Field] = field(default_factory=lambda: MappingProxyType({}))
     plans: dict[tuple[str, ...], Any] = field(default_factory=dict, compare=False)  # sources of fields by headers, filled while applying

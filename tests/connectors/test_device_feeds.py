@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from connectors.inbound.mapping import Mapped, Skipped
+from domain.signals import Signal
 from tests.connectors.senders import as_json, as_ndjson, rejections, signals, taken
 
 IMAGE = base64.b64encode(b"\xff\xd8 a picture " * 50).decode()
@@ -167,3 +169,131 @@ def test_hikvision_json_and_multipart() -> None:
     )
     [signal] = signals(taken("hikvision", parts, "multipart/mixed; boundary=edge"))
     assert signal.attrs["image_sha256"] == "sha256:" + hashlib.sha256(b"\xff\xd8").hexdigest()
+
+
+@dataclass(frozen=True)
+class Device:
+    """A sender's record; the same under other names; one in other units or times; an optional field; what becomes of each."""
+
+    record: dict[str, Any]
+    other: dict[str, Any]
+    units: dict[str, Any]
+    optional: str  # dotted
+    kind: str
+    code: str
+    measured: tuple[float | None, str] = (None, "")
+    of_units: tuple[float | None, str] = (None, "")
+    tag: str = ""  # the XML element that holds a record
+
+    def body(self, record: dict[str, Any], encoding: str = "utf-8") -> tuple[bytes, str]:
+        """Return a file with one record, and its name."""
+        if not self.tag:
+            return as_json([record], encoding=encoding), "a.json"
+        cells = "".join(f"<{name}>{value}</{name}>" for name, value in record.items())
+        return f'<?xml version="1.0" encoding="{encoding}"?><{self.tag}>{cells}</{self.tag}>'.encode(encoding), "a.xml"
+
+
+DEVICES = {
+    "iot-json": Device(
+        record={"device_id": "QH-7", "ts": 1773100800, "metrics": {"pressure_kpa": 2.1}, "device_name": "南门调压箱", "address": "南门街1号"},
+        other={"设备编号": "QH-7", "采集时间": "2026年03月10日 08:00", "指标": "燃气压力", "数值": "2.1", "单位": "kPa", "设备名称": "南门调压箱"},
+        units={"device_id": "QH-7", "ts": 1773100800000, "metric": "pressure", "value": 0.0021, "unit": "MPA", "device_name": "南门调压箱"},
+        optional="address", kind="gas.pressure", code="QH-7", measured=(2.1, "kPa"), of_units=(0.0021, "MPa"),
+    ),
+    "video-aidrive": Device(
+        record=AIDRIVE, other=AIDRIVE | {"alg": {"name": "helmet", "ch_name": "安全帽检测"}, "hazard_level": "medium"},
+        units=AIDRIVE | {"alert_time": "2026-03-10 08:00:00.250", "hazard_level": 2},
+        optional="source.desc", kind="construction.no_helmet", code="CAM7", measured=(0.91, ""), of_units=(0.91, ""),
+    ),
+    "video-jftech": Device(
+        record=JFTECH | {"bizData": JFTECH["bizData"] | {"detailData": JFTECH["bizData"]["detailData"][:1]}},
+        other=JFTECH | {"subBizType": "ai_9", "bizData": JFTECH["bizData"] | {"detailData": JFTECH["bizData"]["detailData"][:1]}},
+        units=JFTECH | {"bizData": JFTECH["bizData"] | {"eventTime": "2026-03-10T08:00:00.250+08:00", "detailData": JFTECH["bizData"]["detailData"][:1]}},
+        optional="bizData.deviceName", kind="smoke.fire", code="SN9", measured=(0.8, ""), of_units=(0.8, ""),
+    ),
+    "hikvision": Device(
+        record={"ipAddress": "10.0.0.8", "macAddress": "44:19:b6:00:00:01", "channelID": 1, "dateTime": "2026-03-10T08:00:00+08:00",
+                "eventType": "fireDetection", "eventState": "active", "eventDescription": "烟火告警", "channelName": "后厨 1 号"},
+        other={"ipv6Address": "fe80::8", "macAddress": "44:19:B6:00:00:01", "dynChannelID": 1, "dateTime": "2026-03-10T08:00:00+08:00",
+               "eventType": "customEvent", "eventState": "ACTIVE", "eventDescription": "烟火告警", "channelName": "后厨 1 号"},
+        units={"ipAddress": "10.0.0.8", "macAddress": "44:19:b6:00:00:01", "channelID": 1, "dateTime": "2026-03-10T00:00:00Z",
+               "eventType": "FireDetection", "eventState": "active", "channelName": "后厨 1 号"},
+        optional="channelName", kind="smoke.fire", code="44:19:B6:00:00:01", tag="EventNotificationAlert",
+    ),
+}  # fmt: skip
+WHEN = "2026-03-10T00:00:00"
+
+
+def without(record: dict[str, Any], path: str, nothing: Any) -> dict[str, Any]:
+    """Return a record in which the field at a dotted path says nothing."""
+    head, _, rest = path.partition(".")
+    return record | {head: without(record[head], rest, nothing) if rest else nothing}
+
+
+def reversed_keys(value: Any) -> Any:
+    """Return a record with the keys of all its objects in the opposite order."""
+    return {key: reversed_keys(held) for key, held in reversed(value.items())} if isinstance(value, dict) else value
+
+
+def only(feed: str, record: dict[str, Any], encoding: str = "utf-8") -> Signal:
+    """Return the one signal of a record and check what all files of the device have in common."""
+    device = DEVICES[feed]
+    [signal] = signals(taken(feed, *device.body(record, encoding)))
+    assert (signal.kind, signal.object.code) == (device.kind, device.code)
+    assert signal.occurred_at.isoformat().startswith(WHEN)
+    return signal
+
+
+@pytest.mark.parametrize("feed", DEVICES)
+def test_a_device_s_file_in_gb18030(feed: str) -> None:
+    """The same facts in either encoding."""
+    device = DEVICES[feed]
+    signal = only(feed, device.record, "gb18030")
+    assert signal == only(feed, device.record)
+    assert (signal.value, signal.unit) == device.measured
+
+
+@pytest.mark.parametrize("feed", DEVICES)
+def test_a_device_s_file_in_another_order(feed: str) -> None:
+    """The order of keys and elements says nothing."""
+    assert only(feed, reversed_keys(DEVICES[feed].record)) == only(feed, DEVICES[feed].record)
+
+
+@pytest.mark.parametrize("feed", DEVICES)
+def test_a_device_s_file_under_other_names(feed: str) -> None:
+    """Other field names and codes of the trade are the same event, with the same reading."""
+    device = DEVICES[feed]
+    signal = only(feed, device.other)
+    assert (signal.value, signal.unit) == device.measured
+    assert signal.severity == only(feed, device.record).severity or feed == "hikvision"
+
+
+@pytest.mark.parametrize("feed", DEVICES)
+def test_a_device_s_file_in_other_units(feed: str) -> None:
+    """MPa instead of kPa keeps its own unit, and a time in another form is the same instant."""
+    device = DEVICES[feed]
+    signal = only(feed, device.units)
+    assert (signal.value, signal.unit) == device.of_units
+
+
+@pytest.mark.parametrize("feed", DEVICES)
+@pytest.mark.parametrize("nothing", ["", "null", "-", "无"])
+def test_a_device_s_file_with_an_empty_optional_field(feed: str, nothing: str) -> None:
+    """A field that this sender leaves empty is no reason to reject, whatever it writes for nothing."""
+    record = without(DEVICES[feed].record, DEVICES[feed].optional, nothing)
+    assert only(feed, record).id == only(feed, DEVICES[feed].record).id
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("low_pressure", "gas.pressure_alarm"), ("压力过低", "gas.pressure_alarm"), ("over_temp", "chemical.temperature_alarm"), ("over_temp_high", "chemical.temperature_alarm"),
+        ("OVER_TEMPERATURE", "chemical.temperature_alarm"), ("浓度超限", "chemical.gas_alarm"), ("燃气泄漏", "gas.leak"),
+    ],
+)  # fmt: skip
+def test_an_alarm_of_a_reading_is_an_event_of_its_own(code: str, kind: str) -> None:
+    """It has no value: no mean of readings takes it for one; and it weighs more than a reading."""
+    event = {"device_id": "G1", "ts": 1773100800, "metrics": {}, "alarm_code": code}
+    [signal] = signals(taken("iot-json", as_json([event]), "a.json"))
+    assert (signal.kind, signal.value) == (kind, None)
+    assert signal.severity >= 2

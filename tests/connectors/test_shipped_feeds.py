@@ -319,3 +319,30 @@ def test_shipped_mappings_speak_the_shared_vocabulary() -> None:
         assert kinds | {mapping.kind.default or "other.request"} <= set(KINDS), feed
         assert sectors <= set(SECTORS), feed
         assert mapping.warnings == (), feed
+
+
+LICENCE = {"XK_XDR_MC": "北郊安吉燃气有限公司", "XK_XDR_SHXYM": FIRM, "XK_WSH": "陕燃许〔2016〕3号", "XK_JDRQ": "2026-02-20"}
+OLD_FORM = {"XK_XMMC": "燃气经营许可", "XK_SPLB": "普通", "XK_XZJG": "市城管局"}
+NEW_FORM = {"XK_XKWS": "燃气经营许可", "XK_XKLB": "01", "XK_XKJG": "市城管局"}
+
+
+@pytest.mark.parametrize(
+    ("form", "state", "kind"),
+    [
+        (OLD_FORM, "0", "licence.granted"), (OLD_FORM, "1", "licence.revoked"), (OLD_FORM, "2", "licence.granted"),
+        (NEW_FORM, "1", "licence.granted"), (NEW_FORM, "2", "licence.expired"), (NEW_FORM, "吊销", "licence.revoked"),
+        (OLD_FORM | NEW_FORM, "撤销", "licence.revoked"), (OLD_FORM | dict.fromkeys(NEW_FORM, ""), "1", "licence.revoked"),
+    ],
+)  # fmt: skip
+def test_a_licence_s_state_is_read_by_the_form_s_edition(form: dict[str, str], state: str, kind: str) -> None:
+    """A "1" is 撤销 in the form of 2015/16 and 有效 in that of 2018/2021; which one it is, the columns of the record say."""
+    [signal] = signals(taken("licences", as_csv([LICENCE | form | {"XK_ZT": state}]), "a.csv"))
+    assert signal.kind == kind
+
+
+@pytest.mark.parametrize("state", ["0", "1", "2"])
+def test_a_licence_s_state_of_no_clear_edition_is_refused(state: str) -> None:
+    """A record that fills columns of both forms: nobody can know what its code means, and the refusal says what to write."""
+    [rejected] = rejections(taken("licences", as_csv([LICENCE | OLD_FORM | NEW_FORM | {"XK_ZT": state}]), "a.csv"))
+    assert (rejected.reason, rejected.field) == ("bad_value", "XK_ZT")
+    assert "旧版 1 撤销，新版 1 有效" in rejected.message
