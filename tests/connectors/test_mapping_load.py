@@ -48,6 +48,8 @@ def problems(text: str) -> list[str]:
         ("formats: [csv]", "formats: [csv]\ndates: ['%Y-%q']", "5:9", ("%q",)),
         ("formats: [csv]", "formats: [csv]\nseverity: {default: '7'}", "5:21", ("7", "0, 1, 2, 3")),
         ("formats: [csv]", "formats: [csv]\nfuture: soon", "5:9", ("soon",)),
+        ("unit: 万元", "unit: 万元, beside: [ta]", "8:54", ("ta", "at")),
+        ("formats: [csv]", "formats: [csv]\nreject: [{field: idd, why: x, when: {id: ['1']}}]", "5:10", ("idd", "id")),
         ("formats: [csv]", "formats: [csv]\nsilent_after: 0h", "5:15", ("0h", "36h")),
         ("formats: [csv]", "formats: [csv]\nfeed: again", "5:1", ("feed",)),
         ("title: 试验", "title: &a 试验", "2:8", ()),
