@@ -918,6 +918,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     ),
     "rules.cannot_aggregate": ("{read} 不能用于{type}", "{read} cannot take a {type}"),
     "rules.chained": ("比较不能连写（“{read}”）；写成 a < x and x < b", "comparisons do not chain (“{read}”); write a < x and x < b"),
+    "rules.indicator_circle": ("指标循环引用：{read}", "indicators go round in a circle: {read}"),
     "rules.circle": ("规则互相引用成环：{path}", "rules refer to one another in a circle: {path}"),
     "rules.contains_text": (
         "contains 左边应为文本，“{read}” 是{type}；集合写作 '标签' in object.labels",
@@ -958,6 +959,11 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     ),
     "rules.id_of_many": ("times 大于 1 时不写 id", "a signal that is repeated has no id of its own"),
     "rules.key_is_text": ("键应为文本", "a key must be a text"),
+    "rules.formula_of_indicators": (
+        "公式里只能写其他指标、$参数和数值，读到 “{read}”；可用：{legal}{near}",
+        "a formula holds other indicators, $params and numbers, read “{read}”; legal: {legal}{near}",
+    ),
+    "rules.formula_without_indicator": ("公式里没有指标；常数写在 params", "no indicator in the formula; a constant goes into params"),
     "rules.later": ("“{read}” 尚不在本版本内；{instead}", "“{read}” is not part of this version; {instead}"),
     "rules.list_member": ("列表中只能写数值、文本、代码、$参数或 前缀.*", "a list holds numbers, texts, codes, $params or prefix.* only"),
     "rules.missing_key": ("缺少 “{field}”", "missing “{field}”"),
@@ -1031,6 +1037,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "规则 “{read}” 的测试应既有命中的、也有不命中的（差一点的）",
         "the tests of rule “{read}” should have both a hit and a near miss",
     ),
+    "rules.one_part": ("只按一项汇总时不写列表：by: {read}", "one part needs no list: by: {read}"),
     "rules.only_after_in": ("“{read}” 只能写在 in 的右边", "“{read}” can only stand to the right of in"),
     "rules.only_with": ("“{read}” 只与 {other} 同用", "“{read}” only goes with {other}"),
     "rules.open_text": ("引号没有闭合", "the quotation is not closed"),
@@ -1044,9 +1051,14 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     ),
     "rules.out_of_range": ("“{field}” 的值 {read} 超出范围 {low}–{high}", "“{field}” is {read}, outside {low}-{high}"),
     "rules.prefix_of_text": ("前缀只用于文本，“{read}” 是{type}", "a prefix is for texts, “{read}” is a {type}"),
+    "rules.ratio_of_two": ("ratio 须写两个指标：[分子, 分母]，现有 {read} 个", "a ratio has two indicators: [above, below], read {read}"),
     "rules.reserved": (
         "指标不能叫 “{read}”：它是字段、函数或关键词",
         "an indicator cannot be named “{read}”: that is a field, a function or a keyword",
+    ),
+    "rules.same_part_twice": (
+        "by 的列表中每一项只能写一次，区域只能写一级",
+        "each part of by can be written once, and one level of region only",
     ),
     "rules.rests_on_less": (
         "规则 “{read}” 的状态是 {status}，不能支撑 {own} 的规则",
@@ -1135,6 +1147,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "rules.whole_days": ("daily 窗口须为整数天，如 daily(730d)", "a daily window has whole days, as daily(730d)"),
     "rules.write_instead": ("把 “{read}” 写成 {instead}", "write {instead} instead of “{read}”"),
     "rules.wrong_argument": ("函数 {read} 不接受{type}", "function {read} takes no {type}"),
+    "rules.write_ratio": ("同量纲的两个指标之比写作 {read}", "a ratio of two indicators of one unit is written {read}"),
     "rules.yaml": (
         "不是有效的 YAML：{reason}；含有 [ ] , : 的表达式在花括号内要加引号",
         "not valid YAML: {reason}; inside braces quote an expression that has [ ] , or :",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from domain.objects import RegulatedObject
+from domain.objects import RegulatedObject, Relation
 from domain.signals import ObjectRef, Signal
 from rules.documents import CaseDoc, ExpectDoc, GivenDoc
 from rules.durations import duration
@@ -83,6 +83,7 @@ def _objects(doc: CaseDoc) -> tuple[RegulatedObject, ...]:
                 credit=known.credit,
                 labels=known.labels,
                 listed_by=known.listed_by,
+                relations=(Relation(kind="parent", object_id=known.parent),) if known.parent else (),
             )
         )
     return tuple(found)

@@ -14,7 +14,7 @@ from rules.conditions import Condition, ConditionReader, RuleHead
 from rules.documents import NAME, RuleDoc
 from rules.durations import duration
 from rules.expressions import Constant, Known, Scope, literal
-from rules.indicators import compile_indicators
+from rules.indicators import by_text, compile_indicators
 from rules.parsed import ParsedPack, Reporter
 from rules.positions import Path, Scalar, find, place
 from rules.problems import Phrase, Problems
@@ -133,8 +133,7 @@ class _Compiler(Reporter):
                 continue
             key = "when" if name in condition.when.indicators else "clear_when" if name in cleared else "say"
             local, indicator = by_name[name]
-            own = indicator.by if indicator.by == "object" else f"region({indicator.by})"
-            self.problem((*path, key), "rules.other_area", read=local, own=own, by=f"region({by})")
+            self.problem((*path, key), "rules.other_area", read=local, own=by_text(indicator.by), by=by_text(by))
 
     def _feeds(self, condition: Condition) -> tuple[str, ...]:
         """Return the sources that the rule depends on, as far as its filters name them; those of rules it refers to come later."""
@@ -144,12 +143,12 @@ class _Compiler(Reporter):
             found |= sources_of(parse(text), self.params) or frozenset()
         if condition.sequence is not None:
             found |= {*condition.sequence.first_sources, *condition.sequence.then_sources}
-        for name in condition.when.indicators:
-            indicator = by_name.get(name)
-            if indicator is not None and indicator.input:
-                indicator = by_name.get(indicator.input)
+        waiting = list(condition.when.indicators)
+        while waiting:
+            indicator = by_name.get(waiting.pop())
             if indicator is not None and indicator.where is not None:
                 found |= sources_of(parse(indicator.where.text), self.params) or frozenset()
+            waiting += indicator.made_of if indicator is not None else ()
         return tuple(sorted(found))
 
     def _effective(self, path: Path, doc: RuleDoc) -> tuple[datetime | None, datetime | None]:

@@ -40,12 +40,15 @@ Number = Annotated[str, Meta(min_length=1, description="表达式：取信号的
 Duration = Annotated[str, Meta(pattern=DURATION, description="时长：30m、24h、7d、30天")]
 
 
+GroupWord = Literal["object", "parent", "matter", "industry", "region(2)", "region(4)", "region(6)", "region(9)", "region(12)"]
+
+
 class Document(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A mapping of the file; unknown keys are refused."""
 
 
 class IndicatorDoc(Document, frozen=True, kw_only=True):
-    """指标：对选中的信号做一种汇总，或对另一指标打异常分（anomaly） (an indicator)."""
+    """指标：对选中的信号做一种汇总，或由其他指标算出 (an indicator)."""
 
     title: Annotated[str, Meta(max_length=100, description="中文名称，缺省为指标名")] = ""
     count: Annotated[Literal["signals", ""], Meta(description="件数，写作 count: signals")] = ""
@@ -65,6 +68,8 @@ class IndicatorDoc(Document, frozen=True, kw_only=True):
     percentage: Annotated[str, Meta(description="满足条件的信号所占比例：条件表达式")] = ""
     new_value: Annotated[str, Meta(description="最新的值是否从未出现过：字段表达式")] = ""
     change: Annotated[str, Meta(description="最新的值是否与前一个不同：字段表达式")] = ""
+    ratio: Annotated[tuple[str, ...], Meta(description="两个同量纲指标之比：[分子, 分母]，除以零为未知")] = ()
+    formula: Annotated[str, Meta(description="公式：其他指标、参数与数值的加减乘除")] = ""
     needs: Annotated[int, Meta(ge=0, le=10000, description="至少要有几个值，不足为未知（数据不足）")] = 0
     anomaly: Annotated[str, Meta(description="异常分 0–1：填被监测的指标名")] = ""
     detector: Annotated[Literal["fast", ""], Meta(description="检测器，与 anomaly 同用")] = ""
@@ -82,7 +87,8 @@ class IndicatorDoc(Document, frozen=True, kw_only=True):
     exact: Annotated[bool, Meta(description="true：保留精确时刻；缺省按 24 格滑动")] = False
     as_of: Annotated[Literal["own", "object"], Meta(description="窗口以谁的最新信号为准")] = "own"
     by: Annotated[
-        Literal["object", "region(2)", "region(4)", "region(6)", "region(9)", "region(12)"], Meta(description="按对象或按区域汇总")
+        GroupWord | tuple[GroupWord, ...],
+        Meta(description="按什么汇总：对象、上级对象、事项、行业、区域，或其中几个的列表，如 [industry, region(6)]"),
     ] = "object"
     unit: Annotated[str, Meta(max_length=20, description="数值单位：金额写 元，其余如 kPa、℃")] = ""
 
@@ -102,6 +108,7 @@ class CaseObjectDoc(Document, frozen=True, kw_only=True):
     code: Annotated[str, Meta(description="代码")] = ""
     region: Annotated[str, Meta(pattern=REGION, description="区划代码")] = "610113001000"
     industry: Annotated[str, Meta(description="行业代码")] = ""
+    parent: Annotated[str, Meta(description="上级对象的编号")] = ""
     credit: Annotated[Literal["A", "B", "C", "D", ""], Meta(description="信用等级")] = ""
     labels: Annotated[tuple[str, ...], Meta(description="标签")] = ()
     listed_by: Annotated[tuple[str, ...], Meta(description="列为监管对象的部门")] = ()

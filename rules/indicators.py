@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -16,14 +16,17 @@ from rules.expressions import Constant, Known, Scope, compile_expression
 from rules.parsed import ParsedPack, Reporter
 from rules.positions import Path
 from rules.problems import Phrase, Problems
-from rules.ruleset import SESSION_GAPS, Expression, Indicator, Window
+from rules.ruleset import SESSION_GAPS, By, Expression, Indicator, Part, Window
+from rules.syntax import Binary, ExpressionError, Name, parse
+from rules.trees import walk
 from rules.vocabulary import (
     AGGREGATES,
     ANOMALY,
     CALENDAR_WINDOWS,
+    DERIVED,
+    GROUPS,
     NUMERIC,
     ONLY_WITH,
-    REGION_BY,
     RESERVED,
     UNITS,
     WINDOWS,
@@ -33,7 +36,8 @@ from rules.vocabulary import (
 SHORTEST: Final = timedelta(minutes=1)
 LONGEST: Final = timedelta(days=1100)  # three years: state is kept for as long as the longest window
 _DAY: Final = timedelta(days=1)
-_KINDS: Final = (*AGGREGATES, ANOMALY)
+_KINDS: Final = (*AGGREGATES, *DERIVED, ANOMALY)
+_NUMERIC: Final[frozenset[Type]] = NUMERIC | {"any"}
 _CALL: Final = re.compile(rf"({'|'.join(WINDOWS)})\((.+)\)")
 
 
@@ -42,15 +46,57 @@ class _Compiler(Reporter):
     params: Mapping[str, Constant] = field(default_factory=dict)
     known: dict[str, Known] = field(default_factory=dict)
     indicators: dict[str, Indicator] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)  # made of others, and not compiled
 
     def compile(self) -> None:
+        """Compile those that count signals first, then those that are made of others, each after what it is made of."""
         docs = self.parsed.doc.indicators
+        made = []
         for name, doc in docs.items():
-            if self._named(name) and not doc.anomaly:
+            if not self._named(name):
+                continue
+            how = self._made(name)
+            if how:
+                made.append(name)
+            else:
                 self._plain(name, doc)
-        for name, doc in docs.items():
-            if doc.anomaly and self._sound(name):
-                self._anomaly(name, doc)
+        for name in made:
+            self._derive(name, [])
+
+    def _made(self, name: str) -> str:
+        """Return how an indicator is made of others, "" for one that counts signals or says more than one thing."""
+        chosen = [kind for kind in _KINDS if kind in self.written(("indicators", name))]
+        return chosen[0] if len(chosen) == 1 and chosen[0] not in AGGREGATES else ""
+
+    def _derive(self, name: str, path: list[str]) -> None:
+        """Compile an indicator made of others after them; `path` is how it was come to."""
+        if name in path:
+            circle = [*path[path.index(name) :], name]
+            self.problem(("indicators", path[-1], self._made(path[-1])), "rules.indicator_circle", read=" → ".join(circle))
+            self.broken.update(circle)
+            return
+        if name in self.indicators or name in self.broken:
+            return
+        doc = self.parsed.doc.indicators[name]
+        how = self._made(name)
+        for each in self._named_by(how, doc):
+            if each in self.parsed.doc.indicators and self._made(each):
+                self._derive(each, [*path, name])
+        if name not in self.broken:
+            self.broken.add(name)  # until it is compiled: its problems are told once
+            {"anomaly": self._anomaly, "ratio": self._ratio, "formula": self._formula}[how](name, doc)
+
+    @staticmethod
+    def _named_by(how: str, doc: IndicatorDoc) -> tuple[str, ...]:
+        """Return the names that an indicator's own words hold, in order."""
+        if how == "ratio":
+            return doc.ratio
+        if how != "formula":
+            return (getattr(doc, how),)
+        try:
+            return tuple(node.path for node in walk(parse(doc.formula)) if isinstance(node, Name))
+        except ExpressionError:
+            return ()  # it is told when it is compiled
 
     @staticmethod
     def _sound(name: str) -> bool:
@@ -88,7 +134,7 @@ class _Compiler(Reporter):
             where=where[0] if where else None,
             of=of,
             as_of="object" if aggregate == "since" else doc.as_of,
-            by=REGION_BY[doc.by],
+            by=self._by(path, doc),
             unit="CNY" if result == "money" else doc.unit,
             needs=doc.needs,
             rank=doc.rank or 0.0,
@@ -163,31 +209,120 @@ class _Compiler(Reporter):
         if "needs" in written:
             self.problem_of_key((*path, "needs"), "rules.not_with", read="needs", other="daily(…)")
 
+    def _only(self, path: Path, how: str, *more: str) -> None:
+        """Report the keys that do not go with `how`, which takes over everything else from what it is made of."""
+        for other in sorted(set(self.written(path)) - {"title", how, *more}):
+            self.problem_of_key((*path, other), "rules.not_with", read=other, other=how)
+
+    def _keep(self, name: str, doc: IndicatorDoc, result: Type, **more: Any) -> None:
+        """Add an indicator that is made of others."""
+        qualified = f"{self.parsed.doc.pack}.{name}"
+        self.known[name] = Known(qualified, result)
+        given: dict[str, Any] = {"name": qualified, "title": doc.title or name, "window": None, "unit": "CNY" if result == "money" else ""}
+        self.indicators[name] = Indicator(**(given | more))
+        self.broken.discard(name)
+
+    def _ratio(self, name: str, doc: IndicatorDoc) -> None:
+        path: Path = ("indicators", name)
+        self._only(path, "ratio", "unit")
+        if len(doc.ratio) != 2:
+            self.problem((*path, "ratio"), "rules.ratio_of_two", read=len(doc.ratio))
+            return
+        unknown = [(place, each) for place, each in enumerate(doc.ratio) if each not in self._numbers()]
+        for place, each in unknown:
+            if each not in self.broken:
+                self.problem((*path, "ratio", place), "rules.unknown_input", read=each, legal=sorted(self._numbers()))
+        if unknown:
+            return
+        one, other = (self.known[each] for each in doc.ratio)
+        if "any" not in {one.type, other.type} and one.type != other.type:
+            types = {"one": Phrase(f"rules.type.{one.type}"), "other": Phrase(f"rules.type.{other.type}")}
+            self.problem((*path, "ratio"), "rules.different_units", left=doc.ratio[0], right=doc.ratio[1], **types)
+            return
+        self._worked_out(name, doc, "ratio", f"{doc.ratio[0]} / {doc.ratio[1]}", "ratio")
+
+    def _formula(self, name: str, doc: IndicatorDoc) -> None:
+        path: Path = ("indicators", name, "formula")
+        self._only(path[:-1], "formula", "unit")
+        try:
+            tree = parse(doc.formula)
+        except ExpressionError as error:
+            self.report(path)(error.offset, error.key, error.values)
+            return
+        names = [node for node in walk(tree) if isinstance(node, Name)]
+        foreign = [node for node in names if node.path not in self.parsed.doc.indicators]
+        for node in foreign:
+            self.report(path)(node.at, "rules.formula_of_indicators", {"read": node.path, "legal": sorted(self._numbers())})
+        if foreign or any(node.path in self.broken for node in names):
+            return
+        if not names:
+            self.problem(path, "rules.formula_without_indicator")
+            return
+        if isinstance(tree, Binary) and tree.operator == "/" and isinstance(tree.left, Name) and isinstance(tree.right, Name):
+            left, right = self.known[tree.left.path].type, self.known[tree.right.path].type
+            if left == right:
+                self.problem(path, "rules.write_ratio", read=f"ratio: [{tree.left.path}, {tree.right.path}]")
+                return
+        self._worked_out(name, doc, "formula", doc.formula, "")
+
+    def _worked_out(self, name: str, doc: IndicatorDoc, how: str, text: str, result: Type | Literal[""]) -> None:
+        path: Path = ("indicators", name, how)
+        compiled = compile_expression(text, Scope(self.report(path), self.params, self.known), condition=False)
+        if compiled is None:
+            return
+        expression, of_type = compiled
+        if of_type not in _NUMERIC:
+            self.problem(path, "rules.not_a_number", read=text, type=Phrase(f"rules.type.{of_type}"))
+            return
+        by_name = {each.name: each for each in self.indicators.values()}
+        groups = {by_name[each].by for each in expression.indicators}
+        self._keep(
+            name, doc, result or of_type, aggregate=how, formula=expression, inputs=expression.indicators,
+            by=groups.pop() if len(groups) == 1 else "object",
+        )  # fmt: skip
+
+    def _numbers(self) -> set[str]:
+        """Return the indicators compiled so far that are numbers, or may be."""
+        return {name for name, known in self.known.items() if known.type in _NUMERIC}
+
+    def _by(self, path: Path, doc: IndicatorDoc) -> By:
+        """Return what an indicator is kept for, parts in the order of the vocabulary: equal groups are the same group."""
+        if isinstance(doc.by, str):
+            return _part(doc.by)
+        if len(doc.by) < 2:
+            self.problem((*path, "by"), "rules.one_part", read=doc.by[0] if doc.by else "object")
+        regions = [word for word in doc.by if word.startswith("region")]
+        if len(set(doc.by)) != len(doc.by) or len(regions) > 1:
+            self.problem((*path, "by"), "rules.same_part_twice")
+        return tuple(_part(word) for word in GROUPS if word in doc.by)
+
     def _anomaly(self, name: str, doc: IndicatorDoc) -> None:
         path: Path = ("indicators", name)
-        written = self.written(path)
-        for other in sorted(set(written) - {"title", ANOMALY, "detector"}):
-            self.problem_of_key((*path, other), "rules.not_with", read=other, other=ANOMALY)
-        if "detector" not in written:
+        self._only(path, ANOMALY, "detector")
+        if "detector" not in self.written(path):
             self.problem(path, "rules.missing_key", field="detector")
         target = self.indicators.get(doc.anomaly)
-        numeric = {each for each, known in self.known.items() if known.type in NUMERIC | {"any"} and not self.indicators[each].input}
+        numeric = {each for each in self._numbers() if not self.indicators[each].made_of}
         if target is None or doc.anomaly not in numeric:
             if doc.anomaly not in self.parsed.doc.indicators or target is not None:
                 self.problem((*path, ANOMALY), "rules.unknown_input", read=doc.anomaly, legal=sorted(numeric))
             return
-        qualified = f"{self.parsed.doc.pack}.{name}"
-        self.known[name] = Known(qualified, "ratio")
-        self.indicators[name] = Indicator(
-            name=qualified,
-            title=doc.title or name,
-            aggregate=ANOMALY,
-            window=None,
-            by=target.by,
-            as_of=target.as_of,
-            detector=doc.detector,
-            input=target.name,
-        )
+        self._keep(name, doc, "ratio", aggregate=ANOMALY, by=target.by, as_of=target.as_of, detector=doc.detector, input=target.name)
+
+
+def _part(word: str) -> Part:
+    return int(word[7:-1]) if word.startswith("region") else word  # type: ignore[return-value]  # a word of GROUPS
+
+
+def by_text(by: By) -> str:
+    """Return a group as an author writes it.
+
+    >>> by_text("object"), by_text(6), by_text(("industry", 6))
+    ('object', 'region(6)', '[industry, region(6)]')
+    """
+    if isinstance(by, tuple):
+        return f"[{', '.join(by_text(part) for part in by)}]"
+    return f"region({by})" if isinstance(by, int) else by
 
 
 def compile_indicators(

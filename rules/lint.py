@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -17,29 +17,11 @@ from rules.problems import Mark, Problems
 from rules.ranges import bounds, verdict
 from rules.ruleset import Indicator, Rule
 from rules.sources import sources_of
-from rules.syntax import AnyNode, Binary, Call, Items, Junction, Name, Prefix, Text, Unary, parse
+from rules.syntax import AnyNode, Binary, Name, Prefix, Text, parse
 from rules.templates import render
+from rules.trees import walk
 
 _PERIOD: Final = re.compile(r"[0-9一二三四五六七八九十百]+\s*(个?工作日|日|天|小时|个月|年)(内|以内|之内)?")
-
-
-def walk(node: AnyNode) -> Iterator[AnyNode]:
-    """Yield `node` and every part of it, in reading order."""
-    yield node
-    parts: Sequence[AnyNode] = ()
-    match node:
-        case Binary():
-            parts = (node.left, node.right)
-        case Junction():
-            parts = node.terms
-        case Unary():
-            parts = (node.operand,)
-        case Call():
-            parts = (node.argument,)
-        case Items():
-            parts = node.members
-    for part in parts:
-        yield from walk(part)
 
 
 def lint_packs(packs: Sequence[CompiledPack], problems: Problems, feed_delays: Mapping[str, timedelta] | None = None) -> None:
@@ -120,7 +102,7 @@ class _Judge:
     def indicators(self, feed_delays: Mapping[str, timedelta]) -> None:
         used = {name for rule in self._pack.rules for name in (*rule.when.indicators, *rule.says)}
         used |= {name for rule in self._pack.rules if rule.clear is not None for name in rule.clear.indicators}
-        used |= {indicator.input for indicator in self._pack.indicators.values() if indicator.input}
+        used |= {name for indicator in self._pack.indicators.values() for name in indicator.made_of}
         for name, indicator in self._pack.indicators.items():
             path: Path = ("indicators", name)
             if indicator.name not in used:

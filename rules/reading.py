@@ -162,12 +162,13 @@ class _Reader:
         return value
 
     def _union(self, tree: Tree, wanted: inspect.UnionType, name: str) -> Any:
-        """Choose the member by the shape of what was written: a mapping is the struct, a scalar the rest."""
+        """Choose the member by the shape of what was written: a mapping is the struct, a list the tuple, a scalar the rest."""
         members = [_bare(member) for member in wanted.types if not isinstance(_bare(member), inspect.NoneType)]
         structs = [member for member in members if isinstance(member, inspect.StructType)]
         others = [member for member in members if not isinstance(member, inspect.StructType)]
         if structs and (isinstance(tree, MapTree) or not others):
             return self.read(tree, structs[0], name)
+        others.sort(key=lambda member: isinstance(member, inspect.VarTupleType) != isinstance(tree, Listing))
         return self.read(tree, others[0], name)
 
     def _struct(self, tree: Tree, struct: type[msgspec.Struct], name: str) -> Any:

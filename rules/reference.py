@@ -28,14 +28,14 @@ from rules.vocabulary import (
     AS_OF,
     ATTRS_TITLE,
     CALENDAR_WINDOWS,
+    DERIVED,
     DETECTORS,
     FIELDS,
     FUNCTIONS,
+    GROUPS,
     LATER,
     LEVELS,
     OPERATORS,
-    REGION_BY,
-    REGION_DIGITS,
     STATUSES,
     TYPE_TITLES,
     UNITS,
@@ -145,10 +145,6 @@ def reference() -> str:
     units = {f"5{name}": unit.title for name, unit in UNITS.items()}
     fields = [(f"`{name}`", TYPE_TITLES[known.type][0], known.title[0], _values(known.legal)) for name, known in FIELDS.items()]
     fields.append(("`attrs.名称`", TYPE_TITLES["any"][0], ATTRS_TITLE[0], ""))
-    regions = {
-        word: ("对象（缺省）", "the object (default)") if digits == "object" else REGION_DIGITS[digits]
-        for word, digits in REGION_BY.items()
-    }
     parts = [_INTRODUCTION]
     parts += [f"## {title}\n\n{_keys(struct, definitions)}" for struct, title in _SECTIONS]
     parts += [
@@ -157,7 +153,8 @@ def reference() -> str:
         _words("自然窗口 Calendar windows", CALENDAR_WINDOWS),
         _words("其他窗口 Other windows", {f"{word}(…)": title for word, title in WINDOWS.items()}),
         _words("窗口基准 as_of", AS_OF),
-        _words("按什么汇总 by 与 subject", regions),
+        _words("由其他指标算出 Made of other indicators", DERIVED),
+        _words("按什么汇总 by（subject 只能写对象和区域）", GROUPS),
         _words("运算 Operators", OPERATORS),
         _words("函数 Functions", functions),
         _words("单位 Units", units),

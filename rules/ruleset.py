@@ -6,7 +6,7 @@ no stage knows the name of an indicator.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -27,6 +27,9 @@ Aggregate = Literal[
     "percentage", "new_value", "change",
 ]  # fmt: skip
 AGGREGATES: tuple[str, ...] = Aggregate.__args__  # type: ignore[attr-defined]  # typing has no typed way to list a Literal
+Derived = Literal["ratio", "formula"]  # made of other indicators when read
+Part = Literal["object", "parent", "matter", "industry"] | int  # an int is the number of digits of a region code
+By = Part | tuple[Part, ...]  # what a value is kept for: one of these, or several together
 SESSION_GAPS: Final = 100  # a session is cut at so many times its gap, so that what has to be kept is bounded
 
 
@@ -88,24 +91,27 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Indicator:
-    """One indicator over the signals that `where` selects, per object or per area.
+    """One indicator over the signals that `where` selects, per object, area or other group.
 
-    `name` is qualified by the pack ("gas-safety.complaints_7d"). `by` is "object" or the number of digits of a region code.
+    `name` is qualified by the pack ("gas-safety.complaints_7d"). `by` is what it is kept for; a signal that does not tell one of its parts
+    (no matter, no industry) counts nowhere. The parent is that of the registry relation `parent`; an object without one is its own.
     `of` gives the number (or, for distinct and last, any value) of a signal; None counts signals. `as_of` is decision 3.
     For `aggregate` "anomaly" the value is the score in [0, 1] of `detector` fed with indicator `input` after each update.
 
     With fewer than `needs` signals (that have a value, where one is wanted) the value is None: not enough data. `rank` is that of a
     percentile, in (0, 100]. `per` is the unit of time of a trend. `end` says since which signal a `since` counts.
+
+    A "ratio" or "formula" counts nothing: it is `formula` over the values of the indicators `inputs`, worked out when it is read.
     """
 
     name: str
     title: str
-    aggregate: Aggregate | Literal["anomaly"]
+    aggregate: Aggregate | Derived | Literal["anomaly"]
     window: Window | None
     where: Expression | None = None
     of: Expression | None = None
     as_of: Literal["own", "object"] = "own"
-    by: Literal["object"] | int = "object"
+    by: By = "object"
     unit: str = ""
     detector: str = ""
     input: str = ""
@@ -113,6 +119,13 @@ class Indicator:
     rank: float = 0.0
     per: timedelta = timedelta(days=1)
     end: Literal["first", "last", ""] = ""
+    formula: Expression | None = None
+    inputs: tuple[str, ...] = ()
+
+    @property
+    def made_of(self) -> tuple[str, ...]:
+        """The indicators that this one is made of, by qualified name."""
+        return (self.input, *self.inputs) if self.input else self.inputs
 
     @property
     def fluid(self) -> bool:
@@ -201,6 +214,17 @@ class RuleSet:
     indicators: Mapping[str, Indicator] = field(default_factory=lambda: MappingProxyType({}))  # by name, inputs before users
     texts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # file name → YAML text
     cases: tuple[Case, ...] = ()  # the tests that the rules carry, by file and line
+
+    def closure(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return `names` with everything that their formulas read, each once: those named first, then those that they are made of."""
+        found = dict.fromkeys(names)
+        waiting = list(found)
+        while waiting:
+            indicator = self.indicators.get(waiting.pop(0))
+            new = [name for name in (indicator.inputs if indicator is not None else ()) if name not in found]
+            found.update(dict.fromkeys(new))
+            waiting += new
+        return tuple(found)
 
     def facts_needed(self) -> Mapping[str, Any]:
         """Return the indicators each rule reads, in its condition and in its message: rule id → names."""

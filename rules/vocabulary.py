@@ -224,6 +224,16 @@ ONLY_WITH: Final[dict[str, tuple[str, ...]]] = {
     "per": ("trend",),
     "needs": _WITH_VALUES,
 }
+DERIVED: Final[dict[str, Text2]] = {
+    "ratio": (
+        "两个同量纲指标之比，写作 ratio: [分子, 分母]；除以零为未知",
+        "one indicator divided by another of the same unit, written ratio: [above, below]; by zero is unknown",
+    ),
+    "formula": (
+        "公式：其他指标、参数与数值的加减乘除；量纲随之推出，循环引用会被拒绝",
+        "arithmetic over other indicators, parameters and numbers; units follow, cycles are refused",
+    ),
+}
 ANOMALY: Final = "anomaly"
 ANOMALY_TITLE: Final[Text2] = ("异常分 0–1：检测器对另一指标的打分", "a detector's score in [0, 1] of another indicator")
 DETECTORS: Final[dict[str, Text2]] = {
@@ -276,17 +286,22 @@ REGION_DIGITS: Final[dict[int, Text2]] = {
 }
 REGION_BY: Final[dict[str, int | Literal["object"]]] = {"object": "object", **{f"region({digits})": digits for digits in REGION_DIGITS}}
 
+GROUPS: Final[dict[str, Text2]] = {
+    "object": ("对象（缺省）", "the object (default)"),
+    "parent": ("上级对象（登记关系 parent），没有上级的为其自身", "its parent in the registry, itself where it has none"),
+    "matter": ("信号的事项", "the matter of the signal"),
+    "industry": ("对象的行业代码", "the industry of the object"),
+    **{f"region({digits})": title for digits, title in REGION_DIGITS.items()},
+}
 # Words that are known but not part of this version: refused by name, never half-accepted. The value names what to use instead.
 LATER: Final[dict[str, Text2]] = {
     "matches": ("改用 contains", "use contains"),
     "peers": ("改用 by: region(n) 的指标", "use an indicator by: region(n)"),
     "take": ("改用 by: region(n) 的指标", "use an indicator by: region(n)"),
-    "ratio": ("在条件中用 / 相除", "divide two indicators in the condition"),
     "median": ("改用 percentile 与 rank: 50", "use percentile with rank: 50"),
     "cardinality": ("改用 distinct", "use distinct"),
     "frequency": ("改用 count", "use count"),
     "avg": ("改用 mean", "use mean"),
-    "rate": ("改用 count", "use count"),
     "lists": ("改用 params 中的列表", "use a list in params"),
     "infer": ("改用 and / or", "use and / or"),
 }

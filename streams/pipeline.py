@@ -167,6 +167,11 @@ class Pipeline:
         known = self._indicators.keys.get(key)
         return {} if known is None else {name: cell.value() for name, cell in known.cells.items()} | dict(known.scores)
 
+    def values_at(self, subject: str) -> dict[str, Value]:
+        """Return every indicator that can be read at a subject's previous signal, as the state stands now; {} for one never met."""
+        moment = self._rules.last_moment(subject)
+        return {} if moment is None else {name: self._indicators.value(name, moment) for name in self._indicators.plans}
+
     def step(self, records: Sequence[Record]) -> list[Outcome]:
         """Take in records in order and return what follows; a record at or below the position changes nothing.
 

@@ -23,7 +23,6 @@ from domain.signals import Signal
 from rules.cases import BASE, Case
 from rules.ruleset import Indicator, Rule, RuleSet
 from streams.pipeline import Pipeline, PipelineSettings
-from streams.stages.indicators import area_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +80,8 @@ def _alone(rule: Rule, ruleset: RuleSet) -> RuleSet:
     def need(name: str) -> None:
         indicator = ruleset.indicators.get(name)
         if indicator is not None and name not in needed:
-            if indicator.input:
-                need(indicator.input)
+            for each in indicator.made_of:
+                need(each)
             needed[name] = indicator
 
     def choose(each: Rule, points: float) -> None:
@@ -104,7 +103,6 @@ class _Runner:
         self._case = case
         self._alone = alone
         self._pipeline = Pipeline(levels, Catalogue(), self._load, detectors, PipelineSettings())
-        self._regions = {thing.id: thing.region for thing in case.objects}
         self._seq = 0
         self._warnings: dict[str, EarlyWarning] = {}
         self.steps: list[_Step] = []
@@ -155,11 +153,7 @@ class _Runner:
             return
         told = hit or blind
         about = signal.object.id if signal is not None else told.object_id if told is not None else ""
-        region = self._regions.get(about) or (signal.region if signal is not None else "")
-        values: dict[str, Any] = {}
-        for name, indicator in self._alone.indicators.items():
-            key = about if indicator.by == "object" else area_name(region, indicator.by)
-            values[name] = self._pipeline.values_of(key).get(name)
+        values = self._pipeline.values_at(about)
         self.steps.append(_Step(after, signal, values, hit, blind, self._warnings.get(told.subject if told is not None else about)))
 
 

@@ -8,23 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import repeat
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Protocol
 
-from domain.objects import RegulatedObject, Resolution
-from domain.records import SignalEntry
-from domain.signals import Signal
-from rules.ruleset import Expression, Facts, Indicator, RuleSet, Value
+from domain.objects import RegulatedObject
+from rules.ruleset import By, Facts, Indicator, RuleSet, Value
 from streams.stages.cells import Cell
+from streams.stages.groups import area_name, group_at
 from streams.stages.ledger import Ledger, Live
-from streams.stages.making import cell_of, unseen
-from streams.stages.windows import NEVER, frame
+from streams.stages.plans import DISCRETE, Plan, blank, definition_of, settles
+from streams.stages.windows import NEVER
 
-By = Literal["object"] | int
 Combination = tuple[str, str, str, int]
-# Fields with few values: whether an indicator that reads only these selects a signal is found out once per combination.
-DISCRETE: Final = frozenset({"source", "kind", "matter", "severity"})
 COMBINATIONS: Final = 65_536  # remembered; then the memory starts again
-ANOMALY: Final = "anomaly"
 
 
 class Series(Protocol):
@@ -43,26 +38,7 @@ class Series(Protocol):
         ...
 
 
-Selection = tuple[tuple[tuple["Plan", bool], ...], bool]  # the indicators that may select, whether each must be asked, whether any must
-
-
-class Plan:
-    """An indicator as this stage runs it."""
-
-    __slots__ = ("by", "cell", "definition", "frame", "indicator", "name", "of", "own", "picky", "unseen", "where")
-
-    def __init__(self, indicator: Indicator, definition: object) -> None:
-        self.name = indicator.name
-        self.indicator = indicator
-        self.definition = definition
-        self.by: By = indicator.by
-        self.own = indicator.as_of == "own"
-        self.cell = cell_of(indicator)
-        self.unseen = unseen(indicator)
-        self.picky = indicator.window is not None and indicator.window.kind == "daily"  # its cells do not take every correction
-        self.frame = frame(indicator.window)
-        self.where = indicator.where
-        self.of = indicator.of
+Selection = tuple[tuple[tuple[Plan, bool], ...], bool]  # the indicators that may select, whether each must be asked, whether any must
 
 
 class Key:
@@ -98,61 +74,6 @@ class Moment:
         self.facts = Facts(live.entry, thing, self.values)
 
 
-def area_name(region: str, digits: int) -> str:
-    """Return the subject's name of the area of `digits` digits around `region`.
-
-    >>> area_name("610113001", 6)
-    'region:610113'
-    """
-    return f"region:{region[:digits]}"
-
-
-def _text(expression: Expression | None, version: str) -> tuple[str, ...]:
-    """Return what identifies an expression; one with parameters is only the same within one version of the rule set."""
-    if expression is None:
-        return ()
-    return (expression.text, *expression.fields, *((version,) if "$" in expression.text else ()))
-
-
-def definition_of(indicator: Indicator, ruleset: RuleSet) -> object:
-    """Return what an indicator's state depends on: two with equal definitions may share their state, whatever they are titled."""
-    if indicator.aggregate == ANOMALY:
-        source = ruleset.indicators.get(indicator.input)
-        return (ANOMALY, indicator.detector, indicator.input, definition_of(source, ruleset) if source else None)
-    window = indicator.window
-    return (
-        indicator.aggregate,
-        (window.kind, window.length, window.exact) if window else None,
-        _text(indicator.where, ruleset.version),
-        _text(indicator.of, ruleset.version),
-        indicator.as_of,
-        indicator.by,
-        indicator.needs,
-        indicator.rank,
-        indicator.per,
-        indicator.end,
-    )
-
-
-def settles(expression: Expression) -> bool:
-    """Tell whether what is false with some fields unknown stays false once they are known.
-
-    In the rule language it is so (three-valued logic), unless `has` asks what is known. A closure that cannot explain itself was not made
-    by the language, and nothing is assumed of it.
-    """
-    return expression.explainer is not None and "has" not in expression.text and "occurred_at" not in expression.fields
-
-
-def blank(facts: Facts) -> Facts:
-    """Return the facts with nothing known but the discrete fields; the time of a signal cannot be left out."""
-    entry = facts.entry
-    told = entry.signal
-    signal = Signal(
-        id="", source=told.source, kind=told.kind, occurred_at=told.occurred_at, matter=told.matter, severity=told.severity
-    )  # fmt: skip
-    return Facts(SignalEntry(feed="", signal=signal, resolution=Resolution(), digest=""), None)
-
-
 def _dumped(name: str, cell: Cell) -> list[Any]:
     """Return a cell as plain data; signals stand by their number."""
     memory = cell.memory()
@@ -170,6 +91,7 @@ class IndicatorStage:
         self.objects: dict[str, RegulatedObject] = {}
         self.warming_since: dict[str, int] = {}
         self.digits: tuple[int, ...] = ()  # of the regions that indicators and rules are about
+        self.groups: tuple[By, ...] = ()  # that indicators are about beside objects and regions
         self._watchers: dict[str, list[Plan]] = {}
         self._selected: dict[Combination, Selection] = {}
 
@@ -187,14 +109,15 @@ class IndicatorStage:
         for name, plan in plans.items():
             if name not in kept:
                 self.warming_since[name] = now
-                if plan.cell is None:
+                if plan.score:
                     self._series.start(plan.indicator)
         self.plans = plans
-        areas = {plan.by for plan in plans.values()} | {rule.by for rule in ruleset.rules}
-        self.digits = tuple(sorted(by for by in areas if by != "object"))
+        groups: dict[By, None] = dict.fromkeys((*(plan.by for plan in plans.values()), *(rule.by for rule in ruleset.rules)))
+        self.digits = tuple(sorted(by for by in groups if isinstance(by, int)))
+        self.groups = tuple(by for by in groups if by != "object" and not isinstance(by, int))
         self._watchers = {}
         for plan in plans.values():
-            if plan.cell is None:
+            if plan.score:
                 self._watchers.setdefault(plan.indicator.input, []).append(plan)
         self._selected.clear()
 
@@ -216,6 +139,10 @@ class IndicatorStage:
         for digits in self.digits:
             if len(region) >= digits:
                 keys[digits] = self._key(area_name(region, digits))
+        for by in self.groups:
+            name = group_at(by, entry, thing, region)
+            if name:
+                keys[by] = self._key(name)
         return Moment(live, thing, region, keys)
 
     def moment_of_undoing(self, live: Live) -> Moment:
@@ -344,6 +271,10 @@ class IndicatorStage:
         plan = self.plans.get(name)
         if plan is None:
             return None
+        if plan.formula is not None:
+            inputs = {each: self.value(each, moment) for each in plan.inputs}
+            worked_out: Value = plan.formula.evaluate(Facts(moment.entry, moment.object, inputs))
+            return worked_out
         key = moment.keys.get(plan.by)
         return plan.unseen if key is None else self._value(name, key)
 
@@ -355,14 +286,16 @@ class IndicatorStage:
         return self.plans[name].unseen if score is None else score
 
     def inside(self, names: Sequence[str], moment: Moment) -> list[Live]:
-        """Return the signals inside the windows of these indicators for the moment's keys, by number; a score stands for its input."""
+        """Return the signals inside the windows of these indicators for the moment's keys, by number: of a formula, those of its inputs."""
         found: dict[int, Live] = {}
-        for name in names:
-            plan = self.plans.get(name)
-            while plan is not None and plan.cell is None:
-                plan = self.plans.get(plan.indicator.input)
-            key = moment.keys.get(plan.by) if plan is not None else None
-            cell = key.cells.get(plan.name) if key is not None and plan is not None else None
+        waiting = list(names)
+        while waiting:
+            plan = self.plans.get(waiting.pop())
+            if plan is None or plan.cell is None:
+                waiting += plan.indicator.made_of if plan is not None else ()
+                continue
+            key = moment.keys.get(plan.by)
+            cell = key.cells.get(plan.name) if key is not None else None
             if cell is not None:
                 found.update((item[1], item[3]) for item in cell.inside())
         return [found[seq] for seq in sorted(found)]

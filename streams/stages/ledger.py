@@ -8,7 +8,7 @@ withdrawal then has nothing left to undo.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -17,6 +17,7 @@ from domain.records import SignalEntry
 from streams.stages.windows import to_us
 
 if TYPE_CHECKING:
+    from rules.ruleset import By
     from streams.stages.cells import Cell
     from streams.stages.courses import Course
     from streams.stages.fuse import Part, Risk
@@ -36,7 +37,7 @@ class Live:
         self.t = to_us(entry.signal.occurred_at)
         self.names = names
         self.holds = 0
-        self.keys: Mapping[Literal["object"] | int, Key] = {}  # what it counted for
+        self.keys: Mapping[By, Key] = {}  # what it counted for
         self.places: list[Cell] = []  # windows it was put into
         self.cited: list[tuple[Risk, Part]] | None = None  # contributions it was put behind
         self.courses: list[Course] | None = None  # sequences it is part of, once for each place

@@ -18,6 +18,7 @@ from streams.stages.windows import DAY, SHANGHAI_OFFSET, from_us
 
 HOUR: Final = DAY // 24
 NIGHT: Final = 3 * HOUR  # 03:00 in Shanghai, when little else happens
+_NOT_COMPARED: Final = frozenset({"first", "last", "anomaly", "ratio", "formula"})  # no numbers of their own
 VECTOR_WIDTH: Final = 2  # a sector needs at least so many indicators for its objects to be compared
 
 
@@ -92,7 +93,7 @@ class ObjectModel:
                 continue
             for name in rule.when.indicators:
                 indicator = ruleset.indicators.get(name)
-                if indicator is not None and indicator.by == "object" and indicator.aggregate not in {"last", "anomaly"}:
+                if indicator is not None and indicator.by == "object" and indicator.aggregate not in _NOT_COMPARED:
                     sectors.setdefault(rule.sector, {})[name] = indicator
         self._vectors = {sector: list(found.values()) for sector, found in sectors.items() if len(found) >= VECTOR_WIDTH}
 

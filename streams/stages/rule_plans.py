@@ -5,16 +5,18 @@ Everything here follows from the rule set alone, so none of it is in a snapshot.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from domain.instants import EPOCH
 from domain.objects import Resolution
 from domain.records import SignalEntry
 from domain.signals import Signal
-from rules.ruleset import Expression, Facts, Rule, RuleSet, Value, course_of, truth_of
-from streams.stages.indicators import By, Combination, Moment, blank, settles
+from rules.ruleset import By, Expression, Facts, Rule, RuleSet, Value, course_of, truth_of
+from streams.stages.indicators import Combination, Moment
 from streams.stages.making import unseen
+from streams.stages.plans import blank, settles
 from streams.stages.windows import MICROSECOND, NEVER, to_us
 
 OBJECT_FIELD: Final = "object."
@@ -30,21 +32,24 @@ class RulePlan:
     """
 
     __slots__ = (
-        "clear", "cooldown", "ends", "from_nothing", "hold", "id", "inputs", "least", "of_signal", "patient", "reads", "refers", "rests",
-        "rule", "sequence", "shadow", "starts", "test", "unsteady",
+        "clear", "cooldown", "ends", "formulas", "from_nothing", "hold", "id", "inputs", "least", "of_signal", "patient", "reads",
+        "refers", "rests", "rule", "sequence", "shadow", "starts", "test", "unsteady",
     )  # fmt: skip
 
     def __init__(self, rule: Rule, ruleset: RuleSet) -> None:
         self.rule = rule
         self.id = rule.id
         self.clear = rule.clear.evaluate if rule.clear is not None else None
-        self.reads = tuple(dict.fromkeys((*rule.when.indicators, *(rule.clear.indicators if rule.clear is not None else ()))))
+        self.reads = ruleset.closure((*rule.when.indicators, *(rule.clear.indicators if rule.clear is not None else ())))
         fields = (*rule.when.fields, *(rule.clear.fields if rule.clear is not None else ()))
-        read = [ruleset.indicators[name] for name in self.reads if name in ruleset.indicators]
+        every = [ruleset.indicators[name] for name in self.reads if name in ruleset.indicators]
+        read = [each for each in every if each.formula is None]
+        self.formulas = _formulas(self.reads, ruleset)
         self.inputs: tuple[tuple[str, By, Value], ...] = tuple((each.name, each.by, unseen(each)) for each in read)
         self.sequence = rule.sequence
         self.refers = rule.when.rules
-        self.rests: tuple[str, ...] = (*rule.when.indicators, *((course_of(rule.id),) if rule.sequence is not None else ()))
+        course = (course_of(rule.id),) if rule.sequence is not None else ()
+        self.rests: tuple[str, ...] = (*ruleset.closure(rule.when.indicators), *course)
         self.hold = rule.hold // MICROSECOND
         self.least = rule.min_evidence
         self.patient = not rule.plain
@@ -78,12 +83,22 @@ def plans_of(ruleset: RuleSet) -> list[RulePlan]:
     return ordered
 
 
+def _formulas(reads: tuple[str, ...], ruleset: RuleSet) -> tuple[tuple[str, Callable[[Facts], Any]], ...]:
+    """Return those of `reads` that are worked out from other indicators, each after those that it reads itself."""
+    # The rule set holds inputs before users.
+    return tuple((name, each.formula.evaluate) for name, each in ruleset.indicators.items() if each.formula is not None and name in reads)
+
+
 def _nothing(rule: Rule, ruleset: RuleSet) -> Facts:
     """Return facts with every indicator of a rule never seen; the signal is not looked at."""
     signal = Signal(id="", source="other", kind="", occurred_at=EPOCH)
-    values: dict[str, Value] = {name: unseen(ruleset.indicators[name]) for name in rule.when.indicators if name in ruleset.indicators}
+    reads = ruleset.closure(rule.when.indicators)
+    values: dict[str, Value] = {name: unseen(ruleset.indicators[name]) for name in reads if name in ruleset.indicators}
     values.update((truth_of(name), False) for name in rule.when.rules)
-    return Facts(SignalEntry(feed="", signal=signal, resolution=Resolution(), digest=""), None, values)
+    facts = Facts(SignalEntry(feed="", signal=signal, resolution=Resolution(), digest=""), None, values)
+    for name, work_out in _formulas(reads, ruleset):
+        values[name] = work_out(facts)
+    return facts
 
 
 def _may(expression: Expression, bare: Facts) -> bool:

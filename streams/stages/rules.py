@@ -12,10 +12,10 @@ import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from domain.catalogue import Catalogue
-from rules.ruleset import Facts, RuleSet, Value, course_of, truth_of
+from rules.ruleset import By, Facts, RuleSet, Value, course_of, truth_of
 from streams.stages.courses import Course, Courses, First
 from streams.stages.feeds import Feeds
-from streams.stages.indicators import By, IndicatorStage, Moment
+from streams.stages.indicators import IndicatorStage, Moment
 from streams.stages.ledger import Ledger, Live
 from streams.stages.proofs import Proofs
 from streams.stages.rule_plans import Group, RulePlan, plans_of
@@ -233,6 +233,9 @@ class RuleStage:
                     owner = keys.get(by)
                     cell = owner.cells.get(name) if owner is not None else None
                     values[name] = cell.value() if cell is not None else owner.scores.get(name, unseen) if owner is not None else unseen
+            for name, work_out in plan.formulas:
+                if name not in values:
+                    values[name] = work_out(facts)
             if not (plan.starts <= now < plan.ends and plan.test(facts) is True):
                 if plan.id in true:
                     del true[plan.id]

@@ -12,10 +12,10 @@ from domain.catalogue import Catalogue
 from domain.errors import StoreCorrupt
 from domain.objects import RegulatedObject
 from domain.records import SignalEntry
-from rules.ruleset import RuleSet
+from rules.ruleset import By, RuleSet
 from streams.stages.feeds import Feeds
 from streams.stages.fuse import FuseStage
-from streams.stages.indicators import By, IndicatorStage
+from streams.stages.indicators import IndicatorStage
 from streams.stages.ledger import Identity, Ledger, Live
 from streams.stages.models import ObjectModel, SeriesDetectors
 from streams.stages.raising import RaiseStage

@@ -17,13 +17,13 @@ from domain.kinds import KINDS
 from domain.messages import CATALOGUE, text
 from domain.signals import SOURCES
 from rules.cases import BASE, cases
-from rules.documents import WINDOW, IndicatorDoc, PackDoc, RuleDoc
+from rules.documents import WINDOW, GroupWord, IndicatorDoc, PackDoc, RuleDoc
 from rules.load import check, load_rules, version_of
 from rules.reference import reference
 from rules.ruleset import AGGREGATES as TABLE_AGGREGATES
 from rules.ruleset import Facts, RuleSet, Window
 from rules.schema import schema as json_schema
-from rules.vocabulary import AGGREGATES, AS_OF, CALENDAR_WINDOWS, DETECTORS, LEVELS, REGION_BY, STATUSES, WINDOWS
+from rules.vocabulary import AGGREGATES, AS_OF, CALENDAR_WINDOWS, DERIVED, DETECTORS, GROUPS, LEVELS, REGION_BY, STATUSES, WINDOWS
 from tests.factories import make_entry, make_object
 from tests.rules.oracle import Oracle
 
@@ -227,10 +227,11 @@ def test_the_tables_of_words_agree() -> None:
     assert tuple(AGGREGATES) == TABLE_AGGREGATES
     assert words(hints["status"]) == set(STATUSES)
     assert words(hints["at_least"]) == set(LEVELS)
-    assert words(hints["subject"]) == words(indicator["by"]) == set(REGION_BY)
+    assert words(hints["subject"]) == set(REGION_BY)
+    assert words(GroupWord) == set(GROUPS)
     assert words(indicator["as_of"]) == set(AS_OF)
     assert words(indicator["detector"]) == set(DETECTORS)
-    assert set(AGGREGATES) < set(indicator)
+    assert set(AGGREGATES) | set(DERIVED) < set(indicator)
     assert all(re.search(WINDOW, word) for word in (*CALENDAR_WINDOWS, *(f"{word}(30d)" for word in WINDOWS)))
 
 

@@ -43,6 +43,14 @@ AGGREGATES = {
     "change": "change: value",
     "enough": "mean: value, needs: 3",
 }
+GROUPS = ["parent", "matter", "industry", "[industry, region(6)]", "[matter, object]", "[parent, matter, region(4)]", "region(9)"]
+DERIVED = [
+    "  double: {formula: half * 4 - by_0}",
+    "  half: {formula: count_0 / 2 + sum_1 * -1}",
+    "  part: {ratio: [by_4, by_0]}",
+    "  unlike: {ratio: [mean_0, stddev_2]}",
+    "  grown: {formula: part * part + unlike / double}",
+]
 NOT_DAILY = {"p50", "p90", "trend", "since", "begun", "share", "change", "enough"}
 
 
@@ -60,7 +68,9 @@ def _indicators() -> list[str]:
             clock = ", as_of: object" if turn != 1 and name not in ("since", "begun") else ""
             by = ", by: region(6)" if turn == 2 else ""
             lines.append(f"  {name}_{turn}: {{{written}, {filters[(place + turn) % 4]}window: {window}{exact}{clock}{by}}}")
-    return lines
+    lines += [f"  by_{n}: {{count: signals, window: 24h, as_of: object, by: {by}}}" for n, by in enumerate(GROUPS)]
+    lines += [f"  sum_by_{n}: {{sum: value, window: day, by: {by}}}" for n, by in enumerate(GROUPS)]
+    return lines + DERIVED
 
 
 def _rule(name: str, when: str, more: str = "") -> str:
@@ -80,6 +90,9 @@ RULES = [
     _rule("spread", "stddev_0 > 1 or p90_0 >= 6"),
     _rule("enough", "enough_0 > 2 or not has(enough_1)"),
     _rule("trend", "trend_0 > 0 and last_0 in gas.*"),
+    _rule("groups", "by_0 >= 2 and by_1 < 5 or by_3 >= 2 or sum_by_5 > 10"),
+    _rule("derived", "grown > 0.1 or part == 1"),
+    _rule("little", "double < 3 and sum_by_2 > 0"),
     _rule("area", "count_2 >= 3 or fresh_2", ", subject: region(6)"),
 ]
 

@@ -7,6 +7,7 @@ left out because nothing that it reads has changed.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -232,10 +233,34 @@ class Naive:
     def value(self, name: str, keys: dict[Any, str]) -> Any:
         """Return the present value of an indicator for these keys."""
         indicator = self.active.indicators[name]
+        if indicator.formula is not None:
+            return self.work_out(indicator.formula.text, name.split(".", maxsplit=1)[0], keys)
         key = keys.get(indicator.by)
         if key is None:
             return unseen(indicator)
         return replay_log(indicator, self.logs.get((key, name), []), self.clocks.get(key))
+
+    def work_out(self, text: str, pack: str, keys: dict[Any, str]) -> Any:
+        """Return what Python makes of a formula; the tests' formulas are Python too."""
+        names = set(re.findall(r"[a-z]\w*", text))
+        values = {name: self.value(f"{pack}.{name}", keys) for name in names}
+        if any(value is None or isinstance(value, bool) for value in values.values()):
+            return None
+        try:
+            result = float(eval(text, {}, values))  # the texts are the tests' own
+        except (ZeroDivisionError, OverflowError):
+            return None
+        return result if math.isfinite(result) else None
+
+    def read_by(self, rule: Rule) -> set[str]:
+        """Return the indicators behind a rule's condition, those behind a formula included."""
+        found: set[str] = set()
+        waiting = list(rule.when.indicators)
+        while waiting:
+            name = waiting.pop()
+            found.add(name)
+            waiting += self.active.indicators[name].inputs
+        return found
 
     def all_values(self) -> dict[tuple[str, str], Any]:
         """Return every value that was ever seen and is not as if it had never been."""
@@ -249,10 +274,26 @@ class Naive:
         thing = self.objects.get(entry.resolution.object_id)
         region = (thing.region if thing else "") or entry.signal.region
         keys: dict[Any, str] = {"object": entry.resolution.object_id}
-        for digits in {each.by for each in (*self.active.indicators.values(), *self.active.rules)} - {"object"}:
-            if len(region) >= digits:
-                keys[digits] = f"region:{region[:digits]}"
+        for by in {each.by for each in (*self.active.indicators.values(), *self.active.rules)} - {"object"}:
+            parts = [self.part_of(part, entry, region) for part in (by if isinstance(by, tuple) else (by,))]
+            if None not in parts:
+                keys[by] = "|".join(parts)
         return keys
+
+    def part_of(self, part: Any, entry: SignalEntry, region: str) -> str | None:
+        """Return one part of a group's name, None where it is not told."""
+        about = entry.resolution.object_id
+        thing = self.objects.get(about)
+        if isinstance(part, int):
+            return f"region:{region[:part]}" if len(region) >= part else None
+        parents = [each.object_id for each in thing.relations if each.kind == "parent"] if thing else []
+        told = {
+            "object": about,
+            "parent": parents[0] if parents else about,
+            "matter": entry.signal.matter,
+            "industry": thing.industry if thing else "",
+        }[part]
+        return f"{part}:{told}" if told else None
 
     def activate(self, new: RuleSet) -> None:
         """Drop the logs of indicators that are not defined as before, and read every rule on what is left."""
@@ -326,7 +367,7 @@ class Naive:
                     continue
                 reads_signal = any(name != "object" and not name.startswith("object.") for name in rule.when.fields)
                 judged_at = self.last.get(subject) or fact
-                if (gone and reads_signal) or (changed & set(rule.when.indicators) and not self.true(rule, judged_at, subject)):
+                if (gone and reads_signal) or (changed & self.read_by(rule) and not self.true(rule, judged_at, subject)):
                     self.truth[subject].discard(rule.id)
                     ended.add((subject, rule.id))
             if gone:
@@ -391,11 +432,13 @@ class Naive:
             self.clocks[key] = max(self.clocks.get(key, EPOCH), t)
         for name, indicator in self.active.indicators.items():
             key = fact.keys.get(indicator.by)
-            if key is not None and (indicator.where is None or indicator.where.evaluate(facts) is True):
+            if key is not None and indicator.formula is None and (indicator.where is None or indicator.where.evaluate(facts) is True):
                 value = indicator.of.evaluate(facts) if indicator.of else None
                 correction = bool(entry.revision or entry.signal.corrects)
                 self.logs.setdefault((key, name), []).append(Row(fact.seq, self.clocks[key], t, value, correction))
         for by, subject in fact.keys.items():
+            if by != "object" and not isinstance(by, int):
+                continue  # no rule is about such a group
             true = self.truth.setdefault(subject, set())
             for rule in self.running():
                 if rule.by != by:

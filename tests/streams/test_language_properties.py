@@ -52,6 +52,10 @@ def test_values_and_hits_are_those_of_the_brute_force_evaluator(data: Any, years
         if pipeline.counters()["resolutions_of_unknown_signals"] > unknown:
             continue
         naive.take(record)
+        for subject, fact in naive.last.items():
+            if fact is not None and not subject.startswith("region:"):
+                keys = naive.keys_of(fact.entry)
+                assert pipeline.values_at(subject) == {name: naive.value(name, keys) for name in naive.active.indicators}
         expected = naive.all_values()
         actual = {(key, name): value for key in {key for key, _ in expected} for name, value in pipeline.values_of(key).items()}
         assert actual.keys() <= expected.keys()

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from domain.findings import warning_id
-from domain.objects import Resolution
+from domain.objects import Relation, Resolution
 from domain.records import AnyEntry, FeedEntry, ObjectsEntry, OutcomeEntry, Record, ResolutionEntry, RulesetEntry, TickEntry
 from domain.signals import ObjectRef
 from rules.ruleset import Facts, Window
@@ -108,6 +108,7 @@ def _signal(draw: Any, number: int, now: Any, ids: list[str], *, years: bool) ->
         severity=draw(st.integers(0, 3)),
         value=draw(st.sampled_from([None, 0.1, 0.2, 0.7, 3.0, 6.5, 9.0, 1e17, -1e17])),
         region=draw(st.sampled_from(["", "610113001", "610114"])),
+        matter=draw(st.sampled_from(["", "gas-supply", "fire"])),
         object=ObjectRef(id=about),
         resolution=Resolution(object_id=about, method="id", confidence=1.0) if about else Resolution(),
         **more,
@@ -137,6 +138,8 @@ def worlds(draw: Any, size: int = 40, *, years: bool = False) -> list[Record]:
                 id=draw(st.sampled_from(OBJECTS)),
                 region=draw(st.sampled_from(["", "610113", "610114002"])),
                 credit=draw(st.sampled_from("AD")),
+                industry=draw(st.sampled_from(["", "D45", "F52"])),
+                relations=draw(st.sampled_from([(), (Relation(kind="uses", object_id="o-9"), Relation(kind="parent", object_id="o-2"))])),
             )
             entry = ObjectsEntry(version=number, objects=(thing,))
         elif what == "ruleset":

@@ -1,0 +1,101 @@
+"""Indicators as the engine runs them: what follows from the rule set alone, so that none of it is in a snapshot."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from domain.objects import Resolution
+from domain.records import SignalEntry
+from domain.signals import Signal
+from rules.ruleset import By, Expression, Facts, Indicator, RuleSet
+from streams.stages.making import cell_of, unseen
+from streams.stages.windows import frame
+
+# Fields with few values: whether an indicator that reads only these selects a signal is found out once per combination.
+DISCRETE: Final = frozenset({"source", "kind", "matter", "severity"})
+ANOMALY: Final = "anomaly"
+
+
+class Plan:
+    """An indicator as this stage runs it."""
+
+    __slots__ = (
+        "by",
+        "cell",
+        "definition",
+        "formula",
+        "frame",
+        "indicator",
+        "inputs",
+        "name",
+        "of",
+        "own",
+        "picky",
+        "score",
+        "unseen",
+        "where",
+    )
+
+    def __init__(self, indicator: Indicator, definition: object) -> None:
+        self.name = indicator.name
+        self.indicator = indicator
+        self.definition = definition
+        self.by: By = indicator.by
+        self.own = indicator.as_of == "own"
+        self.cell = cell_of(indicator)
+        self.unseen = unseen(indicator)
+        self.picky = indicator.window is not None and indicator.window.kind == "daily"  # its cells do not take every correction
+        self.frame = frame(indicator.window)
+        self.score = indicator.aggregate == ANOMALY
+        self.formula = indicator.formula
+        self.inputs = indicator.inputs
+        self.where = indicator.where
+        self.of = indicator.of
+
+
+def _text(expression: Expression | None, version: str) -> tuple[str, ...]:
+    """Return what identifies an expression; one with parameters is only the same within one version of the rule set."""
+    if expression is None:
+        return ()
+    return (expression.text, *expression.fields, *((version,) if "$" in expression.text else ()))
+
+
+def definition_of(indicator: Indicator, ruleset: RuleSet) -> object:
+    """Return what an indicator's state depends on: two with equal definitions may share their state, whatever they are titled."""
+    if indicator.aggregate == ANOMALY:
+        source = ruleset.indicators.get(indicator.input)
+        return (ANOMALY, indicator.detector, indicator.input, definition_of(source, ruleset) if source else None)
+    if indicator.formula is not None:
+        return (indicator.aggregate, _text(indicator.formula, ruleset.version))
+    window = indicator.window
+    return (
+        indicator.aggregate,
+        (window.kind, window.length, window.exact) if window else None,
+        _text(indicator.where, ruleset.version),
+        _text(indicator.of, ruleset.version),
+        indicator.as_of,
+        indicator.by,
+        indicator.needs,
+        indicator.rank,
+        indicator.per,
+        indicator.end,
+    )
+
+
+def settles(expression: Expression) -> bool:
+    """Tell whether what is false with some fields unknown stays false once they are known.
+
+    In the rule language it is so (three-valued logic), unless `has` asks what is known. A closure that cannot explain itself was not made
+    by the language, and nothing is assumed of it.
+    """
+    return expression.explainer is not None and "has" not in expression.text and "occurred_at" not in expression.fields
+
+
+def blank(facts: Facts) -> Facts:
+    """Return the facts with nothing known but the discrete fields; the time of a signal cannot be left out."""
+    entry = facts.entry
+    told = entry.signal
+    signal = Signal(
+        id="", source=told.source, kind=told.kind, occurred_at=told.occurred_at, matter=told.matter, severity=told.severity
+    )  # fmt: skip
+    return Facts(SignalEntry(feed="", signal=signal, resolution=Resolution(), digest=""), None)
