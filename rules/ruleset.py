@@ -198,6 +198,7 @@ class Rule:
     hold: timedelta = timedelta(0)  # `for`: how long `when` has to be true before the rule is
     clear: Expression | None = None  # once true, the rule stays so until this is true
     min_evidence: int = 0  # signals that have to be behind it
+    renamed_from: str = ""  # the id whose state and history it takes over
 
     @property
     def plain(self) -> bool:

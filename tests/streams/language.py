@@ -79,7 +79,20 @@ def _rule(name: str, when: str, more: str = "") -> str:
 
 def text(rules: list[str], indicators: list[str]) -> str:
     """Return a pack."""
-    return "\n".join(["pack: p", "title: 随机", "sector: gas", "owner: 某局", "indicators:", *indicators, "rules:", *rules])
+    return "\n".join(
+        [
+            "pack: p",
+            "title: 随机",
+            "sector: gas",
+            "owner: 某局",
+            "effective: {from: 2024-01-01}",
+            "plan: p",
+            "indicators:",
+            *indicators,
+            "rules:",
+            *rules,
+        ]
+    )
 
 
 RULES = [
