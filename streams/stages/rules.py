@@ -201,8 +201,7 @@ class RuleStage:
 
     def _remember(self, subject: Subject, live: Live) -> None:
         """Hold `live` as the subject's previous signal in place of the one before."""
-        last = subject.last
-        if last is not live:
+        if (last := subject.last) is not live:
             live.holds += 1
             subject.last = live
             if last is not None:
@@ -320,8 +319,7 @@ class RuleStage:
         found: dict[str, list[Untrue]] = {}
         for group in self._groups:
             key = gone.keys.get(group.by)
-            subject = self.subjects.get(key.name) if key is not None else None
-            if subject is None:
+            if key is None or (subject := self.subjects.get(key.name)) is None:
                 continue
             subject.epoch = -1  # what became true is noticed at the next signal, which may be this record's own
             last_gone = subject.last is gone.live
