@@ -11,7 +11,6 @@ from rules.ruleset import RuleSet
 from tests.factories import T0, make_object
 from tests.streams.kit import Story
 
-
 START = ["effective: {from: 2024-01-01}", "plan: p"]
 
 
