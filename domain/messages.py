@@ -991,6 +991,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "启用且得分的规则 “{read}” 必须有预案：在规则或规则包写 plan",
         "active rule “{read}” with points needs a plan: write plan in the rule or the pack",
     ),
+    "rules.no_past": (
+        "“{read}” 没有可比的历史：须是按信号汇总、有固定窗口（不是 session）的数值指标；可用：{legal}",
+        "“{read}” has no past to compare with: that takes a number made from signals in windows (no session); legal: {legal}",
+    ),
     "rules.no_such_unit": ("“{read}” 没有意义：{one}与{other}不能这样计算", "“{read}” has no meaning: a {one} with a {other}"),
     "rules.no_tags": ("不支持 YAML 标签 “{read}”", "YAML tags are not allowed: “{read}”"),
     "rules.no_tests": ("规则 “{read}” 没有 tests", "rule “{read}” has no tests"),
@@ -1119,6 +1123,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "rules.type.set": ("集合", "set"),
     "rules.type.text": ("文本", "text"),
     "rules.type.time": ("时刻", "time"),
+    "rules.too_long_ago": (
+        "此前 {read} 个窗口连同现在的超过 {high}，状态太大",
+        "{read} windows before and the present one are longer than {high}: too much to keep",
+    ),
     "rules.unexpected": ("此处不能写 “{read}”", "unexpected “{read}”"),
     "rules.unexpected_end": ("表达式没有写完", "the expression ends too early"),
     "rules.unknown_field": (

@@ -70,7 +70,15 @@ class IndicatorDoc(Document, frozen=True, kw_only=True):
     change: Annotated[str, Meta(description="最新的值是否与前一个不同：字段表达式")] = ""
     ratio: Annotated[tuple[str, ...], Meta(description="两个同量纲指标之比：[分子, 分母]，除以零为未知")] = ()
     formula: Annotated[str, Meta(description="公式：其他指标、参数与数值的加减乘除")] = ""
-    needs: Annotated[int, Meta(ge=0, le=10000, description="至少要有几个值，不足为未知（数据不足）")] = 0
+    history: Annotated[str, Meta(description="自身历史：填一个指标名，与 periods、take 同用")] = ""
+    periods: Annotated[int, Meta(ge=1, le=60, description="history 往前看几个窗口")] | None = None
+    take: Annotated[
+        Literal["mean", "median", "stddev", "min", "max", "percentile", "first", "last", ""], Meta(description="多个值归为一个数的方法")
+    ] = ""
+    spike: Annotated[str, Meta(description="突增：现值与前一窗口之比，填一个指标名")] = ""
+    flatline: Annotated[str, Meta(description="沉寂：现值是否低于 below，填一个指标名")] = ""
+    below: Annotated[float, Meta(description="flatline 的界限")] | None = None
+    needs: Annotated[int, Meta(ge=0, le=10000, description="至少要有几个值（history 为几个窗口），不足为未知（数据不足）")] = 0
     anomaly: Annotated[str, Meta(description="异常分 0–1：填被监测的指标名")] = ""
     detector: Annotated[Literal["fast", ""], Meta(description="检测器，与 anomaly 同用")] = ""
     where: Annotated[Filter | None, Meta(description="选取哪些信号的表达式")] = None

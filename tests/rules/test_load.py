@@ -23,7 +23,21 @@ from rules.reference import reference
 from rules.ruleset import AGGREGATES as TABLE_AGGREGATES
 from rules.ruleset import Facts, RuleSet, Window
 from rules.schema import schema as json_schema
-from rules.vocabulary import AGGREGATES, AS_OF, CALENDAR_WINDOWS, DERIVED, DETECTORS, GROUPS, LEVELS, REGION_BY, STATUSES, WINDOWS
+from rules.vocabulary import (
+    AGGREGATES,
+    AS_OF,
+    BASELINES,
+    CALENDAR_WINDOWS,
+    DERIVED,
+    DETECTORS,
+    GROUPS,
+    LEVELS,
+    ONLY_WITH,
+    REGION_BY,
+    STATUSES,
+    TAKES,
+    WINDOWS,
+)
 from tests.factories import make_entry, make_object
 from tests.rules.oracle import Oracle
 
@@ -231,7 +245,9 @@ def test_the_tables_of_words_agree() -> None:
     assert words(GroupWord) == set(GROUPS)
     assert words(indicator["as_of"]) == set(AS_OF)
     assert words(indicator["detector"]) == set(DETECTORS)
-    assert set(AGGREGATES) | set(DERIVED) < set(indicator)
+    assert set(AGGREGATES) | set(DERIVED) | set(BASELINES) < set(indicator)
+    assert words(indicator["take"]) == set(TAKES)
+    assert set(ONLY_WITH) < set(indicator)
     assert all(re.search(WINDOW, word) for word in (*CALENDAR_WINDOWS, *(f"{word}(30d)" for word in WINDOWS)))
 
 
