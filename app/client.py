@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,16 @@ class Client:
         """`url` is the server's address, `token` a bearer token."""
         self._url = url.rstrip("/")
         self._token = token
+
+    @staticmethod
+    def answers(url: str) -> bool:
+        """Tell whether a server answers there."""
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(url.rstrip("/") + "/healthz", timeout=5) as response:
+                return bool(response.status == HTTPStatus.OK)
+        except (OSError, ValueError):
+            return False
 
     @classmethod
     def for_data(cls, url: str, data: Path) -> Client:

@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import structlog
+from sqlalchemy import Connection
 
 from app.metrics import Metrics, Sample
 from app.synced import offer, refused, synced
@@ -62,6 +63,19 @@ def read_folder(folder: Path) -> dict[str, str]:
     return texts
 
 
+def stored(connection: Connection, version: str) -> RuleSet:
+    """Return a rule set of this data folder by its version.
+
+    Raises:
+        NotFound: the version was never stored here.
+        FileProblems: its texts were written for another version of Fengsui.
+    """
+    texts = risk.ruleset_texts(connection, version)
+    if texts is None:
+        raise NotFound(f"rule set {version} is not stored in this data folder")
+    return load_rules(texts)
+
+
 class Rulebook:
     """The active set, the last refused one, and the way from one to the next."""
 
@@ -88,10 +102,7 @@ class Rulebook:
         """
         if version not in self._cache:
             with self._database.read() as connection:
-                texts = risk.ruleset_texts(connection, version)
-            if texts is None:
-                raise NotFound(f"rule set {version} is not stored in this data folder")
-            self._cache[version] = load_rules(texts)
+                self._cache[version] = stored(connection, version)
         return self._cache[version]
 
     def look(self) -> str:

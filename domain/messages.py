@@ -419,6 +419,20 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "console.what_said": ("说明", "says"),
     "console.whole_clocks": ("整条预警的时限", "clocks of the whole warning"),
     "console.why": ("风险说明", "why"),
+    "console.why_fades": ("若再无线索，评分如何衰减", "how the score fades if nothing more comes"),
+    "console.why_falls": ("等级将降", "the level falls"),
+    "console.why_half_life": ("半衰期 {span}", "half-life {span}"),
+    "console.why_held": ("未计入或未全计入", "what did not count, or not in full"),
+    "console.why_hit": ("命中 {rule}", "hit of {rule}"),
+    "console.why_limit": ("界限", "limit"),
+    "console.why_missing": ("差", "missing"),
+    "console.why_no_text": ("该版本的规则原文未存于此处", "the text of this version is not stored here"),
+    "console.why_none": ("没有记录到规则命中", "no hit of a rule is on record"),
+    "console.why_raised": ("为什么预警", "why it was raised"),
+    "console.why_part": ("条件各部分", "part of the condition"),
+    "console.why_score": ("总分", "score"),
+    "console.why_text": ("判定所用的规则原文", "the rule's text that judged it"),
+    "console.why_value": ("当时的值", "value then"),
     "console.will_be": ("预计", "at"),
     "console.yes": ("是", "yes"),
     "console.yuan": ("元", "yuan"),
@@ -987,14 +1001,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "启用的规则 “{read}” 必须有责任部门：在规则或规则包写 owner",
         "active rule “{read}” needs an owner, in the rule or its pack",
     ),
-    "rules.no_plan": (
-        "启用且得分的规则 “{read}” 必须有预案：在规则或规则包写 plan",
-        "active rule “{read}” with points needs a plan: write plan in the rule or the pack",
-    ),
-    "rules.no_past": (
-        "“{read}” 没有可比的历史：须是按信号汇总、有固定窗口（不是 session）的数值指标；可用：{legal}",
-        "“{read}” has no past to compare with: that takes a number made from signals in windows (no session); legal: {legal}",
-    ),
+    "rules.no_plan": ("启用的规则 “{read}” 没有写 plan（预案）", "active rule “{read}” has no plan"),
     "rules.no_such_unit": ("“{read}” 没有意义：{one}与{other}不能这样计算", "“{read}” has no meaning: a {one} with a {other}"),
     "rules.no_tags": ("不支持 YAML 标签 “{read}”", "YAML tags are not allowed: “{read}”"),
     "rules.no_tests": ("规则 “{read}” 没有 tests", "rule “{read}” has no tests"),
@@ -1018,10 +1025,6 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "rules.not_daily": (
         "{read} 不能用于 daily 窗口：只有日汇总；可用：{legal}",
         "{read} cannot be kept as sums per day; legal in a daily window: {legal}",
-    ),
-    "rules.not_effective": (
-        "启用的规则 “{read}” 必须写生效日期：effective: {{from: 2026-01-01}}，写在规则或规则包",
-        "active rule “{read}” needs its first day: effective: {{from: 2026-01-01}}, in the rule or the pack",
     ),
     "rules.not_legal": ("“{field}” 不能取 “{read}”；可取：{legal}{near}", "“{field}” cannot be “{read}”; legal: {legal}{near}"),
     "rules.not_ordered": ("“{read}” 是{type}，不能用 {operator} 比大小", "“{read}” is a {type} and has no order for {operator}"),
@@ -1063,12 +1066,6 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "rules.out_of_range": ("“{field}” 的值 {read} 超出范围 {low}–{high}", "“{field}” is {read}, outside {low}-{high}"),
     "rules.prefix_of_text": ("前缀只用于文本，“{read}” 是{type}", "a prefix is for texts, “{read}” is a {type}"),
     "rules.ratio_of_two": ("ratio 须写两个指标：[分子, 分母]，现有 {read} 个", "a ratio has two indicators: [above, below], read {read}"),
-    "rules.renamed_from_itself": ("renamed_from 是规则自己的编号 “{read}”", "renamed_from is the rule's own id “{read}”"),
-    "rules.renamed_from_live": (
-        "规则 “{read}” 仍在，不能由别的规则沿用其状态",
-        "rule “{read}” is still there, so no other takes over its state",
-    ),
-    "rules.renamed_twice": ("“{read}” 已由规则 “{other}” 沿用", "rule “{other}” takes over “{read}” already"),
     "rules.reserved": (
         "指标不能叫 “{read}”：它是字段、函数或关键词",
         "an indicator cannot be named “{read}”: that is a field, a function or a keyword",
@@ -1123,10 +1120,6 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "rules.type.set": ("集合", "set"),
     "rules.type.text": ("文本", "text"),
     "rules.type.time": ("时刻", "time"),
-    "rules.too_long_ago": (
-        "此前 {read} 个窗口连同现在的超过 {high}，状态太大",
-        "{read} windows before and the present one are longer than {high}: too much to keep",
-    ),
     "rules.unexpected": ("此处不能写 “{read}”", "unexpected “{read}”"),
     "rules.unexpected_end": ("表达式没有写完", "the expression ends too early"),
     "rules.unknown_field": (
@@ -1370,6 +1363,30 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "verdict.withdrawn": ("已撤回", "withdrawn"),
     # warning: what is wrong with a question about a warning
     "warning.not_found": ("没有编号为 {id} 的预警，或无权查看", "no warning {id}, or none that you may see"),
+    # why: why a warning stands
+    "why.as_of": (
+        "预警 {warning}，{level}，评分 {score}，截至 {at}，规则集 {ruleset}",
+        "warning {warning}, {level}, score {score}, as of {at}, rule set {ruleset}",
+    ),
+    "why.counts.shadow": ("试运行，不计分", "on trial, does not count"),
+    "why.counts.signal_only": ("只记录", "records only"),
+    "why.falls": ("{at} 降为{level}", "falls to {level} at {at}"),
+    "why.held.cooldown": ("{rule} 在冷却期内，{until} 前不再命中", "{rule} cools down: no further hit before {until}"),
+    "why.held.family_cap": ("同族规则 {rule} 合计封顶，{points} 分未计入", "the cap of the family of {rule} holds back {points} points"),
+    "why.held.hundred": ("总分以 100 为限，{points} 分未计入", "a score ends at 100: {points} points are not counted"),
+    "why.held.shadow": (
+        "{rule} 为试运行规则，命中只记录、不计分、不送达",
+        "{rule} is on trial: its hits are written down and count for nothing",
+    ),
+    "why.held.signal_only": ("{rule} 只记录命中，不计分", "{rule} only records its hits"),
+    "why.held.silent": ("所需数据源只有 {share} 有数据", "only {share} of the feeds it needs were heard"),
+    "why.hit": (
+        "命中 {at} {rule} {title}，线索 {feed}/{signal}（记录 {seq}）",
+        "hit {at} {rule} {title}, signal {feed}/{signal} (record {seq})",
+    ),
+    "why.judged": ("{file}:{line}，规则集 {ruleset}", "{file}:{line}, rule set {ruleset}"),
+    "why.missing": ("差 {missing}", "missing {missing}"),
+    "why.unknown": ("未知", "unknown"),
 }
 
 

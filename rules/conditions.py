@@ -195,7 +195,7 @@ def _joined(number: int, terms: tuple[Expression, ...]) -> Expression:
     run = evaluation.at_least(number, tuple(term.evaluate for term in terms))
 
     def explain(facts: Facts) -> Explained:
-        return Explained(text, run(facts), tuple(term.explain(facts) for term in terms))
+        return Explained(text, run(facts), tuple(term.explain(facts) for term in terms), "at_least")
 
     return Expression(
         text=text,

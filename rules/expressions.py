@@ -352,7 +352,8 @@ def literal(raw: str) -> Constant | None:
 
 def explain(term: Term, facts: Facts) -> Explained:
     """Return the term and every part of it with its text and its value."""
-    return Explained(show(term.node), term.run(facts), tuple(explain(part, facts) for part in term.parts))
+    operator = term.node.operator if isinstance(term.node, Binary | Junction | Unary) else ""
+    return Explained(show(term.node), term.run(facts), tuple(explain(part, facts) for part in term.parts), operator)
 
 
 def compile_expression(text: str, scope: Scope, *, condition: bool) -> tuple[Expression, Type] | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import Connection, bindparam, case, func, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, case, func, insert, or_, select, update
 from sqlalchemy.dialects.sqlite import dialect
 from sqlalchemy.dialects.sqlite import insert as upsert
 
@@ -26,7 +26,7 @@ from domain.records import (
 )
 from storage.findings import WarningEvent, add_warning_event, apply_outcomes, get_warning
 from storage.registry import write_objects
-from storage.tables import applied, catalogues, feeds, rejections, rulesets, signals, to_us
+from storage.tables import activations, applied, catalogues, feeds, rejections, rulesets, signals, to_us
 
 __all__ = [
     "active_ruleset",
@@ -36,6 +36,7 @@ __all__ = [
     "apply_records",
     "current_catalogue",
     "get_warning",
+    "judged_by",
     "ruleset_texts",
     "set_applied",
     "store_ruleset",
@@ -132,6 +133,8 @@ class _Rows:
                 values = {"activated_at": record.received_at, "activated_seq": record.seq, "by": entry.by}
                 activated = upsert(rulesets).values(version=entry.version, texts="", **values)
                 self._connection.execute(activated.on_conflict_do_update(index_elements=["version"], set_=values))
+                told = {"seq": record.seq, "version": entry.version, "at": record.received_at, "by": entry.by}
+                self._connection.execute(upsert(activations).values(told).on_conflict_do_nothing())
             case OutcomeEntry() as entry:
                 detail = {"verdict": entry.verdict, "closed": entry.closed}
                 event = WarningEvent(at=record.received_at, kind="outcome", actor="departments", detail=detail)
@@ -252,3 +255,12 @@ def active_ruleset(connection: Connection) -> str:
     """Return the version that was activated last, "" before the first."""
     newest = select(rulesets.c.version).where(rulesets.c.activated_seq.is_not(None)).order_by(rulesets.c.activated_seq.desc()).limit(1)
     return connection.scalar(newest) or ""
+
+
+def judged_by(connection: Connection, at: datetime, seq: int) -> str:
+    """Return the rule set that judged record `seq` at the instant `at`; "" before the first activation.
+
+    What time alone decided is judged before a record of the same instant.
+    """
+    earlier = or_(activations.c.at < at, and_(activations.c.at == at, activations.c.seq < seq))
+    return connection.scalar(select(activations.c.version).where(earlier).order_by(activations.c.seq.desc()).limit(1)) or ""

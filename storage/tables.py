@@ -200,6 +200,15 @@ rulesets = Table(
     Column("by", String, nullable=False),
 )
 
+activations = Table(  # which rule set judged a record: the last one with a smaller `seq`
+    "activations",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("version", String, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("by", String, nullable=False),
+)
+
 warnings = Table(
     "warnings",
     metadata,

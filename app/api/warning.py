@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from litestar import Request, get, post
 from litestar.params import JSONBody
 
@@ -23,6 +24,8 @@ from app.api.parameters import (
 )
 from app.api.roles import HANDLERS, READERS
 from app.views import warning as views
+from app.views import why
+from app.views.scope import sight
 from domain.messages import both
 
 
@@ -64,9 +67,11 @@ def get_warning(services: ServicesGiven, principal: PrincipalGiven, warning_id: 
 
 @get("/v1/warnings/{warning_id:str}/explain", summary=both("operation.explain"), opt={"roles": READERS}, sync_to_thread=True)
 def explain(services: ServicesGiven, principal: PrincipalGiven, warning_id: WarningPath) -> views.WarningStory:
-    """Return a warning with its whole story: scores, evidence, tasks, rungs, deliveries, audit."""
+    """Return a warning with its whole story: scores and why, evidence, tasks, rungs, deliveries, audit."""
     with services.database.read() as connection:
-        return views.story(connection, principal, warning_id, services.clock.now())
+        told = views.story(connection, principal, warning_id, services.clock.now())
+        trail = why.gather(connection, sight(connection, principal, warning_id))
+    return msgspec.structs.replace(told, why=why.reckon(trail, services.rulebook.load))
 
 
 @post(

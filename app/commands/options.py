@@ -9,5 +9,8 @@ import typer
 
 UrlOption = Annotated[str, typer.Option(envvar="FENGSUI_URL", help="服务地址 / address of the running serve")]
 DataOption = Annotated[Path, typer.Option(help="数据目录，内有管理员令牌 / data folder with the administrator's token")]
+ConfigOption = Annotated[
+    Path | None, typer.Option(exists=True, dir_okay=False, help="serve 的配置文件（TOML）/ the settings file of serve")
+]
 URL = "http://127.0.0.1:8080"
 DATA = Path("data")

@@ -1,4 +1,4 @@
-"""`fengsui rules`: check and test rule packs, without a server."""
+"""`fengsui rules`: the life of a rule, from the check of its text to why it raised a warning."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import Annotated
 
 import typer
 
+from app.commands.life import explain
 from app.commands.options import DATA, URL, DataOption, UrlOption
 from app.commands.output import FINDINGS, Output, OutputOption, note, plain_errors, show
 from domain.errors import FileProblems
 
 app = typer.Typer(no_args_is_help=True, help="规则包 / Rule packs")
+app.command()(explain)
 FolderArgument = Annotated[Path | None, typer.Argument(help="规则目录，缺省为随附规则包 / folder of packs, default the shipped ones")]
 
 
@@ -86,34 +88,6 @@ def list_rules(folder: FolderArgument = None, output: OutputOption = Output.TABL
         for rule in ruleset.rules
     ]
     show(rows, ["id", "title", "sector", "status", "points", "basis"], output)
-
-
-@app.command()
-def depends(
-    on: Annotated[
-        str,
-        typer.Option("--on", help="依据、事项、数据源、指标、预案、@名单、规则 / basis, matter, feed, indicator, plan, list, rule"),
-    ],
-    folder: FolderArgument = None,
-    catalogue: Annotated[Path | None, typer.Option(help="事项清单，用于按事项名称或 14 位编码查 / catalogue, to ask by item")] = None,
-    output: OutputOption = Output.TABLE,
-) -> None:
-    """列出受影响的规则：法规、事项或数据源变动时先看这里 / Which rules depend on something that changes; exit 1 where none does."""
-    import msgspec
-
-    from connectors.inbound.catalogue import read_catalogue
-    from connectors.inbound.mapping_load import load_folder
-    from rules.depends import dependents
-    from rules.load import load_rules
-
-    with plain_errors():
-        ruleset = load_rules(_texts(folder))
-        known = read_catalogue(catalogue.read_bytes(), catalogue.name).catalogue if catalogue is not None else None
-        found = dependents(ruleset, on, catalogue=known, sources={name: each.source for name, each in load_folder().items()})
-    show([msgspec.to_builtins(each) for each in found], ["rule", "title", "status", "how", "file", "line"], output)
-    if not found:
-        note(f"没有规则依赖 {on} / no rule depends on {on}")
-        raise typer.Exit(FINDINGS)
 
 
 @app.command()

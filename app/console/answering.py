@@ -20,6 +20,8 @@ from app.console.words import ENGLISH
 from app.privacy import Reading, may_read, tokens_of
 from app.views.scope import sight
 from app.views.story import WarningStory, story
+from app.views.why import gather, reckon
+from app.why_text import held_line
 from domain.errors import Conflict, Forbidden, InvalidAction, NotFound
 from domain.messages import text
 from domain.principals import Principal
@@ -50,6 +52,7 @@ def story_page(
         seen = sight(connection, principal, warning_id)
         tokens = tokens_of(connection, seen) if principal.role in CONFIDANTS and may_read(principal, seen) else ()
         offered = _offered(connection, principal, found, english=language_of(request) == ENGLISH)
+        trail = gather(connection, seen)
     return page(
         request,
         "warning.html",
@@ -57,6 +60,8 @@ def story_page(
         principal,
         status=status_of(refused) if isinstance(refused, InvalidAction | Conflict | Forbidden) else 200,
         story=found,
+        why=reckon(trail, services.rulebook.load),
+        held_line=held_line,
         offered=offered,
         done=done,
         refused=str(refused) if refused is not None else "",

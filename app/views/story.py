@@ -17,6 +17,7 @@ from app.views.summary import CanonicalWarning, WarningSummary, canonical_of, de
 from app.views.task_view import TaskView, possible, task_view
 from app.views.timeline import Moment, timeline
 from app.views.titles import Titles
+from app.views.why import Why
 from domain.base import Noun
 from domain.findings import Evidence
 from domain.principals import Principal
@@ -87,7 +88,8 @@ class WarningStory(Noun, frozen=True, kw_only=True):
     """Everything that an asker may know of one warning.
 
     `chain` is what is wrong with the audit chain, "" for a sound one; it is checked over the whole chain, also where `audit` shows a part.
-    `reasons` say how it was routed and by which policy. `actions` are what may be done to the warning itself.
+    `reasons` say how it was routed and by which policy. `actions` are what may be done to the warning itself. `why` is the risk side's
+    account of it (`app.views.why`), left out where only the obligations were asked for.
     """
 
     summary: WarningSummary
@@ -109,6 +111,7 @@ class WarningStory(Noun, frozen=True, kw_only=True):
     audit: tuple[AuditView, ...]
     chain: str
     timeline: tuple[Moment, ...]
+    why: Why | None = None
 
 
 def story(connection: Connection, principal: Principal, warning_id: str, now: datetime) -> WarningStory:

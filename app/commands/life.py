@@ -1,0 +1,43 @@
+"""`fengsui rules explain`: why a warning stands."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from app.commands.options import DATA, URL, ConfigOption, DataOption, UrlOption
+from app.commands.output import Output, OutputOption, note, plain_errors
+
+
+def explain(
+    warning_id: Annotated[str, typer.Argument(help="预警编号 / id of the warning")],
+    url: UrlOption = URL,
+    data: DataOption = DATA,
+    config: ConfigOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """说明一条预警的由来：线索、数值与界限、规则原文、未计入的部分、衰减 / Say why a warning stands, from serve or from its data folder."""
+    import msgspec
+
+    from app.client import Client
+    from app.explaining import why_of
+    from app.folder import Folder
+    from app.settings import load_settings
+    from app.views.why import Why
+    from app.why_text import why_lines
+
+    with plain_errors():
+        if Client.answers(url):
+            told = Client.for_data(url, data).call("GET", f"/v1/warnings/{warning_id}/explain")["why"]
+        else:
+            note(f"{url} 无应答，读取数据目录 {data} / no serve there: read from the data folder")
+            told = msgspec.to_builtins(why_of(Folder(load_settings(config, data=data)), warning_id))
+    if output is Output.JSON:
+        json.dump(told, sys.stdout, ensure_ascii=False, indent=1)
+        sys.stdout.write("\n")
+        return
+    for line in why_lines(msgspec.convert(told, Why)):
+        typer.echo(line)

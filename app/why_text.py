@@ -1,0 +1,73 @@
+"""Why, as lines of text for a terminal: a warning's hits, and the parts of a condition with their values and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from app.console.words import CHINESE, Words
+from app.views.why import Held, HitView, Why
+from domain.instants import spoken
+from domain.messages import text
+from rules.reasons import JOINS, Reason
+
+MARKS: Final = {True: "✓", False: "✗", None: "?"}
+
+
+def value(found: Any, language: str = CHINESE) -> str:
+    """Return a value as a person reads it; None is unknown."""
+    return text("why.unknown", language) if found is None else Words(language).value(found)
+
+
+def part_lines(parts: Iterable[Reason], language: str = CHINESE) -> Iterator[str]:
+    """Yield a line for each part of a condition: whether it holds, what was compared, and how far it is from holding."""
+    for part in parts:
+        line = f"{'  ' * part.depth}{MARKS[part.holds]} {part.text}"
+        if part.operator not in JOINS and part.operator:
+            line += f"    {value(part.left, language)} {part.operator} {value(part.right, language) if part.right is not None else '…'}"
+        elif part.operator not in JOINS:
+            line += f"    = {value(part.holds, language)}"
+        if part.inputs:
+            line += "  (" + ", ".join(f"{name} = {value(found, language)}" for name, found in part.inputs.items()) + ")"
+        if part.missing:
+            line += "    " + text("why.missing", language, missing=value(part.missing, language))
+        yield line
+
+
+def held_line(one: Held, language: str = CHINESE) -> str:
+    """Return what kept a rule from counting as a sentence."""
+    until = spoken(one.until) if one.until is not None else ""
+    return text(f"why.held.{one.reason}", language, rule=one.rule, points=f"{one.points:g}", until=until, share=f"{one.points:.0%}")
+
+
+def why_lines(why: Why, language: str = CHINESE) -> Iterator[str]:
+    """Yield why a warning stands, hit by hit."""
+    level = text(f"level.{why.level}", language)
+    told = {"warning": why.warning, "level": level, "score": f"{why.score:g}", "at": spoken(why.at), "ruleset": why.ruleset[:12]}
+    yield text("why.as_of", language, **told)
+    for hit in why.hits:
+        yield ""
+        yield from _hit_lines(hit, language)
+    if not why.hits:
+        yield text("console.why_none", language)
+    if why.held:
+        yield from ("", text("console.why_held", language), *(f"  {held_line(one, language)}" for one in why.held))
+    if len(why.instants) > 1:
+        yield from ("", text("console.why_fades", language))
+        for fade in why.fades:
+            points = "  ".join(f"{spoken(at)[5:]} {points:g}" for at, points in zip(why.instants, fade.points, strict=True))
+            yield f"  {fade.name or text('console.why_score', language)}: {points}"
+    for fall in why.falls:
+        yield "  " + text("why.falls", language, at=spoken(fall.at), level=text(f"level.{fall.level}", language))
+
+
+def _hit_lines(hit: HitView, language: str) -> Iterator[str]:
+    told = {"at": spoken(hit.at), "rule": hit.rule, "title": hit.title, "feed": hit.feed, "signal": hit.signal, "seq": hit.seq}
+    yield text("why.hit", language, **told)
+    yield f"  {hit.message}"
+    yield from (f"  {line}" for line in part_lines(hit.parts, language))
+    if hit.text:
+        yield "  " + text("why.judged", language, file=hit.file, line=hit.line, ruleset=hit.ruleset[:12])
+        yield from (f"    {line}" for line in hit.text.splitlines())
+    else:
+        yield "  " + text("console.why_no_text", language)

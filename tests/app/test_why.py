@@ -1,0 +1,143 @@
+"""Why a warning stands: from the server, on its page, and from the data folder of a stopped one, each as it was then."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from click.testing import Result
+from typer.testing import CliRunner
+
+from app.cli import app
+from tests.app.world import RULES, World, penalty, signal
+
+TRIAL = """\
+  - id: gas-on-trial
+    title: 试运行规则
+    status: shadow
+    basis: [城镇燃气管理条例第四十条]
+    when: leaks_24h >= 1
+    points: 30
+    say: "{object.name}试运行"
+  - id: gas-noted
+    title: 只记录的规则
+    status: active
+    basis: [城镇燃气管理条例第四十条]
+    when: leaks_24h >= 1 and leaks_24h < 100
+    points: 0
+    say: "{object.name}记录"
+"""
+
+
+def run(*arguments: object) -> Result:
+    """Run a command in this process."""
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def why(world: World, warning: str) -> dict[str, Any]:
+    """Return what the server says of why a warning stands."""
+    found: dict[str, Any] = world.story(warning)["why"]
+    return found
+
+
+def reload(world: World, rules: str) -> None:
+    """Let the server take up another pack."""
+    (world.rules / "gas.yaml").write_text(rules, encoding="utf-8")
+    world.app.services.rulebook.look()
+    assert world.app.services.rulebook.look() == "activated"
+    world.app.settle()
+
+
+def test_a_hit_is_explained_with_its_values_limits_and_the_text_that_judged_it(world: World) -> None:
+    """The fine of that day against the limit of that day, under the version that was active then, with file and line."""
+    warning = world.warn()
+    [hit] = why(world, warning)["hits"]
+    assert (hit["rule"], hit["feed"], hit["signal"], hit["counts"]) == ("gas-heavy-fine", "penalties", hit["signal"], "yes")
+    [part] = hit["parts"]
+    assert (part["text"], part["holds"], part["left"], part["operator"], part["right"]) == ("fines_24h >= 5万元", True, 60000, ">=", 50000)
+    assert part["missing"] == 0
+    assert (hit["file"], RULES.splitlines()[hit["line"] - 1].strip()) == ("gas.yaml", "- id: gas-heavy-fine")
+    assert hit["text"].startswith("- id: gas-heavy-fine\n  title: 燃气重罚")
+    assert "tests:" not in hit["text"]
+
+
+def test_neither_later_values_nor_a_later_rule_set_change_what_is_told(world: World) -> None:
+    """More fines, and a set with another limit that is then taken back: the first hit stays as it was judged."""
+    warning = world.warn()
+    before = why(world, warning)["hits"]
+    reload(world, RULES.replace("fines_24h >= 5万元", "fines_24h >= 9万元"))
+    world.at("2h").post(penalty(2, "8"))
+    world.at("3h")
+    reload(world, RULES)
+    after = why(world, warning)["hits"]
+    assert after[0] == before[0]
+    assert after[0]["parts"][0]["right"] == 50000
+    raised = [hit for hit in after[1:] if hit["rule"] == "gas-heavy-fine"]
+    assert [(hit["parts"][0]["left"], hit["parts"][0]["right"]) for hit in raised] == [(140000, 90000)]
+    assert raised[0]["ruleset"] != before[0]["ruleset"]
+
+
+def test_what_did_not_count_is_told_with_its_reason(tmp_path: Path) -> None:
+    """A rule on trial and one that only records its hits stand beside the warning, each by its name."""
+    with World(tmp_path / "world", rules=RULES + TRIAL) as world:
+        world.signals(*(signal(f"s-{number}") for number in range(3)))
+        [warning] = world.warnings()
+        told = why(world, warning["id"])
+        assert {hit["rule"]: hit["counts"] for hit in told["hits"]} == {
+            "gas-leaks": "yes", "gas-on-trial": "shadow", "gas-noted": "signal_only",
+        }  # fmt: skip
+        assert {(one["reason"], one["rule"]) for one in told["held"]} == {("shadow", "gas-on-trial"), ("signal_only", "gas-noted")}
+        [noted] = [hit for hit in told["hits"] if hit["rule"] == "gas-noted"]
+        assert [(part["depth"], part["holds"]) for part in noted["parts"]] == [(0, True), (1, True), (1, True)]
+
+
+def test_the_forecast_of_the_fall_is_what_then_happens(world: World) -> None:
+    """Points fade by the rule's half-life; the level falls when it was told that it would, if nothing more comes."""
+    warning = world.warn()
+    told = why(world, warning)
+    [part, whole] = told["fades"]
+    assert part["points"] == whole["points"]
+    assert part["points"][0] == 65
+    assert part["points"][4] == 32.5, "after 14 days, its half-life"
+    [first, *_] = told["falls"]
+    assert first["level"] == "yellow"
+    world.until(world.clock.now().fromisoformat(first["at"]))
+    assert world.story(warning)["warning"]["current_level"] == "yellow"
+
+
+def test_the_page_shows_it_in_both_languages(world: World) -> None:
+    """Condition, value and limit, and the rule's text, on the page of the warning."""
+    warning = world.warn()
+    for language, title in (("zh", "为什么预警"), ("en", "why it was raised")):
+        page = world.call("GET", f"/warnings/{warning}?lang={language}", "duty", headers={"accept": "text/html"}).text
+        assert title in page
+        assert "fines_24h &gt;= 5万元" in page
+        assert "- id: gas-heavy-fine" in page
+
+
+def test_the_command_asks_the_server_and_reads_the_folder_of_a_stopped_one(world: World) -> None:
+    """Both give the same account; an unknown warning is an error with exit 2."""
+    warning, data = world.warn(), world.folder / "data"
+    url = world.app.settings.base_url
+    asked = run("rules", "explain", warning, "--url", url, "--data", data, "--output", "json")
+    assert asked.exit_code == 0, asked.output
+    lines = run("rules", "explain", warning, "--url", url, "--data", data).stdout
+    assert "✓ fines_24h >= 5万元    60000 >= 50000" in lines
+    assert "gas.yaml:" in lines
+    world.shut()
+    read = run("rules", "explain", warning, "--url", url, "--data", data, "--output", "json")
+    assert read.exit_code == 0, read.output
+    assert json.loads(read.stdout) == json.loads(asked.stdout)
+    assert run("rules", "explain", "w-none", "--url", url, "--data", data).exit_code == 2
+
+
+def test_the_text_of_a_restricted_signal_is_not_told_to_who_may_not_read_it(tmp_path: Path) -> None:
+    """A condition on the text stands as unknown for a cooperating department; the lead reads it."""
+    worded = RULES.replace("when: leaks_24h >= 3", "when: leaks_24h >= 1 and text contains 煤气")
+    with World(tmp_path / "world", rules=worded) as world:
+        world.signals(signal("s-1", confidential="restricted", text="张三家有煤气味"))
+        [warning] = world.warnings()
+        told = {who: json.dumps(world.story(warning["id"], who)["why"], ensure_ascii=False) for who in ("duty", "partner")}
+        assert "张三家" in told["duty"]
+        assert "张三家" not in told["partner"]
