@@ -39,7 +39,7 @@ BATCH = 512
 def pack(indicators: int, rules: int, *, often: bool) -> str:
     """Write a pack: each indicator selects one source and one kind, or one sector's kinds."""
     r = random.Random(11)
-    lines = ["pack: bench", "title: 基准", "sector: gas", "owner: 市住建局", "indicators:"]
+    lines = ["pack: bench", "title: 基准", "sector: gas", "owner: 市住建局", "effective: {from: 2024-01-01}", "plan: bench", "indicators:"]
     aggregates = []
     for n in range(indicators):
         kind = r.choice(KINDS)

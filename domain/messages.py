@@ -1001,7 +1001,14 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "启用的规则 “{read}” 必须有责任部门：在规则或规则包写 owner",
         "active rule “{read}” needs an owner, in the rule or its pack",
     ),
-    "rules.no_plan": ("启用的规则 “{read}” 没有写 plan（预案）", "active rule “{read}” has no plan"),
+    "rules.no_plan": (
+        "启用且得分的规则 “{read}” 必须有预案：在规则或规则包写 plan",
+        "active rule “{read}” with points needs a plan: write plan in the rule or the pack",
+    ),
+    "rules.no_past": (
+        "“{read}” 没有可比的历史：须是按信号汇总、有固定窗口（不是 session）的数值指标；可用：{legal}",
+        "“{read}” has no past to compare with: that takes a number made from signals in windows (no session); legal: {legal}",
+    ),
     "rules.no_such_unit": ("“{read}” 没有意义：{one}与{other}不能这样计算", "“{read}” has no meaning: a {one} with a {other}"),
     "rules.no_tags": ("不支持 YAML 标签 “{read}”", "YAML tags are not allowed: “{read}”"),
     "rules.no_tests": ("规则 “{read}” 没有 tests", "rule “{read}” has no tests"),
@@ -1025,6 +1032,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "rules.not_daily": (
         "{read} 不能用于 daily 窗口：只有日汇总；可用：{legal}",
         "{read} cannot be kept as sums per day; legal in a daily window: {legal}",
+    ),
+    "rules.not_effective": (
+        "启用的规则 “{read}” 必须写生效日期：effective: {{from: 2026-01-01}}，写在规则或规则包",
+        "active rule “{read}” needs its first day: effective: {{from: 2026-01-01}}, in the rule or the pack",
     ),
     "rules.not_legal": ("“{field}” 不能取 “{read}”；可取：{legal}{near}", "“{field}” cannot be “{read}”; legal: {legal}{near}"),
     "rules.not_ordered": ("“{read}” 是{type}，不能用 {operator} 比大小", "“{read}” is a {type} and has no order for {operator}"),
@@ -1066,6 +1077,12 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "rules.out_of_range": ("“{field}” 的值 {read} 超出范围 {low}–{high}", "“{field}” is {read}, outside {low}-{high}"),
     "rules.prefix_of_text": ("前缀只用于文本，“{read}” 是{type}", "a prefix is for texts, “{read}” is a {type}"),
     "rules.ratio_of_two": ("ratio 须写两个指标：[分子, 分母]，现有 {read} 个", "a ratio has two indicators: [above, below], read {read}"),
+    "rules.renamed_from_itself": ("renamed_from 是规则自己的编号 “{read}”", "renamed_from is the rule's own id “{read}”"),
+    "rules.renamed_from_live": (
+        "规则 “{read}” 仍在，不能由别的规则沿用其状态",
+        "rule “{read}” is still there, so no other takes over its state",
+    ),
+    "rules.renamed_twice": ("“{read}” 已由规则 “{other}” 沿用", "rule “{other}” takes over “{read}” already"),
     "rules.reserved": (
         "指标不能叫 “{read}”：它是字段、函数或关键词",
         "an indicator cannot be named “{read}”: that is a field, a function or a keyword",
@@ -1120,6 +1137,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "rules.type.set": ("集合", "set"),
     "rules.type.text": ("文本", "text"),
     "rules.type.time": ("时刻", "time"),
+    "rules.too_long_ago": (
+        "此前 {read} 个窗口连同现在的超过 {high}，状态太大",
+        "{read} windows before and the present one are longer than {high}: too much to keep",
+    ),
     "rules.unexpected": ("此处不能写 “{read}”", "unexpected “{read}”"),
     "rules.unexpected_end": ("表达式没有写完", "the expression ends too early"),
     "rules.unknown_field": (

@@ -107,7 +107,7 @@ class _Compiler(Reporter):
             file=self.parsed.file,
             line=place(self.parsed.tree, path).line,
             basis=doc.basis,
-            plan=doc.plan or "",
+            plan=doc.plan or pack.plan or "",
             owner=doc.owner or pack.owner,
             at_least=doc.at_least,
             cooldown=duration(doc.cooldown or "0s"),
@@ -123,6 +123,7 @@ class _Compiler(Reporter):
             hold=duration(doc.for_ or "0s"),
             clear=condition.clear,
             min_evidence=doc.min_evidence,
+            renamed_from=doc.renamed_from or "",
         )
 
     def _same_area(self, path: Path, condition: Condition, said: tuple[str, ...], by: int | Literal["object"]) -> None:
@@ -152,13 +153,14 @@ class _Compiler(Reporter):
         return tuple(sorted(found))
 
     def _effective(self, path: Path, doc: RuleDoc) -> tuple[datetime | None, datetime | None]:
-        if doc.effective is None:
+        effective, where = (doc.effective, path) if doc.effective is not None else (self.parsed.doc.effective, ())
+        if effective is None:
             return None, None
-        since = self._day((*path, "effective", "from"), doc.effective.from_)
-        last = self._day((*path, "effective", "to"), doc.effective.to)
+        since = self._day((*where, "effective", "from"), effective.from_)
+        last = self._day((*where, "effective", "to"), effective.to)
         until = last + timedelta(days=1) if last else None
         if since and until and until <= since:
-            self.problem((*path, "effective", "to"), "rules.ends_before", read=doc.effective.to)
+            self.problem((*where, "effective", "to"), "rules.ends_before", read=effective.to)
         return since, until
 
     def _day(self, path: Path, text: str | None) -> datetime | None:

@@ -70,7 +70,15 @@ class IndicatorDoc(Document, frozen=True, kw_only=True):
     change: Annotated[str, Meta(description="最新的值是否与前一个不同：字段表达式")] = ""
     ratio: Annotated[tuple[str, ...], Meta(description="两个同量纲指标之比：[分子, 分母]，除以零为未知")] = ()
     formula: Annotated[str, Meta(description="公式：其他指标、参数与数值的加减乘除")] = ""
-    needs: Annotated[int, Meta(ge=0, le=10000, description="至少要有几个值，不足为未知（数据不足）")] = 0
+    history: Annotated[str, Meta(description="自身历史：填一个指标名，与 periods、take 同用")] = ""
+    periods: Annotated[int, Meta(ge=1, le=60, description="history 往前看几个窗口")] | None = None
+    take: Annotated[
+        Literal["mean", "median", "stddev", "min", "max", "percentile", "first", "last", ""], Meta(description="多个值归为一个数的方法")
+    ] = ""
+    spike: Annotated[str, Meta(description="突增：现值与前一窗口之比，填一个指标名")] = ""
+    flatline: Annotated[str, Meta(description="沉寂：现值是否低于 below，填一个指标名")] = ""
+    below: Annotated[float, Meta(description="flatline 的界限")] | None = None
+    needs: Annotated[int, Meta(ge=0, le=10000, description="至少要有几个值（history 为几个窗口），不足为未知（数据不足）")] = 0
     anomaly: Annotated[str, Meta(description="异常分 0–1：填被监测的指标名")] = ""
     detector: Annotated[Literal["fast", ""], Meta(description="检测器，与 anomaly 同用")] = ""
     where: Annotated[Filter | None, Meta(description="选取哪些信号的表达式")] = None
@@ -185,11 +193,12 @@ class RuleDoc(Document, frozen=True, kw_only=True):
     when: Annotated[Condition | WhenDoc, Meta(description="条件：一个表达式，或先后与缺失、N 选 M 的结构")]
     points: Annotated[float, Meta(ge=0, le=100, description="得分 0–100；0 表示只记录命中")]
     say: Annotated[str, Meta(min_length=1, max_length=500, description="提示语，{指标} {object.name} 处填入数值")]
-    basis: Annotated[tuple[str, ...], Meta(description="法律依据，写到条")] = ()
-    plan: Annotated[str, Meta(pattern=SLUG, description="预案编号")] | None = None
+    basis: Annotated[tuple[str, ...], Meta(description="法律依据，写到条；启用的规则必填")] = ()
+    plan: Annotated[str, Meta(pattern=SLUG, description="预案编号，缺省取规则包的；启用且得分的规则必填")] | None = None
     owner: Annotated[str, Meta(description="责任部门，缺省取规则包的")] = ""
+    renamed_from: Annotated[str, Meta(pattern=SLUG, description="规则的旧编号：改名后沿用其状态与历史")] | None = None
     matter: Annotated[str, Meta(pattern=SLUG, description="事项编号，缺省按规则包的领域")] | None = None
-    effective: Annotated[EffectiveDoc | None, Meta(description="生效日期")] = None
+    effective: Annotated[EffectiveDoc | None, Meta(description="生效日期，缺省取规则包的；启用的规则必填")] = None
     at_least: Annotated[Literal["blue", "yellow", "orange", "red", ""], Meta(description="最低等级")] = ""
     for_: Annotated[Duration | None, Meta(description="条件持续为真多久才算命中")] = field(default=None, name="for")
     clear_when: Annotated[Condition | None, Meta(description="一旦为真，直到此表达式为真才解除")] = None
@@ -211,6 +220,8 @@ class PackDoc(Document, frozen=True, kw_only=True):
     title: Title
     sector: Annotated[str, Meta(pattern=SLUG, description="监管领域编号")]
     rules: Annotated[tuple[RuleDoc, ...], Meta(min_length=1, description="规则")]
-    owner: Annotated[str, Meta(description="责任部门")] = ""
+    owner: Annotated[str, Meta(description="责任部门；启用的规则必填")] = ""
+    plan: Annotated[str, Meta(pattern=SLUG, description="各规则缺省的预案编号")] | None = None
+    effective: Annotated[EffectiveDoc | None, Meta(description="各规则缺省的生效日期")] = None
     params: Annotated[dict[str, Any], Meta(description="参数：数值（可带单位）、文本或列表，表达式中写作 $名称")] = {}
     indicators: Annotated[dict[str, IndicatorDoc], Meta(description="指标名到指标")] = {}

@@ -22,6 +22,7 @@ from rules.trees import walk
 from rules.vocabulary import (
     AGGREGATES,
     ANOMALY,
+    BASELINES,
     CALENDAR_WINDOWS,
     DERIVED,
     GROUPS,
@@ -36,7 +37,7 @@ from rules.vocabulary import (
 SHORTEST: Final = timedelta(minutes=1)
 LONGEST: Final = timedelta(days=1100)  # three years: state is kept for as long as the longest window
 _DAY: Final = timedelta(days=1)
-_KINDS: Final = (*AGGREGATES, *DERIVED, ANOMALY)
+_KINDS: Final = (*AGGREGATES, *BASELINES, *DERIVED, ANOMALY)
 _NUMERIC: Final[frozenset[Type]] = NUMERIC | {"any"}
 _CALL: Final = re.compile(rf"({'|'.join(WINDOWS)})\((.+)\)")
 
@@ -84,7 +85,10 @@ class _Compiler(Reporter):
                 self._derive(each, [*path, name])
         if name not in self.broken:
             self.broken.add(name)  # until it is compiled: its problems are told once
-            {"anomaly": self._anomaly, "ratio": self._ratio, "formula": self._formula}[how](name, doc)
+            if how in BASELINES:
+                self._baseline(name, doc, how)
+            else:
+                {"anomaly": self._anomaly, "ratio": self._ratio, "formula": self._formula}[how](name, doc)
 
     @staticmethod
     def _named_by(how: str, doc: IndicatorDoc) -> tuple[str, ...]:
@@ -222,6 +226,50 @@ class _Compiler(Reporter):
         self.indicators[name] = Indicator(**(given | more))
         self.broken.discard(name)
 
+    def _baseline(self, name: str, doc: IndicatorDoc, how: str) -> None:
+        """Compile an indicator about another one's past."""
+        path: Path = ("indicators", name)
+        own = [key for key, words in ONLY_WITH.items() if how in words]
+        self._only(path, how, *own)
+        written = self.written(path)
+        for key in {"history": ("periods", "take"), "flatline": ("below",)}.get(how, ()):
+            if key not in written:
+                self.problem(path, "rules.missing_key", field=key)
+        self._rank(path, written, taken=doc.take)
+        target = getattr(doc, how)
+        legal = sorted(each for each in self._numbers() if self._has_past(self.indicators[each]))
+        if target not in legal:
+            self._unknown_input((*path, how), target, legal)
+            return
+        base = self.indicators[target]
+        periods = {"history": doc.periods or 1, "spike": 1}.get(how, 0)
+        if base.window is not None and (periods + 1) * _length(base.window) > LONGEST:
+            self.problem((*path, "periods" if "periods" in written else how), "rules.too_long_ago", read=periods, high="1100d")
+        result: Type = {"spike": "ratio", "flatline": "bool"}.get(how) or self.known[target].type  # type: ignore[assignment]  # of two types
+        self._keep(
+            name, doc, result, aggregate=how, window=base.window, where=base.where, of=base.of, as_of=base.as_of, by=base.by,
+            input=base.name, base=base, periods=periods, take=doc.take, rank=doc.rank or 0.0, needs=doc.needs, below=doc.below or 0.0,
+            unit=base.unit if how == "history" else "",
+        )  # fmt: skip
+
+    @staticmethod
+    def _has_past(indicator: Indicator) -> bool:
+        """Tell whether an indicator counts signals in windows that follow each other."""
+        window = indicator.window
+        return not indicator.made_of and window is not None and window.kind != "session" and indicator.aggregate != "since"
+
+    def _unknown_input(self, path: Path, read: str, legal: list[str]) -> None:
+        if read not in self.parsed.doc.indicators:
+            self.problem(path, "rules.unknown_input", read=read, legal=legal)
+        elif read in self.indicators:  # else its own problem was told
+            self.problem(path, "rules.no_past", read=read, legal=legal)
+
+    def _rank(self, path: Path, written: Mapping[str, Any], *, taken: str) -> None:
+        if taken == "percentile" and "rank" not in written:
+            self.problem(path, "rules.missing_key", field="rank")
+        if taken != "percentile" and "rank" in written:
+            self.problem_of_key((*path, "rank"), "rules.only_with", read="rank", other="percentile")
+
     def _ratio(self, name: str, doc: IndicatorDoc) -> None:
         path: Path = ("indicators", name)
         self._only(path, "ratio", "unit")
@@ -308,6 +356,12 @@ class _Compiler(Reporter):
                 self.problem((*path, ANOMALY), "rules.unknown_input", read=doc.anomaly, legal=sorted(numeric))
             return
         self._keep(name, doc, "ratio", aggregate=ANOMALY, by=target.by, as_of=target.as_of, detector=doc.detector, input=target.name)
+
+
+def _length(window: Window) -> timedelta:
+    """Return how long a window is at the longest."""
+    days = {"day": 1, "week": 7, "month": 31, "quarter": 92, "year": 366}.get(window.kind)
+    return window.length if days is None else timedelta(days=days)
 
 
 def _part(word: str) -> Part:

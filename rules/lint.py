@@ -29,6 +29,7 @@ def lint_packs(packs: Sequence[CompiledPack], problems: Problems, feed_delays: M
     _duplicates(packs, problems)
     _families(packs, problems)
     _circles(packs, problems)
+    _renamed(packs, problems)
     for pack in packs:
         judge = _Judge(pack, problems)
         judge.indicators(feed_delays or {})
@@ -63,6 +64,23 @@ def _families(packs: Sequence[CompiledPack], problems: Problems) -> None:
             if cap != doc.cap:
                 mark = place(pack.parsed.tree, ("rules", index, "cap"))
                 problems.add(pack.parsed.file, mark, "rules.family_caps", read=doc.family, cap=cap)
+
+
+def _renamed(packs: Sequence[CompiledPack], problems: Problems) -> None:
+    """A rule takes over the state of one that is no more, and of one that no other takes over."""
+    ids = {doc.id for pack in packs for doc in pack.parsed.doc.rules}
+    heirs: dict[str, str] = {}
+    for pack in packs:
+        for index, doc in enumerate(pack.parsed.doc.rules):
+            old = doc.renamed_from
+            if old is None:
+                continue
+            mark = place(pack.parsed.tree, ("rules", index, "renamed_from"))
+            if old in ids:
+                problems.add(pack.parsed.file, mark, "rules.renamed_from_itself" if old == doc.id else "rules.renamed_from_live", read=old)
+            elif old in heirs:
+                problems.add(pack.parsed.file, mark, "rules.renamed_twice", read=old, other=heirs[old])
+            heirs.setdefault(old, doc.id)
 
 
 def _circles(packs: Sequence[CompiledPack], problems: Problems) -> None:
@@ -145,12 +163,17 @@ class _Judge:
             self._period(path, doc, compiled)
 
     def _active(self, path: Path, doc: RuleDoc) -> None:
+        """What is delivered has a basis, somebody who answers for it, a day from which it holds, and a plan of what is done then."""
+        pack = self._pack.parsed.doc
         if not doc.basis:
             self._error((*path, "id"), "rules.no_basis", read=doc.id)
-        if not (doc.owner or self._pack.parsed.doc.owner):
+        if not (doc.owner or pack.owner):
             self._error((*path, "id"), "rules.no_owner", read=doc.id)
-        if doc.plan is None:
-            self._warn((*path, "id"), "rules.no_plan", read=doc.id)
+        if doc.points and not (doc.plan or pack.plan):
+            self._error((*path, "id"), "rules.no_plan", read=doc.id)
+        effective = doc.effective or pack.effective
+        if effective is None or effective.from_ is None:
+            self._error((*path, "id"), "rules.not_effective", read=doc.id)
 
     def _period(self, path: Path, doc: RuleDoc, rule: Rule) -> None:
         """A period of law is counted exactly: 24 buckets would make thirty days up to a day and a quarter wrong."""

@@ -21,7 +21,7 @@ _EVERY: Final[Range] = (-inf, inf)
 def _indicator(indicator: Indicator, pack: CompiledPack) -> Range:
     if indicator.aggregate in {ANOMALY, "percentage"}:
         return (0.0, 1.0)
-    if indicator.aggregate in {"count", "since", "stddev"}:
+    if indicator.aggregate in {"count", "since", "stddev", "spike"}:
         return (0.0, inf)
     if indicator.aggregate == "distinct":
         if indicator.of is None or indicator.of.text != "source":

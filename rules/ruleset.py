@@ -27,6 +27,7 @@ Aggregate = Literal[
     "percentage", "new_value", "change",
 ]  # fmt: skip
 AGGREGATES: tuple[str, ...] = Aggregate.__args__  # type: ignore[attr-defined]  # typing has no typed way to list a Literal
+Baseline = Literal["history", "spike", "flatline"]  # an indicator against its own past
 Derived = Literal["ratio", "formula"]  # made of other indicators when read
 Part = Literal["object", "parent", "matter", "industry"] | int  # an int is the number of digits of a region code
 By = Part | tuple[Part, ...]  # what a value is kept for: one of these, or several together
@@ -102,12 +103,16 @@ class Indicator:
     With fewer than `needs` signals (that have a value, where one is wanted) the value is None: not enough data. `rank` is that of a
     percentile, in (0, 100]. `per` is the unit of time of a trend. `end` says since which signal a `since` counts.
 
+    A "history", "spike" or "flatline" is about the indicator `base`, whose window, filter and group it has, and about the `periods` windows
+    before the present one: what they come to by `take` (a word of `rules.vocabulary.TAKES`), the present value divided by that of the one
+    before, or whether the present value is less than `below`.
+
     A "ratio" or "formula" counts nothing: it is `formula` over the values of the indicators `inputs`, worked out when it is read.
     """
 
     name: str
     title: str
-    aggregate: Aggregate | Derived | Literal["anomaly"]
+    aggregate: Aggregate | Derived | Baseline | Literal["anomaly"]
     window: Window | None
     where: Expression | None = None
     of: Expression | None = None
@@ -120,6 +125,10 @@ class Indicator:
     rank: float = 0.0
     per: timedelta = timedelta(days=1)
     end: Literal["first", "last", ""] = ""
+    base: Indicator | None = None
+    periods: int = 0
+    take: str = ""
+    below: float = 0.0
     formula: Expression | None = None
     inputs: tuple[str, ...] = ()
 
@@ -132,7 +141,7 @@ class Indicator:
     def fluid(self) -> bool:
         """Whether the value may change as the object's time goes on, without any signal that comes or leaves."""
         session = self.window is not None and self.window.kind == "session"
-        return self.as_of == "object" and (session or self.aggregate == "since")
+        return self.as_of == "object" and (session or self.aggregate == "since" or self.base is not None)
 
 
 def truth_of(rule: str) -> str:
@@ -199,6 +208,7 @@ class Rule:
     hold: timedelta = timedelta(0)  # `for`: how long `when` has to be true before the rule is
     clear: Expression | None = None  # once true, the rule stays so until this is true
     min_evidence: int = 0  # signals that have to be behind it
+    renamed_from: str = ""  # the id whose state and history it takes over
 
     @property
     def plain(self) -> bool:

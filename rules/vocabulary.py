@@ -220,9 +220,36 @@ _WITH_VALUES: Final = tuple(name for name, word in AGGREGATES.items() if not wor
 # Keys that only mean something beside certain aggregates.
 ONLY_WITH: Final[dict[str, tuple[str, ...]]] = {
     "detector": ("anomaly",),
-    "rank": ("percentile",),
+    "rank": ("percentile", "history"),
+    "periods": ("history",),
+    "take": ("history",),
+    "below": ("flatline",),
     "per": ("trend",),
-    "needs": _WITH_VALUES,
+    "needs": (*_WITH_VALUES, "history", "spike"),
+}
+BASELINES: Final[dict[str, Text2]] = {
+    "history": (
+        "自身历史：另一指标此前 periods 个同样窗口的值，按 take 归为一个数；历史不足为未知",
+        "own history: what another indicator came to in the `periods` windows before the present one, by `take`; too little is unknown",
+    ),
+    "spike": (
+        "突增或骤降：另一指标的现值除以前一窗口的值，1 为不变；前一窗口不足 needs 条（至少 1 条）为未知",
+        "the present value of another indicator divided by that of the window before; unknown where that had fewer than `needs` signals",
+    ),
+    "flatline": (
+        "沉寂：另一指标的现值低于 below（真假）；首条信号之后满一个窗口才判断",
+        "whether another indicator is less than `below`, once a whole window has passed since the first signal",
+    ),
+}
+TAKES: Final[dict[str, Text2]] = {
+    "mean": ("平均", "mean"),
+    "median": ("中位数，偶数个时取中间两个的平均", "median, the mean of the two in the middle for an even number"),
+    "stddev": ("样本标准差", "sample standard deviation"),
+    "min": ("最小", "smallest"),
+    "max": ("最大", "largest"),
+    "percentile": ("百分位数，与 rank 同用", "percentile, with rank"),
+    "first": ("最早的一个窗口，如 periods: 12 的去年同月", "the oldest window, as the same month of last year with periods: 12"),
+    "last": ("紧邻的前一个窗口", "the window just before"),
 }
 DERIVED: Final[dict[str, Text2]] = {
     "ratio": (
@@ -297,8 +324,9 @@ GROUPS: Final[dict[str, Text2]] = {
 LATER: Final[dict[str, Text2]] = {
     "matches": ("改用 contains", "use contains"),
     "peers": ("改用 by: region(n) 的指标", "use an indicator by: region(n)"),
-    "take": ("改用 by: region(n) 的指标", "use an indicator by: region(n)"),
     "median": ("改用 percentile 与 rank: 50", "use percentile with rank: 50"),
+    "baseline": ("改用 history", "use history"),
+    "previous": ("改用 history 与 periods: 1, take: last", "use history with periods: 1, take: last"),
     "cardinality": ("改用 distinct", "use distinct"),
     "frequency": ("改用 count", "use count"),
     "avg": ("改用 mean", "use mean"),

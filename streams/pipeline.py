@@ -227,6 +227,9 @@ class Pipeline:
         self._raising.ruleset = ruleset.version
         self._indicators.activate(ruleset, self._now)
         self._rules.activate(ruleset, self._now)
+        renamed = {rule.renamed_from: rule.id for rule in ruleset.rules if rule.renamed_from}
+        if renamed:
+            self._fuse.rename(renamed)
         self._model.activate(ruleset)
 
     def _signal(self, seq: int, entry: SignalEntry, outcomes: list[Outcome]) -> None:

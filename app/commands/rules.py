@@ -91,6 +91,34 @@ def list_rules(folder: FolderArgument = None, output: OutputOption = Output.TABL
 
 
 @app.command()
+def depends(
+    on: Annotated[
+        str,
+        typer.Option("--on", help="依据、事项、数据源、指标、预案、@名单、规则 / basis, matter, feed, indicator, plan, list, rule"),
+    ],
+    folder: FolderArgument = None,
+    catalogue: Annotated[Path | None, typer.Option(help="事项清单，用于按事项名称或 14 位编码查 / catalogue, to ask by item")] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """列出受影响的规则：法规、事项或数据源变动时先看这里 / Which rules depend on something that changes; exit 1 where none does."""
+    import msgspec
+
+    from connectors.inbound.catalogue import read_catalogue
+    from connectors.inbound.mapping_load import load_folder
+    from rules.depends import dependents
+    from rules.load import load_rules
+
+    with plain_errors():
+        ruleset = load_rules(_texts(folder))
+        known = read_catalogue(catalogue.read_bytes(), catalogue.name).catalogue if catalogue is not None else None
+        found = dependents(ruleset, on, catalogue=known, sources={name: each.source for name, each in load_folder().items()})
+    show([msgspec.to_builtins(each) for each in found], ["rule", "title", "status", "how", "file", "line"], output)
+    if not found:
+        note(f"没有规则依赖 {on} / no rule depends on {on}")
+        raise typer.Exit(FINDINGS)
+
+
+@app.command()
 def status(url: UrlOption = URL, data: DataOption = DATA, output: OutputOption = Output.TABLE) -> None:
     """运行中的规则及其健康状况 / The active rules and their health, from the running server."""
     from app.client import Client

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -56,7 +56,7 @@ def rules_page(connection: Connection, ruleset: RuleSet | None, problems: Sequen
         version=ruleset.version if ruleset is not None else "",
         activated_at=row.activated_at if row is not None else None,
         activated_by=row.by if row is not None else "",
-        rules=tuple(_view(rule, counted.get(rule.id)) for rule in ruleset.rules) if ruleset is not None else (),
+        rules=tuple(_view(rule, counted) for rule in ruleset.rules) if ruleset is not None else (),
         problems=tuple(problems),
     )
 
@@ -69,7 +69,9 @@ def _counted(connection: Connection, now: datetime) -> dict[str, Row[Any]]:
     return {row.rule: row for row in rows}
 
 
-def _view(rule: Rule, counted: Row[Any] | None) -> RuleView:
+def _view(rule: Rule, counted: Mapping[str, Row[Any]]) -> RuleView:
+    """Return a rule with its hits, those under the id that it had before among them."""
+    rows = [counted[name] for name in (rule.id, rule.renamed_from) if name in counted]
     return RuleView(
         id=rule.id,
         pack=rule.pack,
@@ -84,8 +86,8 @@ def _view(rule: Rule, counted: Row[Any] | None) -> RuleView:
         owner=rule.owner,
         file=rule.file,
         line=rule.line,
-        hits_day=counted.day if counted is not None else 0,
-        hits_month=counted.month if counted is not None else 0,
-        last_hit=counted.last if counted is not None else None,
-        never_fired=counted is None,
+        hits_day=sum(row.day for row in rows),
+        hits_month=sum(row.month for row in rows),
+        last_hit=max((row.last for row in rows), default=None),
+        never_fired=not rows,
     )

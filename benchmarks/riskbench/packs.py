@@ -43,6 +43,8 @@ def pack(count: int, points: int) -> str:
         f"title: RiskBench {count} 条规则",
         "sector: riskbench",
         "owner: RiskBench",
+        "effective: {from: 2000-01-01}",
+        "plan: bench",
         "",
         "indicators:",
     ]

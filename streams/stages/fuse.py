@@ -329,6 +329,16 @@ class FuseStage:
         for name in list(risk.parts):
             self.drop(risk, name)
 
+    def rename(self, new: Mapping[str, str]) -> None:
+        """Let what a renamed rule contributed count under its new id; `new` is by old id."""
+        for risk in self.all():
+            if new.keys() & risk.parts.keys():
+                for part in risk.parts.values():
+                    part.name = new.get(part.name, part.name) if part.source == "rule" else part.name
+                risk.parts = {part.name: part for part in risk.parts.values()}
+            if risk.episode is not None:
+                risk.episode.rules = [new.get(name, name) for name in risk.episode.rules]
+
     def sweep(self, risk: Risk, t: int) -> None:
         """Remove the parts that have faded to nothing; the score is the same without them."""
         for name in [name for name, part in risk.parts.items() if part.points(t) == 0.0]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from rules.ruleset import Indicator, Value
 from streams.stages.cells import Cell, Count, Distinct, Last, Max, Mean, Min, Sum
 from streams.stages.measures import Change, Enough, First, NewValue, Percentage, Percentile, Since, Stddev, Trend
+from streams.stages.periods import BASELINES
 from streams.stages.rolled import ROLLED
 from streams.stages.sessions import Session
 from streams.stages.windows import MICROSECOND, Frame
@@ -54,6 +55,9 @@ def _aggregate(indicator: Indicator) -> Make | None:
 
 def cell_of(indicator: Indicator) -> Make | None:
     """Return what makes the indicator's cell for a key; None for an indicator that counts no signals itself."""
+    if indicator.base is not None:
+        inner = cell_of(indicator.base)
+        return partial(_periods, inner, indicator) if inner is not None else None
     make = _aggregate(indicator)
     if make is None:
         return None
@@ -66,6 +70,10 @@ def cell_of(indicator: Indicator) -> Make | None:
 
 def _enough(make: Make, least: int, frame: Frame, name: str, key: Key) -> Cell:
     return Enough(make(frame, name, key), least=least)
+
+
+def _periods(make: Make, indicator: Indicator, frame: Frame, name: str, key: Key) -> Cell:
+    return BASELINES[indicator.aggregate](partial(make, frame, name, key), indicator)
 
 
 def _session(make: Make, gap: int, frame: Frame, name: str, key: Key, *, own: bool) -> Cell:

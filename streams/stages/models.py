@@ -18,7 +18,9 @@ from streams.stages.windows import DAY, SHANGHAI_OFFSET, from_us
 
 HOUR: Final = DAY // 24
 NIGHT: Final = 3 * HOUR  # 03:00 in Shanghai, when little else happens
-_NOT_COMPARED: Final = frozenset({"first", "last", "anomaly", "ratio", "formula"})  # no numbers of their own
+_NOT_COMPARED: Final = frozenset(
+    {"first", "last", "anomaly", "ratio", "formula", "history", "spike", "flatline"}
+)  # no numbers of their own
 VECTOR_WIDTH: Final = 2  # a sector needs at least so many indicators for its objects to be compared
 
 

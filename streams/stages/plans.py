@@ -68,6 +68,7 @@ def definition_of(indicator: Indicator, ruleset: RuleSet) -> object:
     if indicator.formula is not None:
         return (indicator.aggregate, _text(indicator.formula, ruleset.version))
     window = indicator.window
+    base = definition_of(indicator.base, ruleset) if indicator.base is not None else None
     return (
         indicator.aggregate,
         (window.kind, window.length, window.exact) if window else None,
@@ -79,6 +80,10 @@ def definition_of(indicator: Indicator, ruleset: RuleSet) -> object:
         indicator.rank,
         indicator.per,
         indicator.end,
+        base,
+        indicator.periods,
+        indicator.take,
+        indicator.below,
     )
 
 

@@ -22,7 +22,7 @@ from streams.stages.rule_plans import Group, RulePlan, plans_of
 from streams.stages.subjects import BLIND, Reading, Standing, Subject, Untrue
 from streams.stages.windows import NEVER
 
-HOLD = 0  # in the place of a signal's number, which is never 0, in a timer
+HOLD = 0  # no signal has this number
 Timer = tuple[int, str, str, int]  # (due, subject, rule, number of the first signal or HOLD)
 Changed = dict[By, list[str]]
 
@@ -49,7 +49,9 @@ class RuleStage:
         """Run `ruleset` from `now` on. The old truth of new and changed rules is what they say of the old state: nothing hits by itself."""
         before = self.plans
         self.install(ruleset, now)
+        renamed = {plan.rule.renamed_from: plan.id for plan in self.plans.values() if plan.rule.renamed_from in before}
         for subject in self.subjects.values():
+            subject.rename(renamed)
             self._keep_courses(subject, before)
             self._read_again(subject, now)
         self.set_timers()
@@ -58,7 +60,7 @@ class RuleStage:
         """Keep the courses of rules whose sequence is what it was."""
         for name, course in list(subject.courses.items()):
             plan = self.plans.get(name)
-            if plan is None or _same_course(plan, before[name]) is False:
+            if plan is None or not _same_course(plan, before.get(name) or before[plan.rule.renamed_from]):
                 self.courses.clear(course)
                 del subject.courses[name]
         if not subject.courses:
@@ -130,8 +132,7 @@ class RuleStage:
 
     def clock(self, subject: str) -> int:
         """Return the instant of the newest signal of a subject."""
-        key = self._indicators.keys.get(subject)
-        return -NEVER if key is None else key.clock
+        return self._indicators.keys[subject].clock
 
     def matter(self, sector: str, moment: Moment) -> tuple[str, str]:
         """Return the matter and the sector of a rule's `sector` at a moment; without a catalogue item it is its own matter."""
@@ -185,10 +186,8 @@ class RuleStage:
             first, then = sequence.first.evaluate(moment.facts) is True, sequence.then.evaluate(moment.facts) is True
             if not (first or then):
                 continue
-            course = subject.courses.get(plan.id)
-            if course is None:
-                course = subject.courses[plan.id] = Course(plan.id, sequence)
-                self.waiting[subject.name] = subject
+            course = subject.courses.setdefault(plan.id, Course(plan.id, sequence))
+            self.waiting[subject.name] = subject
             opened, denied = self.courses.take(course, sequence, moment.live, now, clock, first=first, then=then)
             if opened is not None and not opened.decided:
                 heapq.heappush(self.timers, (opened.due, subject.name, plan.id, moment.live.seq))
@@ -202,8 +201,7 @@ class RuleStage:
 
     def _remember(self, subject: Subject, live: Live) -> None:
         """Hold `live` as the subject's previous signal in place of the one before."""
-        last = subject.last
-        if last is not live:
+        if (last := subject.last) is not live:
             live.holds += 1
             subject.last = live
             if last is not None:
@@ -321,8 +319,7 @@ class RuleStage:
         found: dict[str, list[Untrue]] = {}
         for group in self._groups:
             key = gone.keys.get(group.by)
-            subject = self.subjects.get(key.name) if key is not None else None
-            if subject is None:
+            if key is None or (subject := self.subjects.get(key.name)) is None:
                 continue
             subject.epoch = -1  # what became true is noticed at the next signal, which may be this record's own
             last_gone = subject.last is gone.live

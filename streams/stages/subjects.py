@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from rules.ruleset import Facts
@@ -45,6 +46,17 @@ class Subject:
         self.hits: dict[str, int] = {}
         self.holding: dict[str, int] = {}
         self.courses: dict[str, Course] = {}
+
+    def rename(self, new: Mapping[str, str]) -> None:
+        """Remember under its new id what is known of a rule that was renamed; `new` is by old id."""
+        if not new.keys() & {*self.true, *self.hits, *self.holding, *self.courses}:
+            return
+        self.true = {new.get(name, name): standing for name, standing in self.true.items()}
+        self.hits = {new.get(name, name): at for name, at in self.hits.items()}
+        self.holding = {new.get(name, name): due for name, due in self.holding.items()}
+        self.courses = {new.get(name, name): course for name, course in self.courses.items()}
+        for name, course in self.courses.items():
+            course.rule = name
 
 
 class Reading:

@@ -33,6 +33,8 @@ pack: gas
 title: 燃气安全
 sector: gas
 owner: 市住建局
+effective: {from: 2024-01-01}
+plan: response
 indicators:
   fines_24h:
     title: 近24小时燃气罚款

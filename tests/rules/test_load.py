@@ -23,7 +23,21 @@ from rules.reference import reference
 from rules.ruleset import AGGREGATES as TABLE_AGGREGATES
 from rules.ruleset import Facts, RuleSet, Window
 from rules.schema import schema as json_schema
-from rules.vocabulary import AGGREGATES, AS_OF, CALENDAR_WINDOWS, DERIVED, DETECTORS, GROUPS, LEVELS, REGION_BY, STATUSES, WINDOWS
+from rules.vocabulary import (
+    AGGREGATES,
+    AS_OF,
+    BASELINES,
+    CALENDAR_WINDOWS,
+    DERIVED,
+    DETECTORS,
+    GROUPS,
+    LEVELS,
+    ONLY_WITH,
+    REGION_BY,
+    STATUSES,
+    TAKES,
+    WINDOWS,
+)
 from tests.factories import make_entry, make_object
 from tests.rules.oracle import Oracle
 
@@ -59,6 +73,7 @@ rules:
       - name: 不报
         given: [{at: +0h, source: complaint, kind: gas.leak}]
         expect: none
+effective: {from: 2024-01-01}
 """
 
 
@@ -140,7 +155,6 @@ def test_rule_ids_are_unique_across_packs() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("    plan: check\n", "", "13:9 启用的规则 “burst” 没有写 plan（预案）"),
         ("unit: kPa, ", "", "10:13 指标 “pressure” 汇总 value 却没有写 unit，不同单位会混在一起；金额写 unit: 元"),
         ("odd > 0.995", "odd > 1", "18:48 比较 “odd > 1” 永远不会为真"),
         ("channels >= 2", "channels >= 3", "18:31 比较 “channels >= 3” 永远不会为真"),
@@ -172,9 +186,9 @@ def test_a_sound_pack_has_no_warning() -> None:
 
 def test_rules_without_tests_or_with_one_side_only_are_named() -> None:
     """A rule needs a hit and a near miss."""
-    bare = PACK[: PACK.index("    tests:")]
+    bare = PACK[: PACK.index("    tests:")] + "effective: {from: 2024-01-01}\n"
     assert _warnings(bare) == ["13:9 规则 “burst” 没有 tests"]
-    one_sided = PACK[: PACK.index("      - name: 不报")]
+    one_sided = PACK[: PACK.index("      - name: 不报")] + "effective: {from: 2024-01-01}\n"
     assert _warnings(one_sided) == ["22:7 规则 “burst” 的测试应既有命中的、也有不命中的（差一点的）"]
 
 
@@ -231,7 +245,9 @@ def test_the_tables_of_words_agree() -> None:
     assert words(GroupWord) == set(GROUPS)
     assert words(indicator["as_of"]) == set(AS_OF)
     assert words(indicator["detector"]) == set(DETECTORS)
-    assert set(AGGREGATES) | set(DERIVED) < set(indicator)
+    assert set(AGGREGATES) | set(DERIVED) | set(BASELINES) < set(indicator)
+    assert words(indicator["take"]) == set(TAKES)
+    assert set(ONLY_WITH) < set(indicator)
     assert all(re.search(WINDOW, word) for word in (*CALENDAR_WINDOWS, *(f"{word}(30d)" for word in WINDOWS)))
 
 

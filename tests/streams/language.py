@@ -44,6 +44,28 @@ AGGREGATES = {
     "enough": "mean: value, needs: 3",
 }
 GROUPS = ["parent", "matter", "industry", "[industry, region(6)]", "[matter, object]", "[parent, matter, region(4)]", "region(9)"]
+BASELINES = [
+    "  usual: {history: c_10h, periods: 3, take: mean, needs: 2}",
+    "  year_ago: {history: s_month, periods: 12, take: first, needs: 1}",
+    "  last_week: {history: m_week, periods: 1, take: last}",
+    "  wide: {history: s_month, periods: 4, take: stddev, needs: 2}",
+    "  mid: {history: c_exact, periods: 5, take: median, needs: 1}",
+    "  top: {history: c_tumbling, periods: 6, take: percentile, rank: 80, needs: 1}",
+    "  most: {history: c_daily, periods: 2, take: max}",
+    "  least: {history: m_week, periods: 3, take: min, needs: 1}",
+    "  jump: {spike: c_10h}",
+    "  rise: {spike: s_month, needs: 2}",
+    "  fall: {spike: c_tumbling}",
+    "  hush: {flatline: c_exact, below: 2}",
+    "  still: {flatline: m_week, below: 2.5}",
+    "  calm: {flatline: c_10h, below: 3}",
+    "  c_10h: {count: signals, window: 10h, as_of: object, where: kind in gas.*}",
+    "  s_month: {sum: value, window: month, as_of: object, by: region(6)}",
+    "  m_week: {mean: value, window: week}",
+    "  c_exact: {count: signals, window: 3d, exact: true, as_of: object, where: source == hotline}",
+    "  c_tumbling: {distinct: source, window: tumbling(7h), by: parent}",
+    "  c_daily: {max: value, window: daily(5d), as_of: object}",
+]
 DERIVED = [
     "  double: {formula: half * 4 - by_0}",
     "  half: {formula: count_0 / 2 + sum_1 * -1}",
@@ -70,7 +92,7 @@ def _indicators() -> list[str]:
             lines.append(f"  {name}_{turn}: {{{written}, {filters[(place + turn) % 4]}window: {window}{exact}{clock}{by}}}")
     lines += [f"  by_{n}: {{count: signals, window: 24h, as_of: object, by: {by}}}" for n, by in enumerate(GROUPS)]
     lines += [f"  sum_by_{n}: {{sum: value, window: day, by: {by}}}" for n, by in enumerate(GROUPS)]
-    return lines + DERIVED
+    return lines + BASELINES + DERIVED
 
 
 def _rule(name: str, when: str, more: str = "") -> str:
@@ -79,7 +101,20 @@ def _rule(name: str, when: str, more: str = "") -> str:
 
 def text(rules: list[str], indicators: list[str]) -> str:
     """Return a pack."""
-    return "\n".join(["pack: p", "title: 随机", "sector: gas", "owner: 某局", "indicators:", *indicators, "rules:", *rules])
+    return "\n".join(
+        [
+            "pack: p",
+            "title: 随机",
+            "sector: gas",
+            "owner: 某局",
+            "effective: {from: 2024-01-01}",
+            "plan: p",
+            "indicators:",
+            *indicators,
+            "rules:",
+            *rules,
+        ]
+    )
 
 
 RULES = [
@@ -91,6 +126,8 @@ RULES = [
     _rule("enough", "enough_0 > 2 or not has(enough_1)"),
     _rule("trend", "trend_0 > 0 and last_0 in gas.*"),
     _rule("groups", "by_0 >= 2 and by_1 < 5 or by_3 >= 2 or sum_by_5 > 10"),
+    _rule("past", "jump >= 2 or hush or c_10h > usual + 1"),
+    _rule("season", "year_ago > 1 or rise < 0.5 or top >= 2 and calm"),
     _rule("derived", "grown > 0.1 or part == 1"),
     _rule("little", "double < 3 and sum_by_2 > 0"),
     _rule("area", "count_2 >= 3 or fresh_2", ", subject: region(6)"),

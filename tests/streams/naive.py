@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -39,28 +40,25 @@ def bucket(moment: datetime, length: timedelta) -> int:
     return math.floor(Fraction((moment - EPOCH) // tick) / (Fraction(length // tick) / 24))
 
 
-def inside(t: datetime, as_of: datetime, window: Window) -> bool:
-    """Tell whether a signal at `t` is in the window at `as_of`; `t` is never later."""
+def period_of(t: datetime, as_of: datetime, window: Window) -> int:
+    """Return how many windows before the one at `as_of` a signal at `t`, which is no later, lies: 0 for inside."""
     here, there = t.astimezone(ZONE).date(), as_of.astimezone(ZONE).date()
     if window.kind == "day":
-        return here == there
+        return (there - here).days
     if window.kind == "week":
-        return here.isocalendar()[:2] == there.isocalendar()[:2]
-    if window.kind == "month":
-        return (here.year, here.month) == (there.year, there.month)
-    if window.kind == "quarter":
-        return (here.year, (here.month + 2) // 3) == (there.year, (there.month + 2) // 3)
-    if window.kind == "year":
-        return here.year == there.year
+        return ((there - timedelta(days=there.weekday())) - (here - timedelta(days=here.weekday()))).days // 7
+    if window.kind in ("month", "quarter", "year"):
+        months = {"month": 1, "quarter": 3, "year": 12}[window.kind]
+        return (there.year * 12 + there.month - 1) // months - (here.year * 12 + here.month - 1) // months
     if window.kind == "daily":
-        return (there - here) < window.length
+        return (there - here) // window.length
     if window.kind == "tumbling":
-        return (t - SHANGHAI_EPOCH) // window.length == (as_of - SHANGHAI_EPOCH) // window.length
+        return (as_of - SHANGHAI_EPOCH) // window.length - (t - SHANGHAI_EPOCH) // window.length
     if window.kind == "session":
-        return as_of - 100 * window.length < t
+        return (as_of - t) // (100 * window.length)
     if window.exact:
-        return as_of - window.length < t
-    return bucket(t, window.length) > bucket(as_of, window.length) - 24
+        return (as_of - t) // window.length
+    return (bucket(as_of, window.length) - bucket(t, window.length)) // 24
 
 
 @dataclass
@@ -150,6 +148,42 @@ def is_folded(row: Row, as_of: datetime) -> bool:
     return as_of.astimezone(ZONE).date() - row.t.astimezone(ZONE).date() >= SINGLE_DAYS
 
 
+TICK = timedelta(microseconds=1)
+
+
+def against_past(indicator: Indicator, rows: list[Row], as_of: datetime, begun: datetime) -> Any:
+    """Return what the present period and those before it come to together."""
+    window, base = indicator.window, indicator.base
+    periods = [[row for row in rows if period_of(row.t, as_of, window) == back] for back in range(indicator.periods + 1)]
+    values = [aggregate(base, own, as_of) for own in periods]
+    whole = [period_of(begun - TICK, as_of, window) > back for back in range(indicator.periods + 1)]
+    if indicator.aggregate == "flatline":
+        return values[0] < indicator.below if whole[0] and values[0] is not None else None
+    if indicator.aggregate == "spike":
+        enough = whole[1] and len(periods[1]) >= max(1, indicator.needs)
+        if not enough or values[0] is None or not values[1]:
+            return None
+        return values[0] / values[1] if math.isfinite(values[0] / values[1]) else None
+    past = [values[back] for back in range(indicator.periods, 0, -1) if whole[back] and values[back] is not None]
+    if len(past) < (indicator.needs or indicator.periods):
+        return None
+    return what_they_come_to(past, indicator.take, indicator.rank)
+
+
+def what_they_come_to(values: list[float], take: str, rank: float) -> float | None:
+    """Return one number for several."""
+    return {
+        "mean": lambda: math.fsum(values) / len(values),
+        "median": lambda: statistics.median(values),
+        "stddev": lambda: deviation(values),
+        "min": lambda: min(values),
+        "max": lambda: max(values),
+        "first": lambda: values[0],
+        "last": lambda: values[-1],
+        "percentile": lambda: at_rank(values, rank),
+    }[take]()
+
+
 def replay_log(indicator: Indicator, log: list[Row], clock: datetime | None) -> Any:
     """Return the indicator's value after its log, when the key's newest signal is at `clock`."""
     window = indicator.window
@@ -159,6 +193,11 @@ def replay_log(indicator: Indicator, log: list[Row], clock: datetime | None) -> 
     folded: set[int] = set()
     seen = 0
     as_of: datetime | None = None
+    begun: datetime | None = None  # the earliest signal taken since there was none
+
+    def inside(t: datetime, at: datetime | None = None) -> bool:
+        return period_of(t, at or as_of, window) <= indicator.periods
+
     for row in log:
         if indicator.as_of == "object":
             as_of = row.clock
@@ -167,22 +206,25 @@ def replay_log(indicator: Indicator, log: list[Row], clock: datetime | None) -> 
         if daily and newest is not None:
             folded |= {id(each) for each in taken if newest > entered[id(each)] and is_folded(each, newest)}
         if row.t is None:
-            gone = [each for each in taken if each.seq == row.seq and inside(each.t, as_of, window) and id(each) not in folded]
+            gone = [each for each in taken if each.seq == row.seq and inside(each.t) and id(each) not in folded]
             seen -= len(gone)
             taken = [each for each in taken if each.seq != row.seq or id(each) in folded]
             if seen == 0:
-                taken, as_of = [], None
+                taken, as_of, begun = [], None, None
             continue
-        if inside(row.t, newest, window) and not (daily and row.correction and is_folded(row, newest)):
+        if inside(row.t, newest) and not (daily and row.correction and is_folded(row, newest)):
             as_of = newest
             taken.append(row)
             entered[id(row)] = newest
+            begun = row.t if begun is None else min(begun, row.t)
             seen += 1
     if seen == 0:
         return unseen(indicator)
     if indicator.as_of == "object":
         as_of = clock
-    kept = sorted((row for row in taken if inside(row.t, as_of, window)), key=lambda row: (row.t, row.seq))
+    kept = sorted((row for row in taken if inside(row.t)), key=lambda row: (row.t, row.seq))
+    if indicator.base is not None:
+        return against_past(indicator, kept, as_of, begun)
     if window.kind == "session":
         kept = same_session(kept, window.length, as_of)
     if indicator.aggregate == "new_value" and daily and not any(row.value is not None and id(row) not in folded for row in kept):
@@ -304,6 +346,7 @@ class Naive:
             return indicator and (
                 indicator.aggregate, indicator.window, indicator.where and indicator.where.text, indicator.of and indicator.of.text,
                 indicator.as_of, indicator.by, indicator.needs, indicator.rank, indicator.per, indicator.end,
+                shape(indicator.base), indicator.periods, indicator.take, indicator.below,
             )  # fmt: skip
 
         old, self.active = self.active, new

@@ -11,12 +11,14 @@ from rules.ruleset import RuleSet
 from tests.factories import T0, make_object
 from tests.streams.kit import Story
 
+START = ["effective: {from: 2024-01-01}", "plan: p"]
+
 
 def pack(*indicators: str, when: str = "n >= 3") -> RuleSet:
     """Return a rule set with one rule."""
     rule = f"  - {{id: r, title: r, status: active, basis: [b], when: '{when}', points: 40, say: '{{n}}'}}"
     return load_rules(
-        {"p.yaml": "\n".join(["pack: p", "title: 组", "sector: gas", "owner: 某局", "indicators:", *indicators, "rules:", rule])}
+        {"p.yaml": "\n".join(["pack: p", "title: 组", "sector: gas", "owner: 某局", *START, "indicators:", *indicators, "rules:", rule])}
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from rules.vocabulary import CALENDAR_WINDOWS, WINDOWS
 from streams.pipeline import Pipeline, PipelineSettings
 from tests.streams.language import rulesets
 from tests.streams.naive import Naive, unseen
-from tests.streams.worlds import worlds
+from tests.streams.worlds import busy, worlds
 
 RULESETS = rulesets()
 # Without shrinking: making a failing world smaller takes minutes and tells little more.
@@ -29,6 +30,31 @@ thorough = settings(
 def fresh() -> Pipeline:
     """Return a pipeline that has taken in nothing."""
     return Pipeline(DEFAULT_LEVELS, Catalogue(), RULESETS.__getitem__, {}, PipelineSettings())
+
+
+def compare(records: list[Record], every: int = 1) -> None:
+    """Compare every value after `every` so many records, and all hits."""
+    pipeline, naive = fresh(), Naive(RULESETS)
+    hits = []
+    for record in records:
+        unknown = pipeline.counters()["resolutions_of_unknown_signals"]
+        hits += [(out.seq, out.rule, out.subject) for out in pipeline.step([record]) if isinstance(out, RuleHit)]
+        if pipeline.counters()["resolutions_of_unknown_signals"] > unknown:
+            continue
+        naive.take(record)
+        if record.seq % every:
+            continue
+        for subject, fact in naive.last.items():
+            if fact is not None and not subject.startswith("region:"):
+                keys = naive.keys_of(fact.entry)
+                assert pipeline.values_at(subject) == {name: naive.value(name, keys) for name in naive.active.indicators}
+        expected = naive.all_values()
+        actual = {(key, name): value for key in {key for key, _ in expected} for name, value in pipeline.values_of(key).items()}
+        assert actual.keys() <= expected.keys()
+        for place, value in expected.items():
+            found = actual.get(place, unseen(naive.active.indicators[place[1]]))
+            assert (place, value, value is None, value is False) == (place, found, found is None, found is False)
+    assert sorted(naive.hits) == sorted(hits)
 
 
 def test_the_rule_sets_hold_every_aggregate_and_window() -> None:
@@ -43,26 +69,13 @@ def test_the_rule_sets_hold_every_aggregate_and_window() -> None:
 @given(data=st.data())
 def test_values_and_hits_are_those_of_the_brute_force_evaluator(data: Any, years: bool) -> None:
     """After every record each value, and over the sequence each hit, is what working everything out again from the log says."""
-    records: list[Record] = data.draw(worlds(30, years=years))
-    pipeline, naive = fresh(), Naive(RULESETS)
-    hits = []
-    for record in records:
-        unknown = pipeline.counters()["resolutions_of_unknown_signals"]
-        hits += [(out.seq, out.rule, out.subject) for out in pipeline.step([record]) if isinstance(out, RuleHit)]
-        if pipeline.counters()["resolutions_of_unknown_signals"] > unknown:
-            continue
-        naive.take(record)
-        for subject, fact in naive.last.items():
-            if fact is not None and not subject.startswith("region:"):
-                keys = naive.keys_of(fact.entry)
-                assert pipeline.values_at(subject) == {name: naive.value(name, keys) for name in naive.active.indicators}
-        expected = naive.all_values()
-        actual = {(key, name): value for key in {key for key, _ in expected} for name, value in pipeline.values_of(key).items()}
-        assert actual.keys() <= expected.keys()
-        for place, value in expected.items():
-            found = actual.get(place, unseen(naive.active.indicators[place[1]]))
-            assert (place, value, value is None, value is False) == (place, found, found is None, found is False)
-    assert sorted(naive.hits) == sorted(hits)
+    compare(data.draw(worlds(30, years=years)))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_same_in_a_busy_place(seed: int) -> None:
+    """One object with a history of its own beside another, so that there is something to compare with at every record."""
+    compare(busy(Random(seed), 80), every=4)  # no secret
 
 
 @pytest.mark.parametrize("years", [False, True])
@@ -70,15 +83,26 @@ def test_values_and_hits_are_those_of_the_brute_force_evaluator(data: Any, years
 @given(data=st.data())
 def test_cuts_and_snapshots_cannot_be_seen(data: Any, years: bool) -> None:
     """Random batches with a snapshot and a restore between any two give the outcomes and the bytes of single steps."""
-    records: list[Record] = data.draw(worlds(30, years=years))
+    cut(data.draw(worlds(30, years=years)), data.draw(st.randoms(use_true_random=False)))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_cuts_cannot_be_seen_in_a_busy_place(seed: int) -> None:
+    """The same where every window and every period before it has something in it."""
+    random = Random(seed)  # no secret
+    cut(busy(random, 150), random)
+
+
+def cut(records: list[Record], random: Random) -> None:
+    """Compare single steps with random batches and restores."""
     whole, actual = fresh(), []
     expected = [outcome for record in records for outcome in whole.step([record])]
     pipeline, rest = fresh(), list(records)
     while rest:
-        size = data.draw(st.integers(1, 9))
+        size = random.randint(1, 9)
         batch, rest = rest[:size], rest[size:]
         actual += pipeline.step(batch)
-        if data.draw(st.booleans()):
+        if random.random() < 0.5:
             state = pipeline.snapshot()
             pipeline = fresh()
             pipeline.restore(state)

@@ -27,6 +27,7 @@ pack: p
 title: 测试
 sector: gas
 owner: 市住建局
+effective: {from: 2024-01-01}
 indicators:
   n: {count: signals, where: kind in gas.*, window: 7d}
   v: {last: value}
@@ -281,6 +282,26 @@ def test_a_new_version_of_the_rule_set_keeps_what_is_waited_for() -> None:
     assert told.pipeline.next_wake() == at(49)
     told.activate(3, rules(ABSENT.replace("48h", "24h"), version="v3"))
     assert told.pipeline.next_wake() is None
+
+
+def test_a_renamed_rule_keeps_its_state_and_its_warning() -> None:
+    """The wait, the truth and the points go on under the new id; nothing hits again."""
+    told = story(ABSENT, "id: big, when: v >= 5, points: 40, cooldown: 24h")
+    leak(told, 1, value=9.0)
+    renamed = [
+        f"{ABSENT.replace('id: visit', 'id: no-visit')}, renamed_from: visit",
+        "id: large, renamed_from: big, when: v >= 5, points: 40",
+    ]
+    assert told.activate(2, rules(*renamed, version="v2")) == []
+    assert hits(leak(told, 3, "b", value=9.5, severity=0)) == []
+    outcomes = told.tick(60)
+    assert hits(outcomes) == [("no-visit", 49.0)]
+    warning = outcomes[-1].warning
+    assert (warning.episode, warning.rules, [each.name for each in warning.contributions]) == (
+        1,
+        ("large", "no-visit"),
+        ["no-visit", "large"],
+    )
 
 
 WORLD = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from random import Random
 from typing import Any
 
 from hypothesis import strategies as st
@@ -152,5 +153,37 @@ def worlds(draw: Any, size: int = 40, *, years: bool = False) -> list[Record]:
             entry = OutcomeEntry(
                 warning_id=warning_id("live", subject, matter, draw(st.integers(1, 2))), verdict="confirmed", closed=draw(st.booleans())
             )
+        records.append(Record(seq=number, received_at=now, entry=entry))
+    return records
+
+
+def busy(random: Random, size: int) -> list[Record]:
+    """Return a journal of two objects and many signals, hours apart, sometimes months: late, corrected and withdrawn ones among them."""
+    now = T0
+    things = (make_object(id="o-1", region="610113001", industry="H62"), make_object(id="o-2", region="610113002", industry="H62"))
+    records = [
+        Record(seq=1, received_at=now, entry=RulesetEntry(version="v1")),
+        Record(seq=2, received_at=now, entry=ObjectsEntry(version=1, objects=things)),
+    ]
+    ids: list[str] = []
+    for number in range(3, 3 + size):
+        now += random.choice([1, 2, 2, 3, 5, 9, 20]) * HOUR if random.random() < 0.95 else random.choice([15, 40, 400]) * 24 * HOUR
+        more: dict[str, Any] = {}
+        if len(ids) > 5 and random.random() < 0.15:
+            more[random.choice(["corrects", "withdraws"])] = random.choice(ids[-20:])
+        about = random.choice(["o-1", "o-1", "o-1", "o-2"])
+        entry = make_entry(
+            id=f"s{number}",
+            source=random.choice(["hotline", "iot", "iot"]),
+            kind=random.choice(["gas.leak", "gas.leak", "gas.pressure", "fire.smoke"]),
+            occurred_at=now - random.choice([0, 0, 0, 0, 4, 30, 3000]) * HOUR,
+            severity=random.randrange(4),
+            value=random.choice([None, 0.1, 0.7, 3.0, 3.0, 6.5, 9.0]),
+            matter=random.choice(["", "gas-supply"]),
+            region="610113001",
+            object=ObjectRef(id=about),
+            **more,
+        )
+        ids.append(f"s{number}")
         records.append(Record(seq=number, received_at=now, entry=entry))
     return records
