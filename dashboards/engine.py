@@ -285,8 +285,14 @@ RULES = Row(
         Panel(
             kind="timeseries",
             title="规则命中走势",
-            about=("规则命中总数随时间的变化。", "Rule hits over time."),
-            queries=(Query(expr=f"sum(increase(fengsui_rule_hits_total[{RATE}]))", legend="命中"),),
+            about=(
+                "规则命中次数，以及因数据源静默而无法判断的次数。",
+                "Rule hits over time, and the times that silent feeds kept a rule from being decided.",
+            ),
+            queries=(
+                Query(expr=f"sum(increase(fengsui_rule_hits_total[{RATE}]))", legend="命中"),
+                Query(expr=f"sum(increase(fengsui_rule_blind_total[{RATE}]))", legend="无法判断"),
+            ),
             width=6,
             height=10,
             bars=True,

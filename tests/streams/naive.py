@@ -3,6 +3,7 @@
 Shares no code with `streams`: windows are decided per signal with fractions and calendar dates, sums with `math.fsum`, and no rule is
 left out because nothing that it reads has changed.
 """
+# Long because: the whole language read literally in one place is what makes it an oracle that can be checked by reading.
 
 from __future__ import annotations
 
