@@ -1001,6 +1001,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "启用的规则 “{read}” 必须有责任部门：在规则或规则包写 owner",
         "active rule “{read}” needs an owner, in the rule or its pack",
     ),
+    "rules.not_peers": (
+        "同类按登记对象的属性分组：industry、parent、region(n) 或其列表",
+        "peers are grouped by what the registry says of objects: industry, parent, region(n) or a list of these",
+    ),
     "rules.no_plan": (
         "启用且得分的规则 “{read}” 必须有预案：在规则或规则包写 plan",
         "active rule “{read}” with points needs a plan: write plan in the rule or the pack",

@@ -11,10 +11,11 @@ from typing import Any, Literal
 from domain.instants import SHANGHAI, parse_rfc3339
 from rules.cases import Case, make_case
 from rules.conditions import Condition, ConditionReader, RuleHead
+from rules.derived import compile_indicators
 from rules.documents import NAME, RuleDoc
 from rules.durations import duration
 from rules.expressions import Constant, Known, Scope, literal
-from rules.indicators import by_text, compile_indicators
+from rules.indicators import by_text
 from rules.parsed import ParsedPack, Reporter
 from rules.positions import Path, Scalar, find, place
 from rules.problems import Phrase, Problems

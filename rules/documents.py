@@ -75,6 +75,7 @@ class IndicatorDoc(Document, frozen=True, kw_only=True):
     take: Annotated[
         Literal["mean", "median", "stddev", "min", "max", "percentile", "first", "last", ""], Meta(description="多个值归为一个数的方法")
     ] = ""
+    peers: Annotated[str, Meta(description="同类基线：填一个按对象汇总的指标名，与 by、take 同用")] = ""
     spike: Annotated[str, Meta(description="突增：现值与前一窗口之比，填一个指标名")] = ""
     flatline: Annotated[str, Meta(description="沉寂：现值是否低于 below，填一个指标名")] = ""
     below: Annotated[float, Meta(description="flatline 的界限")] | None = None

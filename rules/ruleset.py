@@ -27,7 +27,7 @@ Aggregate = Literal[
     "percentage", "new_value", "change",
 ]  # fmt: skip
 AGGREGATES: tuple[str, ...] = Aggregate.__args__  # type: ignore[attr-defined]  # typing has no typed way to list a Literal
-Baseline = Literal["history", "spike", "flatline"]  # an indicator against its own past
+Baseline = Literal["history", "spike", "flatline", "peers"]  # an indicator against its own past, or against others'
 Derived = Literal["ratio", "formula"]  # made of other indicators when read
 Part = Literal["object", "parent", "matter", "industry"] | int  # an int is the number of digits of a region code
 By = Part | tuple[Part, ...]  # what a value is kept for: one of these, or several together
@@ -106,6 +106,9 @@ class Indicator:
     A "history", "spike" or "flatline" is about the indicator `base`, whose window, filter and group it has, and about the `periods` windows
     before the present one: what they come to by `take` (a word of `rules.vocabulary.TAKES`), the present value divided by that of the one
     before, or whether the present value is less than `below`.
+
+    A "peers" is what indicator `input` comes to, by `take`, among the objects of a group `by`: worked out each night, None for fewer
+    objects with a value than `needs` (5 where that is 0).
 
     A "ratio" or "formula" counts nothing: it is `formula` over the values of the indicators `inputs`, worked out when it is read.
     """

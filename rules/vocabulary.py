@@ -220,12 +220,12 @@ _WITH_VALUES: Final = tuple(name for name, word in AGGREGATES.items() if not wor
 # Keys that only mean something beside certain aggregates.
 ONLY_WITH: Final[dict[str, tuple[str, ...]]] = {
     "detector": ("anomaly",),
-    "rank": ("percentile", "history"),
+    "rank": ("percentile", "history", "peers"),
     "periods": ("history",),
-    "take": ("history",),
+    "take": ("history", "peers"),
     "below": ("flatline",),
     "per": ("trend",),
-    "needs": (*_WITH_VALUES, "history", "spike"),
+    "needs": (*_WITH_VALUES, "history", "spike", "peers"),
 }
 BASELINES: Final[dict[str, Text2]] = {
     "history": (
@@ -240,7 +240,12 @@ BASELINES: Final[dict[str, Text2]] = {
         "沉寂：另一指标的现值低于 below（真假）；首条信号之后满一个窗口才判断",
         "whether another indicator is less than `below`, once a whole window has passed since the first signal",
     ),
+    "peers": (
+        "同类基线：另一指标在同组（by）登记对象中的值，按 take 归为一个数；每日 3 时（北京时间）更新，不足 needs 户（缺省 5）为未知",
+        "what another indicator comes to among the registered objects of a group (by), worked out each day at 03:00 in Shanghai",
+    ),
 }
+PEER_TAKES: Final = frozenset({"mean", "median", "stddev", "min", "max", "percentile"})  # objects have no order in time
 TAKES: Final[dict[str, Text2]] = {
     "mean": ("平均", "mean"),
     "median": ("中位数，偶数个时取中间两个的平均", "median, the mean of the two in the middle for an even number"),
@@ -323,7 +328,6 @@ GROUPS: Final[dict[str, Text2]] = {
 # Words that are known but not part of this version: refused by name, never half-accepted. The value names what to use instead.
 LATER: Final[dict[str, Text2]] = {
     "matches": ("改用 contains", "use contains"),
-    "peers": ("改用 by: region(n) 的指标", "use an indicator by: region(n)"),
     "median": ("改用 percentile 与 rank: 50", "use percentile with rank: 50"),
     "baseline": ("改用 history", "use history"),
     "previous": ("改用 history 与 periods: 1, take: last", "use history with periods: 1, take: last"),

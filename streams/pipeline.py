@@ -353,6 +353,7 @@ class Pipeline:
             due = min((at for at in (decided, faded, compared) if at is not None and at <= now), default=None)
             if due is None:
                 break
+            self._indicators.peers.advance(due)
             if due == decided:
                 self._decide(due, outcomes)
             elif first is not None and due == faded:
@@ -361,6 +362,7 @@ class Pipeline:
                 self._wakes.schedule(first)
             else:
                 outcomes.extend(self._comparison.run(due))
+        self._indicators.peers.advance(now)
         midnight = now // DAY * DAY
         if midnight > self._sweep_at:
             self._sweep_at = midnight

@@ -149,6 +149,10 @@ class Cell(ABC):
         """Return what a snapshot must hold beside the signals, as plain data; None for nothing."""
         return None
 
+    def since(self, memory: Any, start: int) -> Any:  # noqa: ARG002  # for `rolled`
+        """Return the part of `memory` that a window from `start` on holds."""
+        return memory
+
     def remember(self, memory: Any) -> None:  # noqa: B027  # most cells have nothing beside the signals
         """Take up `memory`."""
 

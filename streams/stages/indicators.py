@@ -15,7 +15,8 @@ from rules.ruleset import By, Facts, Indicator, RuleSet, Value
 from streams.stages.cells import Cell
 from streams.stages.groups import area_name, group_at
 from streams.stages.ledger import Ledger, Live
-from streams.stages.plans import DISCRETE, Plan, blank, definition_of, settles
+from streams.stages.peers import Peers
+from streams.stages.plans import DISCRETE, PEERS, Plan, blank, definition_of, settles
 from streams.stages.windows import NEVER
 
 Combination = tuple[str, str, str, int]
@@ -92,6 +93,7 @@ class IndicatorStage:
         self.warming_since: dict[str, int] = {}
         self.digits: tuple[int, ...] = ()  # of the regions that indicators and rules are about
         self.groups: tuple[By, ...] = ()  # that indicators are about beside objects and regions
+        self.peers = Peers(self)
         self._watchers: dict[str, list[Plan]] = {}
         self._selected: dict[Combination, Selection] = {}
 
@@ -115,6 +117,7 @@ class IndicatorStage:
         groups: dict[By, None] = dict.fromkeys((*(plan.by for plan in plans.values()), *(rule.by for rule in ruleset.rules)))
         self.digits = tuple(sorted(by for by in groups if isinstance(by, int)))
         self.groups = tuple(by for by in groups if by != "object" and not isinstance(by, int))
+        self.peers.activate([plan.indicator for plan in plans.values() if plan.indicator.aggregate == PEERS], now)
         self._watchers = {}
         for plan in plans.values():
             if plan.score:
@@ -135,14 +138,14 @@ class IndicatorStage:
         object_id = entry.resolution.object_id
         thing = self.objects.get(object_id)
         region = (thing.region if thing is not None else "") or entry.signal.region
-        keys: dict[By, Key] = {"object": self._key(object_id)}
+        keys: dict[By, Key] = {"object": self.key(object_id)}
         for digits in self.digits:
             if len(region) >= digits:
-                keys[digits] = self._key(area_name(region, digits))
+                keys[digits] = self.key(area_name(region, digits))
         for by in self.groups:
             name = group_at(by, entry, thing, region)
             if name:
-                keys[by] = self._key(name)
+                keys[by] = self.key(name)
         return Moment(live, thing, region, keys)
 
     def moment_of_undoing(self, live: Live) -> Moment:
@@ -150,7 +153,8 @@ class IndicatorStage:
         thing = self.objects.get(live.entry.resolution.object_id)
         return Moment(live, thing, (thing.region if thing is not None else "") or live.entry.signal.region, dict(live.keys))
 
-    def _key(self, name: str) -> Key:
+    def key(self, name: str) -> Key:
+        """Return the key of this name, made where it is met for the first time."""
         key = self.keys.get(name)
         if key is None:
             key = self.keys[name] = Key(name)
@@ -285,6 +289,23 @@ class IndicatorStage:
         score = key.scores.get(name)
         return self.plans[name].unseen if score is None else score
 
+    def value_as_of(self, name: str, key_name: str, at: int) -> Value:
+        """Return what `name` comes to for a key when its window's clock is moved to `at`; nothing is moved."""
+        plan, key = self.plans[name], self.keys.get(key_name)
+        cell = key.cells.get(name) if key is not None else None
+        if key is None or cell is None or plan.cell is None:
+            return plan.unseen
+        if at < cell.drops:
+            return cell.value()
+        later = plan.cell(plan.frame, name, key)
+        start = plan.frame.start(at)
+        kept = [item for item in cell.items if item[0] >= start]
+        later.put_back(kept, max(at, cell.clock), len(kept))
+        memory = cell.memory()
+        if memory is not None:
+            later.remember(later.since(memory, start))
+        return later.value()
+
     def inside(self, names: Sequence[str], moment: Moment) -> list[Live]:
         """Return the signals inside the windows of these indicators for the moment's keys, by number: of a formula, those of its inputs."""
         found: dict[int, Live] = {}
@@ -292,7 +313,8 @@ class IndicatorStage:
         while waiting:
             plan = self.plans.get(waiting.pop())
             if plan is None or plan.cell is None:
-                waiting += plan.indicator.made_of if plan is not None else ()
+                # What its peers came to says nothing about the object.
+                waiting += plan.indicator.made_of if plan is not None and plan.indicator.aggregate != PEERS else ()
                 continue
             key = moment.keys.get(plan.by)
             cell = key.cells.get(plan.name) if key is not None else None
@@ -313,14 +335,16 @@ class IndicatorStage:
         for key in self.keys.values():
             cells = [_dumped(name, cell) for name, cell in key.cells.items()]
             keys.append([key.name, key.clock, key.expires, cells, key.scores])
-        return {"keys": keys, "warming_since": self.warming_since}
+        return {"keys": keys, "warming_since": self.warming_since, "peers": self.peers.dump()}
 
     def load(self, state: Mapping[str, Any], lives: Mapping[int, Live]) -> None:
         """Take up `dump` under the rule set that it was taken under."""
         self.warming_since = dict(state["warming_since"])
+        if "peers" in state:  # a snapshot from before there were any
+            self.peers.load(state["peers"])
         self.keys = {}
         for name, clock, expires, cells, scores in state["keys"]:
-            key = self._key(name)
+            key = self.key(name)
             key.clock, key.expires, key.scores = clock, expires, dict(scores)
             for indicator, cell_clock, seen, seqs, values, *memory in cells:
                 plan = self.plans[indicator]

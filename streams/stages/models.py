@@ -14,12 +14,10 @@ from domain.ports import Detector, Score, VectorDetector
 from rules.ruleset import Indicator, RuleSet
 from streams.stages.cells import number
 from streams.stages.indicators import IndicatorStage
-from streams.stages.windows import DAY, SHANGHAI_OFFSET, from_us
+from streams.stages.windows import from_us, night_after
 
-HOUR: Final = DAY // 24
-NIGHT: Final = 3 * HOUR  # 03:00 in Shanghai, when little else happens
 _NOT_COMPARED: Final = frozenset(
-    {"first", "last", "anomaly", "ratio", "formula", "history", "spike", "flatline"}
+    {"first", "last", "anomaly", "ratio", "formula", "history", "spike", "flatline", "peers"}
 )  # no numbers of their own
 VECTOR_WIDTH: Final = 2  # a sector needs at least so many indicators for its objects to be compared
 
@@ -102,8 +100,7 @@ class ObjectModel:
     def saw(self, now: int) -> None:
         """A signal came at `now`: the next night's scoring is due."""
         if self.due is None and self._make is not None and self._vectors:
-            night = (now + SHANGHAI_OFFSET - NIGHT) // DAY * DAY + DAY + NIGHT
-            self.due = night - SHANGHAI_OFFSET
+            self.due = night_after(now)
 
     def run(self, indicators: IndicatorStage) -> list[ObjectFinding]:
         """Fit and score every sector; findings in order of sector, then object id."""

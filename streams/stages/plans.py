@@ -14,6 +14,7 @@ from streams.stages.windows import frame
 # Fields with few values: whether an indicator that reads only these selects a signal is found out once per combination.
 DISCRETE: Final = frozenset({"source", "kind", "matter", "severity"})
 ANOMALY: Final = "anomaly"
+PEERS: Final = "peers"
 
 
 class Plan:
@@ -65,6 +66,9 @@ def definition_of(indicator: Indicator, ruleset: RuleSet) -> object:
     if indicator.aggregate == ANOMALY:
         source = ruleset.indicators.get(indicator.input)
         return (ANOMALY, indicator.detector, indicator.input, definition_of(source, ruleset) if source else None)
+    if indicator.aggregate == PEERS:
+        source = ruleset.indicators.get(indicator.input)
+        return (PEERS, definition_of(source, ruleset) if source else None, indicator.by, indicator.take, indicator.rank, indicator.needs)
     if indicator.formula is not None:
         return (indicator.aggregate, _text(indicator.formula, ruleset.version))
     window = indicator.window

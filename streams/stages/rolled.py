@@ -82,6 +82,10 @@ class Rolled(Cell):
         """Return the folded days."""
         return [[day, self.plain(part)] for day, part in self.days.items()]
 
+    def since(self, memory: Any, start: int) -> Any:
+        """Return the folded days from `start` on."""
+        return [pair for pair in memory if pair[0] >= day_of(start)]
+
     def remember(self, memory: Any) -> None:
         """Take up the folded days."""
         self.days = {day: self.parse(part) for day, part in memory}

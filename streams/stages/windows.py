@@ -18,6 +18,7 @@ DAY: Final = 86_400_000_000
 SHANGHAI_OFFSET: Final = 28_800_000_000  # UTC+8 all year since 1992; calendar windows before that are an hour off in summer
 MONDAY: Final = 3  # day 0 of the epoch is a Thursday
 EPOCH_ORDINAL: Final = EPOCH.toordinal()
+NIGHT: Final = DAY // 8  # 03:00
 RAW_DAYS: Final = 100  # a `daily` window keeps single signals of so many days, of the days before them only what they came to
 NEVER: Final = 1 << 62  # later than any instant that a datetime can hold
 
@@ -35,6 +36,11 @@ def from_us(us: int) -> datetime:
 def day_of(us: int) -> int:
     """Return the number of the calendar day in Asia/Shanghai, 0 for 1970-01-01."""
     return (us + SHANGHAI_OFFSET) // DAY
+
+
+def night_after(us: int) -> int:
+    """Return the next 03:00 in Asia/Shanghai after `us`, when little else happens."""
+    return (us + SHANGHAI_OFFSET - NIGHT) // DAY * DAY + DAY + NIGHT - SHANGHAI_OFFSET
 
 
 class Frame(Protocol):

@@ -66,6 +66,14 @@ BASELINES = [
     "  c_tumbling: {distinct: source, window: tumbling(7h), by: parent}",
     "  c_daily: {max: value, window: daily(5d), as_of: object}",
 ]
+PEERS = [
+    "  like: {peers: c_10h, by: [industry, region(6)], take: mean, needs: 2}",
+    "  means: {peers: m_week, by: industry, take: median, needs: 1}",
+    "  highs: {peers: c_daily, by: region(4), take: percentile, rank: 75, needs: 1}",
+    "  apart: {peers: c_exact, by: parent, take: stddev, needs: 2}",
+    "  few: {peers: c_exact, by: industry, take: max}",
+    "  vs: {formula: c_10h - like}",
+]
 DERIVED = [
     "  double: {formula: half * 4 - by_0}",
     "  half: {formula: count_0 / 2 + sum_1 * -1}",
@@ -92,7 +100,7 @@ def _indicators() -> list[str]:
             lines.append(f"  {name}_{turn}: {{{written}, {filters[(place + turn) % 4]}window: {window}{exact}{clock}{by}}}")
     lines += [f"  by_{n}: {{count: signals, window: 24h, as_of: object, by: {by}}}" for n, by in enumerate(GROUPS)]
     lines += [f"  sum_by_{n}: {{sum: value, window: day, by: {by}}}" for n, by in enumerate(GROUPS)]
-    return lines + BASELINES + DERIVED
+    return lines + BASELINES + PEERS + DERIVED
 
 
 def _rule(name: str, when: str, more: str = "") -> str:
@@ -128,6 +136,7 @@ RULES = [
     _rule("groups", "by_0 >= 2 and by_1 < 5 or by_3 >= 2 or sum_by_5 > 10"),
     _rule("past", "jump >= 2 or hush or c_10h > usual + 1"),
     _rule("season", "year_ago > 1 or rise < 0.5 or top >= 2 and calm"),
+    _rule("peers", "vs >= 1 or has(highs) and apart < 1 or few > 1"),
     _rule("derived", "grown > 0.1 or part == 1"),
     _rule("little", "double < 3 and sum_by_2 > 0"),
     _rule("area", "count_2 >= 3 or fresh_2", ", subject: region(6)"),

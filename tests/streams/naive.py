@@ -21,7 +21,9 @@ import msgspec
 
 from domain.objects import RegulatedObject, Resolution
 from domain.records import ObjectsEntry, Record, ResolutionEntry, RulesetEntry, SignalEntry
+from domain.signals import ObjectRef
 from rules.ruleset import Facts, Indicator, Rule, RuleSet, Window
+from tests.factories import make_entry
 
 ZONE = ZoneInfo("Asia/Shanghai")
 EPOCH = datetime(1970, 1, 1, tzinfo=ZoneInfo("UTC"))
@@ -185,8 +187,8 @@ def what_they_come_to(values: list[float], take: str, rank: float) -> float | No
     }[take]()
 
 
-def replay_log(indicator: Indicator, log: list[Row], clock: datetime | None) -> Any:
-    """Return the indicator's value after its log, when the key's newest signal is at `clock`."""
+def replay_log(indicator: Indicator, log: list[Row], clock: datetime | None, at: datetime | None = None) -> Any:
+    """Return the indicator's value after its log, when the key's newest signal is at `clock`; as of `at` where that is later."""
     window = indicator.window
     daily = window.kind == "daily"
     taken: list[Row] = []
@@ -223,6 +225,8 @@ def replay_log(indicator: Indicator, log: list[Row], clock: datetime | None) -> 
         return unseen(indicator)
     if indicator.as_of == "object":
         as_of = clock
+    if at is not None:
+        as_of = max(as_of, at)
     kept = sorted((row for row in taken if inside(row.t)), key=lambda row: (row.t, row.seq))
     if indicator.base is not None:
         return against_past(indicator, kept, as_of, begun)
@@ -259,10 +263,13 @@ class Naive:
     cooled: dict[tuple[str, str], datetime] = field(default_factory=dict)
     hits: list[tuple[int, str, str]] = field(default_factory=list)
     now: datetime = EPOCH
+    night: datetime | None = None  # the next one at which peers are compared
+    peers: dict[tuple[str, str], float] = field(default_factory=dict)  # by indicator and group
 
     def take(self, record: Record) -> None:
         """Take in one record."""
         self.now = max(self.now, record.received_at)
+        self.compare_peers()
         entry = record.entry
         if isinstance(entry, ObjectsEntry):
             self.objects.update({thing.id: thing for thing in entry.objects})
@@ -273,12 +280,39 @@ class Naive:
         elif isinstance(entry, ResolutionEntry):
             self.resolve(entry)
 
+    def compare_peers(self) -> None:
+        """Work out the baselines of the last night that has passed, of all groups of registered objects."""
+        if self.night is None or self.night > self.now:
+            return
+        while self.night + timedelta(days=1) <= self.now:
+            self.night += timedelta(days=1)
+        at, self.night = self.night, self.night + timedelta(days=1)
+        found: dict[tuple[str, str], list[float]] = {}
+        for indicator in self.active.indicators.values():
+            if indicator.aggregate != "peers":
+                continue
+            base = self.active.indicators[indicator.input]
+            for thing in self.objects.values():
+                entry = make_entry(object=ObjectRef(id=thing.id), region="", matter="")
+                group = self.keys_of(entry).get(indicator.by)
+                value = replay_log(base, self.logs.get((thing.id, base.name), []), self.clocks.get(thing.id), at)
+                if group is not None and value is not None:
+                    found.setdefault((indicator.name, group), []).append(float(value))
+        self.peers = {}
+        for place, values in found.items():
+            indicator = self.active.indicators[place[0]]
+            value = what_they_come_to(sorted(values), indicator.take, indicator.rank)
+            if len(values) >= (indicator.needs or 5) and value is not None:
+                self.peers[place] = value
+
     def value(self, name: str, keys: dict[Any, str]) -> Any:
         """Return the present value of an indicator for these keys."""
         indicator = self.active.indicators[name]
         if indicator.formula is not None:
             return self.work_out(indicator.formula.text, name.split(".", maxsplit=1)[0], keys)
         key = keys.get(indicator.by)
+        if indicator.aggregate == "peers":
+            return self.peers.get((name, key))
         if key is None:
             return unseen(indicator)
         return replay_log(indicator, self.logs.get((key, name), []), self.clocks.get(key))
@@ -311,6 +345,7 @@ class Naive:
         for (key, name), log in self.logs.items():
             value = replay_log(self.active.indicators[name], log, self.clocks.get(key))
             found[key, name] = value
+        found.update(((group, name), value) for (name, group), value in self.peers.items())
         return found
 
     def keys_of(self, entry: SignalEntry) -> dict[Any, str]:
@@ -347,10 +382,22 @@ class Naive:
             return indicator and (
                 indicator.aggregate, indicator.window, indicator.where and indicator.where.text, indicator.of and indicator.of.text,
                 indicator.as_of, indicator.by, indicator.needs, indicator.rank, indicator.per, indicator.end,
-                shape(indicator.base), indicator.periods, indicator.take, indicator.below,
+                indicator.input, shape(indicator.base), indicator.periods, indicator.take, indicator.below,
             )  # fmt: skip
 
         old, self.active = self.active, new
+        compared = [each for each in new.indicators.values() if each.aggregate == "peers"]
+        if not compared:
+            self.night = None
+        elif self.night is None:
+            self.night = self.now.astimezone(ZONE).replace(hour=3, minute=0, second=0, microsecond=0)
+            self.night += timedelta(days=self.night <= self.now)
+        self.peers = {
+            (name, group): value
+            for (name, group), value in self.peers.items()
+            if name in new.indicators and shape(old.indicators[name]) == shape(new.indicators[name])
+            and shape(old.indicators[old.indicators[name].input]) == shape(new.indicators[new.indicators[name].input])
+        }  # fmt: skip
         self.logs = {
             (key, name): log
             for (key, name), log in self.logs.items()
@@ -476,7 +523,9 @@ class Naive:
             self.clocks[key] = max(self.clocks.get(key, EPOCH), t)
         for name, indicator in self.active.indicators.items():
             key = fact.keys.get(indicator.by)
-            if key is not None and indicator.formula is None and (indicator.where is None or indicator.where.evaluate(facts) is True):
+            if indicator.formula is not None or indicator.aggregate == "peers":
+                continue
+            if key is not None and (indicator.where is None or indicator.where.evaluate(facts) is True):
                 value = indicator.of.evaluate(facts) if indicator.of else None
                 correction = bool(entry.revision or entry.signal.corrects)
                 self.logs.setdefault((key, name), []).append(Row(fact.seq, self.clocks[key], t, value, correction))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from domain.signals import ObjectRef
 from tests.factories import T0
 from tests.streams.kit import Story
-from tests.streams.test_groups import pack
+from tests.streams.test_groups import pack, shop
 
 DAY = 24
 COUNT = "  n: {count: signals, window: 7d, exact: true}"
@@ -118,3 +119,55 @@ def test_years_are_kept_as_days_and_what_is_recent_can_still_be_taken_back() -> 
     assert told.value("p.n") == 100  # a correction of a folded day changes nothing
     told.signal(1430 * DAY, "z")
     assert told.value("p.n") == 1
+
+
+def peer_story() -> Story:
+    """Return a story with six restaurants of one county, and one elsewhere, and what their complaints come to."""
+    peers = "  others: {peers: n, by: [industry, region(6)], take: median}"
+    told = Story(T0, pack(COUNT, peers, "  times: {ratio: [n, others]}", when="times >= 3"))
+    told.objects(0, *(shop(f"o-{n}") for n in range(1, 7)), shop("far", region="610114001"))
+    return told
+
+
+def test_an_object_is_compared_with_its_trade_in_its_county_from_the_next_night_on() -> None:
+    """Six restaurants with two complaints each but one with seven: unknown on the first day, three and a half times the median after it."""
+    told = peer_story()
+    for about in range(1, 7):
+        for turn in range(2):
+            told.signal(turn, f"s{about}-{turn}", object=ObjectRef(id=f"o-{about}"))
+    for turn in range(4):
+        told.signal(2, f"t{turn}", object=ObjectRef(id="o-1"))
+    assert told.pipeline.values_at("o-1")["p.others"] is None
+    told.signal(20, "next", object=ObjectRef(id="o-1"))  # 03:00 in Shanghai is 19:00 UTC
+    values = told.pipeline.values_at("o-1")
+    assert (values["p.n"], values["p.others"], values["p.times"]) == (7, 2.0, 3.5)
+    assert [out.subject for out in told.outcomes if type(out).__name__ == "RuleHit"] == ["o-1"]
+    told.signal(21, "far", object=ObjectRef(id="far"))
+    assert told.pipeline.values_at("far")["p.others"] is None  # alone in its county
+
+
+def test_peers_are_seen_as_of_the_night_and_stand_still_until_the_next() -> None:
+    """A week later their old complaints have left their windows, whether or not anything was heard of them."""
+    told = peer_story()
+    for about in range(1, 7):
+        told.signal(1, f"s{about}", object=ObjectRef(id=f"o-{about}"))
+    told.signal(20, "next", object=ObjectRef(id="o-1"))
+    assert told.pipeline.values_at("o-1")["p.others"] == 1.0
+    told.signal(21, "w", withdraws="s2")
+    assert told.pipeline.values_at("o-1")["p.others"] == 1.0
+    told.signal(10 * DAY, "late", object=ObjectRef(id="o-1"))
+    values = told.pipeline.values_at("o-1")
+    assert (values["p.others"], values["p.times"]) == (0.0, None)
+
+
+def test_peers_do_not_depend_on_when_time_was_told_to_pass() -> None:
+    """A tick in every hour gives the baselines of no tick at all."""
+    ticked, quiet = peer_story(), peer_story()
+    for told, every in ((ticked, 1), (quiet, 1000)):
+        for hour in range(60):
+            if hour % 9 == 0:
+                told.signal(hour, f"s{hour}", object=ObjectRef(id=f"o-{hour % 6 + 1}"))
+            elif hour % every == 0:
+                told.tick(hour)
+    assert ticked.pipeline.values_at("o-1") == quiet.pipeline.values_at("o-1")
+    assert ticked.pipeline.values_at("o-1")["p.others"] is not None

@@ -158,9 +158,10 @@ def worlds(draw: Any, size: int = 40, *, years: bool = False) -> list[Record]:
 
 
 def busy(random: Random, size: int) -> list[Record]:
-    """Return a journal of two objects and many signals, hours apart, sometimes months: late, corrected and withdrawn ones among them."""
+    """Return a journal of many signals about two of six objects, hours apart, sometimes months; some late, corrected or withdrawn."""
     now = T0
-    things = (make_object(id="o-1", region="610113001", industry="H62"), make_object(id="o-2", region="610113002", industry="H62"))
+    chain = (Relation(kind="parent", object_id="o-2"),)
+    things = tuple(make_object(id=f"o-{n}", region=f"61011300{n}", industry="H62", relations=chain) for n in range(1, 7))
     records = [
         Record(seq=1, received_at=now, entry=RulesetEntry(version="v1")),
         Record(seq=2, received_at=now, entry=ObjectsEntry(version=1, objects=things)),
