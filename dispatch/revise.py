@@ -34,7 +34,7 @@ _LIMIT_OF: Final[Mapping[ClockKind, str]] = {
 }
 
 
-Change = Literal["joined", "level_raised", "level_fell", "corrected", "rescored"]
+Change = Literal["joined", "level_raised", "level_fell", "corrected", "rescored", "inferred"]
 
 
 def follow(level: str, change: Change, case: WarningCase, tasks: Iterable[Task], context: Context, now: datetime) -> Applied:

@@ -77,11 +77,44 @@ class Contribution(Noun, frozen=True, kw_only=True):
     plan: str = ""
 
 
+class Reason(Noun, frozen=True, kw_only=True):
+    """A fact that an inference rests on, as `domain.inference` writes facts, and its title; `holds` False: that it is not so."""
+
+    fact: str
+    title: str
+    holds: bool = True
+
+
+class TransferHint(Noun, frozen=True, kw_only=True):
+    """A hint that a case may have to be transferred (涉嫌犯罪移送线索): people decide, the hint says what to look at.
+
+    `crime` is the suspected crime, `basis` the articles by which it is judged and transferred, `to` who takes the case.
+    """
+
+    crime: str
+    basis: tuple[str, ...]
+    to: str
+
+
+class Inferred(Noun, frozen=True, kw_only=True):
+    """What follows from several findings about an object: a composite finding, with a plan or a transfer hint where it selects one."""
+
+    id: str
+    title: str
+    message: str
+    because: tuple[Reason, ...]
+    basis: tuple[str, ...] = ()
+    plan: str = ""
+    transfer: TransferHint | None = None
+
+
 class EarlyWarning(Noun, frozen=True, kw_only=True):
     """The risk engine's finding about a subject in a matter, in one episode.
 
     `level` is the highest that the episode reached: it never falls (what was promised stays promised); `current_level` follows the score.
     `evidence` are the newest 50 signals, oldest first; `evidence_count` counts all behind the present contributions.
+    `inferred` is what follows from the object's findings, as far as it rests on one of this warning. `plan` is the response plan
+    (预案): that of the first inference that selects one, else that of the weightiest contribution.
     `score` is in [0, 100]. `coverage` is the share of the feeds that its rules need which were not silent, in [0, 1].
     """
 
@@ -101,6 +134,8 @@ class EarlyWarning(Noun, frozen=True, kw_only=True):
     rules: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     contributions: tuple[Contribution, ...] = ()
+    inferred: tuple[Inferred, ...] = ()
+    plan: str = ""
     evidence: tuple[Evidence, ...] = ()
     evidence_count: int = 0
     kind: str = ""  # of the signal that raised it: routing needs it
@@ -126,10 +161,10 @@ class WarningRaised(Noun, frozen=True, kw_only=True, tag="raised"):
 
 
 class WarningUpdated(Noun, frozen=True, kw_only=True, tag="updated"):
-    """The open warning of this id changed: more evidence, a higher or lower current level, a correction."""
+    """The open warning of this id changed: more evidence, another current level, a correction, an inference."""
 
     warning: EarlyWarning
-    reason: Literal["joined", "level_raised", "level_fell", "corrected", "rescored"]
+    reason: Literal["joined", "level_raised", "level_fell", "corrected", "rescored", "inferred"]
 
 
 class EpisodeEnded(Noun, frozen=True, kw_only=True, tag="ended"):

@@ -866,6 +866,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     # risk_event: the risk side of a warning's story
     "risk_event.corrected": ("事实更正", "corrected"),
     "risk_event.ended": ("风险回落，本轮结束", "episode ended"),
+    "risk_event.inferred": ("推断结论变化", "inferences changed"),
     "risk_event.joined": ("新增风险线索", "more evidence"),
     "risk_event.level_fell": ("当前等级下降", "level fell"),
     "risk_event.level_raised": ("等级上升", "level raised"),
@@ -972,6 +973,23 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "a rule with points: 0 only records its hits, so at_least does nothing",
     ),
     "rules.id_of_many": ("times 大于 1 时不写 id", "a signal that is repeated has no id of its own"),
+    "rules.inference_never": ("条件永远不会为真", "the condition can never be true"),
+    "rules.inference_of_area": (
+        "规则 “{read}” 针对区域；推断只看对象的发现",
+        "rule “{read}” is about an area; an inference is about the findings of an object",
+    ),
+    "rules.inference_of_no_points": (
+        "规则 “{read}” 不计分，只有命中，谈不上成立；给它分值",
+        "rule “{read}” has no points: it hits, but never stands; give it points",
+    ),
+    "rules.inference_of_nothing": (
+        "每种情形至少要有一项成立的发现（规则、等级或推断），不能只看标签或“没有”",
+        "every alternative needs a finding that holds (rule, level or inference), not labels or absences alone",
+    ),
+    "rules.inference_too_wide": (
+        "条件展开后超过 {clauses} 种情形或一种情形超过 {literals} 项；拆成几条推断",
+        "more than {clauses} alternatives, or one of more than {literals} parts; divide it into several inferences",
+    ),
     "rules.key_is_text": ("键应为文本", "a key must be a text"),
     "rules.formula_of_indicators": (
         "公式里只能写其他指标、$参数和数值，读到 “{read}”；可用：{legal}{near}",
@@ -1040,6 +1058,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "rules.not_effective": (
         "启用的规则 “{read}” 必须写生效日期：effective: {{from: 2026-01-01}}，写在规则或规则包",
         "active rule “{read}” needs its first day: effective: {{from: 2026-01-01}}, in the rule or the pack",
+    ),
+    "rules.not_inferable": (
+        "推断的条件不能写 “{read}”；可写：规则、推断、level、object.labels、.type、.credit、.industry，用 and or not 连接",
+        "an inference cannot say “{read}”; legal: rules, inferences, level, object.labels, .type, .credit, .industry, joined by and or not",
     ),
     "rules.not_legal": ("“{field}” 不能取 “{read}”；可取：{legal}{near}", "“{field}” cannot be “{read}”; legal: {legal}{near}"),
     "rules.not_ordered": ("“{read}” 是{type}，不能用 {operator} 比大小", "“{read}” is a {type} and has no order for {operator}"),
@@ -1150,6 +1172,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "rules.unknown_field": (
         "未知的字段 “{read}”；筛选条件只能用信号与对象的字段{near}",
         "unknown field “{read}”; a filter reads fields of the signal and its object only{near}",
+    ),
+    "rules.unknown_finding": (
+        "没有编号为 “{read}” 的规则或推断；可用：{legal}{near}",
+        "no rule or inference is called “{read}”; legal: {legal}{near}",
     ),
     "rules.unknown_function": ("未知的函数 “{read}”；可用：{legal}{near}", "unknown function “{read}”; legal: {legal}{near}"),
     "rules.unknown_input": (

@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 
 from domain.base import Noun
 from domain.findings import Outcome
+from domain.inference import Program
 from domain.objects import RegulatedObject
 from domain.records import AnyEntry, Record
 
@@ -165,6 +166,17 @@ class Commit(Protocol):
 
         Raises:
             StoreUnavailable: the database does not take writes; call again with the same arguments.
+        """
+        ...
+
+
+class Inference(Protocol):
+    """What follows from the findings of one object: forward chaining over facts."""
+
+    def infer(self, program: Program, facts: frozenset[str]) -> tuple[str, ...]:
+        """Return the ids of the productions that are concluded from `facts`, in the order of the program.
+
+        The answer is the same whoever gives it; it never fails: an engine that cannot answer has somebody stand in for it.
         """
         ...
 

@@ -181,7 +181,7 @@ def heads_of(packs: Sequence[ParsedPack]) -> dict[str, RuleHead]:
     for pack in packs:
         for index, doc in enumerate(pack.doc.rules):
             mark = f"{pack.file}:{place(pack.tree, ('rules', index, 'id')).line}"
-            heads.setdefault(doc.id, RuleHead(doc.id, REGION_BY[doc.subject], doc.status, mark))
+            heads.setdefault(doc.id, RuleHead(doc.id, REGION_BY[doc.subject], doc.status, mark, doc.points))
     return heads
 
 

@@ -24,7 +24,7 @@ LONGEST: Final = timedelta(days=1100)  # three years: what a condition waits for
 _SEQUENCE: Final = ("first", "then", "then_not", "within")
 _MANY: Final = ("at_least", "of")
 # A rule that runs may only rest on rules that run at least as earnestly: what is on trial must not raise what is delivered.
-_WEIGHT: Final[dict[str, int]] = {"deprecated": 0, "draft": 0, "shadow": 1, "active": 2}
+WEIGHT: Final[dict[str, int]] = {"deprecated": 0, "draft": 0, "shadow": 1, "active": 2}
 
 
 class RuleHead(NamedTuple):
@@ -34,6 +34,7 @@ class RuleHead(NamedTuple):
     by: Literal["object"] | int
     status: str
     mark: str
+    points: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +180,7 @@ class ConditionReader:
             own = head.by if head.by == "object" else f"region({head.by})"
             self.problem(path, "rules.other_subject", read=text, own=own, by=by if by == "object" else f"region({by})")
             return None
-        if _WEIGHT[head.status] < _WEIGHT[doc.status]:
+        if WEIGHT[head.status] < WEIGHT[doc.status]:
             self.problem(path, "rules.rests_on_less", read=text, status=head.status, own=doc.status)
             return None
         name = truth_of(text)

@@ -214,6 +214,29 @@ class RuleDoc(Document, frozen=True, kw_only=True):
     tests: Annotated[tuple[CaseDoc, ...], Meta(description="随文件携带的测试")] = ()
 
 
+class TransferDoc(Document, frozen=True, kw_only=True):
+    """涉嫌犯罪移送线索：只是提示，是否移送由人决定 (a transfer hint)."""
+
+    crime: Annotated[str, Meta(min_length=1, max_length=100, description="涉嫌罪名，如 拒不支付劳动报酬罪")]
+    basis: Annotated[tuple[str, ...], Meta(min_length=1, description="刑法条文与移送依据，写到条")]
+    to: Annotated[str, Meta(min_length=1, description="移送给谁")] = "公安机关"
+
+
+class InferenceDoc(Document, frozen=True, kw_only=True):
+    """推断：由同一对象的几项发现得出一项结论，可选定预案，可提示移送；不改变得分与等级 (an inference)."""
+
+    id: Annotated[str, Meta(pattern=SLUG, max_length=80, description="推断编号，不能与规则编号相同，全局唯一")]
+    title: Title
+    status: Annotated[Literal["draft", "shadow", "active", "deprecated"], Meta(description="状态")]
+    when: Annotated[str, Meta(min_length=1, description="规则编号、推断编号、level、标签与对象字段，用 and / or / not 连接")]
+    say: Annotated[str, Meta(min_length=1, max_length=500, description="结论的说明，原样显示，不填数值")]
+    basis: Annotated[tuple[str, ...], Meta(description="法律依据，写到条；启用的推断必填")] = ()
+    plan: Annotated[str, Meta(pattern=SLUG, description="选定的预案编号；同一预警取最先写的一条")] | None = None
+    transfer: Annotated[TransferDoc | None, Meta(description="涉嫌犯罪移送线索")] = None
+    owner: Annotated[str, Meta(description="责任部门，缺省取规则包的")] = ""
+    tests: Annotated[tuple[CaseDoc, ...], Meta(description="随文件携带的测试：hit_at 是首次得出结论的时间")] = ()
+
+
 class PackDoc(Document, frozen=True, kw_only=True):
     """规则包：一个领域的指标和规则 (a pack)."""
 
@@ -226,3 +249,4 @@ class PackDoc(Document, frozen=True, kw_only=True):
     effective: Annotated[EffectiveDoc | None, Meta(description="各规则缺省的生效日期")] = None
     params: Annotated[dict[str, Any], Meta(description="参数：数值（可带单位）、文本或列表，表达式中写作 $名称")] = {}
     indicators: Annotated[dict[str, IndicatorDoc], Meta(description="指标名到指标")] = {}
+    inferences: Annotated[tuple[InferenceDoc, ...], Meta(description="推断：由几项发现得出的结论、预案、移送线索")] = ()

@@ -12,6 +12,7 @@ from typing import Final
 from domain.errors import FileProblems, Problem
 from rules.compile import CompiledPack, compile_pack, heads_of
 from rules.documents import PackDoc
+from rules.inferences import compile_inferences
 from rules.lint import lint_packs
 from rules.parsed import ParsedPack
 from rules.positions import read_tree
@@ -66,9 +67,10 @@ def check(
     heads = heads_of(parsed)
     packs = [compile_pack(pack, problems, heads) for pack in parsed]
     lint_packs(packs, problems, feed_delays)
+    inferences, cases = compile_inferences(parsed, problems, heads)
     if problems.errors():
         return None, problems.all()
-    return _ruleset(texts, packs), problems.all()
+    return replace(_ruleset(texts, packs), inferences=inferences, inference_cases=cases), problems.all()
 
 
 def _with_feeds(rules: list[Rule]) -> tuple[Rule, ...]:

@@ -16,8 +16,10 @@ from rules.documents import (
     FeedMarkDoc,
     GivenDoc,
     IndicatorDoc,
+    InferenceDoc,
     PackDoc,
     RuleDoc,
+    TransferDoc,
     WhenDoc,
 )
 from rules.schema import schema
@@ -50,6 +52,8 @@ _SECTIONS: Final[tuple[tuple[type[Document], str], ...]] = (
     (IndicatorDoc, "指标 Indicator（`indicators` 下，以指标名为键）"),
     (RuleDoc, "规则 Rule（`rules` 的每一项）"),
     (WhenDoc, "条件结构 When（`when` 不是一个表达式时）"),
+    (InferenceDoc, "推断 Inference（`inferences` 的每一项）"),
+    (TransferDoc, "移送线索 Transfer（推断的 `transfer`）"),
     (EffectiveDoc, "生效日期 Effective（`effective`）"),
     (CaseDoc, "测试 Test（`tests` 的每一项）"),
     (GivenDoc, "给定信号 Given（`given` 的每一项）"),
@@ -92,6 +96,12 @@ This page is generated from the tables that the checker uses; do not edit it by 
   `clear_when` 使规则一旦为真就保持到它为真；`min_evidence` 要求至少几条信号为证。
 - **区域规则**：`subject: region(9)` 的规则针对街道，只能用同样 `by: region(9)` 的指标，不能读 `object.*`，提示语中用 `{area}`。
 - **提示语**：`{指标}` `{object.name}` `{value}` `{$参数}`；金额和时长自带单位；未知显示为“未知”；花括号写作 `{{` `}}`。
+- **推断**：`inferences` 由同一对象的几项发现得出一项结论：
+  `when: gas-leak-with-sensor and not gas-failed-check and (level >= orange or '学校' in object.labels)`。
+  可写规则编号（其得分尚未衰减到零即为成立）、推断编号（已得出）、本规则包领域的 `level`、
+  对象的标签、类型、信用等级、行业；没有的即为不成立。
+  `plan` 选定预案：同一预警取最先写的一条，没有则取得分最高的规则的预案；`transfer` 提示涉嫌犯罪移送，是否移送由人决定。
+  结论只显示在它所依据的发现所在的预警上，写明依据哪些发现；不改变得分与等级。不得成环。
 - **测试**：只跑本条规则；时间从星期一零时（北京时间）起算；没有写 `object` 的信号属于同一个对象。
 """
 

@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from domain.findings import TransferHint
+from domain.inference import Clause, Production, Program
 from domain.objects import RegulatedObject
 from domain.records import SignalEntry
 
@@ -220,6 +222,31 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class InferenceRule:
+    """One inference: concluded for an object where one of its clauses holds; `when` is the condition as it was written."""
+
+    id: str
+    pack: str
+    title: str
+    status: Literal["draft", "shadow", "active", "deprecated"]
+    sector: str
+    when: str
+    clauses: tuple[Clause, ...]
+    say: str
+    file: str
+    line: int
+    basis: tuple[str, ...] = ()
+    plan: str = ""
+    transfer: TransferHint | None = None
+    owner: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The facts that its clauses name, each once."""
+        return tuple(dict.fromkeys(fact for clause in self.clauses for fact in (*clause.holds, *clause.lacks)))
+
+
+@dataclass(frozen=True, slots=True)
 class RuleSet:
     """Everything that is active together; `version` is the hash of the texts, so equal texts are the same set."""
 
@@ -228,6 +255,13 @@ class RuleSet:
     indicators: Mapping[str, Indicator] = field(default_factory=lambda: MappingProxyType({}))  # by name, inputs before users
     texts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # file name → YAML text
     cases: tuple[Case, ...] = ()  # the tests that the rules carry, by file and line
+    inferences: tuple[InferenceRule, ...] = ()  # each after those that it names, else in the order of files and lines
+    inference_cases: tuple[Case, ...] = ()  # the tests that the inferences carry
+
+    def program(self, *, trial: bool = False) -> Program:
+        """Return the active inferences as an engine takes them; with those on trial too in a `trial`."""
+        run = {"active", "shadow"} if trial else {"active"}
+        return Program(productions=tuple(Production(id=each.id, clauses=each.clauses) for each in self.inferences if each.status in run))
 
     def closure(self, names: Iterable[str]) -> tuple[str, ...]:
         """Return `names` with everything that their formulas read, each once: those named first, then those that they are made of."""

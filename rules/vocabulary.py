@@ -335,7 +335,7 @@ LATER: Final[dict[str, Text2]] = {
     "frequency": ("改用 count", "use count"),
     "avg": ("改用 mean", "use mean"),
     "lists": ("改用 params 中的列表", "use a list in params"),
-    "infer": ("改用 and / or", "use and / or"),
+    "infer": ("改用 inferences 一节", "use the section inferences"),
 }
 KEYWORDS: Final = frozenset({"and", "or", "not", "in", "contains", "true", "false"})
 # Names that an indicator may not take, since an expression would read something else.

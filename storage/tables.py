@@ -243,7 +243,7 @@ warning_events = Table(  # the risk side of a warning's story
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
     Column("warning_id", String, nullable=False),
     Column("at", Instant, nullable=False),
-    Column("kind", String, nullable=False),  # raised joined level_raised level_fell corrected rescored ended outcome
+    Column("kind", String, nullable=False),  # raised joined level_raised level_fell corrected rescored inferred ended outcome
     Column("actor", String, nullable=False),
     Column("detail", Text, nullable=False),  # JSON object
     Index("warning_events_by_warning", "warning_id", "id"),
