@@ -26,11 +26,14 @@ from storage.crashpoints import reach
 from storage.database import Database
 
 MOST_BYTES = 2**20  # of one rule file
+RULE_FILES = ("*.yaml", "lists/*.txt")
 log = structlog.get_logger(__name__)
 
 
 def read_folder(folder: Path) -> dict[str, str]:
     """Return the rule files of a folder: name → text, sorted by name; hidden files are left out.
+
+    Packs lie in the folder itself, list files below it in `lists/`; their names have "/" between the parts.
 
     Raises:
         FileProblems: there is no such folder, it holds no rule file, or a file is not UTF-8 or over 1 MiB.
@@ -39,7 +42,7 @@ def read_folder(folder: Path) -> dict[str, str]:
         raise FileProblems([Problem(file=str(folder), line=0, column=0, message="没有这个目录 / no such folder; see --rules")])
     texts: dict[str, str] = {}
     problems: list[Problem] = []
-    for path in sorted(folder.glob("*.yaml")):
+    for path in sorted(path for pattern in RULE_FILES for path in folder.glob(pattern)):
         if path.name.startswith("."):
             continue
         data = path.read_bytes()
@@ -49,7 +52,7 @@ def read_folder(folder: Path) -> dict[str, str]:
             )
             continue
         try:
-            texts[path.name] = data.decode("utf-8-sig")
+            texts[path.relative_to(folder).as_posix()] = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             place = data.count(b"\n", 0, error.start) + 1
             problems.append(

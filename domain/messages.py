@@ -923,6 +923,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "参数 “{read}” 的值应为数值（可带单位）、文本，或同类值的列表",
         "parameter “{read}” must be a number (with or without unit), a text, or a list of one kind",
     ),
+    "rules.bad_pattern": (
+        "正则表达式 “{read}” 不能用：{reason}；按 RE2 语法，没有反向引用与环视",
+        "the regular expression “{read}” cannot be used: {reason}; it is RE2, without back references and look-around",
+    ),
     "rules.bad_placeholder": (
         "占位 “{read}” 无法识别；写 {{指标名}}、{{object.name}}、{{$参数}}，花括号本身写作 {{{{ 和 }}}}",
         "cannot read placeholder “{read}”; write {{indicator}}, {{object.name}}, {{$param}}; braces themselves are {{{{ and }}}}",
@@ -998,6 +1002,8 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "rules.formula_without_indicator": ("公式里没有指标；常数写在 params", "no indicator in the formula; a constant goes into params"),
     "rules.later": ("“{read}” 尚不在本版本内；{instead}", "“{read}” is not part of this version; {instead}"),
     "rules.list_member": ("列表中只能写数值、文本、代码、$参数或 前缀.*", "a list holds numbers, texts, codes, $params or prefix.* only"),
+    "rules.list_too_long": ("名单有 {read} 项，超过上限 {limit}", "the list has {read} entries, more than {limit}"),
+    "rules.matches_text": ("matches 左边应为文本，“{read}” 是{type}", "matches needs a text on its left, “{read}” is a {type}"),
     "rules.missing_key": ("缺少 “{field}”", "missing “{field}”"),
     "rules.money_in_yuan": (
         "金额按元汇总，unit 写 元；“{read}” 只用于字面量",
@@ -1011,10 +1017,6 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "YAML anchors and aliases (& and *) are not allowed; quote a text that begins with & or *",
     ),
     "rules.no_basis": ("启用的规则 “{read}” 必须写 basis（法律依据）", "active rule “{read}” needs its basis"),
-    "rules.no_overrides": (
-        "区域参数覆盖尚不在本版本内；请改规则包的 params",
-        "overrides by region are not part of this version; change the pack's params",
-    ),
     "rules.no_owner": (
         "启用的规则 “{read}” 必须有责任部门：在规则或规则包写 owner",
         "active rule “{read}” needs an owner, in the rule or its pack",
@@ -1101,6 +1103,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "rule “{read}” is about {own}, this one about {by}; a rule refers to rules about the same kind of subject",
     ),
     "rules.out_of_range": ("“{field}” 的值 {read} 超出范围 {low}–{high}", "“{field}” is {read}, outside {low}-{high}"),
+    "rules.pattern_is_text": (
+        "matches 右边应为引号中的正则表达式，读到 “{read}”",
+        "matches needs a regular expression in quotes on its right, read “{read}”",
+    ),
     "rules.prefix_of_text": ("前缀只用于文本，“{read}” 是{type}", "a prefix is for texts, “{read}” is a {type}"),
     "rules.ratio_of_two": ("ratio 须写两个指标：[分子, 分母]，现有 {read} 个", "a ratio has two indicators: [above, below], read {read}"),
     "rules.renamed_from_itself": ("renamed_from 是规则自己的编号 “{read}”", "renamed_from is the rule's own id “{read}”"),
@@ -1177,6 +1183,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "没有编号为 “{read}” 的规则或推断；可用：{legal}{near}",
         "no rule or inference is called “{read}”; legal: {legal}{near}",
     ),
+    "rules.unknown_folder": (
+        "规则目录下没有 “{read}” 这样的子目录；可用：{legal}{near}",
+        "“{read}” is no folder of rule files; legal: {legal}{near}",
+    ),
     "rules.unknown_function": ("未知的函数 “{read}”；可用：{legal}{near}", "unknown function “{read}”; legal: {legal}{near}"),
     "rules.unknown_input": (
         "“{read}” 不是本规则包中数值型的指标；可用：{legal}{near}",
@@ -1186,6 +1196,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "rules.unknown_kind": (
         "信号类型 “{read}” 不在通用词表中，可能选不到任何信号{near}",
         "signal kind “{read}” is in no shipped mapping and may select nothing{near}",
+    ),
+    "rules.unknown_list": (
+        "没有名单 “{read}”；可用：{legal}{near}（名单写在 lists/名称.txt）",
+        "no list “{read}”; legal: {legal}{near} (a list is a file lists/NAME.txt)",
     ),
     "rules.unknown_name": ("未知的指标或字段 “{read}”{near}", "unknown indicator or field “{read}”{near}"),
     "rules.unknown_param": ("未知的参数 “${read}”；可用：{legal}{near}", "unknown parameter “${read}”; legal: {legal}{near}"),
@@ -1297,6 +1311,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "table.kind": (
         '信号类型 "{value}" 不在通用表中；如 gas.leak 或 gas.*',
         'kind "{value}" is not in the common list; like gas.leak or gas.*',
+    ),
+    "table.licence": (
+        "许可 “{value}” 应写作 类别:编号:到期日（如 gas:XK-1:2027-06-30），失效的在后面加 :suspended、:revoked 或 :cancelled",
+        "licence {value!r} is written kind:number:last day (gas:XK-1:2027-06-30), then :suspended, :revoked or :cancelled if so",
     ),
     "table.no_code": ('"{value}" 不是代码（打码或占位），已忽略', '"{value}" is masked or a placeholder, left out'),
     "table.no_column": ("缺少列：{legal}", "missing columns: {legal}"),

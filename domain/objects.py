@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Literal
 
 from domain.base import Noun
@@ -18,6 +19,18 @@ class Relation(Noun, frozen=True, kw_only=True):
 
     kind: str
     object_id: str
+
+
+class Licence(Noun, frozen=True, kw_only=True):
+    """A licence (许可) that an object holds.
+
+    `kind` is a matter or sector (gas), `expires` its last day in Asia/Shanghai, None for no end.
+    """
+
+    kind: str
+    number: str = ""
+    state: Literal["valid", "suspended", "revoked", "cancelled"] = "valid"
+    expires: date | None = None
 
 
 class RegulatedObject(Noun, frozen=True, kw_only=True):
@@ -40,6 +53,7 @@ class RegulatedObject(Noun, frozen=True, kw_only=True):
     labels: tuple[str, ...] = ()
     relations: tuple[Relation, ...] = ()
     listed_by: tuple[str, ...] = ()
+    licences: tuple[Licence, ...] = ()
 
 
 class Resolution(Noun, frozen=True, kw_only=True):

@@ -7,14 +7,14 @@ break it. `streams` runs it, since that needs the pipeline.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from domain.objects import RegulatedObject, Relation
+from domain.objects import Licence, RegulatedObject, Relation
 from domain.signals import ObjectRef, Signal
-from rules.documents import CaseDoc, ExpectDoc, GivenDoc
+from rules.documents import CaseDoc, CaseObjectDoc, ExpectDoc, GivenDoc
 from rules.durations import duration
-from rules.expressions import literal
+from rules.literals import literal
 from rules.positions import Mapping, Path, find, place
 from rules.problems import Problems
 
@@ -83,10 +83,19 @@ def _objects(doc: CaseDoc) -> tuple[RegulatedObject, ...]:
                 credit=known.credit,
                 labels=known.labels,
                 listed_by=known.listed_by,
-                relations=(Relation(kind="parent", object_id=known.parent),) if known.parent else (),
+                relations=_relations(known),
+                licences=tuple(
+                    Licence(kind=each.kind, state=each.state, expires=date.fromisoformat(each.expires) if each.expires else None)
+                    for each in known.licences
+                ),
             )
         )
     return tuple(found)
+
+
+def _relations(known: CaseObjectDoc) -> tuple[Relation, ...]:
+    parent = (Relation(kind="parent", object_id=known.parent),) if known.parent else ()
+    return (*parent, *(Relation(kind=kind, object_id=other) for kind, others in known.relations.items() for other in others))
 
 
 class _Maker:

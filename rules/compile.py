@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
+from types import MappingProxyType
 from typing import Any, Literal
 
 from domain.instants import SHANGHAI, parse_rfc3339
@@ -14,8 +15,9 @@ from rules.conditions import Condition, ConditionReader, RuleHead
 from rules.derived import compile_indicators
 from rules.documents import NAME, RuleDoc
 from rules.durations import duration
-from rules.expressions import Constant, Known, Scope, literal
+from rules.expressions import Known, Scope
 from rules.indicators import by_text
+from rules.literals import Constant, literal
 from rules.parsed import ParsedPack, Reporter
 from rules.positions import Path, Scalar, find, place
 from rules.problems import Phrase, Problems
@@ -185,9 +187,14 @@ def heads_of(packs: Sequence[ParsedPack]) -> dict[str, RuleHead]:
     return heads
 
 
-def compile_pack(parsed: ParsedPack, problems: Problems, heads: Mapping[str, RuleHead]) -> CompiledPack:
-    """Return the pack's tables; what does not compile is reported and left out. `heads` are the rules of all packs."""
-    compiler = _Compiler(parsed, problems, heads)
+def compile_pack(
+    parsed: ParsedPack, problems: Problems, heads: Mapping[str, RuleHead], lists: Mapping[str, Constant] = MappingProxyType({})
+) -> CompiledPack:
+    """Return the pack's tables; what does not compile is reported and left out.
+
+    `heads` are the rules of all packs, `lists` the list files by name, with their "@".
+    """
+    compiler = _Compiler(parsed, problems, heads, dict(lists))
     compiler.read_params()
     compiler.known, compiler.indicators = compile_indicators(parsed, problems, compiler.params)
     rules = compiler.compile_rules()

@@ -12,7 +12,8 @@ from rules import evaluation
 from rules.documents import SLUG, RuleDoc, WhenDoc
 from rules.durations import duration
 from rules.evaluation import Run
-from rules.expressions import Constant, Known, Scope, compile_expression
+from rules.expressions import Known, Scope, compile_expression
+from rules.literals import Constant
 from rules.problems import nearest
 from rules.ruleset import Explained, Expression, Facts, Sequence, course_of, truth_of
 from rules.sources import sources_of

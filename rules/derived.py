@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from rules.documents import IndicatorDoc
-from rules.expressions import Constant, Known, Scope, compile_expression
+from rules.expressions import Known, Scope, compile_expression
 from rules.indicators import KINDS, LONGEST, Counting, length_of
+from rules.literals import Constant
 from rules.parsed import ParsedPack
 from rules.positions import Path
 from rules.problems import Phrase, Problems

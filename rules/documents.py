@@ -109,6 +109,14 @@ class EffectiveDoc(Document, frozen=True, kw_only=True):
     to: Annotated[str, Meta(pattern=DATE, description="至该日二十四时止")] | None = None
 
 
+class LicenceDoc(Document, frozen=True, kw_only=True):
+    """测试对象的一张许可 (a licence of an object of a test)."""
+
+    kind: Annotated[str, Meta(min_length=1, description="类别，如 gas")]
+    expires: Annotated[str, Meta(pattern=DATE, description="到期日，北京时间当日有效")] | None = None
+    state: Annotated[Literal["valid", "suspended", "revoked", "cancelled"], Meta(description="状态")] = "valid"
+
+
 class CaseObjectDoc(Document, frozen=True, kw_only=True):
     """测试用的监管对象 (an object of a test)."""
 
@@ -118,6 +126,8 @@ class CaseObjectDoc(Document, frozen=True, kw_only=True):
     region: Annotated[str, Meta(pattern=REGION, description="区划代码")] = "610113001000"
     industry: Annotated[str, Meta(description="行业代码")] = ""
     parent: Annotated[str, Meta(description="上级对象的编号")] = ""
+    relations: Annotated[dict[str, tuple[str, ...]], Meta(description="关系到有此关系的对象编号，如 uses: [a, b]")] = {}
+    licences: Annotated[tuple[LicenceDoc, ...], Meta(description="许可")] = ()
     credit: Annotated[Literal["A", "B", "C", "D", ""], Meta(description="信用等级")] = ""
     labels: Annotated[tuple[str, ...], Meta(description="标签")] = ()
     listed_by: Annotated[tuple[str, ...], Meta(description="列为监管对象的部门")] = ()

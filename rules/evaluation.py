@@ -13,7 +13,6 @@ from datetime import datetime
 from typing import Any, Final
 
 from domain.instants import SHANGHAI
-from domain.objects import RegulatedObject
 from rules.ruleset import Facts
 
 Run = Callable[[Facts], Any]
@@ -34,45 +33,6 @@ def constant(value: Any) -> Run:
 def indicator(name: str) -> Run:
     """The value of the indicator of this qualified name."""
     return lambda facts: facts.values.get(name)
-
-
-def _of_object(read: Callable[[RegulatedObject], Any]) -> Run:
-    def run(facts: Facts) -> Any:
-        return None if facts.object is None else read(facts.object) or None
-
-    return run
-
-
-def _members(read: Callable[[RegulatedObject], tuple[str, ...]]) -> Run:
-    def run(facts: Facts) -> Any:
-        return None if facts.object is None else read(facts.object)
-
-    return run
-
-
-READERS: Final[Mapping[str, Run]] = {
-    "source": lambda facts: facts.entry.signal.source,
-    "kind": lambda facts: facts.entry.signal.kind or None,
-    "matter": lambda facts: facts.entry.signal.matter or None,
-    "region": lambda facts: facts.entry.signal.region or None,
-    "severity": lambda facts: facts.entry.signal.severity,
-    "value": lambda facts: facts.entry.signal.value,
-    "unit": lambda facts: facts.entry.signal.unit or None,
-    "text": lambda facts: facts.entry.signal.text or None,
-    "feed": lambda facts: facts.entry.feed or None,
-    "occurred_at": lambda facts: facts.entry.signal.occurred_at,
-    "object": lambda facts: facts.entry.resolution.object_id or None,
-    "object.type": _of_object(lambda thing: thing.type),
-    "object.name": _of_object(lambda thing: thing.name),
-    "object.code": _of_object(lambda thing: thing.code),
-    "object.region": _of_object(lambda thing: thing.region),
-    "object.address": _of_object(lambda thing: thing.address),
-    "object.industry": _of_object(lambda thing: thing.industry),
-    "object.credit": _of_object(lambda thing: thing.credit),
-    "object.labels": _members(lambda thing: thing.labels),
-    "object.listed_by": _members(lambda thing: thing.listed_by),
-    "object.code_valid": lambda facts: None if facts.object is None else facts.object.code_valid,
-}
 
 
 def attribute(path: str) -> Run:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
-from rules import evaluation
+from rules import evaluation, fields, patterns
 from rules.evaluation import Run
+from rules.literals import Constant, number
 from rules.problems import Phrase
 from rules.ruleset import Explained, Expression, Facts
 from rules.syntax import (
@@ -26,9 +26,9 @@ from rules.syntax import (
     Truth,
     Unary,
     parse,
-    show,
 )
-from rules.vocabulary import ATTRS, FIELDS, FUNCTIONS, LATER, NUMERIC, UNITS, Type
+from rules.trees import show
+from rules.vocabulary import ALIASES, ATTRS, FAMILIES, FIELDS, FUNCTIONS, LATER, NUMERIC, Type
 
 # A number without a unit goes with these: 5 in `complaints_7d >= 5`, 0.8 in `share > 0.8`.
 _PLAIN: Final[frozenset[Type]] = frozenset({"number", "count", "ratio"})
@@ -40,14 +40,6 @@ class Known:
 
     qualified: str
     type: Type
-
-
-@dataclass(frozen=True, slots=True)
-class Constant:
-    """A value fixed at load: a literal or a parameter; `value` of a set is a tuple of constants."""
-
-    type: Type
-    value: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +68,6 @@ class Term:
 
 def _type(of: Type) -> Phrase:
     return Phrase(f"rules.type.{of}")
-
-
-def number(node: Number) -> Constant:
-    """Return the value of a literal: money in yuan, durations in seconds, per cent as a ratio.
-
-    >>> number(Number("5", "万元")).value, number(Number("24", "h")).value, number(Number("80", "%")).value
-    (50000.0, 86400.0, 0.8)
-    """
-    if not node.unit:
-        return Constant("number", float(node.digits))
-    unit = UNITS[node.unit]
-    return Constant(unit.dimension, float(Decimal(node.digits) * Decimal(unit.scale)))
 
 
 class _Checker:
@@ -120,18 +100,24 @@ class _Checker:
                 return self._unary(node)
             case Junction():
                 return self._junction(node)
-            case Binary(operator="in"):
-                return self._in(node)
-            case Binary(operator="contains"):
-                return self._contains(node)
-            case Binary(operator="==" | "!="):
-                return self._equality(node)
-            case Binary(operator="<" | "<=" | ">" | ">="):
-                return self._order(node)
             case Binary():
-                return self._arithmetic(node)
+                return self._binary(node)
             case Items() | Prefix():
                 return self._problem(node, "rules.only_after_in", read=show(node))
+
+    def _binary(self, node: Binary) -> Term:
+        match node.operator:
+            case "in":
+                return self._in(node)
+            case "contains":
+                return self._contains(node)
+            case "matches":
+                return self._matches(node)
+            case "==" | "!=":
+                return self._equality(node)
+            case "<" | "<=" | ">" | ">=":
+                return self._order(node)
+        return self._arithmetic(node)
 
     def truth(self, node: AnyNode) -> Term:
         """Check a part that must be true or false."""
@@ -149,7 +135,9 @@ class _Checker:
     def _param(self, node: Param) -> Term:
         constant = self._scope.params.get(node.name)
         if constant is None:
-            return self._problem(node, "rules.unknown_param", read=node.name, legal=tuple(self._scope.params))
+            lists = node.name.startswith("@")
+            legal = tuple(name for name in self._scope.params if name.startswith("@") == lists)
+            return self._problem(node, "rules.unknown_list" if lists else "rules.unknown_param", read=node.name, legal=legal)
         return self._constant(node, constant)
 
     def _name(self, node: Name) -> Term:
@@ -162,17 +150,21 @@ class _Checker:
         if node.path.startswith(ATTRS) and not node.path.endswith("."):
             self.fields[node.path] = None
             return Term(node, "any", evaluation.attribute(node.path.removeprefix(ATTRS)))
+        family = next((each for each in FAMILIES if node.path.startswith(each) and node.path.count(".") == 2), None)
+        if family is not None and not self._scope.of_area:
+            self.fields[node.path] = None
+            return Term(node, FAMILIES[family].type, fields.member(node.path), legal=FAMILIES[family].legal)
         if node.path in LATER:
             return self._problem(node, "rules.later", read=node.path, instead=LATER[node.path])
         key = "rules.unknown_field" if self._scope.in_filter else "rules.unknown_name"
-        return self._problem(node, key, read=node.path, legal=(*self._scope.indicators, *FIELDS))
+        return self._problem(node, key, read=node.path, legal=(*self._scope.indicators, *FIELDS, *ALIASES))
 
     def _field(self, node: Name) -> Term:
         known = FIELDS[node.path]
         if self._scope.of_area and (node.path == "object" or node.path.startswith("object.")):
             return self._problem(node, "rules.object_of_area", read=node.path)
         self.fields[node.path] = None
-        return Term(node, known.type, evaluation.READERS[node.path], legal=known.legal)
+        return Term(node, known.type, fields.READERS[node.path], legal=known.legal)
 
     def _call(self, node: Call) -> Term:
         function = FUNCTIONS.get(node.name)
@@ -238,7 +230,7 @@ class _Checker:
         return self.check(node)
 
     def _is_known(self, name: str) -> bool:
-        return name in self._scope.indicators or name in FIELDS or name.startswith(ATTRS)
+        return name in self._scope.indicators or name in FIELDS or name.startswith((ATTRS, *FAMILIES))
 
     def _legal(self, left: Term, node: AnyNode, value: str) -> Term:
         if left.legal and value not in left.legal:
@@ -306,6 +298,17 @@ class _Checker:
             return self._problem(node.right, "rules.contains_words", read=show(node.right))
         return Term(node, "bool", evaluation.contains(left.run, words), (left,))
 
+    def _matches(self, node: Binary) -> Term:
+        left, pattern = self.check(node.left), self.check(node.right)
+        if left.type not in {"text", "any"}:
+            return self._problem(node.left, "rules.matches_text", read=show(node.left), type=_type(left.type))
+        if pattern.constant is None or pattern.type != "text":
+            return self._problem(node.right, "rules.pattern_is_text", read=show(node.right))
+        try:
+            return Term(node, "bool", patterns.matches(left.run, pattern.constant.value), (left,))
+        except patterns.PatternError as error:
+            return self._problem(node.right, "rules.bad_pattern", read=pattern.constant.value, reason=str(error))
+
     def _arithmetic(self, node: Binary) -> Term:
         left, right = self.check(node.left), self.check(node.right)
         for term in (left, right):
@@ -332,22 +335,6 @@ class _Checker:
             return one if node.operator == "/" else other if one == "count" else one
         self._problem(node, "rules.no_such_unit", read=show(node), one=_type(one), other=_type(other))
         return "any"
-
-
-def literal(raw: str) -> Constant | None:
-    """Return the number that `raw` is as a whole (`5`, `-2.5`, `5万元`), None where it is none.
-
-    >>> literal("5万元").value, literal("-2.5").value, literal("红色")
-    (50000.0, -2.5, None)
-    """
-    try:
-        node = parse(raw)
-    except ExpressionError:
-        return None
-    if isinstance(node, Unary) and node.operator == "-" and isinstance(node.operand, Number):
-        positive = number(node.operand)
-        return Constant(positive.type, -positive.value)
-    return number(node) if isinstance(node, Number) else None
 
 
 def explain(term: Term, facts: Facts) -> Explained:

@@ -12,7 +12,8 @@ import msgspec
 
 from rules.documents import NAME, IndicatorDoc
 from rules.durations import duration
-from rules.expressions import Constant, Known, Scope, compile_expression
+from rules.expressions import Known, Scope, compile_expression
+from rules.literals import Constant
 from rules.parsed import Reporter
 from rules.positions import Path
 from rules.problems import Phrase

@@ -20,7 +20,8 @@ from rules.parsed import ParsedPack, Reporter
 from rules.positions import Path, place
 from rules.problems import Problems, nearest
 from rules.ruleset import InferenceRule
-from rules.syntax import AnyNode, Binary, ExpressionError, Items, Junction, Name, Number, Text, Unary, parse, show
+from rules.syntax import AnyNode, Binary, ExpressionError, Items, Junction, Name, Number, Text, Unary, parse
+from rules.trees import show
 from rules.vocabulary import FIELDS, LEVELS
 
 _FIELDS: Final = ("object.type", "object.credit", "object.industry")

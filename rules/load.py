@@ -14,6 +14,8 @@ from rules.compile import CompiledPack, compile_pack, heads_of
 from rules.documents import PackDoc
 from rules.inferences import compile_inferences
 from rules.lint import lint_packs
+from rules.lists import FOLDER as LISTS
+from rules.lists import read_list
 from rules.parsed import ParsedPack
 from rules.positions import read_tree
 from rules.problems import WHOLE_FILE, Problems
@@ -49,23 +51,30 @@ def parse(file: str, text: str, problems: Problems) -> ParsedPack | None:
     return None if doc is None else ParsedPack(file, tree, doc)
 
 
+def _below(texts: Mapping[str, str], folder: str) -> list[str]:
+    return [file for file in sorted(texts) if file.startswith(folder)]
+
+
 def check(
     texts: Mapping[str, str],
-    overrides: Mapping[str, str] = MappingProxyType({}),
     *,
     feed_delays: Mapping[str, timedelta] | None = None,
     language: str = "zh-CN",
 ) -> tuple[RuleSet | None, list[Problem]]:
-    """Return the rule set of `texts` (file name → YAML), None where there is an error, and all problems by file and line.
+    """Return the rule set of `texts`, None where there is an error, and all problems by file and line.
+
+    `texts` are by file name: packs (YAML), and below `lists/` the list files.
 
     `feed_delays` is how late the data of a source may be, by source, so that windows shorter than it are found.
     """
     problems = Problems(language)
-    for file in sorted(overrides):
-        problems.add(file, WHOLE_FILE, "rules.no_overrides")
-    parsed = [pack for file in sorted(texts) if (pack := parse(file, texts[file], problems)) is not None]
+    lists = dict(found for file in _below(texts, LISTS) if (found := read_list(file, texts[file], problems)) is not None)
+    for file in sorted(texts):
+        if "/" in file and not file.startswith(LISTS):
+            problems.add(file, WHOLE_FILE, "rules.unknown_folder", read=file.partition("/")[0], legal=(LISTS.rstrip("/"),))
+    parsed = [pack for file in sorted(texts) if "/" not in file and (pack := parse(file, texts[file], problems)) is not None]
     heads = heads_of(parsed)
-    packs = [compile_pack(pack, problems, heads) for pack in parsed]
+    packs = [compile_pack(pack, problems, heads, lists) for pack in parsed]
     lint_packs(packs, problems, feed_delays)
     inferences, cases = compile_inferences(parsed, problems, heads)
     if problems.errors():
@@ -93,8 +102,8 @@ def _ruleset(texts: Mapping[str, str], packs: list[CompiledPack]) -> RuleSet:
     )
 
 
-def load_rules(texts: Mapping[str, str], overrides: Mapping[str, str] = MappingProxyType({}), *, language: str = "zh-CN") -> RuleSet:
-    """Return the rule set of `texts`: file name → YAML text.
+def load_rules(texts: Mapping[str, str], *, language: str = "zh-CN") -> RuleSet:
+    """Return the rule set of `texts`: file name → text.
 
     >>> load_rules({}).rules
     ()
@@ -102,7 +111,7 @@ def load_rules(texts: Mapping[str, str], overrides: Mapping[str, str] = MappingP
     Raises:
         FileProblems: all errors of all files, by file and line; whatever ran before is to go on running.
     """
-    ruleset, problems = check(texts, overrides, language=language)
+    ruleset, problems = check(texts, language=language)
     if ruleset is None:
         raise FileProblems([problem for problem in problems if problem.severity == "error"])
     return ruleset

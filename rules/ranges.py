@@ -8,7 +8,7 @@ from typing import Final
 
 from domain.signals import SOURCES
 from rules.compile import CompiledPack
-from rules.expressions import number
+from rules.literals import number
 from rules.ruleset import Indicator
 from rules.sources import sources_of
 from rules.syntax import AnyNode, Binary, Call, Name, Number, Param, Unary, parse

@@ -17,6 +17,7 @@ from rules.documents import (
     GivenDoc,
     IndicatorDoc,
     InferenceDoc,
+    LicenceDoc,
     PackDoc,
     RuleDoc,
     TransferDoc,
@@ -25,6 +26,7 @@ from rules.documents import (
 from rules.schema import schema
 from rules.vocabulary import (
     AGGREGATES,
+    ALIASES,
     ANOMALY,
     ANOMALY_TITLE,
     AS_OF,
@@ -33,6 +35,7 @@ from rules.vocabulary import (
     CALENDAR_WINDOWS,
     DERIVED,
     DETECTORS,
+    FAMILIES,
     FIELDS,
     FUNCTIONS,
     GROUPS,
@@ -59,6 +62,7 @@ _SECTIONS: Final[tuple[tuple[type[Document], str], ...]] = (
     (GivenDoc, "给定信号 Given（`given` 的每一项）"),
     (FeedMarkDoc, "数据源标记 Feed mark（测试的 `feeds` 的每一项）"),
     (CaseObjectDoc, "测试对象 Object（`objects` 下，以编号为键）"),
+    (LicenceDoc, "测试对象的许可 Licence（`licences` 的每一项）"),
     (ExpectDoc, "期望 Expect（`expect`）"),
 )
 
@@ -156,6 +160,8 @@ def reference() -> str:
     functions = {f"{name}(x)": function.title for name, function in FUNCTIONS.items()}
     units = {f"5{name}": unit.title for name, unit in UNITS.items()}
     fields = [(f"`{name}`", TYPE_TITLES[known.type][0], known.title[0], _values(known.legal)) for name, known in FIELDS.items()]
+    fields += [(f"`{name}名称`", TYPE_TITLES[known.type][0], known.title[0], _values(known.legal)) for name, known in FAMILIES.items()]
+    aliases = [(f"`{chinese}`", f"`{name}`") for chinese, name in ALIASES.items()]
     fields.append(("`attrs.名称`", TYPE_TITLES["any"][0], ATTRS_TITLE[0], ""))
     parts = [_INTRODUCTION]
     parts += [f"## {title}\n\n{_keys(struct, definitions)}" for struct, title in _SECTIONS]
@@ -173,6 +179,7 @@ def reference() -> str:
         _words("函数 Functions", functions),
         _words("单位 Units", units),
         "## 字段 Fields\n\n" + _table(("字段", "类型", "含义", "可取值"), fields),
+        "## 字段的中文名 Chinese names of fields\n\n" + _table(("中文名", "字段"), aliases),
         _words("状态 Statuses", STATUSES),
         _words("等级 Levels", LEVELS),
         _words("尚不在本版本内 Not part of this version", LATER),

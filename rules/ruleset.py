@@ -38,11 +38,12 @@ SESSION_GAPS: Final = 100  # a session is cut at so many times its gap, so that 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What an expression may read: the signal at hand, its object, and indicator values by qualified name."""
+    """What an expression may read: the signal at hand, its object, indicator values by qualified name, and the registry by object id."""
 
     entry: SignalEntry
     object: RegulatedObject | None
     values: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
+    objects: Mapping[str, RegulatedObject] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)

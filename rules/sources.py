@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from domain.signals import SOURCES
-from rules.expressions import Constant
+from rules.literals import Constant
 from rules.syntax import AnyNode, Binary, Items, Junction, Name, Param, Text, Unary
 
 

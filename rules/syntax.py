@@ -3,13 +3,14 @@
     or      := and ("or" and)*
     and     := not ("and" not)*
     not     := "not" not | compare
-    compare := sum [("==" | "!=" | "<" | "<=" | ">" | ">=" | "in" | "contains") sum]
+    compare := sum [("==" | "!=" | "<" | "<=" | ">" | ">=" | "in" | "contains" | "matches") sum]
     sum     := product (("+" | "-") product)*
     product := sign (("*" | "/") sign)*
     sign    := "-" sign | atom
-    atom    := number [unit] | 'text' | true | false | $param | name | prefix.* | function "(" or ")" | "(" or ")" | "[" atom, … "]"
+    atom    := number [unit] | 'text' | true | false | $param | @list | name | prefix.* | function "(" or ")" | "(" or ")" | "[" atom, … "]"
 
-A name may hold letters, Chinese characters, digits, "_", "." and inner "-": subtraction is written with spaces.
+A Chinese name of a field (`vocabulary.ALIASES`) stands for the field. A name may hold letters, Chinese characters, digits, "_", "."
+and inner "-": subtraction is written with spaces.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from rules.vocabulary import KEYWORDS, LATER, UNITS
+from rules.vocabulary import ALIASES, KEYWORDS, LATER, UNITS
 
 MAX_LENGTH: Final = 2000  # characters of one expression
 MAX_DEPTH: Final = 40  # of nesting: the parser and the evaluator recurse
@@ -81,7 +82,7 @@ class Prefix(Node):
 
 @dataclass(frozen=True, slots=True)
 class Param(Node):
-    """`$burst`."""
+    """`$burst`, or a list `@watched`, whose name begins with "@"."""
 
     name: str
 
@@ -128,13 +129,13 @@ class Junction(Node):
 
 AnyNode = Number | Text | Truth | Name | Prefix | Param | Items | Call | Unary | Binary | Junction
 
-COMPARISONS: Final = frozenset({"==", "!=", "<", "<=", ">", ">=", "in", "contains"})
+COMPARISONS: Final = frozenset({"==", "!=", "<", "<=", ">", ">=", "in", "contains", "matches"})
 _WORD = r"[A-Za-z_\u3400-\u9fff][A-Za-z0-9_\u3400-\u9fff]*(?:-[A-Za-z0-9_\u3400-\u9fff]+)*"
 _TOKEN: Final = re.compile(
     rf"""(?P<space>\s+)
     |(?P<number>\d+(?:\.\d+)?)(?P<unit>%|[A-Za-z\u3400-\u9fff]+)?
     |(?P<text>'[^']*'|"[^"]*")
-    |(?P<param>\$[A-Za-z_\u3400-\u9fff][A-Za-z0-9_\u3400-\u9fff]*)
+    |(?P<param>\$[A-Za-z_\u3400-\u9fff][A-Za-z0-9_\u3400-\u9fff]*|@{_WORD})
     |(?P<word>{_WORD}(?:\.[A-Za-z0-9_\u3400-\u9fff-]+)*(?:\.\*)?)
     |(?P<sign>==|!=|<=|>=|[<>+\-*/()\[\],])""",
     re.VERBOSE,
@@ -183,8 +184,6 @@ def _unreadable(text: str, at: int) -> ExpressionError:
         return ExpressionError(at, "rules.write_instead", read=read, instead=_INSTEAD[read])
     if read in "'\"":
         return ExpressionError(at, "rules.open_text")
-    if read == "@":
-        return ExpressionError(at, "rules.later", read="@list", instead=LATER["lists"])
     return ExpressionError(at, "rules.unreadable", read=read)
 
 
@@ -300,7 +299,7 @@ class _Parser:
         if token.kind == "text":
             return Text(token.text[1:-1], at=token.at)
         if token.kind == "param":
-            return Param(token.text[1:], at=token.at)
+            return Param(token.text.removeprefix("$"), at=token.at)
         if token.kind == "word":
             return self._word(token)
         if token.text == "(" and token.kind == "sign":
@@ -317,13 +316,13 @@ class _Parser:
         if token.text in KEYWORDS:
             raise self._unexpected(token)
         if token.text.endswith(".*"):
-            return Prefix(token.text[:-2], at=token.at)
+            return Prefix(ALIASES.get(token.text[:-2], token.text[:-2]), at=token.at)
         if self._is("("):
             self._next()
             argument = self._junction("or")
             self._expect(")")
             return Call(token.text, argument, at=token.at)
-        return Name(token.text, at=token.at)
+        return Name(ALIASES.get(token.text, token.text), at=token.at)
 
     def _items(self, token: _Token) -> AnyNode:
         members: list[AnyNode] = []
@@ -343,58 +342,10 @@ class _Parser:
 def parse(text: str) -> AnyNode:
     """Return the tree of an expression.
 
-    >>> show(parse("complaints_7d >= $burst and not 'x' in object.labels"))
-    "complaints_7d >= $burst and not 'x' in object.labels"
+    >>> parse("complaints_7d >= $burst").operator
+    '>='
 
     Raises:
         ExpressionError: `text` is no expression; the first place where it stops being one.
     """
     return _Parser(text).parse()
-
-
-def _quoted(value: str) -> str:
-    return f'"{value}"' if "'" in value else f"'{value}'"
-
-
-_STRENGTH: Final = {"or": 1, "and": 2, "not": 3, "+": 5, "-": 5, "*": 6, "/": 6} | dict.fromkeys(COMPARISONS, 4)
-
-
-def _strength(node: AnyNode) -> int:
-    if isinstance(node, Unary):
-        return 7 if node.operator == "-" else _STRENGTH["not"]
-    return _STRENGTH[node.operator] if isinstance(node, Binary | Junction) else 8
-
-
-def _inside(node: AnyNode, least: int) -> str:
-    return show(node) if _strength(node) >= least else f"({show(node)})"
-
-
-def show(node: AnyNode) -> str:
-    """Return the text of a tree, with no more parentheses than needed; parsing it gives the same tree."""
-    match node:
-        case Number():
-            return node.digits + node.unit
-        case Text():
-            return _quoted(node.value)
-        case Truth():
-            return "true" if node.value else "false"
-        case Name():
-            return node.path
-        case Prefix():
-            return f"{node.path}.*"
-        case Param():
-            return f"${node.name}"
-        case Items():
-            return f"[{', '.join(show(member) for member in node.members)}]"
-        case Call():
-            return f"{node.name}({show(node.argument)})"
-        case Unary(operator="not"):
-            return f"not {_inside(node.operand, 3)}"
-        case Unary():
-            return f"-{_inside(node.operand, 7)}"
-        case Junction():
-            return f" {node.operator} ".join(_inside(term, _strength(node) + 1) for term in node.terms)
-        case Binary():
-            own = _strength(node)
-            least = 5 if own == 4 else own  # comparisons do not chain
-            return f"{_inside(node.left, least)} {node.operator} {_inside(node.right, least if own == 4 else own + 1)}"

@@ -1,3 +1,4 @@
+# Long because: every word of the language stands in one literal table, and the reference page is made from them.
 """The words of the rule language, one literal table per kind.
 
 The checker, the evaluator, the JSON Schema and the reference page are made from these tables; tests hold them equal.
@@ -70,7 +71,7 @@ class Field(NamedTuple):
     bounds: tuple[float, float] | None = None
 
 
-FIELDS: Final[dict[str, Field]] = {
+FIELDS: dict[str, Field] = {
     "source": Field("text", ("信号来源类别", "category of the source"), SOURCES),
     "kind": Field("text", ("信号类型，如 gas.leak", "kind of signal, as gas.leak")),
     "matter": Field("text", ("事项或领域代号", "slug of the matter or sector")),
@@ -93,8 +94,69 @@ FIELDS: Final[dict[str, Field]] = {
     "object.listed_by": Field("set", ("将其列为监管对象的部门", "departments that list the object")),
     "object.code_valid": Field("bool", ("代码校验位正确", "check digit of the code is right")),
 }
+PARENT: Final = "object.parent."
+# The object's parent (上级对象, registry relation `parent`): what of it may be read, as of the object itself.
+FIELDS |= {
+    PARENT + name: Field(FIELDS["object." + name].type, (f"上级对象的{zh}", f"{name} of the parent"), FIELDS["object." + name].legal)
+    for name, zh in {
+        "type": "类型",
+        "name": "名称",
+        "code": "代码",
+        "region": "区划代码",
+        "industry": "行业代码",
+        "credit": "信用等级",
+        "labels": "标签",
+        "listed_by": "列入部门",
+    }.items()
+}
+
+
+class Family(NamedTuple):
+    """Fields that differ in their last word, which the registry chooses: `object.relations.uses`."""
+
+    type: Type
+    title: Text2
+    legal: tuple[str, ...] = ()
+
+
+LICENCE_STATES: Final = ("valid", "expired", "suspended", "revoked", "cancelled", "none")
+FAMILIES: Final[dict[str, Family]] = {
+    "object.relations.": Family("set", ("有此关系的对象的编号，如 object.relations.uses", "ids of the objects in a relation")),
+    "object.licence.": Family(
+        "text", ("此类许可在信号发生时的状态，如 object.licence.gas", "state of a licence at the signal's time"), LICENCE_STATES
+    ),
+    "object.licence_left.": Family("duration", ("此类许可距到期还有多久，已到期为负", "time until a licence ends, negative once it has")),
+}
 ATTRS: Final = "attrs."  # any field beneath it, whatever the sender put there: type any
 ATTRS_TITLE: Final[Text2] = ("信号附加字段 attrs.*，类型不限", "the sender's own fields, of any type")
+
+
+# Chinese names of the fields; the tree of an expression holds the field itself.
+ALIASES: Final[dict[str, str]] = {
+    "来源": "source",
+    "类型": "kind",
+    "事项": "matter",
+    "区划": "region",
+    "严重程度": "severity",
+    "数值": "value",
+    "单位": "unit",
+    "正文": "text",
+    "数据源": "feed",
+    "发生时刻": "occurred_at",
+    "对象": "object",
+    "对象.类型": "object.type",
+    "对象.名称": "object.name",
+    "对象.代码": "object.code",
+    "对象.区划": "object.region",
+    "对象.地址": "object.address",
+    "对象.行业": "object.industry",
+    "对象.信用等级": "object.credit",
+    "对象.标签": "object.labels",
+    "对象.列入部门": "object.listed_by",
+    "上级.名称": "object.parent.name",
+    "上级.信用等级": "object.parent.credit",
+    "上级.标签": "object.parent.labels",
+}
 
 
 class Function(NamedTuple):
@@ -125,8 +187,9 @@ OPERATORS: Final[dict[str, Text2]] = {
     "<=": ("小于等于", "less or equal"),
     ">": ("大于", "greater"),
     ">=": ("大于等于", "greater or equal"),
-    "in": ("在列表、集合或前缀（gas.*）之中", "one of a list, a set or a prefix (gas.*)"),
+    "in": ("在列表、集合、前缀（gas.*）或名单（@名单）之中", "one of a list, a set, a prefix (gas.*) or a list file (@list)"),
     "contains": ("文本包含某词，或列表中任一词", "the text contains a word, or one of a list"),
+    "matches": ("文本中有一处符合正则表达式（RE2 语法，线性时间）", "the text has a match of a regular expression (RE2, linear time)"),
     "+": ("加", "plus"),
     "-": ("减（两侧留空格）", "minus (with spaces around it)"),
     "*": ("乘", "times"),
@@ -327,16 +390,16 @@ GROUPS: Final[dict[str, Text2]] = {
 }
 # Words that are known but not part of this version: refused by name, never half-accepted. The value names what to use instead.
 LATER: Final[dict[str, Text2]] = {
-    "matches": ("改用 contains", "use contains"),
     "median": ("改用 percentile 与 rank: 50", "use percentile with rank: 50"),
     "baseline": ("改用 history", "use history"),
     "previous": ("改用 history 与 periods: 1, take: last", "use history with periods: 1, take: last"),
     "cardinality": ("改用 distinct", "use distinct"),
     "frequency": ("改用 count", "use count"),
     "avg": ("改用 mean", "use mean"),
-    "lists": ("改用 params 中的列表", "use a list in params"),
     "infer": ("改用 inferences 一节", "use the section inferences"),
 }
-KEYWORDS: Final = frozenset({"and", "or", "not", "in", "contains", "true", "false"})
+KEYWORDS: Final = frozenset({"and", "or", "not", "in", "contains", "matches", "true", "false"})
 # Names that an indicator may not take, since an expression would read something else.
-RESERVED: Final = KEYWORDS | frozenset(FIELDS) | frozenset(FUNCTIONS) | frozenset(LATER) | {"attrs", "area", "signals", ANOMALY}
+RESERVED: Final = (
+    KEYWORDS | frozenset(FIELDS) | frozenset(ALIASES) | frozenset(FUNCTIONS) | frozenset(LATER) | {"attrs", "area", "signals", ANOMALY}
+)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import cast
+from datetime import date
+from typing import Literal, cast
 
 from connectors.inbound.tables import Columns, Line, read_lines
 from domain.errors import Problem
 from domain.identifiers import classify_code, is_region_code
 from domain.messages import text as say
 from domain.names import normalise_code, normalise_name
-from domain.objects import OBJECT_TYPES, ObjectType, RegulatedObject, Relation
+from domain.objects import OBJECT_TYPES, Licence, ObjectType, RegulatedObject, Relation
 from rules.problems import nearest
 
 COLUMNS: Columns = {
@@ -27,7 +28,12 @@ COLUMNS: Columns = {
     "labels": ("标签", "对象标签"),
     "relations": ("关系", "关联对象"),
     "listed_by": ("列管部门", "监管部门", "主管部门"),
+    "licences": ("许可", "许可证", "证照"),
 }
+_STATES: dict[str, Literal["valid", "suspended", "revoked", "cancelled"]] = {
+    "valid": "valid", "有效": "valid", "suspended": "suspended", "暂扣": "suspended", "revoked": "revoked", "吊销": "revoked",
+    "cancelled": "cancelled", "注销": "cancelled",
+}  # fmt: skip
 TYPES: dict[str, ObjectType] = {
     "企业": "enterprise", "法人": "enterprise", "公司": "enterprise", "法人及非法人组织": "enterprise", "市场主体": "enterprise",
     "个体工商户": "individual_business", "个体": "individual_business",
@@ -104,6 +110,7 @@ def _object(line: Line) -> RegulatedObject | None:
         labels=tuple(line.every("labels")),
         relations=_relations(line),
         listed_by=tuple(line.every("listed_by")),
+        licences=_licences(line),
     )
 
 
@@ -140,6 +147,22 @@ def _relations(line: Line) -> tuple[Relation, ...]:
             continue
         relations.append(Relation(kind=kind.strip(), object_id=object_id.strip()))
     return tuple(relations)
+
+
+def _licences(line: Line) -> tuple[Licence, ...]:
+    """Return the licences, each written `kind:number:last day`, with a state after it where it is not valid; the day may be left out."""
+    licences = []
+    for part in line.every("licences"):
+        kind, number, day, state = (*(each.strip() for each in part.split(":")), "", "", "")[:4]
+        try:
+            expires = date.fromisoformat(day) if day else None
+        except ValueError:
+            kind, expires = "", None
+        if not kind or (state or "valid") not in _STATES or part.count(":") > 3:
+            line.problem("licences", "table.licence", value=part, severity="warning")
+            continue
+        licences.append(Licence(kind=kind, number=number, state=_STATES[state or "valid"], expires=expires))
+    return tuple(licences)
 
 
 def _name_id(name: str, address: str) -> str:

@@ -55,6 +55,9 @@ class Key:
         self.scores: dict[str, float] = {}
 
 
+Objects = Mapping[str, RegulatedObject]
+
+
 class Moment:
     """A signal with everything that can be read at it: its object, its keys by `by`, and its facts.
 
@@ -63,7 +66,7 @@ class Moment:
 
     __slots__ = ("combination", "entry", "facts", "keys", "live", "object", "region", "values")
 
-    def __init__(self, live: Live, thing: RegulatedObject | None, region: str, keys: dict[By, Key]) -> None:
+    def __init__(self, live: Live, thing: RegulatedObject | None, region: str, keys: dict[By, Key], objects: Objects) -> None:
         self.live = live
         self.entry = live.entry
         self.object = thing
@@ -72,7 +75,7 @@ class Moment:
         signal = live.entry.signal
         self.combination = (signal.source, signal.kind, signal.matter, signal.severity)  # the values of the discrete fields
         self.values: dict[str, Value] = {}  # read so far, by indicator
-        self.facts = Facts(live.entry, thing, self.values)
+        self.facts = Facts(live.entry, thing, self.values, objects)
 
 
 def _dumped(name: str, cell: Cell) -> list[Any]:
@@ -146,12 +149,13 @@ class IndicatorStage:
             name = group_at(by, entry, thing, region)
             if name:
                 keys[by] = self.key(name)
-        return Moment(live, thing, region, keys)
+        return Moment(live, thing, region, keys, self.objects)
 
     def moment_of_undoing(self, live: Live) -> Moment:
         """Return the moment of a signal that is taken back: its keys are those that it counted for, wherever its object is now."""
         thing = self.objects.get(live.entry.resolution.object_id)
-        return Moment(live, thing, (thing.region if thing is not None else "") or live.entry.signal.region, dict(live.keys))
+        region = (thing.region if thing is not None else "") or live.entry.signal.region
+        return Moment(live, thing, region, dict(live.keys), self.objects)
 
     def key(self, name: str) -> Key:
         """Return the key of this name, made where it is met for the first time."""
@@ -277,7 +281,7 @@ class IndicatorStage:
             return None
         if plan.formula is not None:
             inputs = {each: self.value(each, moment) for each in plan.inputs}
-            worked_out: Value = plan.formula.evaluate(Facts(moment.entry, moment.object, inputs))
+            worked_out: Value = plan.formula.evaluate(Facts(moment.entry, moment.object, inputs, self.objects))
             return worked_out
         key = moment.keys.get(plan.by)
         return plan.unseen if key is None else self._value(name, key)

@@ -55,10 +55,10 @@ class Plan:
 
 
 def _text(expression: Expression | None, version: str) -> tuple[str, ...]:
-    """Return what identifies an expression; one with parameters is only the same within one version of the rule set."""
+    """Return what identifies an expression; one with parameters or lists is only the same within one version of the rule set."""
     if expression is None:
         return ()
-    return (expression.text, *expression.fields, *((version,) if "$" in expression.text else ()))
+    return (expression.text, *expression.fields, *((version,) if "$" in expression.text or "@" in expression.text else ()))
 
 
 def definition_of(indicator: Indicator, ruleset: RuleSet) -> object:

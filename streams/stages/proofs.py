@@ -71,4 +71,4 @@ class Proofs:
             course = subject.courses.get(plan.id)
             if course is not None:
                 values[course_of(plan.id)] = [live.entry.signal.id for live in self.of(plan, subject.name, moment)]
-        return values, plan.rule.say(Facts(moment.entry, moment.object, Values(self._indicators, moment)))
+        return values, plan.rule.say(Facts(moment.entry, moment.object, Values(self._indicators, moment), self._indicators.objects))

@@ -128,7 +128,7 @@ class RuleStage:
         course = subject.courses.get(plan.id)
         if course is not None:
             values[course_of(plan.id)] = course.stands(self.clock(subject.name))
-        return Facts(moment.entry, moment.object, values)
+        return Facts(moment.entry, moment.object, values, self._indicators.objects)
 
     def clock(self, subject: str) -> int:
         """Return the instant of the newest signal of a subject."""
@@ -395,6 +395,6 @@ def _same_course(plan: RulePlan, before: RulePlan) -> bool:
     one, other = plan.sequence, before.sequence
     if one is None or other is None or plan.rule.by != before.rule.by:
         return False
-    if any("$" in text for text in (one.first.text, one.then.text)):
+    if any("$" in text or "@" in text for text in (one.first.text, one.then.text)):
         return False
     return (one.first.text, one.then.text, one.absent, one.within) == (other.first.text, other.then.text, other.absent, other.within)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rules.fields import read
 from rules.ruleset import Facts, Value
+from rules.vocabulary import FAMILIES, PARENT
 from streams.stages.indicators import IndicatorStage, Moment
 from streams.stages.rule_plans import OBJECT_FIELD
 
@@ -36,6 +38,8 @@ def field_value(name: str, facts: Facts) -> Any:
         return entry.resolution.object_id
     if name == "feed":
         return entry.feed
+    if name.startswith((PARENT, *FAMILIES)):
+        return read(name, facts)
     if name.startswith(OBJECT_FIELD):
         return getattr(facts.object, name.removeprefix(OBJECT_FIELD), None)
     if name.startswith("attrs."):

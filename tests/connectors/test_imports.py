@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import io
+from datetime import date
 
 import openpyxl
 import pytest
@@ -14,7 +15,7 @@ from connectors.inbound.departments import read_departments
 from connectors.inbound.registry import read_objects
 from domain.departments import OfficeHours
 from domain.errors import FileProblems
-from domain.objects import Relation
+from domain.objects import Licence, Relation
 from tests.connectors.senders import as_csv, as_xlsx, saved, uscc
 
 FIRM = uscc(51)
@@ -36,6 +37,28 @@ def test_objects_under_chinese_headers() -> None:
     assert one.relations == (Relation(kind="operates", object_id="lift-1"),)
     assert (two.type, two.id[:2], two.code_valid) == ("individual_business", "o-", None)
     assert read_objects(body, "名录.csv").objects == found.objects
+
+
+def test_licences_of_an_object_are_read_with_their_last_day_and_state() -> None:
+    """Kind, number, last day and state; what cannot be read is named and left out, the object stays."""
+    body = as_csv(
+        [
+            {
+                "名称": "某店",
+                "统一社会信用代码": FIRM,
+                "地址": "某路1号",
+                "许可": "gas:XK-1:2027-06-30;food:SP-2::吊销;fire;gas:XK-3:2027-13-01",
+            }
+        ]
+    )
+    found = read_objects(body, "名录.csv")
+    assert found.objects[0].licences == (
+        Licence(kind="gas", number="XK-1", expires=date(2027, 6, 30)),
+        Licence(kind="food", number="SP-2", state="revoked"),
+        Licence(kind="fire"),
+    )
+    assert [(problem.line, problem.column, problem.severity) for problem in found.problems] == [(2, 4, "warning")]
+    assert "gas:XK-3:2027-13-01" in found.problems[0].message
 
 
 def test_objects_with_field_names_and_mistakes() -> None:

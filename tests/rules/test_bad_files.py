@@ -76,8 +76,8 @@ def test_deep_nesting_cannot_exhaust_the_stack() -> None:
     assert len(check({"a.yaml": "a: " + "[" * 200_000})[1]) == 1
 
 
-def test_region_overrides_are_refused_by_name() -> None:
-    """What is not part of this version is never half-accepted."""
-    ruleset, problems = check({}, {"overrides/610113.yaml": "params: {burst: 8}"})
+def test_a_file_in_a_folder_that_means_nothing_is_refused_by_name() -> None:
+    """A folder with a typo is not passed over in silence."""
+    ruleset, problems = check({"list/x.txt": "a"})
     assert ruleset is None
-    assert problems[0].file == "overrides/610113.yaml"
+    assert str(problems[0]) == "list/x.txt:0:0 规则目录下没有 “list” 这样的子目录；可用：lists；是否想写 “lists”？"

@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rules.evaluation import CALLS, READERS, all_of, any_of, constant, negate
-from rules.expressions import Constant, Known, Scope, compile_expression
+from rules.evaluation import CALLS, all_of, any_of, constant, negate
+from rules.expressions import Known, Scope, compile_expression
+from rules.fields import READERS
+from rules.literals import Constant
 from rules.ruleset import Facts
 from rules.syntax import (
     AnyNode,
@@ -29,8 +31,8 @@ from rules.syntax import (
     Truth,
     Unary,
     parse,
-    show,
 )
+from rules.trees import show
 from rules.vocabulary import FIELDS, FUNCTIONS, KEYWORDS, TYPE_TITLES, UNITS
 from tests.factories import make_entry, make_object
 
