@@ -1,4 +1,4 @@
-"""Why, as lines of text for a terminal: a warning's hits, and the parts of a condition with their values and limits."""
+"""Why and why not, as lines of text for a terminal: hits, and the parts of a condition with their values and limits."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from app.views.why import Held, HitView, Why
 from domain.instants import spoken
 from domain.messages import text
 from rules.reasons import JOINS, Reason
+from streams.stages.inquiry import Inquiry
 
 MARKS: Final = {True: "✓", False: "✗", None: "?"}
+HOLDS: Final = {True: "true", False: "false", None: "unknown"}
 
 
 def value(found: Any, language: str = CHINESE) -> str:
@@ -71,3 +73,25 @@ def _hit_lines(hit: HitView, language: str) -> Iterator[str]:
         yield from (f"    {line}" for line in hit.text.splitlines())
     else:
         yield "  " + text("console.why_no_text", language)
+
+
+def why_not_lines(found: Inquiry, language: str = CHINESE) -> Iterator[str]:
+    """Yield why a rule is or is not true for a subject."""
+    told = {"rule": found.rule, "title": found.title, "subject": found.subject, "at": spoken(found.at), "ruleset": found.ruleset[:12]}
+    yield text("why_not.as_of", language, **told)
+    if found.occurred_at is not None:
+        yield text("why_not.last", language, feed=found.feed, signal=found.signal, at=spoken(found.occurred_at))
+    yield text(f"why_not.holds.{HOLDS[found.holds]}", language)
+    yield from (f"  {line}" for line in part_lines(found.parts, language))
+    if found.obstacles:
+        yield text("why_not.obstacles", language)
+    for one in found.obstacles:
+        until = spoken(one.until) if one.until is not None else ""
+        yield "  - " + text(f"why_not.obstacle.{one.reason}", language, detail=one.detail, until=until).rstrip()
+    if found.score or found.points:
+        level = text(f"level.{found.level}", language)
+        told = {"points": f"{found.points:g}", "score": f"{found.score:g}", "level": level, "warning": found.warning}
+        yield text("why_not.score", language, **told).rstrip()
+    if found.text:
+        yield text("why.judged", language, file=found.file, line=found.line, ruleset=found.ruleset[:12])
+        yield from (f"  {line}" for line in found.text.splitlines())

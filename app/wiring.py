@@ -22,6 +22,7 @@ from app.effects import EffectWriter
 from app.gate import fingerprint
 from app.links import load_or_make_key
 from app.metrics import Metrics, Sample
+from app.pipelines import make_pipeline
 from app.privacy import Privacy
 from app.retention import Retention
 from app.rulebook import FolderWatch, Rulebook
@@ -38,13 +39,10 @@ from connectors.inbound.mapping_load import load_folder
 from connectors.inbound.mapping_model import Mapping as FeedMapping
 from connectors.inbound.personal import Tokens
 from connectors.outbound.egress import networks
-from domain.catalogue import Catalogue
 from domain.errors import StoreUnavailable
-from domain.levels import DEFAULT_LEVELS
 from domain.ports import Clock
 from domain.principals import Principal
 from domain.records import AnyEntry, ObjectsEntry, Record, RejectionEntry, SignalEntry
-from models.registry import REGISTRY, VECTOR_REGISTRY
 from storage import access, intake_reads, risk
 from storage.calendars import load_calendar
 from storage.crashpoints import reach
@@ -58,7 +56,6 @@ from storage.registry import MemoryObjectLookup
 from storage.sealing import open_seal
 from storage.snapshots import Snapshot, SnapshotStore
 from storage.vault import Vault
-from streams.pipeline import Pipeline, PipelineSettings
 from streams.runtimes.embedded import Engine
 
 CALENDAR_YEARS = range(-1, 3)  # around the year of the start: clocks look back a year and ahead two
@@ -108,7 +105,7 @@ class Application:
         self.intake = Appender(self.journal, identity, self.clock, on_synced=self._on_synced, on_duplicates=self._on_duplicates)
         self._rulebook = Rulebook(settings.rules, self.database, self.intake, self.metrics)
         self.engine = Engine(
-            self._pipeline(),
+            make_pipeline(self.settings, self._rulebook.load),
             self.journal,
             Commit(self.database, desk, writer, self.clock, self.metrics),
             append=self._append,
@@ -229,10 +226,6 @@ class Application:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-
-    def _pipeline(self) -> Pipeline:
-        settings = PipelineSettings(namespace=self.settings.namespace, quiet=self.settings.quiet)
-        return Pipeline(DEFAULT_LEVELS, Catalogue(), self._rulebook.load, REGISTRY, settings, object_detector=VECTOR_REGISTRY["forest"])
 
     def _on_synced(self, records: Sequence[Record]) -> None:
         counted: Counter[tuple[str, str]] = Counter()

@@ -1456,6 +1456,38 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "why.judged": ("{file}:{line}，规则集 {ruleset}", "{file}:{line}, rule set {ruleset}"),
     "why.missing": ("差 {missing}", "missing {missing}"),
     "why.unknown": ("未知", "unknown"),
+    # why_not: why a rule did not hit
+    "why_not.as_of": (
+        "规则 {rule} {title}，对象 {subject}，截至 {at}，规则集 {ruleset}",
+        "rule {rule} {title}, subject {subject}, as of {at}, rule set {ruleset}",
+    ),
+    "why_not.holds.false": ("条件不成立", "the condition does not hold"),
+    "why_not.holds.true": ("条件成立", "the condition holds"),
+    "why_not.holds.unknown": ("条件未知：缺少数据", "the condition is unknown: data are missing"),
+    "why_not.last": ("按最近一条线索 {feed}/{signal}（{at}）判定", "judged at its newest signal {feed}/{signal} ({at})"),
+    "why_not.obstacle.blind": ("数据源无声，无法判定 {detail}", "its feeds are silent, nothing can be decided {detail}"),
+    "why_not.obstacle.cooldown": ("冷却期，{until} 前不再命中", "it cools down: no further hit before {until}"),
+    "why_not.obstacle.evidence": ("佐证不足：{detail}", "not enough evidence: {detail}"),
+    "why_not.obstacle.holding": ("须持续到 {until} 才成立 {detail}", "it has to last until {until} {detail}"),
+    "why_not.obstacle.not_yet": ("{until} 起生效", "in force from {until}"),
+    "why_not.obstacle.over": ("{until} 起失效", "out of force since {until}"),
+    "why_not.obstacle.score": ("规则成立并计分，但总分未到最低等级：{detail}", "it counts, but the score reaches no level: {detail}"),
+    "why_not.obstacle.shadow": ("试运行规则：只记录，不计分、不送达", "on trial: hits are written down, nothing is delivered"),
+    "why_not.obstacle.signal_only": ("0 分规则：只记录命中", "no points: only hits are written down"),
+    "why_not.obstacle.silent": ("数据源无声：{detail}", "silent feeds: {detail}"),
+    "why_not.obstacle.spent": (
+        "已办结的预警用过它，{until} 后有新线索才再计",
+        "a closed warning used it up: it counts again with new evidence after {until}",
+    ),
+    "why_not.obstacle.standing": ("早已成立：命中只发生在由不成立变为成立时", "it is true already: a hit is the change to true"),
+    "why_not.obstacle.status": ("规则状态为 {detail}，不运行", "its status is {detail}: it does not run"),
+    "why_not.obstacle.unseen": ("至此没有关于该对象的线索计入", "no signal about this subject has counted until then"),
+    "why_not.obstacle.warming": ("指标 {detail} 到 {until} 才满窗", "indicator {detail} has a full window only at {until}"),
+    "why_not.obstacles": ("条件之外", "beside the condition"),
+    "why_not.score": (
+        "计 {points} 分；该对象评分 {score}，等级{level} {warning}",
+        "{points} points; score {score}, level {level} {warning}",
+    ),
 }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -99,8 +99,21 @@ class SnapshotStore:
         return sound[-1] if len(sound) >= KEEP else 0
 
     def _paths(self) -> list[Path]:
-        """Return the snapshots, newest first."""
-        return sorted((path for path in self._folder.glob("*.snap") if path.stem.isdecimal()), reverse=True)
+        return _paths_of(self._folder)
+
+
+def _paths_of(folder: Path) -> list[Path]:
+    """Return the snapshots, newest first."""
+    return sorted((path for path in folder.glob("*.snap") if path.stem.isdecimal()), reverse=True)
+
+
+def sound_snapshots(folder: Path) -> Iterator[Snapshot]:
+    """Yield the sound snapshots of a folder that another process may be writing, newest first."""
+    for path in _paths_of(folder):
+        try:
+            yield _read(path)
+        except (StoreCorrupt, FileNotFoundError) as error:  # damaged, or deleted meanwhile for a newer one
+            _log.warning("snapshot_passed_over", file=str(path), reason=str(error))
 
 
 def _read(path: Path) -> Snapshot:

@@ -46,6 +46,7 @@ from streams.stages.effects import Effects
 from streams.stages.feeds import Feeds
 from streams.stages.fuse import FuseStage
 from streams.stages.indicators import IndicatorStage, Moment
+from streams.stages.inquiry import Inquirer, Inquiry
 from streams.stages.ledger import Identity, Ledger, Live, inherit, resolved
 from streams.stages.models import ObjectModel, SeriesDetectors
 from streams.stages.raising import RaiseStage
@@ -98,6 +99,7 @@ class Pipeline:
         self._rules = RuleStage(self._indicators, self._ledger, self._feeds)
         self._rules.catalogue = catalogue_default
         self._fuse = FuseStage(levels, self._ledger)
+        self._inquirer = Inquirer(self._rules, self._indicators, self._fuse, self._feeds, levels)
         self._contributions = Contributions(self._rules, self._fuse)
         self._deadlines = Deadlines(self._rules, self._feeds)
         self._raising = RaiseStage(
@@ -124,10 +126,7 @@ class Pipeline:
         )
         self._effects = Effects()
         self._ruleset = EMPTY
-        self._position = 0
-        self._now = 0
-        self._sweep_at = 0
-        self._unknown_resolutions = 0
+        self._position = self._now = self._sweep_at = self._unknown_resolutions = 0
 
     @property
     def position(self) -> int:
@@ -171,6 +170,10 @@ class Pipeline:
         """Return every indicator that can be read at a subject's previous signal, as the state stands now; {} for one never met."""
         moment = self._rules.last_moment(subject)
         return {} if moment is None else {name: self._indicators.value(name, moment) for name in self._indicators.plans}
+
+    def inquire(self, rule: str, subject: str) -> Inquiry:
+        """Return why a rule is or is not true for an object's id or an area's name; raises NotFound for a rule that is not active."""
+        return self._inquirer.ask(self._ruleset, self._now, rule, subject)
 
     def step(self, records: Sequence[Record]) -> list[Outcome]:
         """Take in records in order and return what follows; a record at or below the position changes nothing.

@@ -1,4 +1,4 @@
-"""`fengsui rules explain`: why a warning stands."""
+"""`fengsui rules explain|why-not`: why a warning stands, and why a rule did not hit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from app.commands.options import DATA, URL, ConfigOption, DataOption, UrlOption
-from app.commands.output import Output, OutputOption, note, plain_errors
+from app.commands.output import Output, OutputOption, instant, note, plain_errors, progress
 
 
 def explain(
@@ -40,4 +40,31 @@ def explain(
         sys.stdout.write("\n")
         return
     for line in why_lines(msgspec.convert(told, Why)):
+        typer.echo(line)
+
+
+def why_not(
+    subject: Annotated[str, typer.Option("--object", help="对象编号、统一代码或 region:610113 / id or code of an object, or an area")],
+    rule: Annotated[str, typer.Option(help="规则编号 / id of the rule")],
+    at: Annotated[str, typer.Option(help="截至此刻（RFC 3339），缺省为最后一条记录 / as of this instant, default the last record")] = "",
+    data: DataOption = DATA,
+    config: ConfigOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """说明规则为何没有命中：各部分的值、差多少、被什么挡住 / Say why a rule did not hit: values, what is missing, what is in the way."""
+    import msgspec
+
+    from app.explaining import why_not as ask
+    from app.folder import Folder
+    from app.settings import load_settings
+    from app.why_text import why_not_lines
+
+    moment = instant("--at", at) if at else None
+    with plain_errors(), progress() as told:
+        found = ask(Folder(load_settings(config, data=data)), subject, rule, moment, told)
+    if output is Output.JSON:
+        json.dump(msgspec.to_builtins(found), sys.stdout, ensure_ascii=False, indent=1)
+        sys.stdout.write("\n")
+        return
+    for line in why_not_lines(found):
         typer.echo(line)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -60,6 +61,31 @@ def _cell(value: Any) -> str:
 def note(message: str) -> None:
     """Tell the person at the terminal something that is not data."""
     typer.echo(message, err=True)
+
+
+def instant(option: str, written: str) -> datetime:
+    """Return the instant that was written for an option; one that is none ends the command with exit code 2."""
+    from domain.instants import parse_rfc3339
+
+    try:
+        return parse_rfc3339(written)
+    except ValueError as error:
+        note(f"{option}: {error}")
+        raise typer.Exit(USAGE) from error
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[int, int], object]]:
+    """Give what shows how far a long command is, `(done, all)`: a bar on a terminal's standard error, nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _all: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    with Progress(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("")
+        yield lambda done, whole: bar.update(task, completed=done, total=whole)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.commands.output import USAGE, note, plain_errors
+from app.commands.output import instant, plain_errors
 
 if TYPE_CHECKING:  # what is heavy is imported where it is used
     from domain.findings import Outcome
@@ -33,15 +33,8 @@ def replay(
 ) -> None:
     """重放信号，得到与服务运行时相同的预警 / Replay signals: the same hits, warnings and ids as a running serve."""
     from app.replaying import Replaying
-    from domain.instants import parse_rfc3339
 
-    end: datetime | None = None
-    if until:
-        try:
-            end = parse_rfc3339(until)
-        except ValueError as error:
-            note(f"--until: {error}；应如 / write it like 2026-03-01T08:00:00+08:00")
-            raise typer.Exit(USAGE) from error
+    end = instant("--until", until) if until else None
     with plain_errors(), ExitStack() as stack:
         target = stack.enter_context(hits.open("w", encoding="utf-8")) if hits else None
 

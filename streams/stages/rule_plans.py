@@ -58,7 +58,7 @@ class RulePlan:
         foreign = any(each.by != rule.by for each in read)
         self.unsteady = bool(fields) or foreign or any(each.fluid for each in read)  # may change at any signal of the subject
         # May it be true where nothing was ever seen? Only then must a new subject's other rules be read.
-        self.from_nothing = not rule.when.fields and rule.when.evaluate(_nothing(rule, ruleset)) is True
+        self.from_nothing = not rule.when.fields and rule.when.evaluate(nothing(rule, ruleset)) is True
         self.test = rule.when.evaluate
         self.cooldown = rule.cooldown // MICROSECOND
         self.starts = -NEVER if rule.effective_from is None else to_us(rule.effective_from)
@@ -89,7 +89,7 @@ def _formulas(reads: tuple[str, ...], ruleset: RuleSet) -> tuple[tuple[str, Call
     return tuple((name, each.formula.evaluate) for name, each in ruleset.indicators.items() if each.formula is not None and name in reads)
 
 
-def _nothing(rule: Rule, ruleset: RuleSet) -> Facts:
+def nothing(rule: Rule, ruleset: RuleSet) -> Facts:
     """Return facts with every indicator of a rule never seen; the signal is not looked at."""
     signal = Signal(id="", source="other", kind="", occurred_at=EPOCH)
     reads = ruleset.closure(rule.when.indicators)
