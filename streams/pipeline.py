@@ -17,12 +17,9 @@ neither on how records are cut into batches nor on when ticks are written. A tic
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 
-import msgspec
-
-from domain.base import Noun
 from domain.catalogue import Catalogue
 from domain.findings import Outcome
 from domain.levels import LevelScale
@@ -51,28 +48,11 @@ from streams.stages.ledger import Identity, Ledger, Live, inherit, resolved
 from streams.stages.models import ObjectModel, SeriesDetectors
 from streams.stages.raising import RaiseStage
 from streams.stages.rules import RuleStage
+from streams.stages.settings import PipelineSettings
 from streams.stages.wakes import Wakes
 from streams.stages.windows import DAY, MICROSECOND, from_us, to_us
 
-
-class PipelineSettings(Noun, frozen=True, kw_only=True):
-    """What an operator may set; equal settings are part of what makes a replay equal.
-
-    `quiet` is how long a subject stays without a level before its episode ends, `quiet_by_sector` overrides it. `waiting_limit` bounds
-    the unresolved signals that are kept. `model_points` is the most that the objects' model adds to a score, for certainty; at
-    `model_threshold` it adds nothing. `model_fitted` objects at most are learnt from each night. `lateness` is how late the data of a
-    source may be, by source: whether something did not happen is not decided earlier.
-    """
-
-    namespace: str = "live"
-    quiet: timedelta = timedelta(hours=72)
-    quiet_by_sector: Mapping[str, timedelta] = msgspec.field(default_factory=dict)
-    waiting_limit: int = 100_000
-    model_points: float = 15.0
-    model_threshold: float = 0.99
-    model_half_life: timedelta = timedelta(days=14)
-    model_fitted: int = 4096
-    lateness: Mapping[str, timedelta] = msgspec.field(default_factory=dict)
+__all__ = ["Pipeline", "PipelineSettings"]
 
 
 class Pipeline:

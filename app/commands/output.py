@@ -70,7 +70,7 @@ def instant(option: str, written: str) -> datetime:
     try:
         return parse_rfc3339(written)
     except ValueError as error:
-        note(f"{option}: {error}")
+        note(f"{option}: {error}；应如 / write it like 2026-03-01T08:00:00+08:00")
         raise typer.Exit(USAGE) from error
 
 
