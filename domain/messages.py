@@ -495,6 +495,46 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "event.task.to_review": ("待审核", "to review"),
     "event.task.urge": ("催办", "urging"),
     "event.task.withdrawn": ("任务撤回", "task withdrawn"),
+    # explain: what an indicator's value is made of
+    "explain.daily": (
+        "{since} 起：逐条保留的 {number} 条，另有 {days} 天的日汇总",
+        "since {since}: {number} signals kept singly, and sums of {days} days",
+    ),
+    "explain.empty": ("窗口内没有信号", "no signal in the window"),
+    "explain.false": ("否", "no"),
+    "explain.few_peers": (
+        "数据不足：{group} 同类有值的 {size} 户，需要 {needs} 户",
+        "not enough data: {size} peers of {group} have a value, {needs} are needed",
+    ),
+    "explain.flatline": ("本窗口的值 {now}，界限 {below}", "this window comes to {now}, the limit is {below}"),
+    "explain.formula": ("{formula}，其中 {values}", "{formula}, with {values}"),
+    "explain.history": ("此前 {number} 个窗口的值（由新到旧）：{values}", "the {number} windows before, newest first: {values}"),
+    "explain.little_history": (
+        "数据不足：首条信号之后有值的完整窗口 {given} 个，需要 {needs} 个",
+        "not enough data: {given} whole windows since the first signal have a value, {needs} are needed",
+    ),
+    "explain.never": ("从未收到这样的信号", "no such signal was ever seen"),
+    "explain.no_division": (
+        "{formula} 不能算：除以零或超出范围（{values}）",
+        "{formula} cannot be worked out, by zero or out of range ({values})",
+    ),
+    "explain.no_group": ("信号或对象没有 {by}，不属于任何组", "signal or object tells no {by}, so it is in no group"),
+    "explain.no_night": ("同类基线要到下一个 3 时（北京时间）才有", "the baseline of peers is worked out at the next 03:00 in Shanghai"),
+    "explain.no_whole_window": ("数据不足：首条信号之后未满一个窗口", "not enough data: no whole window has passed since the first signal"),
+    "explain.not_enough": (
+        "数据不足：有值的信号 {given} 条，需要 {needs} 条",
+        "not enough data: {given} signals have a value, {needs} are needed",
+    ),
+    "explain.nothing_before": (
+        "数据不足：前一窗口不完整、为零或不足 {needs} 条",
+        "not enough data: the window before is not whole, comes to zero or has fewer than {needs} signals",
+    ),
+    "explain.peers": ("{group} 同类 {size} 户，凌晨 3 时的值", "{size} peers of {group}, as of 03:00"),
+    "explain.score": ("检测器的打分", "a detector's score"),
+    "explain.spike": ("本窗口 {now}，前一窗口 {before}", "{now} in this window, {before} in the one before"),
+    "explain.true": ("是", "yes"),
+    "explain.unknown": ("未知", "unknown"),
+    "explain.window": ("{number} 条信号，{first} 至 {last}", "{number} signals from {first} to {last}"),
     # field: questions of the forms
     "field.approval": ("入企检查审批文号", "approval number of the visit"),
     "field.attended": ("到会单位编号", "ids of the units that attended"),
@@ -1249,6 +1289,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "ruletest.says": ("提示语应为“{expected}”，实为“{actual}”", "should say “{expected}”, says “{actual}”"),
     "ruletest.score": ("得分应为 {expected}，实为 {actual}", "score should be {expected}, is {actual}"),
     "ruletest.signal": ("信号", "signal"),
+    "ruletest.made_of": ("最后一步各指标的由来：", "What the values of the last step are made of:"),
     "ruletest.time": ("时间", "time"),
     "ruletest.unexpected": ("不应命中，实在 {actual} 命中：{says}", "should not hit, hit at {actual}: {says}"),
     # rung_state: where a rung stands

@@ -90,7 +90,7 @@ class _Compiler(Counting):
     def _keep(self, name: str, doc: IndicatorDoc, result: Type, **more: Any) -> None:
         """Add an indicator that is made of others."""
         qualified = f"{self.parsed.doc.pack}.{name}"
-        self.known[name] = Known(qualified, result)
+        self.known[name] = Known(qualified, result, more.get("formula"))
         given: dict[str, Any] = {"name": qualified, "title": doc.title or name, "window": None, "unit": "CNY" if result == "money" else ""}
         self.indicators[name] = Indicator(**(given | more))
         self.broken.discard(name)

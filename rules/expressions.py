@@ -36,10 +36,11 @@ _PLAIN: Final[frozenset[Type]] = frozenset({"number", "count", "ratio"})
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """An indicator that an expression may name: its qualified name and the type of its value."""
+    """An indicator that an expression may name: its qualified name, the type of its value, and what it is worked out by, if it is."""
 
     qualified: str
     type: Type
+    formula: Expression | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class Term:
     constant: Constant | None = None
     indicator: str = ""
     legal: tuple[str, ...] = ()
+    formula: Expression | None = None  # of an indicator that is worked out from others
 
 
 def _type(of: Type) -> Phrase:
@@ -144,7 +146,7 @@ class _Checker:
         known = self._scope.indicators.get(node.path)
         if known is not None:
             self.indicators[known.qualified] = None
-            return Term(node, known.type, evaluation.indicator(known.qualified), indicator=known.qualified)
+            return Term(node, known.type, evaluation.indicator(known.qualified), indicator=known.qualified, formula=known.formula)
         if node.path in FIELDS:
             return self._field(node)
         if node.path.startswith(ATTRS) and not node.path.endswith("."):
@@ -338,9 +340,12 @@ class _Checker:
 
 
 def explain(term: Term, facts: Facts) -> Explained:
-    """Return the term and every part of it with its text and its value."""
+    """Return the term and every part of it with its text and its value; of a formula, what it was worked out from."""
     operator = term.node.operator if isinstance(term.node, Binary | Junction | Unary) else ""
-    return Explained(show(term.node), term.run(facts), tuple(explain(part, facts) for part in term.parts), operator)
+    parts = tuple(explain(part, facts) for part in term.parts)
+    if term.formula is not None:
+        parts = (*parts, term.formula.explain(facts))
+    return Explained(show(term.node), term.run(facts), parts, operator)
 
 
 def compile_expression(text: str, scope: Scope, *, condition: bool) -> tuple[Expression, Type] | None:

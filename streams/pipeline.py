@@ -49,6 +49,7 @@ from streams.stages.models import ObjectModel, SeriesDetectors
 from streams.stages.raising import RaiseStage
 from streams.stages.rules import RuleStage
 from streams.stages.settings import PipelineSettings
+from streams.stages.telling import tell
 from streams.stages.wakes import Wakes
 from streams.stages.windows import DAY, MICROSECOND, from_us, to_us
 
@@ -154,6 +155,11 @@ class Pipeline:
     def inquire(self, rule: str, subject: str) -> Inquiry:
         """Return why a rule is or is not true for an object's id or an area's name; raises NotFound for a rule that is not active."""
         return self._inquirer.ask(self._ruleset, self._now, rule, subject)
+
+    def tell(self, subject: str, language: str = "zh-CN") -> dict[str, str]:
+        """Return, by indicator, what its value at a subject's previous signal is made of, or why it is unknown."""
+        moment = self._rules.last_moment(subject)
+        return {} if moment is None else {name: tell(self._indicators, name, moment, language) for name in self._indicators.plans}
 
     def step(self, records: Sequence[Record]) -> list[Outcome]:
         """Take in records in order and return what follows; a record at or below the position changes nothing.

@@ -65,10 +65,11 @@ def run_cases(
             yield CaseResult(case, passed=False, explanation=text("ruletest.no_rule", language, rule=case.rule))
             continue
         alone = _alone(rule, ruleset)
-        steps = _Runner(case, alone, detectors, levels).run()
+        runner = _Runner(case, alone, detectors, levels)
+        steps = runner.run()
         wrong = _differences(case, steps, language)
-        table = _table(steps, alone, language) if wrong else ""
-        yield CaseResult(case, passed=not wrong, explanation="\n".join([*wrong, table]) if wrong else "")
+        told = [*wrong, _table(steps, alone, language), *runner.made_of(language)] if wrong else []
+        yield CaseResult(case, passed=not wrong, explanation="\n".join(told))
 
 
 def _alone(rule: Rule, ruleset: RuleSet) -> RuleSet:
@@ -135,6 +136,13 @@ class _Runner:
         if waits:
             self._let_pass(max(at for at, _, _ in given) + waits)
         return self.steps
+
+    def made_of(self, language: str) -> list[str]:
+        """Return a line for each indicator: what its value at the last step is made of, or why it is unknown."""
+        about = next((step.signal.object.id for step in reversed(self.steps) if step.signal is not None), "")
+        told = self._pipeline.tell(about, language)
+        lines = [f"  {indicator.title or name}: {told[name]}" for name, indicator in self._alone.indicators.items() if name in told]
+        return [text("ruletest.made_of", language), *lines] if lines else []
 
     def _take(self, after: timedelta, entry: AnyEntry) -> list[Outcome]:
         self._seq += 1

@@ -7,10 +7,10 @@ not the same as a history of nothing. That first time stays, also when the signa
 
 from __future__ import annotations
 
-import itertools
 import math
 from bisect import bisect_left
 from collections.abc import Callable
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from rules.ruleset import Indicator, Value
@@ -104,6 +104,11 @@ class Periods(Cell):
         """Return the signals of the present period: those before it are what it is compared with, no evidence."""
         return self.between(self.frame.inner.start(self.now()), NEVER)
 
+    def past(self) -> list[float | None]:
+        """Return the values of the periods before the present one that had begun after the first signal, the newest first."""
+        borders = self.frame.borders(self.now())
+        return [self.came_to(self.between(start, end)) for end, start in pairwise(borders) if self.begun <= start]
+
 
 class History(Periods):
     """The mean, the deviation, … of the values of the periods before the present one."""
@@ -112,14 +117,7 @@ class History(Periods):
 
     def value(self) -> Value:
         """Return None while fewer periods than wanted (by default all) have a value."""
-        borders = self.frame.borders(self.now())
-        values: list[float] = []
-        for end, start in itertools.pairwise(borders):
-            if self.begun > start:
-                break
-            value = self.came_to(self.between(start, end))
-            if value is not None:
-                values.insert(0, value)
+        values = [value for value in reversed(self.past()) if value is not None]
         if len(values) < (self.indicator.needs or self.indicator.periods):
             return None
         return taken(values, self.indicator.take, self.indicator.rank)

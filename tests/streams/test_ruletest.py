@@ -52,6 +52,8 @@ def test_a_failing_case_says_what_differs_and_shows_each_step() -> None:
         "+2h   complaint gas.leak o-1  3",
         "+3h   complaint gas.leak o-1  4",
         "+4h   complaint gas.leak o-1  5          命中 orange 40",
+        "最后一步各指标的由来：",
+        "  近7日投诉: 5 条信号，2026-03-02 00:00 至 2026-03-02 04:00",
     ]
 
 
