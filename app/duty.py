@@ -261,7 +261,7 @@ class DutyLoop(threading.Thread):
                 log.warning("delivery.forbidden", delivery=delivery.id, reason=str(error))
                 attempt = Attempt(failure="forbidden_address")
         reach("outbox.after_send")
-        await asyncio.to_thread(self._record, delivery, attempt)
+        await asyncio.to_thread(self._record, delivery, url, attempt)
 
     def _address(self, delivery: outbox.Delivery) -> tuple[str, list[str]] | None:
         """Return where a delivery goes and what signs it, None where its endpoint is switched off."""
@@ -278,8 +278,8 @@ class DutyLoop(threading.Thread):
         self.done += 1
         log.warning("delivery.to_inbox", delivery=delivery.id, recipient=delivery.recipient, endpoint=delivery.endpoint_id)
 
-    def _record(self, delivery: outbox.Delivery, attempt: Attempt) -> None:
-        """Write what came of an attempt; a success moves the task on in the same transaction."""
+    def _record(self, delivery: outbox.Delivery, url: str, attempt: Attempt) -> None:
+        """Write what came of an attempt at `url`; a success moves the task on in the same transaction."""
         now, n = self._clock.now(), delivery.attempt + 1
         judged = judge(delivery.id, n - delivery.series_from, attempt, now)
         row = outbox.AttemptRow(delivery_id=delivery.id, n=n, at=now, status=attempt.status or 0, detail=attempt.failure or "")
@@ -292,8 +292,8 @@ class DutyLoop(threading.Thread):
                     outbox.record_attempt(connection, row, next_at=None, state="dead")
                 case Gone():
                     outbox.record_attempt(connection, row, next_at=now, state="waiting")
-                    access.disable_endpoint(connection, delivery.endpoint_id)
-                    outbox.to_inbox(connection, delivery.endpoint_id, now)
+                    if access.disable_endpoint(connection, delivery.endpoint_id, url):
+                        outbox.to_inbox(connection, delivery.endpoint_id, now)
                 case _:
                     outbox.record_attempt(connection, row, next_at=judged.at, state="waiting")
                     if judged.slow_down:

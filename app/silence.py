@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from datetime import datetime, timedelta
 
 import structlog
 
-from app.synced import offer, synced
+from app.synced import offer, refused, synced
 from connectors.inbound.edge import Taken
 from connectors.inbound.mapping_model import Mapping as FeedMapping
-from domain.ports import Clock, Intake
+from domain.ports import Clock, Intake, Receipt
 from domain.records import FeedEntry, Record, RejectionEntry, SignalEntry
 from storage.intake_reads import FeedStatus
 
@@ -42,6 +43,7 @@ class SilenceWatch:
         self._heard: dict[str, datetime] = {}  # the last sign of life
         self._noted: dict[str, datetime] = {}  # the last one that the journal has
         self._silent: set[str] = set()
+        self._asked: dict[str, Future[list[Receipt]]] = {}  # marks that the journal was given and has not answered yet
         self._listening_since: datetime | None = None
 
     def take_up(self, feeds: Iterable[FeedStatus], rest: Iterable[Record]) -> None:
@@ -63,32 +65,35 @@ class SilenceWatch:
     def heard(self, taken: Taken, now: datetime) -> None:
         """Take account of an input that brought nothing new: an empty T+1 file, a heartbeat, records that are known.
 
-        Such a feed is complete up to its usual delay. Rejections say nothing here: a new one is a record of its own, and one that is
-        known does not mean that the feed is complete.
+        Such a feed is complete up to its usual delay. An input of nothing but rejections says nothing here: a new one is a record of its
+        own, and one that is known does not mean that the feed is complete.
 
         Raises:
             StoreUnavailable: the sign cannot be journalled now; the sender may send again.
         """
         limit = self._limits.get(taken.feed)
-        if limit is None or taken.accepted or taken.revisions or taken.rejected:
+        if limit is None or taken.accepted or taken.revisions or (taken.rejected and not taken.duplicates):
             return
         with self._lock:
             self._heard[taken.feed] = max(now, self._heard.get(taken.feed, now))
             noted = self._noted.get(taken.feed)
             due = noted is None or taken.feed in self._silent or now - noted >= limit / SIGNS_PER_LIMIT
-            if due:
-                self._noted[taken.feed] = now
         if due:
-            self._journal(FeedEntry(feed=taken.feed, mark="complete", until=now - self._delays[taken.feed]))
+            synced(offer(self._intake, [FeedEntry(feed=taken.feed, mark="complete", until=now - self._delays[taken.feed])]))
+            with self._lock:
+                self._noted[taken.feed] = max(now, self._noted.get(taken.feed, now))
 
     def look(self) -> None:
-        """Journal the marks that are due at the clock's instant, by feed.
+        """Journal the marks that are due at the clock's instant, by feed; one thread calls this.
 
         Raises:
-            StoreUnavailable: the journal does not take them; the next look marks them.
+            StoreUnavailable: the journal does not take them, or not yet; the next look marks them, or waits for the same answer.
         """
         for mark in self._due(self._clock.now()):
-            self._journal(mark)
+            asked = self._asked.get(mark.feed)
+            if asked is None or refused(asked):
+                asked = self._asked[mark.feed] = offer(self._intake, [mark])
+            synced(asked)
             with self._lock:
                 self._note(mark)
             log.warning("feed.silent" if mark.mark == "silent" else "feed.back", feed=mark.feed)
@@ -130,10 +135,8 @@ class SilenceWatch:
                 self._note(entry)
 
     def _note(self, mark: FeedEntry) -> None:
+        self._asked.pop(mark.feed, None)
         if mark.mark == "silent":
             self._silent.add(mark.feed)
         else:
             self._silent.discard(mark.feed)
-
-    def _journal(self, entry: FeedEntry) -> None:
-        synced(offer(self._intake, [entry]))

@@ -173,9 +173,10 @@ def put_endpoint(connection: Connection, endpoint: Endpoint) -> None:
     )
 
 
-def disable_endpoint(connection: Connection, endpoint_id: str) -> None:
-    """Stop sending to an endpoint that answered 410."""
-    connection.execute(update(endpoints).where(endpoints.c.id == endpoint_id).values(state="disabled"))
+def disable_endpoint(connection: Connection, endpoint_id: str, url: str) -> bool:
+    """Stop sending to an endpoint whose `url` answered 410; False where it has another address by now, which is not meant by that."""
+    own = update(endpoints).where(endpoints.c.id == endpoint_id, endpoints.c.url == url)
+    return connection.execute(own.values(state="disabled")).rowcount == 1
 
 
 def list_endpoints(connection: Connection, department: str | None = None) -> list[Endpoint]:

@@ -98,9 +98,9 @@ def from_inbox(connection: Connection, recipient: str, endpoint_id: str, now: da
 
 
 def cancel(connection: Connection, warning_id: str) -> None:
-    """Cancel what of a warning is still to be told: it would come after the message that all of it is off."""
-    waiting = update(outbox).where(outbox.c.warning_id == warning_id, outbox.c.state == "waiting")
-    connection.execute(waiting.values(state="cancelled", next_at=None, lease_until=None))
+    """Cancel what of a warning was not told yet, dead letters too: it would come after the message that all of it is off."""
+    untold = update(outbox).where(outbox.c.warning_id == warning_id, outbox.c.state.in_(("waiting", "dead")))
+    connection.execute(untold.values(state="cancelled", next_at=None, lease_until=None))
 
 
 def inbox(connection: Connection, recipients: Sequence[str]) -> list[Delivery]:

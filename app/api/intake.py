@@ -16,6 +16,7 @@ from app.api.given import PrincipalGiven, ServicesGiven
 from app.api.parameters import AfterRecord, BeforeRecord, FeedPath, Limit, ReasonQuery, RejectionStatusQuery, SignalPath
 from app.api.roles import ADMINS, DUTY, FEEDS, OVERSEERS
 from app.second_chances import CANONICAL
+from app.synced import offer, synced
 from app.views import feeds
 from app.views.aside import Aside
 from app.views.feeds import FeedView
@@ -26,7 +27,6 @@ from domain.base import Noun
 from domain.errors import Forbidden, InvalidAction, NotFound
 from domain.instants import rfc3339
 from domain.messages import both, text
-from domain.ports import Offer
 from domain.principals import Principal
 from domain.records import FeedEntry
 from rules.problems import nearest
@@ -170,7 +170,7 @@ def post_complete(
     if data.until > limit:
         raise InvalidAction(text("intake.future", value=rfc3339(data.until), limit=rfc3339(limit)))
     until = data.until.astimezone(UTC)
-    [receipt] = services.intake.submit([Offer(entry=FeedEntry(feed=feed, mark="complete", until=until))]).result()
+    [receipt] = synced(offer(services.intake, [FeedEntry(feed=feed, mark="complete", until=until)]))
     return Response({"feed": feed, "until": rfc3339(until), "seq": receipt.seq}, status_code=202)
 
 

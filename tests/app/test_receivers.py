@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import insert
 
 from app.links import TOKEN_LENGTH
-from dispatch.deliver import SCHEDULE
+from dispatch.deliver import SCHEDULE, Attempt
 from storage import access, outbox
 from storage.database import Database
 from storage.duty_tables import outbox as outbox_table
@@ -100,6 +100,20 @@ def test_a_receiver_that_is_gone_is_called_no_more_and_its_department_reads_the_
     assert first.id in {one.id for one in world.offices[LEAD].told("task.assigned")}, "with its id: a receiver that had it drops it"
 
 
+def test_a_late_farewell_of_the_old_address_does_not_silence_the_new_one(world: World) -> None:
+    """410 came from where nothing is sent any more: the delivery goes to the new address at once."""
+    world.offices[LEAD].replies.append(500)
+    there = world.offices[LEAD].url
+    world.warn()
+    with world.app.database.read() as connection:
+        [delivery] = outbox.listed(connection, recipient=LEAD)
+    world.app.duty._record(delivery, "http://127.0.0.1:9/old", Attempt(status=410))
+    with world.app.database.read() as connection:
+        assert [(one.url, one.state) for one in access.list_endpoints(connection, LEAD)] == [(there, "active")]
+    world.app.settle()
+    assert world.assigned(LEAD).id == delivery.id
+
+
 def test_what_is_gone_to_the_inbox_is_delivered_by_being_read(world: World) -> None:
     """The department looks into the console, and its task is pushed by that."""
     world.offices[LEAD].replies.append(410)
@@ -114,7 +128,8 @@ def test_nothing_is_sent_to_an_endpoint_that_is_switched_off(world: World) -> No
     world.offices[LEAD].replies.append(500)
     world.warn()
     with world.app.database.write() as connection:
-        access.disable_endpoint(connection, access.list_endpoints(connection, LEAD)[0].id)
+        [endpoint] = access.list_endpoints(connection, LEAD)
+        assert access.disable_endpoint(connection, endpoint.id, endpoint.url)
     world.at("1h")
     assert len(world.offices[LEAD].attempts) == 1
     [waiting] = deliveries(world, LEAD)
@@ -172,6 +187,19 @@ def test_what_has_not_gone_out_when_a_warning_is_withdrawn_is_cancelled(world: W
     assert (cancelled["state"], cancelled["next_at"]) == ("cancelled", None)
     refused = world.ask("duty", "POST", f"/v1/outbox/{cancelled['id']}/resend")
     assert (refused.status_code, warning in refused.json()["detail"]) == (409, True)
+
+
+def test_a_dead_letter_of_a_withdrawn_warning_is_not_sent_again(world: World) -> None:
+    """What was given up before the withdrawal is cancelled by it like what still waits."""
+    world.offices[LEAD].always = 500
+    warning = world.warn()
+    world.at("5d")
+    [dead] = [one for one in deliveries(world, LEAD) if one["state"] == "dead"][:1]
+    world.call("POST", f"/v1/warnings/{warning}/responses", "duty", json={"action": "withdraw", "note": "误报"})
+    assert world.ask("duty", "POST", f"/v1/outbox/{dead['id']}/resend").status_code == 409
+    world.offices[LEAD].always = 204
+    world.at("6d")
+    assert world.offices[LEAD].told("task.assigned") == []
 
 
 def test_the_token_of_a_link_is_in_the_message_and_nowhere_else(world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 import pytest
 
 from app.silence import GRACE, SilenceWatch
+from connectors.inbound.edge import Taken
 from domain.clock import ManualClock
+from domain.errors import StoreUnavailable
 from domain.ports import Offer
 from domain.records import FeedEntry
 from storage.identity import Identity
@@ -137,6 +140,65 @@ def test_only_new_rejections_are_something_said(world: World) -> None:
         world.call("POST", IOT, content=bad, headers={"content-type": "application/json"})
     world.at("9h")
     assert marks(world) == [("iot-json", "silent", timedelta(hours=2))]
+
+
+def test_a_full_export_with_one_bad_row_keeps_a_feed_speaking(world: World) -> None:
+    """The same table every hour, mostly known records and a row that is never mended: the sender is alive."""
+    at = int(MONDAY.timestamp())
+    good = {"device_id": "G1", "ts": at, "metrics": {"pressure_kpa": 2.0}}
+    table = json.dumps([good, good | {"ts": "gestern"}]).encode()
+    for hour in range(6):
+        world.at(f"{hour}h")
+        world.call("POST", IOT, content=table, headers={"content-type": "application/json"})
+    world.app.settle()
+    assert {one[1] for one in marks(world)} == {"complete"}
+    assert state(world) == "speaking"
+
+
+def test_a_sign_that_the_journal_refused_is_taken_the_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever sends again after a refusal is heard: the first attempt has left no trace."""
+    clock, journal = ManualClock(MONDAY), MemoryJournal()
+    taken = Taken("iot-json", "", (), accepted=0, revisions=0, duplicates=0, rejected=0, skipped=0, unresolved=0)
+    with Appender(journal, Identity.in_memory(journal), clock) as intake:
+        watch = SilenceWatch(FEEDS, intake, clock)
+        watch.take_up([], [])
+        with monkeypatch.context() as patched:
+            patched.setattr(intake, "submit", _full)
+            with pytest.raises(StoreUnavailable):
+                watch.heard(taken, clock.now())
+        watch.heard(taken, clock.now())
+        assert [record.entry.mark for record in journal.read(0) if isinstance(record.entry, FeedEntry)] == ["complete"]
+
+
+def test_a_mark_that_is_journalled_late_is_journalled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the disk stands still each look waits for the same mark."""
+    clock, journal, free = ManualClock(MONDAY), MemoryJournal(), threading.Event()
+    sync = journal.sync
+
+    def late() -> None:
+        assert free.wait(20), "nobody let the disk go"
+        sync()
+
+    with Appender(journal, Identity.in_memory(journal), clock) as intake:
+        intake.submit([Offer(entry=FeedEntry(feed="iot-json", mark="complete", until=MONDAY))]).result()
+        watch = SilenceWatch(FEEDS, intake, clock)
+        watch.take_up([], journal.read(0))
+        monkeypatch.setattr(journal, "sync", late)
+        monkeypatch.setattr("app.synced.PATIENCE", 0.05)
+        clock.advance(timedelta(hours=3))
+        for _ in range(3):
+            with pytest.raises(StoreUnavailable):
+                watch.look()
+        free.set()
+        monkeypatch.setattr("app.synced.PATIENCE", 20)
+        watch.look()
+        watch.look()
+        assert [record.entry.mark for record in journal.read(1) if isinstance(record.entry, FeedEntry)] == ["silent"]
+
+
+def _full(_offers: object) -> None:
+    problem = "the intake queue is full"
+    raise StoreUnavailable(problem)
 
 
 def test_a_feed_says_that_it_is_complete(world: World) -> None:

@@ -96,6 +96,13 @@ def test_a_rule_set_that_is_journalled_late_is_activated_once_and_is_the_active_
     assert (book.active, len(of(world, RulesetEntry))) == (old, before + 2)
 
 
+def test_a_word_of_completeness_that_is_not_journalled_in_time_is_503(world: World, stall: Stall) -> None:
+    """A feed that says it is complete does not wait for ever either."""
+    assert not stall.free.is_set()
+    path, body = "/v1/feeds/iot-json/complete", {"until": world.clock.now().isoformat()}
+    assert world.ask("admin", "POST", path, json=body).status_code == 503
+
+
 def test_a_confirmation_that_is_not_journalled_in_time_is_503_and_counts_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever clicks again after the 503 does no harm."""
     world.post(penalty(1, "6", CF_XDR_SHXYM=uscc(77), CF_XDR_MC="长安燃气西关站"))
