@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from app.pipelines import make_pipeline
-from app.rulebook import stored
+from app.rulebook import read_folder, stored
 from app.settings import Settings
 from app.version import VERSION
+from domain.errors import NotFound
 from domain.records import Record, TickEntry
 from rules.ruleset import RuleSet
+from storage import risk
 from storage.database import Database
 from storage.datadir import DataPaths
 from storage.journal_folder import JournalFolder
 from storage.snapshots import sound_snapshots
+from storage.tables import rulesets
 from streams.pipeline import Pipeline
 from streams.runtimes.poison import PoisonGuard
 
 TELL_EVERY: Final = 1000  # records
+SHORTEST: Final = 6  # characters of a version that name it
 
 
 class Folder:
@@ -44,6 +49,33 @@ class Folder:
         """
         with Database.look(self.paths.database) as connection:
             yield connection
+
+    def version(self, named: str) -> str:
+        """Return the stored rule set that `named` means: `active`, or the first characters of a version (at least 6).
+
+        Raises:
+            NotFound: no stored set begins so, or more than one does.
+        """
+        with self.look() as connection:
+            known = {str(row.version) for row in connection.execute(select(rulesets.c.version))}
+            active = risk.active_ruleset(connection)
+        if named == "active" and active:
+            return active
+        fitting = sorted(version for version in known if len(named) >= SHORTEST and version.startswith(named))
+        if len(fitting) != 1:
+            listed = ", ".join(sorted(version[:12] for version in known))
+            raise NotFound(f"不是目录，也不是已存的规则集版本：{named} / neither a folder nor a stored version (active, {listed})")
+        return fitting[0]
+
+    def texts(self, named: str) -> Mapping[str, str]:
+        """Return the rule files of a folder of packs, or of a stored rule set (see `version`): file name → text.
+
+        Raises:
+            FileProblems: the folder holds no readable rule file.
+            NotFound: `named` is neither.
+        """
+        folder = Path(named)
+        return read_folder(folder) if folder.is_dir() else self.ruleset(self.version(named)).texts
 
     def quarantined(self) -> frozenset[int]:
         """Return the numbers of the records that were set aside: the engine passes over them.

@@ -1,4 +1,4 @@
-"""`fengsui rules explain|why-not`: why a warning stands, and why a rule did not hit."""
+"""`fengsui rules explain|why-not|diff`: why a warning stands, why a rule did not hit, and what differs between two sets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from app.commands.options import DATA, URL, ConfigOption, DataOption, UrlOption
-from app.commands.output import Output, OutputOption, instant, note, plain_errors, progress
+from app.commands.output import FINDINGS, Output, OutputOption, instant, note, plain_errors, progress, show
 
 
 def explain(
@@ -68,3 +68,25 @@ def why_not(
         return
     for line in why_not_lines(found):
         typer.echo(line)
+
+
+def diff(
+    old: Annotated[str, typer.Argument(help="规则目录，或存档的规则集：active、版本号 / folder, or stored set: active, version")],
+    new: Annotated[str, typer.Argument(help="同上 / the same")],
+    data: DataOption = DATA,
+    config: ConfigOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """比较两套规则，逐字段列出增、删、改 / Compare two sets field by field; exit 1 where they differ."""
+    import msgspec
+
+    from app.folder import Folder
+    from app.settings import load_settings
+    from rules.diff import differences
+
+    with plain_errors():
+        folder = Folder(load_settings(config, data=data))
+        found = differences(folder.texts(old), folder.texts(new))
+    show([msgspec.to_builtins(one) for one in found], ["id", "kind", "change", "field", "old", "new", "place"], output)
+    if found:
+        raise typer.Exit(FINDINGS)

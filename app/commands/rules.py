@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from app.commands.life import explain, why_not
+from app.commands.life import diff, explain, why_not
 from app.commands.options import DATA, URL, DataOption, UrlOption
 from app.commands.output import FINDINGS, Output, OutputOption, note, plain_errors, show
 from domain.errors import FileProblems
@@ -17,6 +17,7 @@ from domain.errors import FileProblems
 app = typer.Typer(no_args_is_help=True, help="规则包 / Rule packs")
 app.command()(explain)
 app.command("why-not")(why_not)
+app.command()(diff)
 FolderArgument = Annotated[Path | None, typer.Argument(help="规则目录，缺省为随附规则包 / folder of packs, default the shipped ones")]
 
 

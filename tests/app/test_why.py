@@ -141,3 +141,17 @@ def test_the_text_of_a_restricted_signal_is_not_told_to_who_may_not_read_it(tmp_
         told = {who: json.dumps(world.story(warning["id"], who)["why"], ensure_ascii=False) for who in ("duty", "partner")}
         assert "张三家" in told["duty"]
         assert "张三家" not in told["partner"]
+
+
+def test_stored_versions_and_folders_are_compared_by_the_command(world: World) -> None:
+    """`active` against the folder it came from is the same; against an older version the changed limit is told, with exit 1."""
+    data = world.folder / "data"
+    assert run("rules", "diff", "active", world.rules, "--data", data).exit_code == 0
+    old = world.read("/v1/status", "duty")["ruleset"]
+    reload(world, RULES.replace("leaks_24h >= 3", "leaks_24h >= 4"))
+    told = run("rules", "diff", old[:8], "active", "--data", data, "--output", "json")
+    assert told.exit_code == 1
+    assert [(one["id"], one["field"], one["old"], one["new"]) for one in json.loads(told.stdout)] == [
+        ("gas-leaks", "when", "leaks_24h >= 3", "leaks_24h >= 4")
+    ]
+    assert run("rules", "diff", "nothing", "active", "--data", data).exit_code == 2
