@@ -83,6 +83,8 @@ def why_not_lines(found: Inquiry, language: str = CHINESE) -> Iterator[str]:
         yield text("why_not.last", language, feed=found.feed, signal=found.signal, at=spoken(found.occurred_at))
     yield text(f"why_not.holds.{HOLDS[found.holds]}", language)
     yield from (f"  {line}" for line in part_lines(found.parts, language))
+    for name, told_of in found.made_of.items():
+        yield f"  {name.rpartition('.')[2]}: {told_of[language != CHINESE]}"
     if found.obstacles:
         yield text("why_not.obstacles", language)
     for one in found.obstacles:

@@ -25,6 +25,7 @@ from streams.stages.indicators import IndicatorStage, Moment
 from streams.stages.rule_plans import RulePlan, nothing
 from streams.stages.rules import RuleStage
 from streams.stages.subjects import BLIND, Subject
+from streams.stages.telling import tell
 from streams.stages.windows import MICROSECOND, NEVER, from_us
 
 AREA: Final = "region:"
@@ -49,7 +50,8 @@ class Inquiry(Noun, frozen=True, kw_only=True):
     """A rule at a subject at the instant `at`.
 
     `holds` is what its condition comes to at the subject's newest signal (`feed`, `signal`, `occurred_at`); `stands` says whether the
-    engine takes the rule for true. `points` are what it adds to `score` now. `values` are the indicators that it reads.
+    engine takes the rule for true. `points` are what it adds to `score` now. `values` are the indicators that it reads, `made_of` what each
+    value is made of or why it is unknown, in Chinese and English.
     """
 
     rule: str
@@ -67,6 +69,7 @@ class Inquiry(Noun, frozen=True, kw_only=True):
     stands: bool
     parts: tuple[Reason, ...]
     values: dict[str, Any]
+    made_of: dict[str, tuple[str, str]]
     obstacles: tuple[Obstacle, ...]
     points: float = 0.0
     score: float = 0.0
@@ -120,9 +123,13 @@ class Inquirer:
             stands=stands,
             parts=parts,
             values={name: facts.values.get(name) for name in plan.reads},
+            made_of={} if moment is None else {name: self._tell(name, moment) for name in plan.reads},
             obstacles=tuple(self._obstacles(ruleset, plan, known, moment, facts, now)),
         )
         return found if risk is None else self._with_risk(found, risk, now)
+
+    def _tell(self, name: str, moment: Moment) -> tuple[str, str]:
+        return tell(self.indicators, name, moment), tell(self.indicators, name, moment, "en")
 
     def _subject(self, rule: Rule, subject: str) -> str:
         if rule.by == "object" or subject.startswith(AREA):

@@ -53,6 +53,7 @@ def test_the_missing_distance_is_told_at_any_time(world: World) -> None:
     assert (earlier["left"], earlier["missing"]) == (1, 2)
     lines = run("rules", "why-not", "--object", GAS, "--rule", "gas-leaks", "--data", world.folder / "data").stdout
     assert "✗ leaks_24h >= 3    2 >= 3    差 1" in lines
+    assert "leaks_24h: 2 条信号" in lines
 
 
 def test_a_state_from_a_snapshot_is_the_state_from_the_beginning(tmp_path: Path) -> None:
