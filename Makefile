@@ -28,10 +28,10 @@ help:  ## print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: $(VENV)/.stamp-run $(VENV)/.stamp-self  ## .venv with what Fengsui needs to run, from requirements.lock
+setup: $(VENV)/.stamp-run $(VENV)/.stamp-self $(VENV)/.stamp-kernel  ## .venv with what Fengsui needs to run, from requirements.lock
 
 .PHONY: setup-dev
-setup-dev: $(VENV)/.stamp-dev $(VENV)/.stamp-self  ## .venv with the test and check tools as well, from requirements-dev.lock
+setup-dev: $(VENV)/.stamp-dev $(VENV)/.stamp-self $(VENV)/.stamp-kernel  ## .venv with the test and check tools as well, from requirements-dev.lock
 
 # An interrupted `venv` leaves a python without pip, so pip is what is asked for.
 $(VENV)/.stamp-venv:
@@ -59,6 +59,11 @@ $(VENV)/.stamp-dev: requirements-dev.lock $(VENV)/.stamp-venv
 $(VENV)/.stamp-self: pyproject.toml $(VENV)/.stamp-venv
 	@echo "== [3/3] installing the fengsui command of this checkout"
 	@$(PIP_SELF)
+	@touch $@
+
+# The kernel's machine code, so that no later start has to wait for it; a machine that cannot compile runs on the Python engine.
+$(VENV)/.stamp-kernel: $(wildcard streams/kernel/*.py) $(VENV)/.stamp-self
+	@$(PY) -m app.columnar || echo "the kernel could not be compiled; rules run on the Python engine" >&2
 	@touch $@
 
 .PHONY: demo

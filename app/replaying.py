@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import select
 
+from app.columnar import NeedsPipeline, Read, both, first_lines_are_signals, open_replay, why_not
 from app.commit import Commit
 from app.desk import Desk
 from app.effects import EffectWriter
@@ -50,7 +51,6 @@ class Replaying:
         objects: Path | None,
         catalogue: Path | None,
         departments: Path | None,
-        on_outcomes: Callable[[Sequence[Outcome]], None],
     ) -> None:
         """Read the files.
 
@@ -69,10 +69,41 @@ class Replaying:
         writer = EffectWriter(base_url="", link_key=b"no link leaves a replay")
         desk = Desk(load_calendar(YEARS), SHIPPED_POLICIES)
         self._commit = Commit(self._database, desk, writer, self._clock, Metrics())
-        self._on_outcomes = on_outcomes
+        self._on_outcomes: Callable[[Sequence[Outcome]], None] = lambda _found: None
 
-    def play(self, given: Iterable[tuple[str, Signal, datetime | None] | Record], *, until: datetime | None) -> Summary:
-        """Run everything through and return what it was."""
+    def why_not_columnar(self, signals: Sequence[Path]) -> str:
+        """Return why these files cannot go through the compiled kernel, in both languages; "" where they can."""
+        if self._objects:
+            return both("kernel.registry")
+        if not first_lines_are_signals(signals):
+            return both("kernel.records")
+        return why_not(self._rules)
+
+    def play_columns(self, signals: Sequence[Path], read: Read, write: Callable[[bytes], object], say: Callable[[str], object]) -> Summary:
+        """Run files of signals through the compiled kernel, and hand the lines of their hits to `write`; there are no warnings.
+
+        Raises:
+            NeedsPipeline: there is something that only the pipeline does; nothing of what was done counts.
+        """
+        from streams.runtimes.columnar import NotYet  # noqa: PLC0415  # it brings numba, which only this path pays for
+
+        try:
+            told = open_replay(self._rules, read, write, say).play(signals)
+        except NotYet as error:
+            raise NeedsPipeline(both("kernel.in_force")) from error
+        setup = 1 + (self._catalogue is not None)
+        records = told.signals + setup if told.signals else 0
+        return Summary(records=records, signals=told.signals, outcomes=told.hits, ended=told.ended, reached=told.reached)
+
+    def play(
+        self,
+        given: Iterable[tuple[str, Signal, datetime | None] | Record],
+        *,
+        until: datetime | None,
+        on_outcomes: Callable[[Sequence[Outcome]], None],
+    ) -> Summary:
+        """Run everything through the pipeline and return what it was."""
+        self._on_outcomes = on_outcomes
         return replay(
             given,
             commit=self._take,

@@ -703,6 +703,23 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "record {target}, to be corrected or withdrawn, was never sent by this feed; send it first, then replay",
     ),
     # level: risk levels (风险等级), an internal grade
+    "kernel.compiling": (
+        "正在编译计算内核，每个版本一次，约半分钟……",
+        "compiling the kernel, once for each version, about half a minute ...",
+    ),
+    "kernel.engine": ("由编译内核运行", "runs in the compiled kernel"),
+    "kernel.in_force": ("有规则在首条信号之后才生效", "a rule comes into force after the first signal"),
+    "kernel.no_rules": ("规则集中没有可运行的规则", "the rule set has no rule that runs"),
+    "kernel.not_installed": ("本机没有 numba", "numba is not installed on this machine"),
+    "kernel.placed": (
+        "编译内核运行 {kernel} 条规则，Python 引擎运行 {python} 条",
+        "{kernel} rules in the kernel, {python} on the Python engine",
+    ),
+    "kernel.points": ("有记分的规则", "a rule has points"),
+    "kernel.python": ("由 Python 引擎运行：{reason}", "runs on the Python engine: {reason}"),
+    "kernel.python_rules": ("{number} 条规则由 Python 引擎运行，例如 {first}", "{number} rules run on the Python engine, e.g. {first}"),
+    "kernel.records": ("输入中有日志记录", "there are journal records among the input"),
+    "kernel.registry": ("给出了监管对象名录", "a registry of objects is given"),
     "level.": ("无", "none"),
     "level.blue": ("低", "low"),
     "level.orange": ("较大", "major"),

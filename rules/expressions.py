@@ -374,5 +374,6 @@ def compile_expression(text: str, scope: Scope, *, condition: bool) -> tuple[Exp
         indicators=tuple(checker.indicators),
         fields=tuple(checker.fields),
         explainer=lambda facts: explain(term, facts),
+        term=term,
     )
     return expression, term.type

@@ -69,6 +69,7 @@ class Expression:
     fields: tuple[str, ...] = ()  # signal and object fields, dotted
     rules: tuple[str, ...] = ()  # rules whose truth it reads, by id; in `Facts.values` they stand as `truth_of(id)`
     explainer: Callable[[Facts], Explained] | None = None
+    term: Any = None  # the checked tree (`rules.expressions.Term`), for engines that turn conditions into tables; None: made by hand
 
     def explain(self, facts: Facts) -> Explained:
         """Return every part with its value, for "why" and "why not"; the root alone where nothing finer is known."""

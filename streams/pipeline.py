@@ -16,7 +16,7 @@ neither on how records are cut into batches nor on when ticks are written. A tic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -49,6 +49,7 @@ from streams.stages.models import ObjectModel, SeriesDetectors
 from streams.stages.raising import RaiseStage
 from streams.stages.rules import RuleStage
 from streams.stages.settings import PipelineSettings
+from streams.stages.takeover import take_over
 from streams.stages.telling import tell
 from streams.stages.wakes import Wakes
 from streams.stages.windows import DAY, MICROSECOND, from_us, to_us
@@ -184,6 +185,14 @@ class Pipeline:
     def fresh(self) -> Pipeline:
         """Return another pipeline made as this one was, which has taken in nothing."""
         return self._again()
+
+    def take_over(self, signals: Sequence[tuple[int, SignalEntry]], seen: Mapping[str, int], hits: Mapping[str, int], now: int) -> None:
+        """Take up an object that another engine ran until here: see `streams.stages.takeover`."""
+        take_over(self._stages, signals, seen, hits, now)
+
+    def names(self) -> Iterable[Identity]:
+        """Return the identities (feed, id) of the signals that are kept."""
+        return self._ledger.by_name.keys()
 
     def skip(self, record: Record) -> None:
         """Pass over a quarantined record: only the position moves on."""

@@ -7,17 +7,27 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.commands.output import instant, plain_errors
+from app.commands.output import instant, note, plain_errors
 
 if TYPE_CHECKING:  # what is heavy is imported where it is used
+    from app.replaying import Replaying
     from domain.findings import Outcome
     from domain.records import Record
     from domain.signals import Signal
+    from streams.runtimes.replay import Summary
+
+
+class Engine(StrEnum):
+    """Which engine a replay may use."""
+
+    AUTO = "auto"
+    PYTHON = "python"
 
 
 def replay(
@@ -30,20 +40,29 @@ def replay(
     hits: Annotated[Path | None, typer.Option(help="规则命中 NDJSON / where the rule hits go")] = None,
     summary: Annotated[Path | None, typer.Option(help="汇总 JSON / where the summary goes")] = None,
     until: Annotated[str, typer.Option(help="其后时间继续到此刻（RFC 3339）/ let time run on until then")] = "",
+    engine: Annotated[
+        Engine, typer.Option(help="auto 能用编译内核时用之 / the compiled kernel where it can be; python 只用 Python 引擎")
+    ] = Engine.AUTO,
 ) -> None:
     """重放信号，得到与服务运行时相同的预警 / Replay signals: the same hits, warnings and ids as a running serve."""
     from app.replaying import Replaying
 
     end = instant("--until", until) if until else None
-    with plain_errors(), ExitStack() as stack:
-        target = stack.enter_context(hits.open("w", encoding="utf-8")) if hits else None
+    with plain_errors():
+        run = Replaying(rules, objects=objects, catalogue=catalogue, departments=departments)
+        reason = "" if engine is Engine.AUTO else "--engine python"
+        done = None
+        if not reason:
+            done, reason = _by_columns(run, signals, hits)
+        if done is None:
+            with ExitStack() as stack:
+                target = stack.enter_context(hits.open("w", encoding="utf-8")) if hits else None
 
-        def on_outcomes(found: Sequence[Outcome]) -> None:
-            if target is not None:
-                target.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in _hits(found))
+                def on_outcomes(found: Sequence[Outcome]) -> None:
+                    if target is not None:
+                        target.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in _hits(found))
 
-        run = Replaying(rules, objects=objects, catalogue=catalogue, departments=departments, on_outcomes=on_outcomes)
-        done = run.play(_given(signals), until=end)
+                done = run.play(_given(signals), until=end, on_outcomes=on_outcomes)
         count = 0
         with out.open("w", encoding="utf-8") as lines:
             for warning in run.warnings():
@@ -54,10 +73,28 @@ def replay(
             "signals": done.signals,
             "warnings": count,
             "ended": done.ended.isoformat() if done.ended else None,
+            "engine": "python" if reason else "kernel",
+            "reached": done.reached,
         }
         if summary is not None:
             summary.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     sys.stdout.write(f"{done.signals:,} signals, {count:,} warnings\n")
+
+
+def _by_columns(run: Replaying, signals: Sequence[Path], hits: Path | None) -> tuple[Summary | None, str]:
+    """Replay through the compiled kernel; else return None and why not."""
+    from app.columnar import NeedsPipeline
+    from app.lines import signal_of_line
+
+    reason = run.why_not_columnar(signals)
+    if reason:
+        return None, reason
+    with ExitStack() as stack:
+        target = stack.enter_context(hits.open("wb")) if hits else None
+        try:
+            return run.play_columns(signals, signal_of_line, target.write if target is not None else len, note), ""
+        except NeedsPipeline as why:
+            return None, str(why)
 
 
 def _hits(found: Iterable[Outcome]) -> Iterator[dict[str, Any]]:
@@ -72,30 +109,10 @@ def _hits(found: Iterable[Outcome]) -> Iterator[dict[str, Any]]:
 
 def _given(files: Sequence[Path]) -> Iterator[tuple[str, Signal, datetime | None] | Record]:
     """Yield the signals or journal records of files, in their order; raises FileProblems at the first line that is neither."""
-    import msgspec
+    from app.lines import read_line
 
-    from connectors.inbound.canonical import read_signal
-    from domain.errors import FileProblems, Problem, SignalRejected
-    from domain.instants import parse_rfc3339
-    from domain.records import Record
-
-    record = msgspec.json.Decoder(Record)
     for file in files:
         with file.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
-                if not line.strip():
-                    continue
-                try:
-                    if line.lstrip().startswith(b'{"seq"'):
-                        yield record.decode(line)
-                        continue
-                    values = msgspec.json.decode(line)
-                    feed, received = values.pop("feed", file.stem), values.pop("received_at", None)
-                    at = parse_rfc3339(received) if received else None
-                    yield feed, read_signal(values, at or FAR), at
-                except (msgspec.MsgspecError, SignalRejected, ValueError, AttributeError) as error:
-                    problem = Problem(file=str(file), line=number, column=0, message=str(error))
-                    raise FileProblems([problem]) from error
-
-
-FAR = datetime.fromisoformat("9000-01-01T00:00:00+00:00")  # a replayed signal without a time of receipt is never in the future
+                if line.strip():
+                    yield read_line(line, file, number)

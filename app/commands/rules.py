@@ -34,7 +34,9 @@ def _texts(folder: Path | None) -> dict[str, str]:
 @app.command()
 def check(folder: FolderArgument = None) -> None:
     """检查规则包，一次列出全部问题 / Check packs: all problems at once as file:line:column; exit 1 where there is an error."""
+    from domain.messages import text
     from rules import load
+    from streams.kernel.placement import place
 
     with plain_errors():
         try:
@@ -48,6 +50,10 @@ def check(folder: FolderArgument = None) -> None:
     if ruleset is None:
         raise typer.Exit(FINDINGS)
     typer.echo(f"{len(texts)} files, {len(ruleset.rules)} rules, {len(ruleset.indicators)} indicators, version {ruleset.version[:12]}")
+    placement = place(ruleset)
+    typer.echo(text("kernel.placed", kernel=len(placement.rules), python=len(placement.reasons)))
+    for reason in placement.reasons:
+        typer.echo(f"  {reason}")
 
 
 @app.command("test")
@@ -82,14 +88,29 @@ def schema() -> None:
 def list_rules(folder: FolderArgument = None, output: OutputOption = Output.TABLE) -> None:
     """列出规则 / List the rules of a folder."""
     from rules.load import load_rules
+    from streams.kernel.placement import place
 
     with plain_errors():
         ruleset = load_rules(_texts(folder))
+    places = {each.rule: each.reason for each in place(ruleset).placed}
     rows = [
-        {"id": rule.id, "title": rule.title, "sector": rule.sector, "status": rule.status, "points": rule.points, "basis": list(rule.basis)}
+        {
+            "id": rule.id,
+            "title": rule.title,
+            "sector": rule.sector,
+            "status": rule.status,
+            "points": rule.points,
+            "runs": _runs(places.get(rule.id)),
+            "basis": list(rule.basis),
+        }
         for rule in ruleset.rules
     ]
-    show(rows, ["id", "title", "sector", "status", "points", "basis"], output)
+    show(rows, ["id", "title", "sector", "status", "points", "runs", "basis"], output)
+
+
+def _runs(reason: str | None) -> str:
+    """Return where a rule runs; None for one that does not."""
+    return "" if reason is None else f"python: {reason}" if reason else "kernel"
 
 
 @app.command()

@@ -33,12 +33,16 @@ Resolve = Callable[[Signal], Resolution]
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a replay did: numbers of records (ticks included), signals and outcomes, and where time stood at the end."""
+    """What a replay did: numbers of records (ticks included), signals and outcomes, and where time stood at the end.
+
+    `reached` are the signals that the pipeline took; all of them, but for a columnar replay.
+    """
 
     records: int
     signals: int
     outcomes: int
     ended: datetime | None
+    reached: int
 
 
 class Known:
@@ -206,4 +210,4 @@ class _Run:
 
     def summary(self, ended: datetime | None) -> Summary:
         """Return what was done so far."""
-        return Summary(records=self._written, signals=self._signals, outcomes=self._found, ended=ended)
+        return Summary(records=self._written, signals=self._signals, outcomes=self._found, ended=ended, reached=self._signals)

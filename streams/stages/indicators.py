@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 
 from domain.objects import RegulatedObject
 from rules.ruleset import By, Facts, Indicator, RuleSet, Value
-from streams.stages.cells import Cell
+from streams.stages.cells import Cell, Item
 from streams.stages.groups import area_name, group_at
 from streams.stages.ledger import Ledger, Live
 from streams.stages.peers import Peers
@@ -332,6 +332,33 @@ class IndicatorStage:
         for name in sorted(name for name, key in self.keys.items() if not wanted.isdisjoint(key.cells)):
             key = self.keys[name]
             yield name, [self._value(indicator, key) for indicator in names]
+
+    def take_over(self, lives: Sequence[Live], seen: Mapping[str, int]) -> None:
+        """Take up an object that another engine ran until here: the signals that may still be inside its windows, in order of arrival.
+
+        `seen` says how many signals each of its indicators ever took; what is not named has no window yet.
+        """
+        key = self.moment(lives[-1]).keys["object"]
+        key.cells = {name: self.plans[name].cell(self.plans[name].frame, name, key) for name in seen}  # type: ignore[misc]  # see `_count`
+        items: dict[str, list[Item]] = {name: [] for name in seen}
+        for live in lives:
+            moment = self.moment(live)
+            live.keys = moment.keys
+            key.clock = max(key.clock, live.t)
+            for plan in self._select(moment.combination, moment.facts):
+                if plan.name in items:
+                    value = None if plan.of is None else key.cells[plan.name].reads(plan.of.evaluate(moment.facts))
+                    items[plan.name].append((live.t, live.seq, value, live))
+        for name, cell in key.cells.items():
+            plan = self.plans[name]
+            clock = max(item[0] for item in items[name]) if plan.own and items[name] else key.clock
+            inside = sorted(item for item in items[name] if item[0] >= plan.frame.start(clock))
+            cell.put_back(inside, clock, seen[name])
+            for item in inside:
+                item[3].holds += 1
+                item[3].places.append(cell)
+            if not plan.own:
+                key.expires = min(key.expires, cell.drops)
 
     def dump(self) -> dict[str, Any]:
         """Return all windows as plain data; signals stand by their number."""

@@ -1,7 +1,8 @@
 """The core does no I/O, not even through what it imports.
 
 import-linter sees third-party packages as leaves, so each package of the core is imported whole in a fresh process. `models`
-(scikit-learn) is exempt. `zoneinfo`, which `domain.instants` needs, pulls in none of the four and needs no exemption.
+(scikit-learn) and `streams.kernel` (numba) are exempt. `zoneinfo`, which `domain.instants` needs, pulls in none of the four and needs no
+exemption.
 """
 
 from __future__ import annotations

@@ -20,6 +20,20 @@ def test_kill9_in_small_holds() -> None:
     assert done.stdout.rstrip().endswith("HELD")
 
 
+def test_cuts_in_small_hold() -> None:
+    """Sixty random rule sets give the same hits through the kernel, however the signals are cut."""
+    done = campaign("tests.campaigns.cuts", "--small")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.rstrip().endswith("HELD")
+
+
+def test_cuts_catches_a_window_that_is_a_bucket_too_short() -> None:
+    """The planted defect makes every window of the kernel one bucket shorter; the campaign sees other hits."""
+    done = campaign("tests.campaigns.cuts", "--small", "--plant", "short_window")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "other hits through the kernel alone" in done.stdout
+
+
 def test_kill9_catches_an_answer_before_the_sync() -> None:
     """The planted defect answers while the records are only in memory; the campaign sees them missing."""
     done = campaign("tests.campaigns.kill9", "--small", "--plant", "ack_before_sync")

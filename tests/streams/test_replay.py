@@ -48,7 +48,7 @@ def test_without_a_time_of_receipt_it_is_the_running_maximum_of_the_event_times(
     """A late signal is received when the one before it was."""
     kept, summary = run([given(0, "a"), given(5, "b"), given(2, "c")])
     assert [record.received_at for record in kept.records if isinstance(record.entry, SignalEntry)] == [at(0), at(5), at(5)]
-    assert summary == Summary(records=4, signals=3, outcomes=0, ended=at(5))
+    assert summary == Summary(records=4, signals=3, outcomes=0, ended=at(5), reached=3)
 
 
 def test_a_time_of_receipt_that_is_given_holds() -> None:
@@ -131,5 +131,5 @@ def test_a_rule_set_that_was_not_given_is_named() -> None:
 
 def test_nothing_in_nothing_out() -> None:
     """An empty input is no error."""
-    assert run([])[1] == Summary(records=0, signals=0, outcomes=0, ended=None)
+    assert run([])[1] == Summary(records=0, signals=0, outcomes=0, ended=None, reached=0)
     assert run([make_record()])[1].signals == 1

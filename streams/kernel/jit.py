@@ -1,0 +1,136 @@
+"""How the kernel's functions are compiled, and the few machine operations that numpy has no name for.
+
+Nothing of a rule set is compiled: the same machine code runs every rule set, and is kept on disk between processes. NUMBA_BOUNDSCHECK=1
+checks every access to an array, NUMBA_DISABLE_JIT=1 runs everything as plain Python, to step through it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic, overload
+from numpy.typing import NDArray
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _cache_folder() -> Path:
+    """Return where machine code of exactly these sources is kept: numba looks at a function's own file alone, not at what it calls."""
+    here = Path(__file__).parent
+    seen = hashlib.sha256(numba.__version__.encode())
+    for path in (*sorted(here.glob("*.py")), here.parent / "stages" / "windows.py"):
+        seen.update(path.read_bytes())
+    own = here / "__pycache__"
+    try:
+        own.mkdir(exist_ok=True)
+        writable = os.access(own, os.W_OK)
+    except OSError:
+        writable = False
+    kept = own if writable else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fengsui"
+    checked = "-checked" if numba.config.BOUNDSCHECK else ""
+    return kept / f"kernel-{seen.hexdigest()[:16]}{checked}"
+
+
+if not numba.config.CACHE_DIR:
+    numba.config.CACHE_DIR = str(_cache_folder())
+
+
+def kept() -> bool:
+    """Tell whether machine code of exactly these sources is kept already, so that nothing has to be compiled."""
+    return any(Path(numba.config.CACHE_DIR).rglob("*.nbi"))
+
+
+# Without reference counting: nothing compiled here makes or keeps an array, and counting those it is given costs more than the work.
+_OPTIONS: Final = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
+
+
+def compiled(function: F) -> F:
+    """Compile at the first call, with the result kept on disk; integer division does not look for zeros. No array is made inside."""
+    return numba.njit(**_OPTIONS)(function)  # type: ignore[no-any-return]  # numba is untyped
+
+
+def inlined(function: F) -> F:
+    """As `compiled`, for what is called at every signal and is small."""
+    return numba.njit(**_OPTIONS, forceinline=True)(function)  # type: ignore[no-any-return]  # as above
+
+
+@intrinsic
+def _popcount(typing: Any, x: Any) -> Any:  # noqa: ARG001  # numba's signature
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001  # as above
+        return builder.ctpop(arguments[0])
+
+    return types.int64(types.int64), generate
+
+
+@intrinsic
+def _lowest(typing: Any, x: Any) -> Any:  # noqa: ARG001  # numba's signature
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001  # as above
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.int64), generate
+
+
+@intrinsic
+def _load64(typing: Any, array: Any, place: Any) -> Any:  # noqa: ARG001  # numba's signature
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        at = builder.gep(data, [arguments[1]])
+        return builder.load(builder.bitcast(at, ir.IntType(64).as_pointer()), align=1)
+
+    return types.uint64(array, types.int64), generate
+
+
+@intrinsic
+def _bits_of(typing: Any, x: Any) -> Any:  # noqa: ARG001  # numba's signature
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001  # as above
+        return builder.bitcast(arguments[0], context.get_value_type(types.int64))
+
+    return types.int64(types.float64), generate
+
+
+def popcount(x: int) -> int:
+    """Return how many of the 64 bits of `x` are set."""
+    return int(x & 0xFFFFFFFFFFFFFFFF).bit_count()
+
+
+def lowest(x: int) -> int:
+    """Return the place of the lowest bit that is set, 64 for none."""
+    return (int(x) & -int(x)).bit_length() - 1 if x else 64
+
+
+def load64(array: NDArray[np.uint8], place: int) -> np.uint64:
+    """Return eight bytes of `array` from `place` on, the first the lowest; there must be as many."""
+    return np.uint64(int.from_bytes(array[place : place + 8].tobytes(), "little"))
+
+
+def bits_of(x: float) -> int:
+    """Return the 64 bits of a float as a whole number."""
+    return int(np.float64(x).view(np.int64))
+
+
+@overload(popcount, strict=False)
+def _compiled_popcount(x: Any) -> Any:  # noqa: ARG001  # numba's signature
+    return lambda x: _popcount(x)  # noqa: PLW0108  # numba wants a function of Python
+
+
+@overload(lowest, strict=False)
+def _compiled_lowest(x: Any) -> Any:  # noqa: ARG001  # numba's signature
+    return lambda x: _lowest(x)  # noqa: PLW0108  # as above
+
+
+@overload(load64, strict=False)
+def _compiled_load64(array: Any, place: Any) -> Any:  # noqa: ARG001  # numba's signature
+    return lambda array, place: _load64(array, place)  # noqa: PLW0108  # as above
+
+
+@overload(bits_of, strict=False)
+def _compiled_bits_of(x: Any) -> Any:  # noqa: ARG001  # numba's signature
+    return lambda x: _bits_of(x)  # noqa: PLW0108  # as above

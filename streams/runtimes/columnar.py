@@ -1,0 +1,313 @@
+"""The columnar replay: files of canonical signals through the compiled kernel, for rule sets whose rules only hit.
+
+Lines become columns, the kernel walks them, and hits become lines. Whatever is not a plain new signal of an object that the kernel runs (an
+id seen before, a correction or withdrawal, a signal without an object, a number that sums cannot hold) goes through the pipeline, to which
+its objects are handed over with all they have in their windows. So the hits are those of the pipeline, one by one and in the same order.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from domain.catalogue import Catalogue
+from domain.findings import RuleHit
+from domain.levels import DEFAULT_LEVELS
+from domain.records import Record, RulesetEntry, SignalEntry
+from domain.signals import Signal
+from rules.ruleset import RuleSet
+from streams.kernel.columns import Columns, Texts
+from streams.kernel.decode import mend
+from streams.kernel.engine import Kernel, Step
+from streams.kernel.handover import Handover
+from streams.kernel.hitlines import HitLines
+from streams.kernel.layout import Batch
+from streams.kernel.placement import Placement
+from streams.kernel.scan import ID, KEYS, OBJECT, PADDING, Lines, scan
+from streams.pipeline import Pipeline, PipelineSettings
+from streams.runtimes.replay import Known
+from streams.stages.windows import MICROSECOND, NEVER, from_us, to_us
+
+BLOCK: Final = 1 << 20  # bytes read at a time
+BATCH: Final = 4096  # lines of one batch
+
+Read = Callable[[bytes, Path, int], tuple[str, Signal, datetime | None]]
+"""Reads a line (of a file, by its number) to feed, signal and time of receipt; raises what a replay raises for a line that is no signal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a columnar replay did: signals, those that reached Python, hits, objects handed over, and where time stood at the end."""
+
+    signals: int
+    reached: int
+    hits: int
+    handed_over: int
+    ended: datetime | None
+
+
+class NotYet(Exception):
+    """A rule is not in force at the first signal: the replay begins again on the pipeline, which knows when rules come into force."""
+
+
+class _Places:
+    """Where the line of every signal is, in four bytes each: a batch's place in its file, and the lines' places in the batch."""
+
+    def __init__(self) -> None:
+        self._starts: list[int] = []  # number of each batch's first line
+        self._batches: list[tuple[Path, int, NDArray[np.uint32]]] = []
+
+    def add(self, number: int, path: Path, offset: int, lines: NDArray[np.int64]) -> None:
+        """Note a batch that begins with line `number`; `lines` are places behind `offset`."""
+        self._starts.append(number)
+        self._batches.append((path, offset, lines.astype(np.uint32)))
+
+    def line(self, number: int) -> tuple[Path, bytes]:
+        """Return a line again."""
+        batch = bisect_right(self._starts, number) - 1
+        path, offset, lines = self._batches[batch]
+        with path.open("rb") as file:
+            file.seek(offset + int(lines[number - self._starts[batch]]))
+            return path, file.readline()
+
+
+class ColumnarReplay:
+    """One replay. `read` is the readable decoder of a line, `write` takes lines of hits in order."""
+
+    def __init__(
+        self,
+        ruleset: RuleSet,
+        placement: Placement,
+        read: Read,
+        write: Callable[[bytes], object],
+        *,
+        batch: int = BATCH,
+        block: int = BLOCK,
+        kernel: Kernel | None = None,
+    ) -> None:
+        """Start with nothing taken in. What comes out does not depend on `batch` (lines) and `block` (bytes at a time).
+
+        Raises:
+            ValueError: the kernel cannot run every rule, or a rule has points.
+        """
+        if not placement.whole or any(rule.points for rule in placement.rules):
+            raise ValueError("the columnar replay runs rule sets that are wholly in the kernel and without points")
+        self._placement = placement
+        self._read = read
+        self._write = write
+        self._kernel = kernel if kernel is not None else Kernel(placement)
+        self._block_size = block
+        self._pipeline = Pipeline(DEFAULT_LEVELS, Catalogue(), lambda _version: ruleset, {}, PipelineSettings())
+        self._ruleset = ruleset
+        self._known = Known()
+        self._lines = HitLines([rule.id for rule in placement.rules])
+        self._cooldowns = {number: rule.cooldown // MICROSECOND for number, rule in enumerate(placement.rules) if rule.cooldown}
+        self._last_hits: dict[int, dict[int, int]] = {}  # slot → rule with a cooldown → when it hit last
+        self._places = _Places()
+        self._handover = Handover(self._kernel, self._pipeline, self._fetch)
+        self._nobody = self._kernel.slot_of("")
+        self._kernel.leave(self._nobody)
+        self._kernel.rows_wanted = self._wanted
+        self._now = -NEVER
+        self._signals = self._reached = self._hits = 0
+        wanted = {"id", "object_id", "occurred_at", *self._kernel.texts}
+        self._wanted_keys = np.array([key in wanted for key in KEYS])
+        self._order = np.arange(len(KEYS))
+        self._found = _lines(batch)
+
+    def play(self, paths: Sequence[Path]) -> Told:
+        """Take in files one after the other; the name of a file is its signals' feed.
+
+        Raises:
+            FileProblems: or whatever else `read` raises, at the first line that is no signal.
+            NotYet: the first signal is older than a rule; nothing was written.
+        """
+        for path in paths:
+            for text, end, offset in _blocks(path, self._block_size):
+                self._block(text, end, offset, path)
+        ended = None if self._now == -NEVER else from_us(self._now)
+        return Told(self._signals, self._reached, self._hits, len(self._handover), ended)
+
+    def forget(self) -> None:
+        """Forget what no window needs any more, without waiting until there is much of it."""
+        self._kernel.forget()
+
+    def _block(self, text: NDArray[np.uint8], end: int, offset: int, path: Path) -> None:
+        place = 0
+        while place < end:
+            lines = self._found
+            count, place = scan(text, place, end, self._wanted_keys, self._order, lines)
+            if not count:
+                continue
+            first = int(lines.first[0])
+            self._places.add(self._signals, path, offset + first, lines.first[:count] - first)
+            mended = mend(text, len(text) - PADDING, count, lines, self._kernel.texts) if lines.unsure[:count].any() else text
+            stretch = 0
+            for unsure in [*np.flatnonzero(lines.unsure[:count]).tolist(), count]:
+                if unsure > stretch:
+                    self._stretch(mended, lines, stretch, unsure, path)
+                if unsure < count:
+                    self._line(text[lines.first[unsure] : lines.last[unsure]].tobytes(), path)
+                stretch = unsure + 1
+
+    def _stretch(self, text: NDArray[np.uint8], lines: Lines, first: int, end: int, path: Path) -> None:
+        """Take in lines that are plain signals."""
+
+        def texts(key: int) -> Texts:
+            return Texts(text, lines.starts[key, first:end], lines.ends[key, first:end])
+
+        def entry(number: int) -> SignalEntry:
+            return self._entry(text[lines.first[first + number] : lines.last[first + number]].tobytes(), path)[0]
+
+        count = end - first
+        columns = Columns(
+            ids=texts(ID),
+            objects=texts(OBJECT),
+            fields={name: texts(KEYS.index(name)) for name in self._kernel.texts},
+            at=lines.at[first:end],
+            severity=lines.severity[first:end],
+            value=lines.value[first:end],
+            handle=np.arange(self._signals, self._signals + count),
+            entry=entry,
+        )
+        self._in_force(int(columns.at[0]))
+        batch = self._kernel.prepare(columns, path.stem)
+        times = np.maximum.accumulate(np.maximum(columns.at, self._now))
+        done = 0
+        while done < count:
+            step = self._kernel.feed(batch, done, count)
+            self._tell(step, columns, batch, times)
+            done = step.end
+            if step.known:
+                self._now = int(times[done])
+                self._signal(columns.entry(done), self._signals + done, self._now)
+                done += 1
+        self._now = int(times[-1])
+        self._signals += count
+
+    def _in_force(self, at: int) -> None:
+        if not self._signals and at < self._placement.in_force:
+            raise NotYet
+
+    def _tell(self, step: Step, columns: Columns, batch: Batch, times: NDArray[np.int64]) -> None:
+        """Write the hits of a step, and let the pipeline take the signals that it must, all in order."""
+        if self._cooldowns:
+            step = self._cooled(step, batch, times)
+        if not len(step.reached):
+            self._write(self._lines.lines(self._kernel, columns, batch.slot, step))
+            self._hits += len(step.hit_signal)
+            return
+        written = 0
+        for signal in [*step.reached.tolist(), -1]:
+            upto = len(step.hit_signal) if signal < 0 else int(np.searchsorted(step.hit_signal, signal))
+            part = Step(step.hit_signal[written:upto], step.hit_rule[written:upto], step.reached, step.end, step.known)
+            self._write(self._lines.lines(self._kernel, columns, batch.slot, part))
+            self._hits += upto - written
+            written = upto
+            if signal >= 0:
+                self._take_over(int(batch.slot[signal]), int(times[signal]))
+                self._step(columns.entry(signal), self._signals + signal, int(times[signal]))
+
+    def _cooled(self, step: Step, batch: Batch, times: NDArray[np.int64]) -> Step:
+        """Return a step without the hits that their rule's cooldown holds back."""
+        keep = np.ones(len(step.hit_rule), np.bool_)
+        for place in np.flatnonzero(np.isin(step.hit_rule, list(self._cooldowns))).tolist():
+            signal, rule = int(step.hit_signal[place]), int(step.hit_rule[place])
+            last, now = self._last_hits.setdefault(int(batch.slot[signal]), {}), int(times[signal])
+            if now - last.get(rule, -NEVER) >= self._cooldowns[rule]:
+                last[rule] = now
+            else:
+                keep[place] = False
+        return Step(step.hit_signal[keep], step.hit_rule[keep], step.reached, step.end, step.known)
+
+    def _line(self, line: bytes, path: Path) -> None:
+        """Take in a line that only the readable decoder reads."""
+        entry, received = self._entry(line, path)
+        at = to_us(received) if received is not None else to_us(entry.signal.occurred_at)
+        self._in_force(at)
+        self._now = max(self._now, at)
+        self._signal(entry, self._signals, self._now)
+        self._signals += 1
+
+    def _signal(self, entry: SignalEntry, number: int, now: int) -> None:
+        """Take in a signal that the pipeline must judge: with it go its object and those of all signals that it may be about."""
+        signal = entry.signal
+        slots = [self._kernel.slot_of_signal(entry.feed, name) for name in (signal.id, signal.corrects, signal.withdraws) if name]
+        own = self._kernel.slot_of(entry.resolution.object_id)
+        for slot in (*slots, own):
+            if slot >= 0:
+                self._take_over(slot, now)
+        self._step(entry, number, now)
+        self._kernel.note(entry.feed, signal.id, own, to_us(signal.occurred_at), number)
+
+    def _take_over(self, slot: int, now: int) -> None:
+        if not self._pipeline.position:
+            self._pipeline.step([Record(seq=1, received_at=from_us(now), entry=RulesetEntry(version=self._ruleset.version))])
+        rules = self._placement.rules
+        self._handover.take(slot, {rules[rule].id: at for rule, at in self._last_hits.get(slot, {}).items()}, now)
+
+    def _step(self, entry: SignalEntry, number: int, now: int) -> None:
+        """Let the pipeline take a signal, and write its hits."""
+        self._reached += 1
+        for outcome in self._pipeline.step([Record(seq=number + 2, received_at=from_us(now), entry=entry)]):
+            if isinstance(outcome, RuleHit):
+                self._hits += 1
+                self._write(hit_line(outcome))
+
+    def _entry(self, line: bytes, path: Path) -> tuple[SignalEntry, datetime | None]:
+        feed, signal, received = self._read(line, path, self._signals)
+        return SignalEntry(feed=feed, signal=signal, resolution=self._known(signal), digest=""), received
+
+    def _fetch(self, number: int) -> tuple[int, SignalEntry]:
+        path, line = self._places.line(number)
+        return number + 2, self._entry(line, path)[0]
+
+    def _wanted(self, marks: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        return np.isin(marks, self._kernel.marks(self._pipeline.names()))
+
+
+def hit_line(hit: RuleHit) -> bytes:
+    """Return the line of a hit."""
+    told = {"signal": hit.signal, "object_id": hit.object_id, "rule": hit.rule}
+    return json.dumps(told, ensure_ascii=False).encode() + b"\n"
+
+
+def _lines(room: int) -> Lines:
+    return Lines(
+        starts=np.zeros((len(KEYS), room), np.int64),
+        ends=np.zeros((len(KEYS), room), np.int64),
+        at=np.zeros(room, np.int64),
+        severity=np.zeros(room, np.int64),
+        value=np.zeros(room, np.float64),
+        first=np.zeros(room, np.int64),
+        last=np.zeros(room, np.int64),
+        unsure=np.zeros(room, np.bool_),
+    )
+
+
+def _blocks(path: Path, size: int) -> Iterator[tuple[NDArray[np.uint8], int, int]]:
+    """Yield whole lines: their bytes with padding behind, where they end, and where they begin in the file."""
+    with path.open("rb") as file:
+        rest, offset = b"", 0
+        while True:
+            read = file.read(size)
+            data = rest + read
+            if not read and data and not data.endswith(b"\n"):
+                data += b"\n"
+            end = data.rfind(b"\n") + 1
+            if end:
+                text = np.zeros(end + PADDING, np.uint8)
+                text[:end] = np.frombuffer(data, np.uint8, end)
+                yield text, end, offset
+                offset += end
+            rest = data[end:]
+            if not read:
+                return

@@ -1,0 +1,89 @@
+"""Where rules run, and why."""
+
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner
+
+from app.cli import app
+from rules.load import load_rules
+from streams.kernel.conditions import Compared, Tested
+from streams.kernel.placement import Placement, place
+
+HEAD = """\
+pack: p
+title: t
+sector: s
+owner: o
+plan: q
+effective: {from: 2000-01-01}
+params: {few: 3}
+indicators:
+  n: {count: signals, where: source == hotline, window: 7d}
+  v: {mean: value, where: value > 2, window: 1h}
+  texts: {count: signals, where: text contains 气, window: 7d}
+  street: {count: signals, window: 7d, by: region(6)}
+  spread: {stddev: value, window: 7d}
+rules:
+"""
+
+
+def placed(when: str, more: str = "") -> Placement:
+    """Return where a rule with this condition runs."""
+    return place(
+        load_rules({"p.yaml": f"{HEAD}  - {{id: r, title: r, status: active, when: '{when}', points: 0, say: x, basis: [b]{more}}}\n"})
+    )
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        "n >= $few",
+        "n > 2 and (v < 1 or not v >= 3)",
+        "not (n == 1 or source == iot)",
+        "5 < n",
+        "has(v) and not has(n)",
+        "kind in gas.* and v != 2",
+    ],
+)
+def test_conditions_on_single_indicators_and_fields_run_in_the_kernel(when: str) -> None:
+    """Comparisons with numbers and tests of the signal, joined in any way, fit into tables."""
+    assert placed(when).whole
+
+
+@pytest.mark.parametrize(
+    ("when", "part"),
+    [
+        ("n / v > 2", "n / v > 2"),
+        ("n > v", "n > v"),
+        ("n > 1 and object.industry == 47", "object.industry"),
+        ("n > 1 and value + 1 > 2", "value in a calculation"),
+        ("texts > 1", "reads text"),
+        ("spread > 1", "aggregate stddev"),
+    ],
+)
+def test_what_does_not_fit_into_tables_runs_on_the_python_engine_and_says_why(when: str, part: str) -> None:
+    """The reason names the part of the condition or the indicator."""
+    assert [part in reason for reason in placed(when).reasons] == [True]
+
+
+def test_a_rule_with_a_word_that_the_kernel_does_not_know_runs_on_the_python_engine() -> None:
+    """New words of the language never change what the kernel does unnoticed."""
+    assert "'hold'" in placed("n > 2", ", for: 1h").reasons[0]
+
+
+def test_not_equal_is_less_or_greater_and_unknown_is_neither() -> None:
+    """A condition becomes alternatives of comparisons that are true only of known values."""
+    (conditions,) = placed("n != 2 and source == iot").conditions
+    assert [
+        [(part.operator, part.limit) for part in each if isinstance(part, Compared)] for each in conditions
+    ] == [[("<", 2.0)], [(">", 2.0)]]  # fmt: skip
+    assert all(isinstance(each[-1], Tested) for each in conditions)
+
+
+def test_rules_list_and_check_say_where_each_rule_runs() -> None:
+    """Both engines are named for the shipped packs, with reasons."""
+    listed = CliRunner().invoke(app, ["rules", "list", "--output", "json"]).output
+    assert '"runs": "kernel"' in listed
+    assert '"runs": "python: ' in listed
+    assert "Python 引擎" in CliRunner().invoke(app, ["rules", "check"]).output
