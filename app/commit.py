@@ -108,7 +108,9 @@ class Commit:
 
     def _count(self, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:
-            if isinstance(outcome, RuleHit):
+            if isinstance(outcome, RuleHit) and outcome.suppressed:
+                self._metrics.suppressed.labels(filter=outcome.suppressed).inc()
+            elif isinstance(outcome, RuleHit):
                 self._metrics.hits.labels(rule=outcome.rule).inc()
             elif isinstance(outcome, RuleBlind):
                 self._metrics.blind.labels(rule=outcome.rule).inc()

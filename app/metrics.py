@@ -88,6 +88,7 @@ class Metrics:
     records: Counter = field(init=False)
     hits: Counter = field(init=False)
     blind: Counter = field(init=False)
+    suppressed: Counter = field(init=False)
     raised: Counter = field(init=False)
     deliveries: Counter = field(init=False)
     timers: Counter = field(init=False)
@@ -106,6 +107,7 @@ class Metrics:
         at = self.registry
         self.records = Counter("fengsui_records_total", "Records by what became of them.", ("feed", "outcome"), registry=at)
         self.hits = Counter("fengsui_rule_hits_total", "Rules that became true.", ("rule",), registry=at)
+        self.suppressed = Counter("fengsui_rule_suppressed_total", "Hits kept back by a tuning filter.", ("filter",), registry=at)
         self.blind = Counter("fengsui_rule_blind_total", "Times that silent feeds kept a rule from being decided.", ("rule",), registry=at)
         self.raised = Counter("fengsui_warnings_raised_total", "Warnings raised.", ("level", "matter"), registry=at)
         self.deliveries = Counter("fengsui_deliveries_total", "Delivery attempts by outcome.", ("outcome",), registry=at)

@@ -26,14 +26,14 @@ from storage.crashpoints import reach
 from storage.database import Database
 
 MOST_BYTES = 2**20  # of one rule file
-RULE_FILES = ("*.yaml", "lists/*.txt")
+RULE_FILES = ("*.yaml", "lists/*.txt", "overrides/*.yaml", "tuning/*.yaml")
 log = structlog.get_logger(__name__)
 
 
 def read_folder(folder: Path) -> dict[str, str]:
     """Return the rule files of a folder: name → text, sorted by name; hidden files are left out.
 
-    Packs lie in the folder itself, list files below it in `lists/`; their names have "/" between the parts.
+    Packs lie in the folder itself, below it lists, overrides and tuning; their names have "/" between the parts.
 
     Raises:
         FileProblems: there is no such folder, it holds no rule file, or a file is not UTF-8 or over 1 MiB.

@@ -42,6 +42,7 @@ class RuleHit(Noun, frozen=True, kw_only=True):
     message: str
     signal_only: bool = False
     shadow: bool = False  # of a rule on trial: written down, never delivered
+    suppressed: str = ""  # the tuning filter that kept it from counting: written down, part of no score
 
 
 class RuleBlind(Noun, frozen=True, kw_only=True, tag="blind"):

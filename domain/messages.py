@@ -994,6 +994,12 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     ),
     "rules.cannot_aggregate": ("{read} 不能用于{type}", "{read} cannot take a {type}"),
     "rules.chained": ("比较不能连写（“{read}”）；写成 a < x and x < b", "comparisons do not chain (“{read}”); write a < x and x < b"),
+    "rules.each_differs": (
+        "each 各项的名称应相同：读到 {read}，第一项是 {other}",
+        "the items of each have the same names: read {read}, the first has {other}",
+    ),
+    "rules.each_is_a_list": ("each 应为列表，每项是 名称: 值 的映射", "each is a list of mappings of names to single values"),
+    "rules.expired": ("已于 {read} 到期，不再起作用", "ended on {read} and does nothing any more"),
     "rules.indicator_circle": ("指标循环引用：{read}", "indicators go round in a circle: {read}"),
     "rules.circle": ("规则互相引用成环：{path}", "rules refer to one another in a circle: {path}"),
     "rules.contains_text": (
@@ -1078,6 +1084,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "启用的规则 “{read}” 必须有责任部门：在规则或规则包写 owner",
         "active rule “{read}” needs an owner, in the rule or its pack",
     ),
+    "rules.no_such_rules": ("没有编号符合 “{read}” 的规则；可用：{legal}{near}", "no rule's id fits “{read}”; legal: {legal}{near}"),
     "rules.not_peers": (
         "同类按登记对象的属性分组：industry、parent、region(n) 或其列表",
         "peers are grouped by what the registry says of objects: industry, parent, region(n) or a list of these",
@@ -1159,6 +1166,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "规则 “{read}” 针对 {own}，本规则针对 {by}；只能引用同类对象的规则",
         "rule “{read}” is about {own}, this one about {by}; a rule refers to rules about the same kind of subject",
     ),
+    "rules.other_than_param": (
+        "“{read}” 不能替换参数 ${name}：只能覆盖数值参数，且量纲相同（{type}）",
+        "“{read}” cannot stand for ${name}: only numbers of the same kind ({type}) are overridden",
+    ),
     "rules.out_of_range": ("“{field}” 的值 {read} 超出范围 {low}–{high}", "“{field}” is {read}, outside {low}-{high}"),
     "rules.pattern_is_text": (
         "matches 右边应为引号中的正则表达式，读到 “{read}”",
@@ -1215,6 +1226,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "rules.too_deep": ("嵌套或连写超过 {limit} 层", "nested or chained more than {limit} deep"),
     "rules.too_large": ("文件超过 {limit} 字节", "the file is larger than {limit} bytes"),
     "rules.too_long": ("“{field}” 超过 {limit} 个字符", "“{field}” is longer than {limit} characters"),
+    "rules.too_many_instances": ("一个文件的模板最多写出 {limit} 个实例", "templates write out at most {limit} instances in a file"),
     "rules.twice": ("“{read}” 写了两次", "“{read}” stands there twice"),
     "rules.type.any": ("任意值", "value of any type"),
     "rules.type.bool": ("真假值", "truth value"),
@@ -1259,7 +1271,9 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "no list “{read}”; legal: {legal}{near} (a list is a file lists/NAME.txt)",
     ),
     "rules.unknown_name": ("未知的指标或字段 “{read}”{near}", "unknown indicator or field “{read}”{near}"),
+    "rules.unknown_pack": ("没有规则包 “{read}”；可用：{legal}{near}", "no pack is called “{read}”; legal: {legal}{near}"),
     "rules.unknown_param": ("未知的参数 “${read}”；可用：{legal}{near}", "unknown parameter “${read}”; legal: {legal}{near}"),
+    "rules.unknown_place": ("each 的各项没有 “{read}”；可用：{legal}{near}", "the items of each have no “{read}”; legal: {legal}{near}"),
     "rules.unknown_rule": (
         "没有编号为 “{read}” 的规则或同名指标；可用：{legal}{near}",
         "no rule or indicator is called “{read}”; legal: {legal}{near}",

@@ -18,6 +18,7 @@ from rules.durations import duration
 from rules.expressions import Known, Scope
 from rules.indicators import by_text
 from rules.literals import Constant, literal
+from rules.overrides import Override, overridden
 from rules.parsed import ParsedPack, Reporter
 from rules.positions import Path, Scalar, find, place
 from rules.problems import Phrase, Problems
@@ -188,14 +189,20 @@ def heads_of(packs: Sequence[ParsedPack]) -> dict[str, RuleHead]:
 
 
 def compile_pack(
-    parsed: ParsedPack, problems: Problems, heads: Mapping[str, RuleHead], lists: Mapping[str, Constant] = MappingProxyType({})
+    parsed: ParsedPack,
+    problems: Problems,
+    heads: Mapping[str, RuleHead],
+    lists: Mapping[str, Constant] = MappingProxyType({}),
+    overrides: Sequence[Override] = (),
 ) -> CompiledPack:
     """Return the pack's tables; what does not compile is reported and left out.
 
-    `heads` are the rules of all packs, `lists` the list files by name, with their "@".
+    `heads` are the rules of all packs, `lists` the list files by name, with their "@", `overrides` what regions
+    change of its parameters.
     """
     compiler = _Compiler(parsed, problems, heads, dict(lists))
     compiler.read_params()
+    compiler.params = overridden(parsed.doc.pack, compiler.params, overrides, problems)
     compiler.known, compiler.indicators = compile_indicators(parsed, problems, compiler.params)
     rules = compiler.compile_rules()
     return CompiledPack(parsed, compiler.params, compiler.indicators, rules, tuple(compiler.cases))

@@ -205,6 +205,7 @@ def _joined(number: int, terms: tuple[Expression, ...]) -> Expression:
         indicators=tuple(dict.fromkeys(name for term in terms for name in term.indicators)),
         fields=tuple(dict.fromkeys(name for term in terms for name in term.fields)),
         rules=tuple(dict.fromkeys(name for term in terms for name in term.rules)),
+        regional=any(term.regional for term in terms),
         explainer=explain,
     )
 

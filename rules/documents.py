@@ -51,6 +51,7 @@ class IndicatorDoc(Document, frozen=True, kw_only=True):
     """指标：对选中的信号做一种汇总，或由其他指标算出 (an indicator)."""
 
     title: Annotated[str, Meta(max_length=100, description="中文名称，缺省为指标名")] = ""
+    each: Annotated[tuple[dict[str, Any], ...], Meta(description="模板：每项一个实例，文本中的 <名称> 换成该项的值")] = ()
     count: Annotated[Literal["signals", ""], Meta(description="件数，写作 count: signals")] = ""
     sum: Annotated[str, Meta(description="合计：字段表达式，如 value")] = ""
     mean: Annotated[str, Meta(description="平均：字段表达式")] = ""
@@ -207,6 +208,7 @@ class RuleDoc(Document, frozen=True, kw_only=True):
     basis: Annotated[tuple[str, ...], Meta(description="法律依据，写到条；启用的规则必填")] = ()
     plan: Annotated[str, Meta(pattern=SLUG, description="预案编号，缺省取规则包的；启用且得分的规则必填")] | None = None
     owner: Annotated[str, Meta(description="责任部门，缺省取规则包的")] = ""
+    each: Annotated[tuple[dict[str, Any], ...], Meta(description="模板：每项一个实例，文本中的 <名称> 换成该项的值")] = ()
     renamed_from: Annotated[str, Meta(pattern=SLUG, description="规则的旧编号：改名后沿用其状态与历史")] | None = None
     matter: Annotated[str, Meta(pattern=SLUG, description="事项编号，缺省按规则包的领域")] | None = None
     effective: Annotated[EffectiveDoc | None, Meta(description="生效日期，缺省取规则包的；启用的规则必填")] = None
@@ -260,3 +262,29 @@ class PackDoc(Document, frozen=True, kw_only=True):
     params: Annotated[dict[str, Any], Meta(description="参数：数值（可带单位）、文本或列表，表达式中写作 $名称")] = {}
     indicators: Annotated[dict[str, IndicatorDoc], Meta(description="指标名到指标")] = {}
     inferences: Annotated[tuple[InferenceDoc, ...], Meta(description="推断：由几项发现得出的结论、预案、移送线索")] = ()
+
+
+class OverrideDoc(Document, frozen=True, kw_only=True):
+    """区域参数（`overrides/区划代码.yaml`）：该区域的对象使用另外的参数值 (parameters of a region)."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=500, description="为什么")]
+    owner: Annotated[str, Meta(min_length=1, description="谁决定的")]
+    until: Annotated[str, Meta(pattern=DATE, description="有效至该日二十四时（北京时间）")]
+    params: Annotated[dict[str, dict[str, Any]], Meta(description="规则包到参数到数值")]
+
+
+class FilterDoc(Document, frozen=True, kw_only=True):
+    """一条调优：满足条件时，所列规则不发声；每一次都记录并计数 (one filter)."""
+
+    id: Annotated[str, Meta(pattern=SLUG, max_length=80, description="编号")]
+    rules: Annotated[tuple[str, ...], Meta(min_length=1, description="规则编号，可用 gas-* 这样的前缀")]
+    when: Annotated[Filter, Meta(description="表达式：只能用信号与对象的字段")]
+    reason: Annotated[str, Meta(min_length=1, max_length=500, description="为什么")]
+    owner: Annotated[str, Meta(min_length=1, description="谁决定的")]
+    until: Annotated[str, Meta(pattern=DATE, description="有效至该日二十四时（北京时间）")]
+
+
+class TuningDoc(Document, frozen=True, kw_only=True):
+    """调优（`tuning/名称.yaml`） (tuning filters)."""
+
+    filters: Annotated[tuple[FilterDoc, ...], Meta(min_length=1, description="各条调优")]

@@ -79,6 +79,7 @@ class _Checker:
         self._scope = scope
         self.indicators: dict[str, None] = {}
         self.fields: dict[str, None] = {}
+        self.regional = False
 
     def _problem(self, node: AnyNode, key: str, **values: object) -> Term:
         self._scope.report(node.at, key, values)
@@ -140,6 +141,9 @@ class _Checker:
             lists = node.name.startswith("@")
             legal = tuple(name for name in self._scope.params if name.startswith("@") == lists)
             return self._problem(node, "rules.unknown_list" if lists else "rules.unknown_param", read=node.name, legal=legal)
+        if constant.regional:
+            self.regional = True
+            return Term(node, constant.type, fields.regional(constant))
         return self._constant(node, constant)
 
     def _name(self, node: Name) -> Term:
@@ -373,6 +377,7 @@ def compile_expression(text: str, scope: Scope, *, condition: bool) -> tuple[Exp
         evaluate=term.run,
         indicators=tuple(checker.indicators),
         fields=tuple(checker.fields),
+        regional=checker.regional,
         explainer=lambda facts: explain(term, facts),
         term=term,
     )

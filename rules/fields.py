@@ -8,6 +8,7 @@ from typing import Any, Final
 from domain.instants import SHANGHAI
 from domain.objects import Licence, RegulatedObject
 from rules.evaluation import Run
+from rules.literals import Constant
 from rules.ruleset import Facts
 from rules.vocabulary import PARENT
 
@@ -123,3 +124,19 @@ def read(path: str, facts: Facts) -> Any:
     """Return the value of a field of the parent or of a family, as a hit shows it."""
     value = (READERS[path] if path in READERS else member(path))(facts)
     return list(value) if isinstance(value, tuple) else value
+
+
+def regional(constant: Constant) -> Run:
+    """Return what reads a parameter that regions override: the value of the longest region that holds on the day of the signal."""
+    values, usual = constant.regional, constant.value
+
+    def run(facts: Facts) -> Any:
+        region = (facts.object.region if facts.object is not None else "") or facts.entry.signal.region
+        if region:
+            day = facts.entry.signal.occurred_at.astimezone(SHANGHAI).date()
+            for each in values:
+                if region.startswith(each.region) and day <= each.until:
+                    return each.value
+        return usual
+
+    return run

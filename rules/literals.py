@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -11,11 +12,24 @@ from rules.vocabulary import UNITS, Type
 
 
 @dataclass(frozen=True, slots=True)
+class Regional:
+    """A value that holds for the objects of a region, for signals up to its last day in Asia/Shanghai."""
+
+    region: str
+    until: date
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Constant:
-    """A value fixed at load: a literal or a parameter; `value` of a set is a tuple of constants."""
+    """A value fixed at load: a literal or a parameter; `value` of a set is a tuple of constants.
+
+    `regional` are values of a parameter that hold in its place in some regions, the longest region code first.
+    """
 
     type: Type
     value: Any
+    regional: tuple[Regional, ...] = ()
 
 
 def number(node: Number) -> Constant:

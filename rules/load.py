@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from types import MappingProxyType
 from typing import Final
 
@@ -13,20 +13,23 @@ from domain.errors import FileProblems, Problem
 from rules.compile import CompiledPack, compile_pack, heads_of
 from rules.documents import PackDoc
 from rules.inferences import compile_inferences
+from rules.instances import instances
 from rules.lint import lint_packs
 from rules.lists import FOLDER as LISTS
 from rules.lists import read_list
+from rules.overrides import OVERRIDES, TUNING, check_packs, read_override, read_tuning
 from rules.parsed import ParsedPack
 from rules.positions import read_tree
 from rules.problems import WHOLE_FILE, Problems
 from rules.reading import Dialect, read_struct
-from rules.ruleset import Rule, RuleSet
+from rules.ruleset import Rule, RuleSet, Suppression
 from rules.vocabulary import LATER
 
 _DIALECT: Final = Dialect(
     later=LATER,
     stand_ins={"when": "true", "say": "-", "status": "draft", "at": "+0s", "hit_at": "+0s", "kind": "other.request"},
 )
+FOLDERS: Final = (LISTS, OVERRIDES, TUNING)
 
 
 def version_of(texts: Mapping[str, str]) -> str:
@@ -44,42 +47,54 @@ def version_of(texts: Mapping[str, str]) -> str:
 
 def parse(file: str, text: str, problems: Problems) -> ParsedPack | None:
     """Return the pack in `text`, or None after reporting; its shape is right, its expressions are not looked at."""
-    tree = read_tree(file, text, problems)
-    if tree is None:
+    written = read_tree(file, text, problems)
+    if written is None:
         return None
+    tree = instances(file, written, problems)
     doc = read_struct(file, tree, PackDoc, problems, _DIALECT)
     return None if doc is None else ParsedPack(file, tree, doc)
-
-
-def _below(texts: Mapping[str, str], folder: str) -> list[str]:
-    return [file for file in sorted(texts) if file.startswith(folder)]
 
 
 def check(
     texts: Mapping[str, str],
     *,
     feed_delays: Mapping[str, timedelta] | None = None,
+    today: date | None = None,
     language: str = "zh-CN",
 ) -> tuple[RuleSet | None, list[Problem]]:
     """Return the rule set of `texts`, None where there is an error, and all problems by file and line.
 
-    `texts` are by file name: packs (YAML), and below `lists/` the list files.
-
-    `feed_delays` is how late the data of a source may be, by source, so that windows shorter than it are found.
+    `texts` are by file name: packs (YAML), below `lists/` the list files, below `overrides/` the parameters of regions, below `tuning/`
+    the filters. `feed_delays` is how late the data of a source may be, by source, so that windows shorter than it are found. What ended
+    before `today` is told.
     """
     problems = Problems(language)
-    lists = dict(found for file in _below(texts, LISTS) if (found := read_list(file, texts[file], problems)) is not None)
+    below = {folder: [file for file in sorted(texts) if file.startswith(folder)] for folder in FOLDERS}
     for file in sorted(texts):
-        if "/" in file and not file.startswith(LISTS):
-            problems.add(file, WHOLE_FILE, "rules.unknown_folder", read=file.partition("/")[0], legal=(LISTS.rstrip("/"),))
+        if "/" in file and not file.startswith(FOLDERS):
+            legal = tuple(folder.rstrip("/") for folder in FOLDERS)
+            problems.add(file, WHOLE_FILE, "rules.unknown_folder", read=file.partition("/")[0], legal=legal)
+    lists = dict(found for file in below[LISTS] if (found := read_list(file, texts[file], problems)) is not None)
+    overrides = [one for file in below[OVERRIDES] if (one := read_override(file, texts[file], problems, today)) is not None]
     parsed = [pack for file in sorted(texts) if "/" not in file and (pack := parse(file, texts[file], problems)) is not None]
+    check_packs(overrides, [pack.doc.pack for pack in parsed], problems)
     heads = heads_of(parsed)
-    packs = [compile_pack(pack, problems, heads, lists) for pack in parsed]
+    packs = [compile_pack(pack, problems, heads, lists, overrides) for pack in parsed]
+    tuning = [found for file in below[TUNING] for found in read_tuning(file, texts[file], problems, heads, lists, today)]
     lint_packs(packs, problems, feed_delays)
     inferences, cases = compile_inferences(parsed, problems, heads)
     if problems.errors():
         return None, problems.all()
-    return replace(_ruleset(texts, packs), inferences=inferences, inference_cases=cases), problems.all()
+    return replace(_ruleset(texts, packs, tuning), inferences=inferences, inference_cases=cases), problems.all()
+
+
+def _tuned(rules: Iterable[Rule], tuning: Sequence[tuple[tuple[str, ...], Suppression]]) -> list[Rule]:
+    """Return the rules, each with the filters that are for it."""
+    own: dict[str, list[Suppression]] = {}
+    for names, suppression in tuning:
+        for name in names:
+            own.setdefault(name, []).append(suppression)
+    return [replace(rule, suppressions=tuple(own[rule.id])) if rule.id in own else rule for rule in rules]
 
 
 def _with_feeds(rules: list[Rule]) -> tuple[Rule, ...]:
@@ -92,10 +107,10 @@ def _with_feeds(rules: list[Rule]) -> tuple[Rule, ...]:
     return tuple(replace(rule, feeds=tuple(sorted(feeds(rule)))) if rule.when.rules else rule for rule in rules)
 
 
-def _ruleset(texts: Mapping[str, str], packs: list[CompiledPack]) -> RuleSet:
+def _ruleset(texts: Mapping[str, str], packs: list[CompiledPack], tuning: Sequence[tuple[tuple[str, ...], Suppression]]) -> RuleSet:
     return RuleSet(
         version=version_of(texts),
-        rules=_with_feeds([rule for pack in packs for rule in pack.rules]),
+        rules=_with_feeds(_tuned((rule for pack in packs for rule in pack.rules), tuning)),
         indicators=MappingProxyType({indicator.name: indicator for pack in packs for indicator in pack.indicators.values()}),
         texts=MappingProxyType(dict(sorted(texts.items()))),
         cases=tuple(case for pack in packs for case in pack.cases),

@@ -14,13 +14,16 @@ from rules.documents import (
     EffectiveDoc,
     ExpectDoc,
     FeedMarkDoc,
+    FilterDoc,
     GivenDoc,
     IndicatorDoc,
     InferenceDoc,
     LicenceDoc,
+    OverrideDoc,
     PackDoc,
     RuleDoc,
     TransferDoc,
+    TuningDoc,
     WhenDoc,
 )
 from rules.schema import schema
@@ -58,6 +61,9 @@ _SECTIONS: Final[tuple[tuple[type[Document], str], ...]] = (
     (InferenceDoc, "推断 Inference（`inferences` 的每一项）"),
     (TransferDoc, "移送线索 Transfer（推断的 `transfer`）"),
     (EffectiveDoc, "生效日期 Effective（`effective`）"),
+    (OverrideDoc, "区域参数 Override（`overrides/区划代码.yaml`）"),
+    (TuningDoc, "调优 Tuning（`tuning/名称.yaml`）"),
+    (FilterDoc, "一条调优 Filter（`filters` 的每一项）"),
     (CaseDoc, "测试 Test（`tests` 的每一项）"),
     (GivenDoc, "给定信号 Given（`given` 的每一项）"),
     (FeedMarkDoc, "数据源标记 Feed mark（测试的 `feeds` 的每一项）"),
@@ -98,6 +104,12 @@ This page is generated from the tables that the checker uses; do not edit it by 
   不得成环，启用的规则不能引用试运行或草稿的规则。
 - **持续与回差**：`for: 30m` 要求条件持续为真 30 分钟才命中；
   `clear_when` 使规则一旦为真就保持到它为真；`min_evidence` 要求至少几条信号为证。
+- **名单**：`lists/名称.txt` 一行一项，`#` 后为备注；表达式写 `object.code in @名称`。名单是规则集的一部分，改动即新版本。
+- **区域参数**：`overrides/610113.yaml` 给出该区域对象所用的参数值，须写 reason、owner、until；区划代码长的优先，到期自动失效。
+- **调优**：`tuning/名称.yaml` 的每条 filter 在条件满足时让所列规则不发声：不得分、不预警，每次命中照记并计数，须写 reason、owner、until。
+- **模板**：规则或指标写 `each: [{name: a, limit: 5}, …]`，其余文本中的 `<name>` `<limit>` 逐项替换，写出一条条普通规则。
+- **元数据**：启用的规则必须有 basis、owner、生效日期 effective.from，得分的还要有 plan；
+  owner、plan、effective 可写在规则包。改编号时写 `renamed_from`，状态与历史随之沿用。
 - **区域规则**：`subject: region(9)` 的规则针对街道，只能用同样 `by: region(9)` 的指标，不能读 `object.*`，提示语中用 `{area}`。
 - **提示语**：`{指标}` `{object.name}` `{value}` `{$参数}`；金额和时长自带单位；未知显示为“未知”；花括号写作 `{{` `}}`。
 - **推断**：`inferences` 由同一对象的几项发现得出一项结论：

@@ -68,6 +68,7 @@ class Expression:
     indicators: tuple[str, ...] = ()  # qualified names, in order of appearance
     fields: tuple[str, ...] = ()  # signal and object fields, dotted
     rules: tuple[str, ...] = ()  # rules whose truth it reads, by id; in `Facts.values` they stand as `truth_of(id)`
+    regional: bool = False  # reads a parameter whose value depends on the object's region and the signal's day
     explainer: Callable[[Facts], Explained] | None = None
     term: Any = None  # the checked tree (`rules.expressions.Term`), for engines that turn conditions into tables; None: made by hand
 
@@ -180,6 +181,19 @@ class Sequence:
 
 
 @dataclass(frozen=True, slots=True)
+class Suppression:
+    """A tuning filter: while `when` is true at a signal, up to `until`, a rule that it is for does not speak; that is written down."""
+
+    id: str
+    reason: str
+    owner: str
+    until: datetime
+    when: Expression
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One rule; it is about the object, or about the area of `by` digits of the object's region.
 
@@ -216,6 +230,7 @@ class Rule:
     clear: Expression | None = None  # once true, the rule stays so until this is true
     min_evidence: int = 0  # signals that have to be behind it
     renamed_from: str = ""  # the id whose state and history it takes over
+    suppressions: tuple[Suppression, ...] = ()
 
     @property
     def plain(self) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from rules.documents import NAME, PackDoc
+from rules.documents import NAME, OverrideDoc, PackDoc, TuningDoc
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 # Texts that YAML shows as numbers where they are not quoted; the loader takes the characters as written.
@@ -41,8 +41,9 @@ def _mend(given: Any, name: str = "") -> Any:
 
 def schema() -> dict[str, Any]:
     """Return the schema as plain data; the same version of the code gives the same schema."""
-    (root,), definitions = msgspec.json.schema_components([PackDoc], ref_template="#/$defs/{name}")
+    (root, *_), definitions = msgspec.json.schema_components([PackDoc, OverrideDoc, TuningDoc], ref_template="#/$defs/{name}")
     mended = _mend(dict(definitions))
     for key in ("indicators", "params"):
-        mended["PackDoc"]["properties"][key]["propertyNames"] = {"pattern": NAME}
+        mended["PackDoc"]["properties"][key]["propertyNames"] = {"pattern": f"{NAME}|<"}  # a template's name has places
+    mended["RuleDoc"]["properties"]["id"]["pattern"] += "|<"
     return {"$schema": DIALECT, "title": "烽燧规则包", **root, "$defs": mended}

@@ -121,9 +121,9 @@ def _write_hits(connection: Connection, found: Sequence[RuleHit], touched: Mappi
             "subject": hit.subject,
             "at": hit.at,
             "shadow": hit.shadow,
-            "warning_id": None if hit.signal_only else standing.get((hit.subject, hit.matter, hit.shadow)),
+            "warning_id": None if hit.signal_only or hit.suppressed else standing.get((hit.subject, hit.matter, hit.shadow)),
             "message": hit.message,
-            "values": msgspec.json.encode(hit.values).decode(),
+            "values": msgspec.json.encode(hit.values | ({"suppressed": hit.suppressed} if hit.suppressed else {})).decode(),
         }
         for hit in found
     ]

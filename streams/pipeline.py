@@ -143,6 +143,10 @@ class Pipeline:
         """Return, by rule, of how many subjects nothing can be said because the feeds that would tell are silent."""
         return self._deadlines.blind()
 
+    def suppressed(self) -> dict[str, int]:
+        """Return how often each tuning filter kept a rule that was true from speaking."""
+        return dict(self._rules.suppressed)
+
     def values_of(self, key: str) -> dict[str, Value]:
         """Return the present indicator values of an object id or an area ("region:610113"); only those that it has."""
         known = self._indicators.keys.get(key)
@@ -225,9 +229,7 @@ class Pipeline:
         self._raising.ruleset = ruleset.version
         self._indicators.activate(ruleset, self._now)
         self._rules.activate(ruleset, self._now)
-        renamed = {rule.renamed_from: rule.id for rule in ruleset.rules if rule.renamed_from}
-        if renamed:
-            self._fuse.rename(renamed)
+        self._fuse.rename({rule.renamed_from: rule.id for rule in ruleset.rules if rule.renamed_from})
         self._model.activate(ruleset)
 
     def _signal(self, seq: int, entry: SignalEntry, outcomes: list[Outcome]) -> None:

@@ -91,7 +91,7 @@ def _alone(rule: Rule, ruleset: RuleSet) -> RuleSet:
                 choose(rules[name], 0.0)  # what it adds to a score of its own is no part of the test
         for name in (*each.when.indicators, *(each.clear.indicators if each.clear is not None else ()), *each.says):
             need(name)
-        chosen[each.id] = replace(each, status="active", effective_from=None, effective_to=None, points=points)
+        chosen[each.id] = replace(each, status="active", effective_from=None, effective_to=None, points=points, suppressions=())
 
     choose(rule, rule.points)
     return RuleSet(version="case", rules=tuple(chosen.values()), indicators=needed)

@@ -102,7 +102,8 @@ def _hits(found: Iterable[Outcome]) -> Iterator[dict[str, Any]]:
 
     for one in found:
         if isinstance(one, RuleHit):
-            yield {"signal": one.signal, "object_id": one.object_id, "rule": one.rule}
+            kept_back = {"suppressed": one.suppressed} if one.suppressed else {}
+            yield {"signal": one.signal, "object_id": one.object_id, "rule": one.rule} | kept_back
         elif isinstance(one, RuleBlind):
             yield {"signal": one.signal, "object_id": one.object_id, "rule": one.rule, "blind": list(one.sources)}
 

@@ -34,6 +34,8 @@ def _texts(folder: Path | None) -> dict[str, str]:
 @app.command()
 def check(folder: FolderArgument = None) -> None:
     """检查规则包，一次列出全部问题 / Check packs: all problems at once as file:line:column; exit 1 where there is an error."""
+    from app.clock import SystemClock
+    from domain.instants import SHANGHAI
     from domain.messages import text
     from rules import load
     from streams.kernel.placement import place
@@ -44,7 +46,7 @@ def check(folder: FolderArgument = None) -> None:
         except FileProblems as error:
             note(str(error))
             raise typer.Exit(FINDINGS) from error
-    ruleset, problems = load.check(texts)
+    ruleset, problems = load.check(texts, today=SystemClock().now().astimezone(SHANGHAI).date())
     for problem in problems:
         typer.echo(f"{problem}" + ("" if problem.severity == "error" else "  [warning]"))
     if ruleset is None:

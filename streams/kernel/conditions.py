@@ -64,6 +64,8 @@ def alternatives(expression: Expression, pack: str) -> list[Alternative]:
     """
     if expression.term is None:
         raise NotTabular("not written in the rule language")
+    if expression.regional:
+        raise NotTabular("a parameter that regions override")
     if set(_indicators(expression.term)) != set(expression.indicators):
         raise NotTabular("reads an indicator in a way that the kernel does not know")
     found = _alternatives(expression.term, pack, wanted=True)
@@ -155,4 +157,6 @@ def limits_of_field(expression: Expression) -> tuple[float, ...]:
         raise NotTabular(f"reads {', '.join(others)}")
     if expression.term is None:
         raise NotTabular("not written in the rule language")
+    if expression.regional:
+        raise NotTabular("a parameter that regions override")
     return tuple(limits_of_value(expression.term)) if "value" in expression.fields else ()

@@ -7,9 +7,10 @@ from rules.ruleset import course_of
 from streams.stages.effects import Effects
 from streams.stages.fuse import FuseStage, Part
 from streams.stages.indicators import Moment
+from streams.stages.rule_plans import RulePlan
 from streams.stages.rules import RuleStage
 from streams.stages.subjects import Reading
-from streams.stages.windows import from_us
+from streams.stages.windows import from_us, to_us
 
 
 class Contributions:
@@ -22,9 +23,10 @@ class Contributions:
     def add(self, reading: Reading, moment: Moment, effects: Effects, now: int, version: str) -> None:
         """Write down a hit, and set the contribution of a rule that is true to its full points."""
         standing, plan = reading.standing, reading.standing.plan
+        silenced = self._silenced(plan, moment, now) if plan.rule.suppressions else ""
         if reading.hit:
-            effects.outcomes.append(self._hit(reading, moment, now))
-        if not plan.rule.points:
+            effects.outcomes.append(self._hit(reading, moment, now, silenced))
+        if silenced or not plan.rule.points:
             return
         if standing.spent is not None:
             told = effects.earlier and self._rules.proofs.repeats(plan, moment, effects.earlier)
@@ -50,7 +52,15 @@ class Contributions:
             self._fuse.trigger(part, moment.live, now)
         effects.touch(risk, hit=reading.hit)
 
-    def _hit(self, reading: Reading, moment: Moment, now: int) -> RuleHit:
+    def _silenced(self, plan: RulePlan, moment: Moment, now: int) -> str:
+        """Return the tuning filter that keeps a rule from speaking at this signal, and count it; "" for none."""
+        for each in plan.rule.suppressions:
+            if now < to_us(each.until) and each.when.evaluate(moment.facts) is True:
+                self._rules.suppressed[each.id] = self._rules.suppressed.get(each.id, 0) + 1
+                return each.id
+        return ""
+
+    def _hit(self, reading: Reading, moment: Moment, now: int, silenced: str) -> RuleHit:
         values, message = self._rules.proofs.describe(reading, moment)
         plan, entry = reading.standing.plan, moment.entry
         return RuleHit(
@@ -66,6 +76,7 @@ class Contributions:
             message=message,
             signal_only=not plan.rule.points,
             shadow=plan.shadow,
+            suppressed=silenced,
         )
 
     def deny(self, effects: Effects, now: int) -> None:

@@ -331,7 +331,7 @@ class FuseStage:
 
     def rename(self, new: Mapping[str, str]) -> None:
         """Let what a renamed rule contributed count under its new id; `new` is by old id."""
-        for risk in self.all():
+        for risk in self.all() if new else ():
             if new.keys() & risk.parts.keys():
                 for part in risk.parts.values():
                     part.name = new.get(part.name, part.name) if part.source == "rule" else part.name

@@ -264,7 +264,7 @@ class IndicatorStage:
                 continue
             if plan.where is None:
                 possible.append((plan, False))
-            elif DISCRETE.issuperset(plan.where.fields):
+            elif DISCRETE.issuperset(plan.where.fields) and not plan.where.regional:
                 if plan.where.evaluate(facts) is True:
                     possible.append((plan, False))
             elif not settles(plan.where) or plan.where.evaluate(known_alone) is not False:

@@ -97,7 +97,12 @@ def settles(expression: Expression) -> bool:
     In the rule language it is so (three-valued logic), unless `has` asks what is known. A closure that cannot explain itself was not made
     by the language, and nothing is assumed of it.
     """
-    return expression.explainer is not None and "has" not in expression.text and "occurred_at" not in expression.fields
+    return (
+        expression.explainer is not None
+        and not expression.regional
+        and "has" not in expression.text
+        and "occurred_at" not in expression.fields
+    )
 
 
 def blank(facts: Facts) -> Facts:

@@ -56,7 +56,8 @@ class RulePlan:
         self.shadow = rule.status == "shadow"
         self.of_signal = any(name != "object" and not name.startswith(OBJECT_FIELD) for name in rule.when.fields)
         foreign = any(each.by != rule.by for each in read)
-        self.unsteady = bool(fields) or foreign or any(each.fluid for each in read)  # may change at any signal of the subject
+        fluid = rule.when.regional or any(each.fluid for each in read)
+        self.unsteady = bool(fields) or foreign or fluid  # may change at any signal of the subject
         # May it be true where nothing was ever seen? Only then must a new subject's other rules be read.
         self.from_nothing = not rule.when.fields and rule.when.evaluate(nothing(rule, ruleset)) is True
         self.test = rule.when.evaluate

@@ -25,7 +25,8 @@ def dump_rules(stage: RuleStage) -> dict[str, Any]:
         ]
         for each in stage.subjects.values()
     ]
-    return {"epoch": stage.epoch, "turns": stage.turns, "too_late": stage.courses.too_late, "subjects": subjects}
+    counted = {"too_late": stage.courses.too_late, "suppressed": stage.suppressed}
+    return {"epoch": stage.epoch, "turns": stage.turns, **counted, "subjects": subjects}
 
 
 def load_rules(stage: RuleStage, state: Mapping[str, Any], ruleset: RuleSet, lives: Mapping[int, Live]) -> None:
@@ -34,6 +35,7 @@ def load_rules(stage: RuleStage, state: Mapping[str, Any], ruleset: RuleSet, liv
     stage.epoch = state["epoch"]
     stage.turns = list(state["turns"])
     stage.courses.too_late = state["too_late"]
+    stage.suppressed = dict(state["suppressed"])
     stage.subjects, stage.waiting = {}, {}
     for name, epoch, last, true, hits, holding, courses in state["subjects"]:
         subject = stage.subjects[name] = Subject(name, epoch)

@@ -41,6 +41,7 @@ class RuleStage:
         self.timers: list[Timer] = []  # a heap; what it says is only true where the subject says so too
         self.waiting: dict[str, Subject] = {}  # subjects with courses
         self.denied: list[tuple[str, str, list[Live]]] = []  # (subject, rule, signals that were followed after all)
+        self.suppressed: dict[str, int] = {}  # times that a rule was true and did not speak, by tuning filter
         self._groups: list[Group] = []
         self.epoch = 0  # grows when every rule has to be read again: a rule comes into effect or goes out of it
         self.turns: list[int] = []  # instants at which it grows, latest first
@@ -82,10 +83,9 @@ class RuleStage:
             before = kept.get(plan.id)
             if plan.id in subject.holding or not self._stays(plan, self.facts(subject, moment, plan), subject, moment, now, before):
                 continue
-            if before is not None and before.plan.rule.sector == plan.rule.sector:
-                subject.true[plan.id] = Standing(plan, before.matter, before.sector, before.spent)
-            else:
-                subject.true[plan.id] = Standing(plan, *self.matter(plan.rule.sector, moment))
+            kept_matter = before is not None and before.plan.rule.sector == plan.rule.sector
+            matter = (before.matter, before.sector, before.spent) if before and kept_matter else self.matter(plan.rule.sector, moment)
+            subject.true[plan.id] = Standing(plan, *matter)
 
     def install(self, ruleset: RuleSet, now: int) -> None:
         """Run the rules of `ruleset` from `now` on; what the subjects remember is not looked at."""

@@ -80,4 +80,4 @@ def test_a_file_in_a_folder_that_means_nothing_is_refused_by_name() -> None:
     """A folder with a typo is not passed over in silence."""
     ruleset, problems = check({"list/x.txt": "a"})
     assert ruleset is None
-    assert str(problems[0]) == "list/x.txt:0:0 规则目录下没有 “list” 这样的子目录；可用：lists；是否想写 “lists”？"
+    assert str(problems[0]) == "list/x.txt:0:0 规则目录下没有 “list” 这样的子目录；可用：lists, overrides, tuning；是否想写 “lists”？"
