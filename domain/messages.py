@@ -1063,7 +1063,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "a formula holds other indicators, $params and numbers, read “{read}”; legal: {legal}{near}",
     ),
     "rules.formula_without_indicator": ("公式里没有指标；常数写在 params", "no indicator in the formula; a constant goes into params"),
-    "rules.later": ("“{read}” 尚不在本版本内；{instead}", "“{read}” is not part of this version; {instead}"),
+    "rules.later": ("本语言没有 “{read}”；{instead}", "“{read}” is no word of this language; {instead}"),
     "rules.list_member": ("列表中只能写数值、文本、代码、$参数或 前缀.*", "a list holds numbers, texts, codes, $params or prefix.* only"),
     "rules.list_too_long": ("名单有 {read} 项，超过上限 {limit}", "the list has {read} entries, more than {limit}"),
     "rules.matches_text": ("matches 左边应为文本，“{read}” 是{type}", "matches needs a text on its left, “{read}” is a {type}"),

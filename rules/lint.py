@@ -127,14 +127,19 @@ class _Judge:
                 parent = find(self._tree, ("indicators",))
                 mark = parent.entries[name][0] if isinstance(parent, MapTree) else place(self._tree, path)
                 self._problems.warn(self._file, mark, "rules.unused", read=name)
-            if indicator.aggregate in {"sum", "mean"} and not indicator.unit and indicator.of and "value" in indicator.of.fields:
+            if (
+                indicator.aggregate in {"sum", "mean", "stddev", "percentile", "trend"}
+                and not indicator.unit
+                and indicator.of
+                and "value" in indicator.of.fields
+            ):
                 self._warn(path, "rules.no_unit", read=name)
             if indicator.where is not None:
                 self._expression((*path, "where"), indicator.where.text)
                 self._late(path, indicator, feed_delays)
 
     def _late(self, path: Path, indicator: Indicator, feed_delays: Mapping[str, timedelta]) -> None:
-        if indicator.window is None or indicator.window.kind != "sliding" or indicator.where is None:
+        if indicator.window is None or indicator.window.kind not in {"sliding", "tumbling", "daily"} or indicator.where is None:
             return
         for source in sorted(sources_of(parse(indicator.where.text), self._pack.params) or ()):
             delay = feed_delays.get(source)

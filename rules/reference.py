@@ -93,7 +93,16 @@ This page is generated from the tables that the checker uses; do not edit it by 
   其他文本加引号。空格分开的 `-` 才是减号。
 - **窗口**：以事件时间计。时长窗口缺省切成 24 格滑动（7d 即 7 小时一格），`exact: true` 保留精确时刻；
   `day` `week` `month` `quarter` `year` 是北京时间的自然日、周、月、季、年。除 `last` 和 `since` 外都要写窗口。
-- **数据不足**：写了 `needs` 的指标，值不够时是未知，不是零；`rules test` 的表中也这样显示。
+  `tumbling(6h)` 是首尾相接的固定时段，`session(30m)` 是间隔不满 30 分钟的最近一串。
+- **一至三年的窗口**：`daily(730d)` 以自然日计，精度为一天；近 100 天的信号逐条保留，可以更正和撤回，
+  更早的只留每日汇总，不能再撤回，落在那里的更正也不再计入。`rules check` 会说明哪些汇总不能这样保留。
+- **按什么汇总**：`by` 可写对象、上级对象、事项、行业、区域，或几项的列表，如 `[industry, region(6)]`；
+  信号或对象没有其中一项的，不计入任何组。对象以后换了行业或区域，已计入的留在原组。
+- **由其他指标算出**：`ratio: [a, b]` 与 `formula: a - b * 2` 在读取时计算，不占状态；量纲随之推出。
+- **与自身历史相比**：一个窗口的“前一窗口”在它开始之前一刻结束。首条信号之后开始的窗口才算历史；
+  没有信号的窗口，件数与合计为 0，平均等为未知。历史不足即为未知。
+- **与同类相比**：`peers` 每日 3 时（北京时间）按登记对象更新，两次之间不变，重放结果相同。
+- **数据不足**：写了 `needs` 的指标，值不够时是未知，不是零；测试失败时和 `rules why-not` 都会说明各值的由来。
 - **命中**：条件在一条信号上由不真变真即命中；`cooldown` 限制同一对象重复命中；
   `points` 计分并按 `half_life` 减半，同 `family` 合计不超过 `cap`；`at_least` 是等级下限；`points: 0` 只记录命中。
 - **先后与缺失**：`when: {first: …, then_not: …, within: 48h}`，两处都是筛选表达式，说的是同一对象（或区域）的信号。
@@ -194,7 +203,7 @@ def reference() -> str:
         "## 字段的中文名 Chinese names of fields\n\n" + _table(("中文名", "字段"), aliases),
         _words("状态 Statuses", STATUSES),
         _words("等级 Levels", LEVELS),
-        _words("尚不在本版本内 Not part of this version", LATER),
+        _words("别处的写法，这里怎么写 Words of other tools (ElastAlert 2 and others)", LATER),
     ]
     return "\n".join(parts)
 

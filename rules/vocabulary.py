@@ -395,11 +395,15 @@ LATER: Final[dict[str, Text2]] = {
     "previous": ("改用 history 与 periods: 1, take: last", "use history with periods: 1, take: last"),
     "cardinality": ("改用 distinct", "use distinct"),
     "frequency": ("改用 count", "use count"),
+    "new_term": ("改用 new_value", "use new_value"),
+    "percentage_match": ("改用 percentage", "use percentage"),
+    "metric_aggregation": ("改用 sum、mean、min、max 等", "use sum, mean, min, max, …"),
+    "spike_aggregation": ("改用 spike，填一个 sum 或 mean 指标", "use spike of an indicator that is a sum or a mean"),
+    "blacklist": ("在条件中写 in [..]", "write in [..] in the condition"),
+    "whitelist": ("在条件中写 not … in [..]", "write not … in [..] in the condition"),
     "avg": ("改用 mean", "use mean"),
     "infer": ("改用 inferences 一节", "use the section inferences"),
 }
 KEYWORDS: Final = frozenset({"and", "or", "not", "in", "contains", "matches", "true", "false"})
 # Names that an indicator may not take, since an expression would read something else.
-RESERVED: Final = (
-    KEYWORDS | frozenset(FIELDS) | frozenset(ALIASES) | frozenset(FUNCTIONS) | frozenset(LATER) | {"attrs", "area", "signals", ANOMALY}
-)
+RESERVED: Final = KEYWORDS | frozenset(FIELDS) | frozenset(ALIASES) | frozenset(FUNCTIONS) | {"attrs", "area", "signals", ANOMALY}

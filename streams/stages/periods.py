@@ -55,7 +55,7 @@ def taken(values: list[float], take: str, rank: float) -> Value:
 class Periods(Cell):
     """The signals of the present period and of `frame.periods` before it; `make` makes a fresh cell of the indicator it is about."""
 
-    __slots__ = ("begun", "indicator", "make", "own")
+    __slots__ = ("begun", "indicator", "inner", "make", "own")
 
     frame: Stretched
 
@@ -63,13 +63,14 @@ class Periods(Cell):
         inner = make()
         super().__init__(Stretched(inner.frame, indicator.periods), inner.name, inner.key)
         self.make = make
+        self.inner = inner
         self.indicator = indicator
         self.own = indicator.as_of == "own"
         self.begun = NEVER
 
     def reads(self, value: Any) -> Value:
         """Return what the indicator it is about takes of `value`."""
-        return self.make().reads(value)
+        return self.inner.reads(value)
 
     def add(self, t: int, seq: int, value: Value, live: Live) -> bool:
         """Take in a signal, and note when the first one was."""

@@ -16,18 +16,19 @@ class Session(Cell):
     aggregate over nothing.
     """
 
-    __slots__ = ("gap", "make", "own")
+    __slots__ = ("gap", "inner", "make", "own")
 
     def __init__(self, make: Callable[[], Cell], *, gap: int, own: bool) -> None:
         inner = make()
         super().__init__(inner.frame, inner.name, inner.key)
         self.make = make
+        self.inner = inner
         self.gap = gap
         self.own = own
 
     def reads(self, value: Any) -> Value:
         """Return what the aggregate takes of `value`."""
-        return self.make().reads(value)
+        return self.inner.reads(value)
 
     def inside(self) -> list[Item]:
         """Return the signals of the present run; none once the gap has passed."""
