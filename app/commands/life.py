@@ -1,15 +1,16 @@
-"""`fengsui rules explain|why-not|diff`: why a warning stands, why a rule did not hit, and what differs between two sets."""
+"""`fengsui rules explain|why-not|diff|backtest`: why a warning stands, why a rule did not hit, and what another set would change."""
 
 from __future__ import annotations
 
 import json
 import sys
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from app.commands.options import DATA, URL, ConfigOption, DataOption, UrlOption
-from app.commands.output import FINDINGS, Output, OutputOption, instant, note, plain_errors, progress, show
+from app.commands.output import FINDINGS, Output, OutputOption, instant, note, plain_errors, progress, show, span
 
 
 def explain(
@@ -90,3 +91,48 @@ def diff(
     show([msgspec.to_builtins(one) for one in found], ["id", "kind", "change", "field", "old", "new", "place"], output)
     if found:
         raise typer.Exit(FINDINGS)
+
+
+class Format(StrEnum):
+    """What a report looks like."""
+
+    TEXT = "text"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+def backtest(
+    start: Annotated[str, typer.Option("--from", help="自（含），日期或 RFC 3339 / from, a date or an instant")],
+    end: Annotated[str, typer.Option("--to", help="至（不含），日期或 RFC 3339 / up to, not included")],
+    rules: Annotated[str, typer.Option(help="新规则集：目录或版本，缺省为 serve 的规则目录 / the new set: folder or version")] = "",
+    against: Annotated[str, typer.Option(help="旧规则集：active、版本或目录 / the old set: active, a version or a folder")] = "active",
+    warm_up: Annotated[str, typer.Option(help="预热多久，如 90d，缺省按规则回看的长度 / default as far as the rules look back")] = "",
+    data: DataOption = DATA,
+    config: ConfigOption = None,
+    output: Annotated[Format, typer.Option("--output", "-o", help="text、json 或 markdown / what the report looks like")] = Format.TEXT,
+) -> None:
+    """在日志上试算新规则：预警增减、命中率、各部门负担 / Try a rule set on the journal, also beside a running serve."""
+    import msgspec
+
+    from app.backtest_text import report_lines
+    from app.backtesting import Terms, backtest
+    from app.folder import Folder
+    from app.settings import load_settings
+
+    with plain_errors(), progress() as told:
+        settings = load_settings(config, data=data)
+        warming = span("--warm-up", warm_up) if warm_up else None
+        terms = Terms(
+            from_=instant("--from", start),
+            to=instant("--to", end),
+            new=rules or str(settings.rules),
+            old=against,
+            warm_up=warming,
+        )
+        report = backtest(Folder(settings), terms, told)
+    if output is Format.JSON:
+        json.dump(msgspec.to_builtins(report), sys.stdout, ensure_ascii=False, indent=1)
+        sys.stdout.write("\n")
+        return
+    for line in report_lines(report, markdown=output is Format.MARKDOWN):
+        typer.echo(line)

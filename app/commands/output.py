@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -17,6 +17,7 @@ from domain.errors import FengsuiError
 from domain.instants import parse_rfc3339, spoken
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 FINDINGS, USAGE = 1, 2  # exit codes; 0 is ok
 
 
@@ -64,14 +65,23 @@ def note(message: str) -> None:
 
 
 def instant(option: str, written: str) -> datetime:
-    """Return the instant that was written for an option; one that is none ends the command with exit code 2."""
-    from domain.instants import parse_rfc3339
-
+    """Return the instant that was written for an option, of a date its beginning in Asia/Shanghai; anything else ends with exit code 2."""
     try:
-        return parse_rfc3339(written)
+        return parse_rfc3339(f"{written}T00:00:00+08:00" if _DATE.fullmatch(written) else written)
     except ValueError as error:
         note(f"{option}: {error}；应如 / write it like 2026-03-01T08:00:00+08:00")
         raise typer.Exit(USAGE) from error
+
+
+def span(option: str, written: str) -> timedelta:
+    """Return the length of time that was written for an option, as in rule files; anything else ends with exit code 2."""
+    from rules.documents import DURATION
+    from rules.durations import duration
+
+    if not re.fullmatch(DURATION, written):
+        note(f"{option}: {written}；应如 / write it like 36h, 90d, 30天")
+        raise typer.Exit(USAGE)
+    return duration(written)
 
 
 @contextmanager

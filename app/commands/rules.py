@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from app.commands.life import diff, explain, why_not
+from app.commands.life import backtest, diff, explain, why_not
 from app.commands.options import DATA, URL, DataOption, UrlOption
 from app.commands.output import FINDINGS, Output, OutputOption, note, plain_errors, show
 from domain.errors import FileProblems
@@ -18,6 +18,7 @@ app = typer.Typer(no_args_is_help=True, help="规则包 / Rule packs")
 app.command()(explain)
 app.command("why-not")(why_not)
 app.command()(diff)
+app.command()(backtest)
 FolderArgument = Annotated[Path | None, typer.Argument(help="规则目录，缺省为随附规则包 / folder of packs, default the shipped ones")]
 
 
