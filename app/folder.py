@@ -10,6 +10,7 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
+from app.history import JournalHistory
 from app.pipelines import make_pipeline
 from app.rulebook import read_folder, stored
 from app.settings import Settings
@@ -18,6 +19,7 @@ from domain.errors import NotFound
 from domain.records import Record, TickEntry
 from rules.ruleset import RuleSet
 from storage import risk
+from storage.artifacts import ArtifactStore
 from storage.database import Database
 from storage.datadir import DataPaths
 from storage.journal_folder import JournalFolder
@@ -38,6 +40,7 @@ class Folder:
         self.settings = settings
         self.paths = DataPaths(settings.data)
         self.journal = JournalFolder(self.paths.journal)
+        self.history = JournalHistory(self.journal, ArtifactStore(self.paths.backfill), self.quarantined)
         self._sets: dict[str, RuleSet] = {}
 
     @contextmanager
@@ -111,11 +114,11 @@ class Folder:
     def _nearest(self, at: datetime | None) -> Pipeline:
         for found in sound_snapshots(self.paths.snapshots):
             if found.software == VERSION:
-                pipeline = make_pipeline(self.settings, self.ruleset)
+                pipeline = make_pipeline(self.settings, self.ruleset, self.history)
                 pipeline.restore(found.state["pipeline"])
                 if at is None or pipeline.now <= at:
                     return pipeline
-        return make_pipeline(self.settings, self.ruleset)
+        return make_pipeline(self.settings, self.ruleset, self.history)
 
     def ruleset(self, version: str) -> RuleSet:
         """Return a stored rule set by its version.

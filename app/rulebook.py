@@ -16,10 +16,12 @@ from sqlalchemy import Connection
 
 from app.metrics import Metrics, Sample
 from app.synced import offer, refused, synced
+from app.workshop import Died, Refused, Unwanted, Workshop
 from domain.errors import FengsuiError, FileProblems, NotFound, Problem, StoreUnavailable
+from domain.messages import text
 from domain.ports import Intake, Receipt
-from domain.records import RulesetEntry
-from rules.load import load_rules
+from domain.records import Prepared, RulesetEntry
+from rules.load import load_rules, version_of
 from rules.ruleset import RuleSet
 from storage import risk
 from storage.crashpoints import reach
@@ -27,6 +29,8 @@ from storage.database import Database
 
 MOST_BYTES = 2**20  # of one rule file
 RULE_FILES = ("*.yaml", "lists/*.txt", "overrides/*.yaml", "tuning/*.yaml")
+DEATHS = 3  # of children over one candidate; then it is refused
+LOGGED = 50  # problems of one refused set
 log = structlog.get_logger(__name__)
 
 
@@ -80,21 +84,31 @@ def stored(connection: Connection, version: str) -> RuleSet:
 
 
 class Rulebook:
-    """The active set, the last refused one, and the way from one to the next."""
+    """The active set, the last refused one, and the way from one to the next.
 
-    def __init__(self, folder: Path, database: Database, intake: Intake, metrics: Metrics) -> None:
-        """`folder` holds the packs; nothing is read before `refresh`."""
+    A candidate is looked at in a child process (`app.workshop`), where its new indicators are counted back too; only then does a record of
+    the journal make it the active set, at whatever place that has come to. Until then the old set judges everything.
+    """
+
+    def __init__(
+        self, folder: Path, database: Database, intake: Intake, metrics: Metrics, workshop: Workshop, end: threading.Event | None = None
+    ) -> None:
+        """`folder` holds the packs; nothing is read before `refresh`. Once `end` is set no more candidates are wanted."""
         self._folder = folder
         self._database = database
         self._intake = intake
         self._metrics = metrics
+        self._workshop = workshop
+        self._end = end or threading.Event()
         self._cache: dict[str, RuleSet] = {}
-        self._seen: Mapping[str, str] | None = None
+        self._seen: Mapping[str, str] | None = None  # what the folder held when it was last dealt with
         self._last_look: Mapping[str, str] | str | None = None
         self._lock = threading.Lock()
         self._activating: tuple[RuleSet, str, Future[list[Receipt]]] | None = None  # set, by whom, and the journal's answer
+        self._deaths = 0  # of children over the candidate that the folder holds
         self.active = ""
         self.problems: list[Problem] = []
+        self.preparing = ""  # the version that a child is looking at
         metrics.sources.append(self._samples)
 
     def load(self, version: str) -> RuleSet:
@@ -118,10 +132,10 @@ class Rulebook:
         return self.refresh() if settled else "same"
 
     def refresh(self, by: str = "system") -> str:
-        """Activate what the folder holds if it is new and sound; return what became of it: same, activated or refused.
+        """Activate what the folder holds if it is new and sound; return what became of it: same, activated, refused or died.
 
-        A refused set changes nothing: the last good one runs on, its problems are in `problems`, in the log, in the metrics and on the
-        rules page until the folder holds a sound set again.
+        It takes as long as the child does. A refused set changes nothing: the last good one runs on, its problems are in `problems`, in the
+        log, in the metrics and on the rules page until the folder holds a sound set again.
 
         Raises:
             StoreUnavailable: an activation is not in the journal yet; the same one is waited for the next time.
@@ -130,34 +144,85 @@ class Rulebook:
             self._settle()
             try:
                 texts = read_folder(self._folder)
-                if texts == self._seen:
-                    return "same"
-                ruleset = load_rules(texts)
             except FileProblems as error:
                 self._seen = None
                 return self._refuse(error.problems)
-            fresh = ruleset.version != self.active
-            if fresh:
-                self._activate(ruleset, by)
-            self._seen, self.problems = texts, []  # only now: an activation that the disk did not take is tried again
-            return "activated" if fresh else "same"
+            if texts == self._seen:
+                return "same"
+            if version_of(texts) == self.active:
+                self._done(texts)
+                return "same"
+            return self._consider(texts, by) if self.active or not self._workshop.unused() else self._begin(texts, by)
+
+    def _begin(self, texts: Mapping[str, str], by: str) -> str:
+        """Activate the first set of all; no child is asked, since there is nothing yet that it would keep safe."""
+        try:
+            ruleset = load_rules(texts)
+        except FileProblems as error:
+            return self._refuse(error.problems)
+        self._activate(ruleset, by, None)
+        self._done(texts)
+        return "activated"
+
+    def _consider(self, texts: Mapping[str, str], by: str) -> str:
+        """Have a child look at a candidate, and activate it if it is sound."""
+        base = self.load(self.active).texts if self.active else {}
+        self.preparing = version_of(texts)
+        try:
+            found = self._workshop.look_at(texts, base, wanted=lambda: self._wanted(texts))
+        finally:
+            self.preparing = ""
+        if isinstance(found, Unwanted):
+            return "same"
+        if isinstance(found, Died):
+            return self._died(texts, found)
+        if isinstance(found, Refused):
+            self._seen = texts
+            return self._refuse(found.problems)
+        ruleset = load_rules(texts)
+        prepared = Prepared(first=found.first, artifact=found.artifact) if found.first else None
+        log.info("rules.prepared", version=ruleset.version, indicators=found.fresh, position=found.position)
+        self._activate(ruleset, by, prepared)
+        self._done(texts)  # only now: an activation that the disk did not take is tried again
+        return "activated"
+
+    def _done(self, texts: Mapping[str, str]) -> None:
+        self._seen, self.problems, self._deaths = texts, [], 0
+
+    def _wanted(self, texts: Mapping[str, str]) -> bool:
+        """Tell whether a candidate is still what the folder holds."""
+        try:
+            return not self._end.is_set() and read_folder(self._folder) == texts
+        except FileProblems:
+            return False
+
+    def _died(self, texts: Mapping[str, str], found: Died) -> str:
+        """Try again at the next look what killed a child, a few times."""
+        self._deaths += 1
+        log.error("rules.child_died", how=found.how, times=self._deaths, still_active=self.active)
+        if self._deaths < DEATHS:
+            return "died"
+        self._seen, self._deaths = texts, 0
+        return self._refuse(
+            [Problem(file=str(self._folder), line=0, column=0, message=text("rules.child_died", how=found.how, times=DEATHS))]
+        )
 
     def _refuse(self, problems: list[Problem]) -> str:
         if problems == self.problems:
             return "same"
         self.problems = problems
         self._metrics.reloads.labels(outcome="refused").inc()
-        for problem in problems:
-            log.error("rules.refused", problem=str(problem), still_active=self.active)
+        for problem in problems[:LOGGED]:
+            log.error("rules.refused", problem=str(problem), still_active=self.active, problems=len(problems))
         return "refused"
 
-    def _activate(self, ruleset: RuleSet, by: str) -> None:
+    def _activate(self, ruleset: RuleSet, by: str, prepared: Prepared | None) -> None:
         with self._database.write() as connection:
             risk.store_ruleset(connection, ruleset.version, ruleset.texts, by)
         self._cache[ruleset.version] = ruleset
         reach("reload.before_swap")
         self._seen = None  # until it stands in the journal, what the folder holds is to be compared with the active set, not with this
-        self._activating = ruleset, by, offer(self._intake, [RulesetEntry(version=ruleset.version, by=by)])
+        self._activating = ruleset, by, offer(self._intake, [RulesetEntry(version=ruleset.version, by=by, prepared=prepared)])
         self._settle()
 
     def _settle(self) -> None:
@@ -180,11 +245,12 @@ class Rulebook:
         self._metrics.reloads.labels(outcome="activated").inc()
         log.info("rules.activated", version=ruleset.version, rules=len(ruleset.rules), by=by)
 
-    def start(self) -> None:
-        """Take up the set that was active before the restart, then look at the folder."""
+    def start(self, *, watched: bool = False) -> None:
+        """Take up the set that was active before the restart, then look at the folder; where it is `watched` that can wait."""
         with self._database.read() as connection:
             self.active = risk.active_ruleset(connection)
-        self.refresh()
+        if not (watched and self.active):
+            self.refresh()
 
     def current(self) -> RuleSet | None:
         """Return the active set, None before the first one was activated."""

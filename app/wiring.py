@@ -20,6 +20,7 @@ from app.desk import Desk
 from app.duty import DutyLoop
 from app.effects import EffectWriter
 from app.gate import fingerprint
+from app.history import JournalHistory
 from app.links import load_or_make_key
 from app.metrics import Metrics, Sample
 from app.pipelines import make_pipeline
@@ -33,6 +34,7 @@ from app.synced import offer, synced
 from app.version import VERSION
 from app.views.aside import aside
 from app.views.duty import samples as duty_samples
+from app.workshop import Workshop
 from connectors.inbound.edge import Edge
 from connectors.inbound.folder import Inbox, SetAside
 from connectors.inbound.mapping_load import load_folder
@@ -103,9 +105,12 @@ class Application:
         desk = Desk(load_calendar([self.clock.now().year + ahead for ahead in CALENDAR_YEARS], settings.calendars), settings.policies)
         writer = EffectWriter(base_url=self.settings.base_url, link_key=load_or_make_key(paths.top / "link-key"))
         self.intake = Appender(self.journal, identity, self.clock, on_synced=self._on_synced, on_duplicates=self._on_duplicates)
-        self._rulebook = Rulebook(settings.rules, self.database, self.intake, self.metrics)
+        self._end = threading.Event()
+        workshop = Workshop(paths, self._aside)
+        self._rulebook = Rulebook(settings.rules, self.database, self.intake, self.metrics, workshop, self._end)
+        history = JournalHistory(self.journal, workshop.artifacts, self._aside)
         self.engine = Engine(
-            make_pipeline(self.settings, self._rulebook.load),
+            make_pipeline(self.settings, self._rulebook.load, history),
             self.journal,
             Commit(self.database, desk, writer, self.clock, self.metrics),
             append=self._append,
@@ -126,7 +131,6 @@ class Application:
         vault, personal_key = Vault(self.database, seal, retention), load_or_make_key(paths.top / "personal-key")
         self.silence = SilenceWatch(mappings, self.intake, self.clock)
         edge = Edge(self.intake, self._lookup, personal_key, keep_raw=raw.put, keep_personal=vault.keep, on_taken=self.silence.heard)
-        self._end = threading.Event()
         settle = timedelta(seconds=settings.inbox_settle_seconds)
         self.inbox = Inbox(paths.top / "inbox", mappings, edge, self.clock, settle=settle, reach=reach, on_set_aside=self._on_set_aside)
         self.duty = DutyLoop(
@@ -179,7 +183,7 @@ class Application:
             told, position = intake_reads.feeds_status(connection), risk.applied_position(connection)
         self.silence.take_up(told, self.journal.read(position))
         self.engine.start()
-        self._rulebook.start()
+        self._rulebook.start(watched=self.settings.reload_seconds > 0)
         self.duty.start()
         for thread in self._watches:
             thread.start()
@@ -263,6 +267,9 @@ class Application:
         if not self._rulebook.active:
             return f"no rule set is active: {self.settings.rules} holds no sound one; see the log or `fengsui rules check`"
         return self.engine.trouble() or (f"not running: {', '.join(dead)}" if dead else "")
+
+    def _aside(self) -> tuple[int, ...]:
+        return self.engine.quarantined()
 
     def _on_quarantine(self, seq: int) -> None:
         self.metrics.loop_errors.labels(loop="quarantine").inc()

@@ -1034,6 +1034,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "占位 “{read}” 无法识别；写 {{指标名}}、{{object.name}}、{{$参数}}，花括号本身写作 {{{{ 和 }}}}",
         "cannot read placeholder “{read}”; write {{indicator}}, {{object.name}}, {{$param}}; braces themselves are {{{{ and }}}}",
     ),
+    "rules.child_died": (
+        "检查规则的进程 {times} 次异常结束（{how}），原规则集继续运行；修改规则后重试",
+        "the process that checks the rules died {times} times ({how}); the old set runs on; change the rules to have them tried again",
+    ),
     "rules.bucketed_period": (
         "依据中写有期限，指标 “{read}” 却按 24 格滑动；请加 exact: true 或用 day / week / month",
         "the basis names a period but indicator “{read}” uses 24 buckets; add exact: true or use day / week / month",

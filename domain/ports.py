@@ -76,6 +76,22 @@ class JournalReader(Protocol):
         ...
 
 
+class History(Protocol):
+    """What came before an activation, for indicators that count from the past on."""
+
+    def records(self, after: int, before: int) -> Iterator[Record]:
+        """Yield the records with after < `seq` < before, in order.
+
+        Raises:
+            NotFound: some of them were deleted by retention.
+        """
+        ...
+
+    def artifact(self, name: str) -> Iterator[bytes] | None:
+        """Return the parts of a stored back-fill in order, None where it is missing or damaged: it is worked out again then."""
+        ...
+
+
 class ObjectLookup(Protocol):
     """Candidates from the registry for `connectors.inbound.resolve`."""
 

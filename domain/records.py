@@ -77,11 +77,24 @@ class CatalogueEntry(Entry, frozen=True, kw_only=True, tag="catalogue"):
     catalogue: Catalogue
 
 
+class Prepared(Noun, frozen=True, kw_only=True):
+    """New indicators count from record `first` of the journal on, as if they had been there: the state at the activation is what these
+    records make of them. `artifact` names where that is worked out up to some record, "" for nowhere; it only saves time.
+    """  # noqa: D205  # one sentence reads best here
+
+    first: int
+    artifact: str = ""
+
+
 class RulesetEntry(Entry, frozen=True, kw_only=True, tag="ruleset"):
-    """Activation of a rule set, content-addressed: its texts are kept for good under `version`."""
+    """Activation of a rule set, content-addressed: its texts are kept for good under `version`.
+
+    Without `prepared` its new indicators start empty at this record.
+    """
 
     version: str
     by: str = "system"
+    prepared: Prepared | None = None
 
 
 class OutcomeEntry(Entry, frozen=True, kw_only=True, tag="outcome"):

@@ -113,6 +113,7 @@ def _ruleset(texts: Mapping[str, str], packs: list[CompiledPack], tuning: Sequen
         rules=_with_feeds(_tuned((rule for pack in packs for rule in pack.rules), tuning)),
         indicators=MappingProxyType({indicator.name: indicator for pack in packs for indicator in pack.indicators.values()}),
         texts=MappingProxyType(dict(sorted(texts.items()))),
+        params={pack.parsed.doc.pack: {name: repr(value) for name, value in pack.params.items()} for pack in packs},
         cases=tuple(case for pack in packs for case in pack.cases),
     )
 

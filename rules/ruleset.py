@@ -271,6 +271,7 @@ class RuleSet:
     rules: tuple[Rule, ...] = ()
     indicators: Mapping[str, Indicator] = field(default_factory=lambda: MappingProxyType({}))  # by name, inputs before users
     texts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # file name → YAML text
+    params: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: MappingProxyType({}))  # pack → parameter → its value, in words
     cases: tuple[Case, ...] = ()  # the tests that the rules carry, by file and line
     inferences: tuple[InferenceRule, ...] = ()  # each after those that it names, else in the order of files and lines
     inference_cases: tuple[Case, ...] = ()  # the tests that the inferences carry

@@ -36,6 +36,11 @@ class DataPaths(msgspec.Struct, frozen=True):
         return self.top / "snapshots"
 
     @property
+    def backfill(self) -> Path:
+        """Back-fills of new indicators."""
+        return self.top / "backfill"
+
+    @property
     def database(self) -> Path:
         """The SQLite database."""
         return self.top / "fengsui.db"

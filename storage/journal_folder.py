@@ -41,6 +41,10 @@ class JournalFolder:
             self._walk(segment_path(self._folder, self._first))
             return self._synced
 
+    def first(self) -> int:
+        """Return the `seq` of the oldest record kept, 1 for an empty journal."""
+        return next(iter(first_seqs(self._folder)), 1)
+
     def read(self, after: int) -> Iterator[Record]:
         """Yield the synced records with `seq` > `after` in order, up to the head at the time of the call.
 

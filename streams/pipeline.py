@@ -23,12 +23,13 @@ from functools import partial
 from domain.catalogue import Catalogue
 from domain.findings import Outcome
 from domain.levels import LevelScale
-from domain.ports import Detector, VectorDetector
+from domain.ports import Detector, History, VectorDetector
 from domain.records import (
     CatalogueEntry,
     FeedEntry,
     ObjectsEntry,
     OutcomeEntry,
+    Prepared,
     Record,
     ResolutionEntry,
     RulesetEntry,
@@ -36,6 +37,7 @@ from domain.records import (
 )
 from rules.ruleset import EMPTY, RuleSet, Value
 from streams.stages import snapshot
+from streams.stages.activation import Activation
 from streams.stages.comparison import Comparison
 from streams.stages.contributions import Contributions
 from streams.stages.deadlines import Deadlines
@@ -69,9 +71,12 @@ class Pipeline:
         settings: PipelineSettings,
         *,
         object_detector: Callable[[], VectorDetector] | None = None,
+        history: History | None = None,
     ) -> None:
-        """Start empty, at position 0, with no rules; `ruleset_loader` finds the rule set of a version that a record activates."""
-        self._again = partial(Pipeline, levels, catalogue_default, ruleset_loader, detectors, settings, object_detector=object_detector)
+        """Start empty, at position 0, with no rules; `ruleset_loader` finds a rule set by its version, `history` what came before one."""
+        self._again = partial(
+            Pipeline, levels, catalogue_default, ruleset_loader, detectors, settings, object_detector=object_detector, history=history
+        )
         self._loader = ruleset_loader
         self._ledger = Ledger(settings.waiting_limit)
         self._series = SeriesDetectors(detectors)
@@ -106,6 +111,7 @@ class Pipeline:
         self._stages = snapshot.Stages(
             self._ledger, self._series, self._indicators, self._rules, self._model, self._fuse, self._feeds, self._raising, self._wakes
         )
+        self._activation = Activation(self._stages, detectors, history)
         self._effects = Effects()
         self._ruleset = EMPTY
         self._position = self._now = self._sweep_at = self._unknown_resolutions = 0
@@ -139,6 +145,10 @@ class Pipeline:
         """Return since when each indicator has been counting, by name."""
         return {name: from_us(at) for name, at in self._indicators.warming_since.items()}
 
+    def complete_from(self) -> dict[str, datetime]:
+        """Return from when on each rule knows the whole of what it reads, by id; until then it is warming."""
+        return {name: from_us(at) for name, at in self._raising.complete.items()}
+
     def blind(self) -> dict[str, int]:
         """Return, by rule, of how many subjects nothing can be said because the feeds that would tell are silent."""
         return self._deadlines.blind()
@@ -170,7 +180,7 @@ class Pipeline:
         """Take in records in order and return what follows; a record at or below the position changes nothing.
 
         Raises:
-            NotFound: a record activates a rule set that the loader does not have.
+            NotFound: a record activates a rule set that the loader does not have, or wants records that are not at hand any more.
         """
         outcomes: list[Outcome] = []
         for record in records:
@@ -213,7 +223,7 @@ class Pipeline:
         elif isinstance(entry, CatalogueEntry):
             self._rules.catalogue = entry.catalogue
         elif isinstance(entry, RulesetEntry):
-            self._activate(self._loader(entry.version))
+            self._activate(self._loader(entry.version), record.seq, entry.prepared)
         elif isinstance(entry, OutcomeEntry):
             self._outcome(entry, outcomes)
         elif isinstance(entry, FeedEntry) and entry.mark != "complete":
@@ -221,16 +231,11 @@ class Pipeline:
             if entry.mark == "back":
                 self._deadlines.see_again(self._now)
 
-    def _activate(self, ruleset: RuleSet) -> None:
-        """Run another rule set from here on; nothing is raised by that."""
-        if ruleset.version == self._ruleset.version:
-            return
-        self._ruleset = ruleset
-        self._raising.ruleset = ruleset.version
-        self._indicators.activate(ruleset, self._now)
-        self._rules.activate(ruleset, self._now)
-        self._fuse.rename({rule.renamed_from: rule.id for rule in ruleset.rules if rule.renamed_from})
-        self._model.activate(ruleset)
+    def _activate(self, ruleset: RuleSet, seq: int, prepared: Prepared | None) -> None:
+        """Run another rule set from record `seq` on; nothing is raised by that."""
+        if ruleset.version != self._ruleset.version:
+            before, self._ruleset = self._ruleset, ruleset
+            self._activation.switch(ruleset, before, seq, prepared, self._now)
 
     def _signal(self, seq: int, entry: SignalEntry, outcomes: list[Outcome]) -> None:
         effects = self._effects
@@ -391,8 +396,9 @@ class Pipeline:
         place = snapshot.put_back(self._stages, state, self._bring_back)
         self._position, self._now = place.position, place.now
         self._sweep_at, self._unknown_resolutions = place.sweep_at, place.unknown_resolutions
+        self._activation.note(self._ruleset)
 
     def _bring_back(self, version: str) -> RuleSet:
         if version != self._ruleset.version:
-            self._activate(self._loader(version))
+            self._activate(self._loader(version), 0, None)
         return self._ruleset

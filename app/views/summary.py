@@ -82,6 +82,7 @@ class CanonicalWarning(Noun, frozen=True, kw_only=True):
     episode: int
     ruleset: str
     coverage: float
+    warming: tuple[str, ...]
     namespace: str
     lead: str
     cooperating: tuple[str, ...]
@@ -159,6 +160,7 @@ def canonical_of(connection: Connection, seen: Sight) -> CanonicalWarning:
         episode=warning.episode,
         ruleset=warning.ruleset,
         coverage=warning.coverage,
+        warming=warning.warming,
         namespace=warning.namespace,
         lead=case.lead if case else "",
         cooperating=case.cooperating if case else (),

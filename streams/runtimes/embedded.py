@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from itertools import islice
@@ -98,6 +98,8 @@ class Engine:
         self._position = 0
         self._applied = 0
         self._wake: datetime | None = None
+        self._complete: Mapping[str, datetime] = {}
+        self._judged_by = ""  # the rule set that `_complete` is about
         self._goal = 0  # the head at the start: below it the engine is still catching up
         self._trouble = ""
         self._failed = ""
@@ -140,6 +142,10 @@ class Engine:
     def next_wake(self) -> datetime | None:
         """Return when time alone changes something next, as of the last step; None for never."""
         return self._wake
+
+    def complete_from(self) -> Mapping[str, datetime]:
+        """Return from when on each rule knows the whole of what it reads, by id, as of the last step."""
+        return self._complete
 
     def quarantined(self) -> tuple[int, ...]:
         """Return the numbers of the records that were set aside because they brought the engine down."""
@@ -193,6 +199,8 @@ class Engine:
                 self._pipeline = self._pipeline.fresh()
         self._position = self._saved = self._pipeline.position
         self._wake = self._pipeline.next_wake()
+        self._judged_by = ""
+        self._note_ruleset()
         self._reading = None
 
     def _run(self) -> None:
@@ -302,6 +310,7 @@ class Engine:
             self._guard.leave()
         if batch[-1].seq > self._applied and not self._commit_until_taken(batch, outcomes):
             return
+        self._note_ruleset()
         with self._state:
             self._position = batch[-1].seq
             self._applied = max(self._applied, self._position)
@@ -310,6 +319,11 @@ class Engine:
         self._on_step(time.perf_counter() - began)
         if self._position - self._saved >= self._snapshot_every:
             self._keep_snapshot()
+
+    def _note_ruleset(self) -> None:
+        """Where another rule set judges since, tell others from when on its rules know everything."""
+        if self._pipeline.ruleset.version != self._judged_by:
+            self._judged_by, self._complete = self._pipeline.ruleset.version, self._pipeline.complete_from()
 
     def _commit_until_taken(self, batch: list[Record], outcomes: list[Outcome]) -> bool:
         """Commit, again and again while the store does not take it; False when the engine is stopped before."""

@@ -16,7 +16,7 @@ from streams.stages.cells import Cell, Item
 from streams.stages.groups import area_name, group_at
 from streams.stages.ledger import Ledger, Live
 from streams.stages.peers import Peers
-from streams.stages.plans import DISCRETE, PEERS, Plan, blank, definition_of, settles
+from streams.stages.plans import DISCRETE, PEERS, Plan, blank, definition_of, kinds_of, settles
 from streams.stages.windows import NEVER
 
 Combination = tuple[str, str, str, int]
@@ -100,8 +100,8 @@ class IndicatorStage:
         self._watchers: dict[str, list[Plan]] = {}
         self._selected: dict[Combination, Selection] = {}
 
-    def activate(self, ruleset: RuleSet, now: int) -> None:
-        """Run `ruleset` from `now` on: indicators defined as before keep their state, all others start empty and are warming."""
+    def activate(self, ruleset: RuleSet, now: int) -> list[str]:
+        """Run `ruleset` from `now` on: indicators defined as before keep their state, all others start empty; return those."""
         plans = {name: Plan(each, definition_of(each, ruleset)) for name, each in ruleset.indicators.items()}
         kept = {name for name, plan in plans.items() if name in self.plans and self.plans[name].definition == plan.definition}
         dropped = [name for name in self.plans if name not in kept]
@@ -117,15 +117,14 @@ class IndicatorStage:
                 if plan.score:
                     self._series.start(plan.indicator)
         self.plans = plans
-        groups: dict[By, None] = dict.fromkeys((*(plan.by for plan in plans.values()), *(rule.by for rule in ruleset.rules)))
-        self.digits = tuple(sorted(by for by in groups if isinstance(by, int)))
-        self.groups = tuple(by for by in groups if by != "object" and not isinstance(by, int))
+        self.digits, self.groups = kinds_of(ruleset)
         self.peers.activate([plan.indicator for plan in plans.values() if plan.indicator.aggregate == PEERS], now)
         self._watchers = {}
         for plan in plans.values():
             if plan.score:
                 self._watchers.setdefault(plan.indicator.input, []).append(plan)
         self._selected.clear()
+        return [name for name in plans if name not in kept]
 
     def _drop(self, key: Key, name: str) -> None:
         """Let go of a window of `key` and of what it holds."""
@@ -232,6 +231,12 @@ class IndicatorStage:
             expires = min(expires, cell.drops)
         key.expires = expires
         return changed
+
+    def settle(self, key: Key) -> None:
+        """Bring the windows of a key up to its clock, whatever was put into them."""
+        key.expires = min((cell.drops for name, cell in key.cells.items() if not self.plans[name].own), default=NEVER)
+        if key.clock >= key.expires:
+            self._expire(key)
 
     def remove(self, live: Live) -> set[str]:
         """Undo what `live` counted; return the indicators whose value can have changed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from domain.objects import Resolution
@@ -15,6 +16,7 @@ from streams.stages.windows import frame
 DISCRETE: Final = frozenset({"source", "kind", "matter", "severity"})
 ANOMALY: Final = "anomaly"
 PEERS: Final = "peers"
+_NAMED: Final = re.compile(r"([$@])([\w-]+)")  # parameters and lists
 
 
 class Plan:
@@ -54,11 +56,13 @@ class Plan:
         self.of = indicator.of
 
 
-def _text(expression: Expression | None, version: str) -> tuple[str, ...]:
-    """Return what identifies an expression; one with parameters or lists is only the same within one version of the rule set."""
+def _text(expression: Expression | None, ruleset: RuleSet, pack: str) -> tuple[str, ...]:
+    """Return what identifies an expression: what it says, and what its parameters and lists stand for (not told: in this version)."""
     if expression is None:
         return ()
-    return (expression.text, *expression.fields, *((version,) if "$" in expression.text or "@" in expression.text else ()))
+    known = {"$": ruleset.params.get(pack, {}), "@": {name[len("lists/") : -len(".txt")]: told for name, told in ruleset.texts.items()}}
+    meant = (known[sign].get(name, ruleset.version) for sign, name in _NAMED.findall(expression.text))
+    return (expression.text, *expression.fields, *meant)
 
 
 def definition_of(indicator: Indicator, ruleset: RuleSet) -> object:
@@ -69,15 +73,16 @@ def definition_of(indicator: Indicator, ruleset: RuleSet) -> object:
     if indicator.aggregate == PEERS:
         source = ruleset.indicators.get(indicator.input)
         return (PEERS, definition_of(source, ruleset) if source else None, indicator.by, indicator.take, indicator.rank, indicator.needs)
+    pack = indicator.name.rpartition(".")[0]
     if indicator.formula is not None:
-        return (indicator.aggregate, _text(indicator.formula, ruleset.version))
+        return (indicator.aggregate, _text(indicator.formula, ruleset, pack))
     window = indicator.window
     base = definition_of(indicator.base, ruleset) if indicator.base is not None else None
     return (
         indicator.aggregate,
         (window.kind, window.length, window.exact) if window else None,
-        _text(indicator.where, ruleset.version),
-        _text(indicator.of, ruleset.version),
+        _text(indicator.where, ruleset, pack),
+        _text(indicator.of, ruleset, pack),
         indicator.as_of,
         indicator.by,
         indicator.needs,
@@ -89,6 +94,18 @@ def definition_of(indicator: Indicator, ruleset: RuleSet) -> object:
         indicator.take,
         indicator.below,
     )
+
+
+def fresh_names(ruleset: RuleSet, before: RuleSet) -> tuple[str, ...]:
+    """Return the indicators of `ruleset` that have no state under `before`, in order: those that it adds or defines otherwise."""
+    known = {name: definition_of(each, before) for name, each in before.indicators.items()}
+    return tuple(name for name, each in ruleset.indicators.items() if known.get(name) != definition_of(each, ruleset))
+
+
+def kinds_of(ruleset: RuleSet) -> tuple[tuple[int, ...], tuple[By, ...]]:
+    """Return what indicators and rules are about beside objects: the digits of regions, and the other groups."""
+    kinds: dict[By, None] = dict.fromkeys((*(each.by for each in ruleset.indicators.values()), *(rule.by for rule in ruleset.rules)))
+    return tuple(sorted(by for by in kinds if isinstance(by, int))), tuple(by for by in kinds if by != "object" and not isinstance(by, int))
 
 
 def settles(expression: Expression) -> bool:

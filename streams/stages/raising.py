@@ -42,6 +42,7 @@ class RaiseStage:
         self._default_quiet = default_quiet
         self._open: dict[str, Risk] = {}  # by warning id
         self.ruleset = ""
+        self.complete: Mapping[str, int] = {}  # from when on each rule knows all that it reads
 
     def settle(
         self, risk: Risk, now: int, *, moment: Moment | None = None, hit: bool = False, corrected: bool = False, rescored: bool = False
@@ -165,6 +166,7 @@ class RaiseStage:
             evidence_count=len({seq for part in parts for seq in part.counted}),
             kind=episode.kind,
             coverage=self._feeds.coverage([source for part in parts for source in part.feeds]),
+            warming=tuple(part.name for part in parts if part.source == "rule" and self.complete.get(part.name, 0) > now),
             namespace=SHADOW if risk.shadow else self._namespace,
             shadow=risk.shadow,
         )

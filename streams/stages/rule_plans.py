@@ -84,6 +84,16 @@ def plans_of(ruleset: RuleSet) -> list[RulePlan]:
     return ordered
 
 
+def same_course(plan: RulePlan, before: RulePlan) -> bool:
+    """Tell whether two versions of a rule wait for the same; a condition with parameters or lists is only the same within one version."""
+    one, other = plan.sequence, before.sequence
+    if one is None or other is None or plan.rule.by != before.rule.by:
+        return False
+    if any("$" in text or "@" in text for text in (one.first.text, one.then.text)):
+        return False
+    return (one.first.text, one.then.text, one.absent, one.within) == (other.first.text, other.then.text, other.absent, other.within)
+
+
 def _formulas(reads: tuple[str, ...], ruleset: RuleSet) -> tuple[tuple[str, Callable[[Facts], Any]], ...]:
     """Return those of `reads` that are worked out from other indicators, each after those that it reads itself."""
     # The rule set holds inputs before users.

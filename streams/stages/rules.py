@@ -18,7 +18,7 @@ from streams.stages.feeds import Feeds
 from streams.stages.indicators import IndicatorStage, Moment
 from streams.stages.ledger import Ledger, Live
 from streams.stages.proofs import Proofs
-from streams.stages.rule_plans import Group, RulePlan, plans_of
+from streams.stages.rule_plans import Group, RulePlan, plans_of, same_course
 from streams.stages.subjects import BLIND, Reading, Standing, Subject, Untrue
 from streams.stages.windows import NEVER
 
@@ -57,11 +57,19 @@ class RuleStage:
             self._read_again(subject, now)
         self.set_timers()
 
+    def adopt(self, name: str, live: Live) -> None:
+        """Remember `live` as the newest signal of a subject, where nothing newer is known of it; its rules are read at `activate`."""
+        subject = self.subjects.get(name)
+        if subject is None:
+            subject = self.subjects[name] = Subject(name, self.epoch)
+        if subject.last is None or subject.last.seq < live.seq:
+            self._remember(subject, live)
+
     def _keep_courses(self, subject: Subject, before: Mapping[str, RulePlan]) -> None:
         """Keep the courses of rules whose sequence is what it was."""
         for name, course in list(subject.courses.items()):
             plan = self.plans.get(name)
-            if plan is None or not _same_course(plan, before.get(name) or before[plan.rule.renamed_from]):
+            if plan is None or not same_course(plan, before.get(name) or before[plan.rule.renamed_from]):
                 self.courses.clear(course)
                 del subject.courses[name]
         if not subject.courses:
@@ -388,13 +396,3 @@ class RuleStage:
                 yield subject.last
             for course in subject.courses.values():
                 yield from course.lives()
-
-
-def _same_course(plan: RulePlan, before: RulePlan) -> bool:
-    """Tell whether two versions of a rule wait for the same; a condition with parameters is only the same within one version."""
-    one, other = plan.sequence, before.sequence
-    if one is None or other is None or plan.rule.by != before.rule.by:
-        return False
-    if any("$" in text or "@" in text for text in (one.first.text, one.then.text)):
-        return False
-    return (one.first.text, one.then.text, one.absent, one.within) == (other.first.text, other.then.text, other.absent, other.within)

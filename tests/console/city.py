@@ -25,6 +25,7 @@ from app.privacy import Privacy
 from app.rulebook import Rulebook
 from app.settings import SHIPPED_MAPPINGS, SHIPPED_POLICIES, Settings
 from app.views.aside import Aside
+from app.workshop import Workshop
 from connectors.inbound.edge import Edge
 from connectors.inbound.mapping_load import load_folder
 from connectors.inbound.mapping_model import Mapping as FeedMapping
@@ -41,6 +42,7 @@ from domain.records import AnyEntry, CatalogueEntry, FeedEntry, ObjectsEntry, Re
 from storage import access, obligations, outbox
 from storage.calendars import load_calendar
 from storage.database import Database
+from storage.datadir import DataPaths
 from storage.identity import Identity
 from storage.intake import Appender
 from storage.memory_journal import MemoryJournal
@@ -122,7 +124,8 @@ class City:
         self.intake = Appender(journal, Identity.in_memory(journal), self.clock, on_synced=self._synced)
         self.rules = self.folder / "rules"
         self.rules.mkdir(parents=True, exist_ok=True)
-        self.rulebook = Rulebook(self.rules, self.database, self.intake, self.metrics)
+        workshop = Workshop(DataPaths(self.folder / "data"))
+        self.rulebook = Rulebook(self.rules, self.database, self.intake, self.metrics, workshop)
         seal, key = Seal(b"s" * 32), b"p" * 32
         self.vault = Vault(self.database, seal, lambda _: timedelta(days=90))
         (self.folder / "raw").mkdir(exist_ok=True)

@@ -1,0 +1,173 @@
+"""Where a candidate for the active rule set is looked at, in a child process, while everything else goes on."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import structlog
+
+from domain.errors import Problem
+from storage.artifacts import ArtifactStore
+from storage.datadir import DataPaths
+from storage.journal_folder import JournalFolder
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+_CHILD: Final = "import os, runpy; os.nice(19); runpy.run_module('app.candidate', run_name='__main__')"  # its imports too are polite
+LOOK_SECONDS: Final = 0.5  # between two looks at whether the candidate is still wanted
+KEPT: Final = 2  # snapshots; what is older than all of them is not replayed
+MARGIN: Final = 3600.0  # seconds between an artifact and the activation that names it, at the most
+log = structlog.get_logger(__name__)
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """`texts` are to take the place of `base` ({}: nothing runs yet); `aside` are records that have no effect."""
+
+    texts: Mapping[str, str]
+    base: Mapping[str, str]
+    journal: str
+    artifacts: str
+    aside: tuple[int, ...] = ()
+    waiting_limit: int = 100_000
+    tests: bool = False
+    count_back: bool = True
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):
+    """The set cannot run."""
+
+    problems: list[Problem]
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True, tag="progress"):
+    """Records read, and how many there are."""
+
+    position: int
+    head: int
+
+
+class Sound(msgspec.Struct, frozen=True, kw_only=True, tag="sound"):
+    """The set can run: its numbers, its failing tests, and from where on its new indicators count (`first` 0: they start empty)."""
+
+    rules: int
+    indicators: int
+    tests: int = 0
+    failed: tuple[str, ...] = ()
+    fresh: tuple[str, ...] = ()
+    first: int = 0
+    artifact: str = ""
+    position: int = 0
+
+
+Message = Refused | Progress | Sound
+_message = msgspec.json.Decoder(Refused | Progress | Sound)
+
+
+class Died(msgspec.Struct, frozen=True, kw_only=True):
+    """The child ended without an answer; `how` says it as the system does."""
+
+    how: str
+
+
+class Unwanted(msgspec.Struct, frozen=True, kw_only=True):
+    """The candidate was given up before there was an answer."""
+
+
+class Workshop:
+    """Runs one child at a time over the data folder of this service."""
+
+    def __init__(self, paths: DataPaths, aside: Callable[[], tuple[int, ...]] = lambda: ()) -> None:
+        """`aside` says which records of the journal were set aside."""
+        self._paths = paths
+        self._aside = aside
+        self.artifacts = ArtifactStore(paths.backfill)
+        self.progress: Progress | None = None
+
+    def unused(self) -> bool:
+        """Tell whether the journal holds nothing yet: there is nothing to count back, and nothing to keep out of a rule text's way."""
+        return JournalFolder(self._paths.journal).head() == 0
+
+    def look_at(
+        self,
+        texts: Mapping[str, str],
+        base: Mapping[str, str],
+        *,
+        wanted: Callable[[], bool],
+        tests: bool = False,
+        count_back: bool = True,
+    ) -> Refused | Sound | Died | Unwanted:
+        """Return what the child says of `texts` in the place of `base`; `wanted` is asked now and then whether it should go on."""
+        self._tidy()
+        task = Task(
+            texts=dict(texts),
+            base=dict(base),
+            journal=str(self._paths.journal),
+            artifacts=str(self._paths.backfill),
+            aside=self._aside(),
+            tests=tests,
+            count_back=count_back,
+        )
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("FENGSUI_")} | {"PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-P", "-c", _CHILD]
+        with subprocess.Popen(  # noqa: S603  # this very program
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+        ) as child:
+            try:
+                return self._listen(child, msgspec.json.encode(task) + b"\n", wanted)
+            finally:
+                self.progress = None
+                child.kill()
+
+    def _listen(self, child: subprocess.Popen[bytes], task: bytes, wanted: Callable[[], bool]) -> Refused | Sound | Died | Unwanted:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        try:
+            child.stdin.write(task)
+            child.stdin.flush()
+        except BrokenPipeError:
+            return Died(how=_ended(child))
+        for message in _messages(child.stdout.fileno()):
+            if message is None or isinstance(message, Progress):
+                self.progress = message or self.progress
+                if not wanted():
+                    return Unwanted()
+            else:
+                return message
+        return Died(how=_ended(child))
+
+    def _tidy(self) -> None:
+        """Delete the artifacts that no restart can need: those older than every snapshot that is kept."""
+        snapshots = [path.stat().st_mtime for path in self._paths.snapshots.glob("*.snap")]
+        if len(snapshots) >= KEPT:
+            self.artifacts.clear(before=min(snapshots) - MARGIN)
+
+
+def _messages(descriptor: int) -> Iterator[Message | None]:
+    """Yield the messages of a child until it closes its end; None for every while in which it said nothing."""
+    left = b""
+    said = time.monotonic()
+    while True:
+        if not select.select([descriptor], [], [], LOOK_SECONDS)[0]:
+            yield None
+            continue
+        data = os.read(descriptor, 1 << 16)
+        if not data:
+            return
+        *lines, left = (left + data).split(b"\n")
+        for line in lines:
+            yield _message.decode(line)
+        if time.monotonic() - said > LOOK_SECONDS:
+            said = time.monotonic()
+            yield None
+
+
+def _ended(child: subprocess.Popen[bytes]) -> str:
+    status = child.wait()
+    return f"signal {-status}" if status < 0 else f"exit status {status}"

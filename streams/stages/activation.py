@@ -1,0 +1,42 @@
+"""Activation (启用): another rule set in all stages, between two records; nothing is raised by that."""
+
+from __future__ import annotations
+
+from domain.ports import History
+from domain.records import Prepared
+from rules.ruleset import RuleSet
+from streams.stages.backfill import Detectors
+from streams.stages.grafting import Past
+from streams.stages.snapshot import Stages
+from streams.stages.warming import follow, rules_complete_from
+
+
+class Activation:
+    """Switches the stages of one pipeline."""
+
+    def __init__(self, stages: Stages, detectors: Detectors, history: History | None) -> None:
+        """`history` is asked for the records before an activation that is to count from the past on."""
+        self._stages = stages
+        self._past = Past(stages.ledger, stages.series, stages.indicators, stages.rules, detectors, history)
+
+    def switch(self, ruleset: RuleSet, before: RuleSet, seq: int, prepared: Prepared | None, now: int) -> None:
+        """Run `ruleset` in the place of `before` from record `seq` on, at `now`.
+
+        Raises:
+            NotFound: records that its new indicators are to be counted from are not at hand.
+        """
+        stages = self._stages
+        stages.raising.ruleset = ruleset.version
+        stages.indicators.activate(ruleset, now)
+        if prepared is not None:
+            self._past.count_back(ruleset, before, seq, prepared)
+        plans = stages.rules.plans
+        stages.rules.activate(ruleset, now)
+        stages.fuse.rename({rule.renamed_from: rule.id for rule in ruleset.rules if rule.renamed_from})
+        follow(stages.indicators.warming_since, plans, stages.rules.plans, now)
+        self.note(ruleset)
+        stages.model.activate(ruleset)
+
+    def note(self, ruleset: RuleSet) -> None:
+        """Tell who makes warnings from when on each rule knows all that it reads."""
+        self._stages.raising.complete = rules_complete_from(ruleset, self._stages.indicators.warming_since)

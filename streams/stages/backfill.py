@@ -1,0 +1,246 @@
+"""Back-fill (补算): what the windows of new indicators would hold had they always been counted.
+
+A `Backfill` runs these indicators alone over the journal, from its first record on, in the same stages as the pipeline does. It can be
+written down after any record and taken up again: what comes out does not depend on where that was done, nor on whether it was done at
+all. A signal that none of them selected is not followed: a person who moves it to another object later does not make it count there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from domain.errors import StoreCorrupt
+from domain.objects import RegulatedObject
+from domain.ports import Detector
+from domain.records import ObjectsEntry, Record, ResolutionEntry, SignalEntry
+from rules.ruleset import EMPTY, By, RuleSet
+from streams.stages.indicators import IndicatorStage
+from streams.stages.ledger import Identity, Ledger, Live, inherit, resolved
+from streams.stages.making import cell_of
+from streams.stages.models import SeriesDetectors
+from streams.stages.plans import ANOMALY, fresh_names, kinds_of
+from streams.stages.windows import to_us
+
+FORMAT: Final = 1
+ROWS: Final = 256  # of one frame: other threads get their turn between two
+Detectors = Mapping[str, Callable[[], Detector]]
+T = TypeVar("T")
+
+
+class Scope(msgspec.Struct, frozen=True, kw_only=True):
+    """What a back-fill is about: the indicators of `version` that have no state yet, and the kinds of subject that nobody remembers."""
+
+    version: str
+    names: tuple[str, ...]
+    kinds: tuple[By, ...]
+
+
+class _Head(msgspec.Struct, frozen=True, kw_only=True, tag="head"):
+    """`since` is when the first record was received (microseconds), -1 where there was none; `last` are the newest signals by subject."""
+
+    format: int
+    scope: Scope
+    position: int
+    since: int
+    given_up: int
+    waiting: list[int]
+    last: list[tuple[str, int]]
+    series: dict[str, bytes]
+
+
+class _Objects(msgspec.Struct, frozen=True, kw_only=True, tag="objects"):
+    rows: list[RegulatedObject]
+
+
+class _Lives(msgspec.Struct, frozen=True, kw_only=True, tag="lives"):
+    rows: list[tuple[int, SignalEntry, list[Identity], list[tuple[By, str]]]]
+
+
+class _Keys(msgspec.Struct, frozen=True, kw_only=True, tag="keys"):
+    rows: list[list[Any]]
+
+
+_frame = msgspec.msgpack.Decoder(_Head | _Objects | _Lives | _Keys)
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def scope_of(ruleset: RuleSet, before: RuleSet) -> Scope:
+    """Return what is to be back-filled where `ruleset` takes the place of `before`; without names where nothing is."""
+    names = tuple(name for name in fresh_names(ruleset, before) if _counts(ruleset, name))
+    known: tuple[By, ...] = () if before.version == EMPTY.version else ("object", *kinds_of(before)[0])
+    kinds: tuple[By, ...] = ("object", *kinds_of(ruleset)[0])
+    return Scope(version=ruleset.version, names=names, kinds=tuple(by for by in kinds if by not in known))
+
+
+def _counts(ruleset: RuleSet, name: str) -> bool:
+    indicator = ruleset.indicators[name]
+    return indicator.aggregate == ANOMALY or cell_of(indicator) is not None
+
+
+def _chunks(rows: Iterable[T]) -> Iterator[list[T]]:
+    left = iter(rows)
+    while chunk := list(islice(left, ROWS)):
+        yield chunk
+
+
+class Backfill:
+    """The indicators of `scope` over a journal. One thread; state changes in place."""
+
+    def __init__(self, ruleset: RuleSet, scope: Scope, detectors: Detectors, waiting_limit: int) -> None:
+        """Begin before the first record; `waiting_limit` is that of the pipeline.
+
+        Raises:
+            NotFound: no detector of a name is registered.
+        """
+        self.scope = scope
+        self.position = 0
+        self.since = -1
+        self.ledger = Ledger(waiting_limit)
+        self.series = SeriesDetectors(detectors)
+        self.stage = IndicatorStage(self.ledger, self.series)
+        self.last: dict[str, Live] = {}
+        needed = {name: ruleset.indicators[name] for name in _needed(ruleset, scope.names)}
+        self.stage.activate(replace(ruleset, indicators=needed, rules=()), 0)
+        self.stage.digits, self.stage.groups = kinds_of(ruleset)  # a signal knows everything that it counts for
+
+    def take(self, record: Record) -> None:
+        """Take in the next record; what the indicators do not read only moves the position."""
+        self.position = record.seq
+        if self.since < 0:
+            self.since = to_us(record.received_at)
+        entry = record.entry
+        if isinstance(entry, SignalEntry):
+            self._signal(record.seq, entry)
+        elif isinstance(entry, ResolutionEntry):
+            self._resolution(entry)
+        elif isinstance(entry, ObjectsEntry):
+            self.stage.objects.update((thing.id, thing) for thing in entry.objects)
+
+    def _signal(self, seq: int, entry: SignalEntry) -> None:
+        replaced = self.ledger.replaced_by(entry)
+        names: tuple[Identity, ...] = ((entry.feed, entry.signal.id),)
+        if replaced or entry.signal.corrects:
+            names = self.ledger.names_for(entry, replaced)
+            entry = inherit(entry, replaced)
+            for earlier in replaced:
+                self._undo(earlier)
+        if not entry.signal.withdraws:
+            self._place(Live(seq, entry, names))
+
+    def _resolution(self, entry: ResolutionEntry) -> None:
+        earlier = self.ledger.by_name.get((entry.feed, entry.signal_id))
+        if earlier is None:
+            return
+        found = resolved(earlier.entry, entry.object_id)
+        if earlier.entry.resolution.object_id == entry.object_id:
+            earlier.entry = found
+            return
+        live = Live(earlier.seq, found, earlier.names)
+        self._undo(earlier)
+        self._place(live)
+
+    def _place(self, live: Live) -> None:
+        """Let a signal count for its object, or wait for one."""
+        if not live.entry.resolution.object_id:
+            self.ledger.wait(live)
+            return
+        moment = self.stage.moment(live)
+        self.stage.add(moment)
+        for by in self.scope.kinds:
+            key = moment.keys.get(by)
+            if key is not None:
+                self._see(key.name, live)
+        if live.holds:
+            self.ledger.keep(live)
+
+    def _see(self, subject: str, live: Live) -> None:
+        before = self.last.get(subject)
+        live.holds += 1
+        self.last[subject] = live
+        if before is not None:
+            self.ledger.release(before)
+
+    def _undo(self, live: Live) -> None:
+        if live.seq not in self.ledger.waiting:
+            self.stage.remove(live)
+            for by in self.scope.kinds:
+                key = live.keys.get(by)
+                if key is not None and self.last.get(key.name) is live:
+                    del self.last[key.name]
+        self.ledger.forget(live)
+
+    def dump(self) -> Iterator[bytes]:
+        """Yield the state as frames; the same records give the same bytes."""
+        lives: dict[int, Live] = {**self.ledger.waiting, **{live.seq: live for live in self.last.values()}}
+        for key in self.stage.keys.values():
+            lives.update((item[1], item[3]) for cell in key.cells.values() for item in cell.items)
+        yield _encode(
+            _Head(
+                format=FORMAT,
+                scope=self.scope,
+                position=self.position,
+                since=self.since,
+                given_up=self.ledger.given_up,
+                waiting=list(self.ledger.waiting),
+                last=[(subject, live.seq) for subject, live in self.last.items()],
+                series=self.series.dump(),
+            )
+        )
+        yield from (_encode(_Objects(rows=rows)) for rows in _chunks(self.stage.objects.values()))
+        yield from (_encode(_Lives(rows=rows)) for rows in _chunks(_row(lives[seq]) for seq in sorted(lives)))
+        yield from (_encode(_Keys(rows=rows)) for rows in _chunks(self.stage.dump()["keys"]))
+
+    def load(self, frames: Iterator[bytes]) -> bool:
+        """Take up `dump` in a fresh back-fill; False, and nothing is taken up, where it is about something else.
+
+        Raises:
+            StoreCorrupt: the frames are none of a back-fill.
+        """
+        try:
+            head, *rest = (_frame.decode(frame) for frame in frames)
+        except (ValueError, msgspec.MsgspecError) as error:
+            raise StoreCorrupt(f"not a back-fill: {error}; the journal is read instead") from error
+        if not isinstance(head, _Head) or (head.format, head.scope) != (FORMAT, self.scope):
+            return False
+        lives: dict[int, Live] = {}
+        places: dict[int, list[tuple[By, str]]] = {}
+        keys: list[list[Any]] = []
+        for part in rest:
+            if isinstance(part, _Objects):
+                self.stage.objects.update((thing.id, thing) for thing in part.rows)
+            elif isinstance(part, _Lives):
+                for seq, entry, names, of in part.rows:
+                    lives[seq], places[seq] = Live(seq, entry, tuple(names)), of
+            elif isinstance(part, _Keys):
+                keys += part.rows
+        self.stage.load({"keys": keys, "warming_since": {}}, lives)
+        for seq, live in lives.items():
+            live.keys = {by: self.stage.keys[name] for by, name in places[seq]}
+            self.ledger.keep(live)
+        self.series.load(head.series)
+        for subject, seq in head.last:
+            self._see(subject, lives[seq])
+        self.ledger.waiting = {seq: lives[seq] for seq in head.waiting}
+        self.ledger.given_up = head.given_up
+        self.position, self.since = head.position, head.since
+        return True
+
+
+def _row(live: Live) -> tuple[int, SignalEntry, list[Identity], list[tuple[By, str]]]:
+    return live.seq, live.entry, list(live.names), [(by, key.name) for by, key in live.keys.items()]
+
+
+def _needed(ruleset: RuleSet, names: Sequence[str]) -> list[str]:
+    """Return `names` with what detectors among them watch, in the order of the rule set."""
+    found = set(names)
+    waiting = list(names)
+    while waiting:
+        more = [name for name in ruleset.indicators[waiting.pop()].made_of if name in ruleset.indicators and name not in found]
+        found.update(more)
+        waiting += more
+    return [name for name in ruleset.indicators if name in found]

@@ -1,0 +1,124 @@
+"""Putting what was back-filled into the running stages: as if the new indicators had always been there, and nothing raised by that."""
+
+from __future__ import annotations
+
+from itertools import repeat
+
+from domain.errors import NotFound, StoreCorrupt
+from domain.ports import History
+from domain.records import Prepared
+from rules.ruleset import RuleSet
+from streams.stages.backfill import Backfill, Detectors, Scope, scope_of
+from streams.stages.cells import Cell
+from streams.stages.indicators import IndicatorStage, Key
+from streams.stages.ledger import Ledger, Live
+from streams.stages.models import SeriesDetectors
+from streams.stages.rules import RuleStage
+
+
+class Past:
+    """Gives the new indicators of an activation the state that the records before it make of them."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        series: SeriesDetectors,
+        indicators: IndicatorStage,
+        rules: RuleStage,
+        detectors: Detectors,
+        history: History | None,
+    ) -> None:
+        """Work on the stages of one pipeline; without a `history` nothing can be counted back."""
+        self._ledger = ledger
+        self._series = series
+        self._indicators = indicators
+        self._rules = rules
+        self._detectors = detectors
+        self._history = history
+
+    def count_back(self, ruleset: RuleSet, before: RuleSet, seq: int, prepared: Prepared) -> None:
+        """Count back for the activation of `ruleset` in the place of `before` by record `seq`.
+
+        `indicators` run `ruleset` already, `rules` do not yet. Where the stored state is missing or does not fit, all records are read.
+
+        Raises:
+            NotFound: records that it takes are not at hand.
+        """
+        scope = scope_of(ruleset, before)
+        if not scope.names:
+            return
+        if self._history is None:
+            raise NotFound(f"record {seq} activates indicators that count from record {prepared.first} on, which is not at hand here")
+        fill = self._stored(self._history, ruleset, scope, prepared)
+        if fill is None or fill.position >= seq:
+            fill = self._new(ruleset, scope)
+            fill.position = prepared.first - 1
+        for record in self._history.records(fill.position, seq):
+            fill.take(record)
+        _Graft(self._ledger, self._series, self._indicators, self._rules).put(fill)
+
+    def _new(self, ruleset: RuleSet, scope: Scope) -> Backfill:
+        return Backfill(ruleset, scope, self._detectors, self._ledger.waiting_limit)
+
+    def _stored(self, history: History, ruleset: RuleSet, scope: Scope, prepared: Prepared) -> Backfill | None:
+        frames = history.artifact(prepared.artifact) if prepared.artifact else None
+        if frames is None:
+            return None
+        fill = self._new(ruleset, scope)
+        try:
+            return fill if fill.load(frames) else None
+        except StoreCorrupt:
+            return None  # written by other software: a new fill reads the records
+
+
+class _Graft:
+    """One use of a back-fill."""
+
+    def __init__(self, ledger: Ledger, series: SeriesDetectors, indicators: IndicatorStage, rules: RuleStage) -> None:
+        self._ledger = ledger
+        self._series = series
+        self._indicators = indicators
+        self._rules = rules
+        self._lives: dict[int, Live] = {}
+
+    def put(self, fill: Backfill) -> None:
+        """Take over windows, scores and detectors of the indicators that `fill` is about, and the subjects that nobody remembers."""
+        names = set(fill.scope.names)
+        for own in fill.stage.keys.values():
+            key = self._indicators.key(own.name)
+            key.clock = max(key.clock, own.clock)
+            for name, cell in own.cells.items():
+                if name in names:
+                    self._window(key, name, cell)
+            key.scores.update((name, score) for name, score in own.scores.items() if name in names)
+            self._indicators.settle(key)
+        self._series.load({name: state for name, state in fill.series.dump().items() if name in names})
+        for subject, live in fill.last.items():
+            self._rules.adopt(subject, self._own(live))
+        for live in self._lives.values():
+            if live.holds:
+                self._ledger.keep(live)
+        if fill.since >= 0:
+            self._indicators.warming_since.update(dict.fromkeys(fill.scope.names, fill.since))
+
+    def _window(self, key: Key, name: str, cell: Cell) -> None:
+        plan = self._indicators.plans[name]
+        new = key.cells[name] = plan.cell(plan.frame, name, key)  # type: ignore[misc]  # what has windows has a cell
+        values = cell.values()
+        items = [(item[0], item[1], value, self._own(item[3])) for item, value in zip(cell.items, values or repeat(None), strict=False)]
+        new.put_back(items, cell.clock, cell.seen)
+        memory = cell.memory()
+        if memory is not None:
+            new.remember(memory)
+        for item in items:
+            item[3].holds += 1
+            item[3].places.append(new)
+
+    def _own(self, live: Live) -> Live:
+        """Return the running stages' own of a signal, which knows from here on everything that it counts for."""
+        found = self._lives.get(live.seq)
+        if found is None:
+            known = next((each for name in live.names if (each := self._ledger.by_name.get(name)) and each.seq == live.seq), None)
+            found = self._lives[live.seq] = known or Live(live.seq, live.entry, live.names)
+            found.keys = {**{by: self._indicators.key(key.name) for by, key in live.keys.items()}, **found.keys}
+        return found

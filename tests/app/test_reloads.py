@@ -1,0 +1,176 @@
+"""Rule sets that bring new indicators, while the service runs: they count from the past on, whatever dies meanwhile."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from domain.records import RulesetEntry
+from tests.app.test_rule_folder import look
+from tests.app.world import RULES, World, penalty
+
+MORE = RULES.replace(
+    "rules:\n",
+    """\
+  fines_10d:
+    title: 近10日燃气罚款
+    sum: value
+    unit: 元
+    where: source == penalty and matter == gas
+    window: 10d
+    exact: true
+rules:
+  - id: gas-many-fines
+    title: 燃气多次处罚
+    status: active
+    basis: [城镇燃气管理条例第四十六条]
+    when: fines_10d >= 3万元
+    points: 65
+    say: "{object.name}10日内燃气罚款{fines_10d}"
+    tests:
+      - name: 三万元即报
+        given:
+          - {at: +0h, source: penalty, kind: penalty.decided, matter: gas, value: 3万元}
+        expect: {hit_at: +0h, level: orange}
+      - name: 不足三万元不报
+        given:
+          - {at: +0h, source: penalty, kind: penalty.decided, matter: gas, value: 2万元}
+        expect: none
+""",
+    1,
+)
+
+
+def change(world: World, content: str) -> str:
+    """Write the pack and look at it."""
+    (world.rules / "gas.yaml").write_text(content, encoding="utf-8")
+    return look(world)
+
+
+def activations(world: World) -> list[RulesetEntry]:
+    """Return the activations that the journal has."""
+    return [record.entry for record in world.app.journal.read(0) if isinstance(record.entry, RulesetEntry)]
+
+
+def children() -> list[int]:
+    """Return the processes that this one started to look at candidates."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(path.read_text().rpartition(")")[2].split()[1])
+            command = path.with_name("cmdline").read_bytes()
+        except (OSError, IndexError):
+            continue
+        if parent == os.getpid() and b"app.candidate" in command:
+            found.append(int(path.parent.name))
+    return found
+
+
+def rules_of_the_warning(world: World) -> Any:
+    """Return the rules of the only warning, and those of them that do not know everything yet."""
+    (one,) = world.warnings()
+    told = world.read(f"/v1/warnings/{one['id']}", "duty")
+    return told["rules"], told["warming"]
+
+
+def test_a_new_indicator_counts_what_came_before_it(world: World) -> None:
+    """Two fines before, one after the activation: together they are enough; the activation names where the past is worked out."""
+    world.post(penalty(1, "1"))
+    world.post(penalty(2, "1"))
+    assert change(world, MORE) == "activated"
+    prepared = activations(world)[-1].prepared
+    assert prepared is not None
+    assert prepared.first == 1
+    assert (world.folder / "data" / "backfill" / f"{prepared.artifact}.fill").exists()
+    assert world.warnings() == [], "an activation raises nothing"
+    world.post(penalty(3, "1"))
+    assert rules_of_the_warning(world) == (["gas-many-fines"], ["gas-many-fines"])
+
+
+@pytest.mark.parametrize("artifact", ["there", "gone", "damaged"])
+def test_a_restart_from_the_journal_comes_to_the_same_whatever_became_of_the_artifact(world: World, artifact: str) -> None:
+    """Without snapshots everything is replayed; the artifact only saves time."""
+    world.post(penalty(1, "1"))
+    change(world, MORE)
+    world.post(penalty(2, "1"))
+    before = world.app.engine.complete_from()
+    for path in (world.folder / "data" / "backfill").glob("*.fill"):
+        if artifact == "gone":
+            path.unlink()
+        elif artifact == "damaged":
+            path.write_bytes(path.read_bytes()[:-1] + b"?")
+    world.app.engine.stop()
+    for path in (world.folder / "data" / "snapshots").glob("*.snap"):
+        path.unlink()
+    world.restart()
+    assert world.app.engine.complete_from() == before
+    world.post(penalty(3, "1"))
+    assert rules_of_the_warning(world) == (["gas-many-fines"], ["gas-many-fines"])
+
+
+def test_a_set_without_new_indicators_is_activated_without_the_past(world: World) -> None:
+    """Another threshold changes no window: nothing is counted back."""
+    world.post(penalty(1, "1"))
+    assert change(world, RULES.replace("fines_24h >= 5万元", "fines_24h >= 1万元")) == "activated"
+    assert activations(world)[-1].prepared is None
+
+
+def test_a_child_that_is_killed_leaves_the_old_set_and_is_tried_again(world: World) -> None:
+    """The first look loses its child, the next one activates the set; three deaths refuse it, and say so."""
+    (world.rules / "gas.yaml").write_text(MORE, encoding="utf-8")
+    book = world.app.services.rulebook
+    book.look()
+
+    def kill(times: int) -> None:
+        while times:
+            for pid in children():
+                os.kill(pid, signal.SIGKILL)
+                times -= 1
+                while pid in children():
+                    time.sleep(0.005)
+
+    killer = threading.Thread(target=kill, args=(1,))
+    killer.start()
+    assert book.look() == "died"
+    killer.join()
+    assert len(activations(world)) == 1
+    assert book.look() == "activated"
+    (world.rules / "gas.yaml").write_text(MORE + "\n# another\n", encoding="utf-8")
+    book.look()
+    killer = threading.Thread(target=kill, args=(3,))
+    killer.start()
+    assert [book.look() for _ in range(4)] == ["died", "died", "refused", "same"]
+    killer.join()
+    assert "signal 9" in book.problems[0].message
+    (world.rules / "gas.yaml").write_text(MORE, encoding="utf-8")
+    look(world)
+    assert book.problems == []
+
+
+def test_a_candidate_that_is_overtaken_by_another_is_given_up(world: World) -> None:
+    """The folder changes while the child works: nothing is activated of the first, the second is."""
+    pack = world.rules / "gas.yaml"
+    pack.write_text("pack: [", encoding="utf-8")
+    book = world.app.services.rulebook
+    found = book._workshop.look_at(  # what the rulebook does
+        {"gas.yaml": MORE}, {}, wanted=lambda: False, count_back=True
+    )
+    assert type(found).__name__ in {"Unwanted", "Sound"}
+    assert len(activations(world)) == 1
+    pack.write_text(MORE, encoding="utf-8")
+    assert look(world) == "activated"
+
+
+def test_rules_say_from_when_on_they_know_everything(world: World) -> None:
+    """A window of ten days is complete ten days after the first record of the journal."""
+    world.post(penalty(1, "1"))
+    change(world, MORE)
+    first = next(world.app.journal.read(0)).received_at
+    complete = world.app.engine.complete_from()["gas-many-fines"]
+    assert (complete - first).days == 10
