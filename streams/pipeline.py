@@ -13,6 +13,7 @@ Time inside is the greatest `received_at` so far; nothing here reads a clock. Wh
 period is over, a night's comparison) is done at its own instant before the first record that is not earlier, so the outcomes depend
 neither on how records are cut into batches nor on when ticks are written. A tick only makes sure that a record comes.
 """
+# Long because: the order in which a record meets the stages, and what may be asked of them, is read in one place.
 
 from __future__ import annotations
 
