@@ -122,7 +122,7 @@ def backtest(folder: Folder, terms: Terms, told: Callable[[int, int], object] = 
         rows = connection.execute(select(warnings.c.id, warnings.c.subject, warnings.c.matter, warnings.c.raised_at))
         known = {row.id: Known(subject=row.subject, matter=row.matter, raised_at=row.raised_at) for row in rows}
     trials = [
-        Trial(lambda ruleset: make_pipeline(settings, {ruleset.version: ruleset}.__getitem__), each, context, terms.from_)
+        Trial(lambda ruleset: make_pipeline(settings, {ruleset.version: ruleset}.__getitem__, folder.history), each, context, terms.from_)
         for each in (old, new)
     ]
     records, signals = _run(folder, trials, known, start, terms.to, told)
