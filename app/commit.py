@@ -19,7 +19,7 @@ from app.effects import EffectWriter
 from app.metrics import Metrics
 from dispatch.draft import Context
 from dispatch.effects import Applied
-from dispatch.revise import attention, facts_withdrawn, follow
+from dispatch.revise import attention, facts_withdrawn, follow, inferred
 from dispatch.route import Routed, Unrouted, route, unroutable
 from domain.errors import Conflict, InvalidAction, NotFound
 from domain.findings import EarlyWarning, EpisodeEnded, Outcome, RuleBlind, RuleHit, WarningRaised, WarningUpdated
@@ -73,6 +73,8 @@ class Commit:
         match outcome:
             case WarningRaised(warning=warning) if not warning.shadow:
                 self._open(connection, warning)
+            case WarningUpdated(warning=warning, reason="inferred") if not warning.shadow:
+                self._change(connection, warning.id, partial(inferred, warning.inferred))
             case WarningUpdated(warning=warning) if not warning.shadow:
                 self._change(connection, warning.id, partial(follow, warning.level, outcome.reason))
             case EpisodeEnded(reason="withdrawn"):

@@ -12,12 +12,13 @@ import msgspec
 
 from app.links import TOKEN_LENGTH
 from dispatch.effects import Notify
-from domain.findings import EarlyWarning
+from domain.findings import EarlyWarning, Inferred
 from domain.instants import rfc3339
 from domain.messages import text
 from domain.tasks import Task, WarningCase
 
 EVIDENCE_SHOWN = 20
+INFERRED_SHOWN = 10
 BODY_LIMIT = 20_000  # bytes, the Standard Webhooks convention's
 ANSWER = "answer"  # the name of the one-time link among the links
 
@@ -47,8 +48,9 @@ def body_of(
     actions: tuple[str, ...],
     links: dict[str, str],
 ) -> bytes:
-    """Return the JSON body of a notification, at most 20 kB: contributions go first when it is too long, then evidence.
+    """Return the JSON body of a notification, at most 20 kB.
 
+    Where it is too long the contributions go first, then the evidence, then what was inferred.
     `actions` are what the recipient may do with the task now; `links` are absolute addresses by what they lead to.
     """
     data: dict[str, Any] = {
@@ -61,7 +63,7 @@ def body_of(
         "legal_actions": list(actions),
         "links": links,
     }
-    for drop in ("", "contributions", "evidence"):
+    for drop in ("", "contributions", "evidence", "inferred"):
         if drop:
             data["warning"].pop(drop, None)
         body = msgspec.json.encode(WebhookMessage(type=notify.event, timestamp=rfc3339(notify.at), data=data))
@@ -78,6 +80,20 @@ def with_token(body: bytes, token: str) -> bytes:
         return body
     links[ANSWER] += token
     return msgspec.json.encode(message)
+
+
+def _inferred(each: Inferred) -> dict[str, Any]:
+    """Return a conclusion with what it rests on; what the reader has to decide about a transfer stands in full."""
+    hint = each.transfer
+    return {
+        "id": each.id,
+        "title": each.title,
+        "message": each.message,
+        "because": [reason.fact if reason.holds else f"not {reason.fact}" for reason in each.because],
+        "basis": list(each.basis),
+        "plan": each.plan,
+        "transfer": {"crime": hint.crime, "basis": list(hint.basis), "to": hint.to} if hint is not None else None,
+    }
 
 
 def _warning(warning: EarlyWarning | None, case: WarningCase, subject: Subject) -> dict[str, Any]:
@@ -100,6 +116,8 @@ def _warning(warning: EarlyWarning | None, case: WarningCase, subject: Subject) 
             "score": round(warning.score, 1),
             "raised_at": rfc3339(warning.raised_at),
             "rules": list(warning.rules),
+            "plan": warning.plan,
+            "inferred": [_inferred(each) for each in warning.inferred[:INFERRED_SHOWN]],
             "contributions": [
                 {"name": part.name, "title": part.title, "message": part.message.replace(subject.name, subject.shown)}
                 for part in warning.contributions

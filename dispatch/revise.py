@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, Literal
 
@@ -14,6 +14,7 @@ from dispatch.effects import Applied
 from dispatch.lifecycle import apply
 from dispatch.policy import Chosen
 from domain.errors import InvalidAction
+from domain.findings import Inferred
 from domain.instants import spoken
 from domain.levels import DEFAULT_LEVELS, LevelScale
 from domain.messages import text
@@ -76,6 +77,18 @@ def retold(case: WarningCase, tasks: Iterable[Task], reason: str, context: Conte
     draft = Draft(case, tasks, context, now)
     draft.put_case()  # a version of its own: the second correction is not the first one told twice
     draft.retell("case.corrected", reason)
+    return draft.done()
+
+
+def inferred(found: Sequence[Inferred], case: WarningCase, tasks: Iterable[Task], context: Context, now: datetime) -> Applied:
+    """Tell those who were told of a live case what follows from the findings by now; that nothing follows any more is no news."""
+    tasks = tuple(tasks)
+    if case.status not in {"open", "unrouted"} or not found:
+        return Applied(case=case, tasks=tasks)
+    said = [each.title if each.transfer is None else text("case.transfer", title=each.title, crime=each.transfer.crime) for each in found]
+    draft = Draft(case, tasks, context, now)
+    draft.put_case()  # a version of its own, as for a correction
+    draft.retell("case.inferred", text("case.inferred", said="；".join(said)))
     return draft.done()
 
 

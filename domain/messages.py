@@ -152,6 +152,8 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "a new hit after the closing and before the end of its episode: reopened",
     ),
     "case.closed": ("预警已办结：{verdict}", "the warning is closed: {verdict}"),
+    "case.inferred": ("由多项发现推断：{said}", "several findings together: {said}"),
+    "case.transfer": ("{title}（移送线索：{crime}）", "{title} (transfer hint: {crime})"),
     "case.level_raised": (
         "风险等级由{before}升为{level}，未到阶段按新等级执行，在办时限只缩短不延长",
         "risk level raised from {before} to {level}; limits only get shorter",
@@ -232,6 +234,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "console.audit_caption": ("每条记录都含上一条的摘要，改动即可发现", "each entry holds the hash of the one before: a change shows"),
     "console.audit_entries": ("展开 {count} 条记录", "show {count} entries"),
     "console.basis": ("依据与预案", "basis and plan"),
+    "console.because": ("依据：", "because:"),
     "console.by_inbox": ("收件箱", "inbox"),
     "console.candidates": ("候选对象", "candidates"),
     "console.cannot_show": ("不能显示", "this cannot be shown"),
@@ -285,6 +288,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "console.id": ("编号", "id"),
     "console.inbox_note": ("打开本页即视为收到其中的消息。", "Opening this page counts as receiving its messages."),
     "console.industry": ("行业", "industry"),
+    "console.inferred": ("推断", "inferred"),
     "console.internal": (
         "风险等级（低、一般、较大、重大）为内部分级，供部门处置使用，不是向社会发布的信息。",
         "Risk levels are an internal grade for departments; nothing here is published.",
@@ -294,6 +298,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "console.issued": ("发出", "issued"),
     "console.kind": ("类型", "kind"),
     "console.labels": ("标签", "labels"),
+    "console.lacking": ("没有", "no"),
     "console.ladder": ("催办督办阶梯", "escalation ladder"),
     "console.ladder_caption": ("每级都有对象、送达与时限", "every rung has its recipient, delivery and deadline"),
     "console.last_good": ("继续运行上一个可用的规则集，未受影响。", "The last good set runs on, unaffected."),
@@ -456,6 +461,8 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "console.to_whom": ("送 {whom}", "to {whom}"),
     "console.token": ("令牌", "token"),
     "console.track": ("办理进度", "progress"),
+    "console.transfer": ("疑似{crime}，研判是否移送{to}", "suspected: {crime}; consider the transfer to {to}"),
+    "console.transfer_hint": ("移送线索", "transfer hint"),
     "console.unresolved": ("待确认线索", "to confirm"),
     "console.unresolved_caption": ("不能确定属于哪个对象，确认后才计入", "their object is not certain; they count once confirmed"),
     "console.unrouted": ("待指定", "unrouted"),
@@ -519,6 +526,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "event.case.closed": ("预警办结", "warning closed"),
     "event.case.corrected": ("事实更正", "facts corrected"),
     "event.case.designated": ("指定办理", "department designated"),
+    "event.case.inferred": ("推断结论", "inferred"),
     "event.case.joint_assessment": ("召集综合研判", "joint assessment called"),
     "event.case.level_raised": ("风险等级上升", "risk level raised"),
     "event.case.reopened": ("重新办理", "warning reopened"),
@@ -621,6 +629,9 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "form.missing": ("缺少{title}（{field}）", "{field} is missing"),
     "form.too_long": ("{title}（{field}）超过{limit}字", "{field} is longer than {limit} characters"),
     "form.unknown": ("表单没有 {field} 这一项；可填：{legal}", "the form has no field {field}; legal: {legal}"),
+    # inference: what an inference rests on
+    "inference.label": ("标签：{label}", "label: {label}"),
+    "inference.level": ("风险等级不低于{level}", "risk level at least {level}"),
     # intake: what is wrong with an input or a record, and why the journal keeps it as a rejection
     "intake.ambiguous_object": (
         "匹配到多个监管对象，已进入待确认队列，确认后计入",

@@ -8,6 +8,7 @@ For each record, in this order (`Pipeline._signal` is the list):
 4. models — the detectors that watch an indicator (inside 2), and the nightly comparison of objects
 5. fuse — contributions, score and level of the subject in the matter
 6. raising — episodes and warnings
+7. conclusions — what follows from an object's findings, once the risks that it rests on are settled
 
 Time inside is the greatest `received_at` so far; nothing here reads a clock. Whatever time alone brings about (a level falls, a quiet
 period is over, a night's comparison) is done at its own instant before the first record that is not earlier, so the outcomes depend
@@ -24,7 +25,7 @@ from functools import partial
 from domain.catalogue import Catalogue
 from domain.findings import Outcome
 from domain.levels import LevelScale
-from domain.ports import Detector, History, VectorDetector
+from domain.ports import Detector, History, Inference, VectorDetector
 from domain.records import (
     CatalogueEntry,
     FeedEntry,
@@ -36,10 +37,12 @@ from domain.records import (
     RulesetEntry,
     SignalEntry,
 )
+from rules.matcher import Matcher
 from rules.ruleset import EMPTY, RuleSet, Value
 from streams.stages import snapshot
 from streams.stages.activation import Activation
 from streams.stages.comparison import Comparison
+from streams.stages.conclusions import Conclusions
 from streams.stages.contributions import Contributions
 from streams.stages.deadlines import Deadlines
 from streams.stages.effects import Effects
@@ -73,11 +76,14 @@ class Pipeline:
         *,
         object_detector: Callable[[], VectorDetector] | None = None,
         history: History | None = None,
+        inference: Inference | None = None,
     ) -> None:
-        """Start empty, at position 0, with no rules; `ruleset_loader` finds a rule set by its version, `history` what came before one."""
-        self._again = partial(
-            Pipeline, levels, catalogue_default, ruleset_loader, detectors, settings, object_detector=object_detector, history=history
-        )
+        """Start empty, at position 0, with no rules; `ruleset_loader` finds a rule set by its version, `history` what came before one.
+
+        Without an `inference` the pure matcher answers; the outcomes are the same with any.
+        """
+        given = (levels, catalogue_default, ruleset_loader, detectors, settings)
+        self._again = partial(Pipeline, *given, object_detector=object_detector, history=history, inference=inference)
         self._loader = ruleset_loader
         self._ledger = Ledger(settings.waiting_limit)
         self._series = SeriesDetectors(detectors)
@@ -98,6 +104,7 @@ class Pipeline:
             quiet={sector: quiet // MICROSECOND for sector, quiet in settings.quiet_by_sector.items()},
             default_quiet=settings.quiet // MICROSECOND,
         )
+        self._conclusions = Conclusions(inference or Matcher(), self._fuse, self._raising, self._indicators, levels)
         self._wakes = Wakes(self._fuse, self._raising)
         self._comparison = Comparison(
             self._model,
@@ -237,6 +244,7 @@ class Pipeline:
         if ruleset.version != self._ruleset.version:
             before, self._ruleset = self._ruleset, ruleset
             self._activation.switch(ruleset, before, seq, prepared, self._now)
+            self._conclusions.activate(ruleset)
 
     def _signal(self, seq: int, entry: SignalEntry, outcomes: list[Outcome]) -> None:
         effects = self._effects
@@ -327,18 +335,22 @@ class Pipeline:
         if effects.empty:
             return
         self._effects = Effects()
+        since = len(outcomes)
         outcomes.extend(effects.outcomes)
         for risk, hit, corrected in effects.touched():
             outcomes.extend(self._raising.settle(risk, self._now, moment=moment, hit=hit, corrected=corrected))
             self._wakes.schedule(risk)
+        self._conclusions.draw(outcomes, since, self._now)
 
     def _outcome(self, entry: OutcomeEntry, outcomes: list[Outcome]) -> None:
         """The departments answered; `closed` ends the episode and spends what is known."""
         risk = self._raising.find(entry.warning_id)
         if risk is not None and entry.closed:
+            since = len(outcomes)
             outcomes.extend(self._raising.close(risk, self._now))
             self._rules.spend(risk.subject, risk.matter, shadow=risk.shadow, at=self._now)
             self._wakes.schedule(risk)
+            self._conclusions.draw(outcomes, since, self._now)
 
     def next_wake(self) -> datetime | None:
         """Return the exact instant at which time alone changes something next; None for never."""
@@ -360,6 +372,7 @@ class Pipeline:
             if due is None:
                 break
             self._indicators.peers.advance(due)
+            since = len(outcomes)
             if due == decided:
                 self._decide(due, outcomes)
             elif first is not None and due == faded:
@@ -368,6 +381,7 @@ class Pipeline:
                 self._wakes.schedule(first)
             else:
                 outcomes.extend(self._comparison.run(due))
+            self._conclusions.draw(outcomes, since, due)
         self._indicators.peers.advance(now)
         midnight = now // DAY * DAY
         if midnight > self._sweep_at:

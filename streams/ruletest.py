@@ -1,6 +1,7 @@
 """Runs the tests that rules carry in their files, each through a real pipeline on virtual time.
 
-A case is about its rule alone: the rule set of a run is that rule, run as if active and in force, with the indicators that it reads.
+A case is about its rule alone: the rule set of a run is that rule, run as if active and in force, with the indicators that it reads. That
+of an inference holds the rules and inferences that it names, and, where it asks for the level, all rules of its pack.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from unicodedata import east_asian_width
 from domain.catalogue import Catalogue
 from domain.errors import NotFound
 from domain.findings import EarlyWarning, Outcome, RuleBlind, RuleHit, WarningRaised, WarningUpdated
+from domain.inference import concluded, stands
 from domain.levels import DEFAULT_LEVELS, LevelScale
 from domain.messages import text
 from domain.objects import Resolution
@@ -21,7 +23,7 @@ from domain.ports import Detector
 from domain.records import AnyEntry, FeedEntry, ObjectsEntry, Record, RulesetEntry, SignalEntry, TickEntry
 from domain.signals import Signal
 from rules.cases import BASE, Case
-from rules.ruleset import Indicator, Rule, RuleSet
+from rules.ruleset import Indicator, InferenceRule, Rule, RuleSet
 from streams.pipeline import Pipeline, PipelineSettings
 
 
@@ -35,6 +37,15 @@ class CaseResult:
 
 
 @dataclass(frozen=True, slots=True)
+class _Told:
+    """A hit of the rule, or the first time that the inference was concluded for a warning."""
+
+    subject: str
+    object_id: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Step:
     """One signal of a case, or an instant at which time alone did something, with what it left.
 
@@ -44,7 +55,7 @@ class _Step:
     after: timedelta
     signal: Signal | None
     values: Mapping[str, Any]
-    hit: RuleHit | None
+    hit: _Told | None
     blind: RuleBlind | None
     warning: EarlyWarning | None
 
@@ -59,12 +70,15 @@ def run_cases(
 ) -> Iterator[CaseResult]:
     """Run `cases` (by default all that `ruleset` carries) and yield their results in order."""
     rules = {rule.id: rule for rule in ruleset.rules}
-    for case in ruleset.cases if cases is None else cases:
-        rule = rules.get(case.rule)
-        if rule is None:
+    inferences = {each.id: each for each in ruleset.inferences}
+    for case in (*ruleset.cases, *ruleset.inference_cases) if cases is None else cases:
+        if case.rule in inferences:
+            alone = _of_inference(inferences[case.rule], ruleset)
+        elif case.rule in rules:
+            alone = _alone([rules[case.rule]], ruleset)
+        else:
             yield CaseResult(case, passed=False, explanation=text("ruletest.no_rule", language, rule=case.rule))
             continue
-        alone = _alone(rule, ruleset)
         runner = _Runner(case, alone, detectors, levels)
         steps = runner.run()
         wrong = _differences(case, steps, language)
@@ -72,8 +86,21 @@ def run_cases(
         yield CaseResult(case, passed=not wrong, explanation="\n".join(told))
 
 
-def _alone(rule: Rule, ruleset: RuleSet) -> RuleSet:
-    """Return the rule set of one rule, of those that it refers to, and of the indicators that they read or show, with their inputs."""
+def _of_inference(inference: InferenceRule, ruleset: RuleSet) -> RuleSet:
+    """Return the rule set of one inference: the inferences that it rests on, and the rules that any of them names or takes a level from."""
+    named = {inference.id: inference}
+    for each in reversed(ruleset.inferences):  # those that name others come after them
+        if any(concluded(each.id) in known.names for known in named.values()):
+            named[each.id] = each
+    facts = {fact for each in named.values() for fact in each.names}
+    packs = {each.pack for each in named.values() if any(fact.startswith("level:") for fact in each.names)}
+    alone = _alone([rule for rule in ruleset.rules if stands(rule.id) in facts or rule.pack in packs], ruleset)
+    chosen = tuple(replace(each, status="active") for each in ruleset.inferences if each.id in named)
+    return replace(alone, inferences=chosen)
+
+
+def _alone(about: Sequence[Rule], ruleset: RuleSet) -> RuleSet:
+    """Return the rule set of some rules, of those that they refer to, and of the indicators that they read or show, with their inputs."""
     rules = {each.id: each for each in ruleset.rules}
     needed: dict[str, Indicator] = {}
     chosen: dict[str, Rule] = {}
@@ -93,7 +120,8 @@ def _alone(rule: Rule, ruleset: RuleSet) -> RuleSet:
             need(name)
         chosen[each.id] = replace(each, status="active", effective_from=None, effective_to=None, points=points, suppressions=())
 
-    choose(rule, rule.points)
+    for rule in about:
+        choose(rule, rule.points)
     return RuleSet(version="case", rules=tuple(chosen.values()), indicators=needed)
 
 
@@ -106,6 +134,7 @@ class _Runner:
         self._pipeline = Pipeline(levels, Catalogue(), self._load, detectors, PipelineSettings())
         self._seq = 0
         self._warnings: dict[str, EarlyWarning] = {}
+        self._seen: set[str] = set()  # warnings for which the inference was concluded
         self.steps: list[_Step] = []
 
     def _load(self, version: str) -> RuleSet:
@@ -154,15 +183,26 @@ class _Runner:
 
     def _step(self, after: timedelta, outcomes: list[Outcome], signal: Signal | None) -> None:
         own = [out for out in outcomes if isinstance(out, RuleHit | RuleBlind) and out.rule == self._case.rule]
-        hit = next((out for out in own if isinstance(out, RuleHit)), None)
+        hit = next((_Told(out.subject, out.object_id, out.message) for out in own if isinstance(out, RuleHit)), None)
         blind = next((out for out in own if isinstance(out, RuleBlind)), None)
-        self._warnings.update((out.warning.subject, out.warning) for out in outcomes if isinstance(out, WarningRaised | WarningUpdated))
+        for out in outcomes:
+            if isinstance(out, WarningRaised | WarningUpdated):
+                self._warnings[out.warning.subject] = out.warning
+                hit = hit or self._concluded(out.warning)
         if signal is None and hit is None and blind is None:
             return
         told = hit or blind
         about = signal.object.id if signal is not None else told.object_id if told is not None else ""
         values = self._pipeline.values_at(about)
         self.steps.append(_Step(after, signal, values, hit, blind, self._warnings.get(told.subject if told is not None else about)))
+
+    def _concluded(self, warning: EarlyWarning) -> _Told | None:
+        """Return what the case's inference says of a warning for the first time."""
+        own = next((each for each in warning.inferred if each.id == self._case.rule), None)
+        if own is None or warning.id in self._seen:
+            return None
+        self._seen.add(warning.id)
+        return _Told(warning.subject, warning.object_id, own.message)
 
 
 def _feed(source: str) -> str:

@@ -12,7 +12,7 @@ from app.views.clocks import next_due
 from app.views.scope import Sight, visible_tasks
 from app.views.titles import Titles
 from domain.base import Noun
-from domain.findings import Contribution, EarlyWarning, Evidence
+from domain.findings import Contribution, EarlyWarning, Evidence, Inferred
 from domain.instants import SHANGHAI
 from domain.policies import ClockKind
 from domain.principals import Principal
@@ -75,6 +75,8 @@ class CanonicalWarning(Noun, frozen=True, kw_only=True):
     rules: tuple[str, ...]
     models: tuple[str, ...]
     contributions: tuple[Contribution, ...]
+    inferred: tuple[Inferred, ...]
+    plan: str
     evidence: tuple[Evidence, ...]
     evidence_count: int
     raised_at: datetime
@@ -153,6 +155,8 @@ def canonical_of(connection: Connection, seen: Sight) -> CanonicalWarning:
         rules=warning.rules,
         models=warning.models,
         contributions=tuple(msgspec.structs.replace(part, since=_local(part.since)) for part in warning.contributions),
+        inferred=warning.inferred,
+        plan=warning.plan,
         evidence=tuple(_shown(one, hidden=one.seq in hidden) for one in warning.evidence),
         evidence_count=warning.evidence_count,
         raised_at=_local(warning.raised_at),

@@ -14,9 +14,11 @@ reached, `current_level` follows the score: a fall is an update and hides nothin
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-from domain.findings import EarlyWarning, EpisodeEnded, Evidence, Outcome, WarningRaised, WarningUpdated, warning_id
+import msgspec
+
+from domain.findings import EarlyWarning, EpisodeEnded, Evidence, Inferred, Outcome, WarningRaised, WarningUpdated, warning_id
 from domain.levels import NONE, LevelScale
 from streams.stages.feeds import Feeds
 from streams.stages.fuse import EVIDENCE_LIMIT, Episode, FuseStage, Risk
@@ -41,8 +43,15 @@ class RaiseStage:
         self._quiet = quiet
         self._default_quiet = default_quiet
         self._open: dict[str, Risk] = {}  # by warning id
+        self._touched: dict[str, None] = {}
+        self.inferred: dict[str, tuple[Inferred, ...]] = {}  # by warning id, none that is empty
         self.ruleset = ""
         self.complete: Mapping[str, int] = {}  # from when on each rule knows all that it reads
+
+    def take_touched(self) -> list[str]:
+        """Return the subjects with a risk that was settled or ended since the last call."""
+        touched, self._touched = list(self._touched), {}
+        return touched
 
     def settle(
         self, risk: Risk, now: int, *, moment: Moment | None = None, hit: bool = False, corrected: bool = False, rescored: bool = False
@@ -57,6 +66,7 @@ class RaiseStage:
             return [self._end(risk, now, "withdrawn")]
         if not (hit or corrected or rescored or risk.can_rise) and moment is not None:
             return []  # parts were refreshed that could lift the level no further; a fall has its own time
+        self._touched[risk.subject] = None
         risk.settled, risk.due = now, None
         before, score = risk.level, self._fuse.score(risk, now)
         risk.level = self._fuse.level(risk, now, score)
@@ -81,6 +91,11 @@ class RaiseStage:
         if reason is None:
             return []
         return [WarningUpdated(warning=self._warning(risk, episode, now, score), reason=reason)]
+
+    def warning(self, risk: Risk, now: int) -> EarlyWarning:
+        """Return the open warning of a risk as it stands."""
+        assert risk.episode is not None
+        return self._warning(risk, risk.episode, now, self._fuse.score(risk, now))
 
     def _follow(self, risk: Risk, episode: Episode, now: int) -> None:
         """Keep the episode's record of its highest level, its rules and its quiet time."""
@@ -136,6 +151,8 @@ class RaiseStage:
         episode = risk.episode
         assert episode is not None
         del self._open[episode.id]
+        self.inferred.pop(episode.id, None)
+        self._touched[risk.subject] = None
         risk.episode = None
         risk.level = NONE
         self._fuse.sweep(risk, now)
@@ -145,6 +162,7 @@ class RaiseStage:
         parts = risk.standing(now)
         lives = {live.seq: live for part in parts for live in part.evidence.values()}
         newest = sorted(lives.values(), key=lambda live: (live.t, live.seq))[-EVIDENCE_LIMIT:]
+        inferred = self.inferred.get(episode.id, ())
         return EarlyWarning(
             id=episode.id,
             subject=risk.subject,
@@ -162,6 +180,8 @@ class RaiseStage:
             rules=tuple(episode.rules),
             models=tuple(part.name for part in parts if part.source == "model"),
             contributions=tuple(part.shown(now) for part in parts),
+            inferred=inferred,
+            plan=next((plan for plan in (*(each.plan for each in inferred), *(part.plan for part in parts)) if plan), ""),
             evidence=tuple(_evidence(live) for live in newest),
             evidence_count=len({seq for part in parts for seq in part.counted}),
             kind=episode.kind,
@@ -171,8 +191,13 @@ class RaiseStage:
             shadow=risk.shadow,
         )
 
-    def load(self) -> None:
-        """Find the open episodes of the risks that were taken up."""
+    def dump(self) -> list[Any]:
+        """Return what was inferred for the open warnings as plain data; their episodes are in the risks."""
+        return [[id, msgspec.to_builtins(inferred)] for id, inferred in sorted(self.inferred.items())]  # noqa: A001  # its name
+
+    def load(self, inferred: list[Any]) -> None:
+        """Take up `dump`, and find the open episodes of the risks that were taken up."""
+        self.inferred = {id: msgspec.convert(each, tuple[Inferred, ...]) for id, each in inferred}  # noqa: A001  # its name
         self._open = {risk.episode.id: risk for risk in self._fuse.all() if risk.episode is not None}
 
 

@@ -23,7 +23,7 @@ from streams.stages.rule_state import dump_rules, load_rules
 from streams.stages.rules import RuleStage
 from streams.stages.wakes import Wakes
 
-VERSION: Final = 2
+VERSION: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,7 @@ def take(stages: Stages, place: Place) -> bytes:
         "series": stages.series.dump(),
         "rules": dump_rules(stages.rules),
         "risks": stages.fuse.dump(),
+        "inferred": stages.raising.dump(),
         "model": stages.model.dump(),
         "feeds": stages.feeds.dump(),
         "waiting": list(stages.ledger.waiting),
@@ -117,7 +118,7 @@ def put_back(stages: Stages, data: bytes, activate: Callable[[str], RuleSet]) ->
     stages.fuse.load(state["risks"], lives)
     stages.model.load(state["model"])
     stages.feeds.load(state["feeds"])
-    stages.raising.load()
+    stages.raising.load(state["inferred"])
     for live in lives.values():
         stages.ledger.keep(live)
     stages.ledger.waiting = {seq: lives[seq] for seq in state["waiting"]}

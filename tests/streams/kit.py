@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from domain.catalogue import Catalogue
+from domain.inference import Clause
 from domain.levels import DEFAULT_LEVELS
 from domain.objects import RegulatedObject
 from domain.records import AnyEntry, ObjectsEntry, OutcomeEntry, Record, ResolutionEntry, RulesetEntry, TickEntry
-from rules.ruleset import Explained, Expression, Facts, Indicator, Rule, RuleSet, Window
+from rules.ruleset import Explained, Expression, Facts, Indicator, InferenceRule, Rule, RuleSet, Window
 from streams.pipeline import Pipeline, PipelineSettings
 from tests.factories import make_entry
 
@@ -81,9 +82,29 @@ def rule(id: str = "r", when: Expression | None = None, **kw: Any) -> Rule:  # n
     return Rule(**(given | kw))
 
 
-def ruleset(rules: Sequence[Rule], indicators: Sequence[Indicator], version: str = "v1") -> RuleSet:
+def inference(id: str, *clauses: Clause, **kw: Any) -> InferenceRule:  # noqa: A002  # the inference's own word
+    """Return an active inference of the gas sector; any field by keyword."""
+    given: dict[str, Any] = {
+        "id": id,
+        "pack": "p",
+        "title": id,
+        "status": "active",
+        "sector": "gas",
+        "when": id,
+        "clauses": clauses,
+        "say": f"{id}!",
+        "file": "p.yaml",
+        "line": 1,
+    }
+    return InferenceRule(**(given | kw))
+
+
+def ruleset(
+    rules: Sequence[Rule], indicators: Sequence[Indicator], version: str = "v1", inferences: Sequence[InferenceRule] = ()
+) -> RuleSet:
     """Return a rule set."""
-    return RuleSet(version=version, rules=tuple(rules), indicators={each.name: each for each in indicators})
+    known = {each.name: each for each in indicators}
+    return RuleSet(version=version, rules=tuple(rules), indicators=known, inferences=tuple(inferences))
 
 
 class Story:

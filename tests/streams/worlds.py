@@ -9,12 +9,13 @@ from typing import Any
 from hypothesis import strategies as st
 
 from domain.findings import warning_id
+from domain.inference import Clause
 from domain.objects import Relation, Resolution
 from domain.records import AnyEntry, FeedEntry, ObjectsEntry, OutcomeEntry, Record, ResolutionEntry, RulesetEntry, TickEntry
 from domain.signals import ObjectRef
 from rules.ruleset import Facts, Window
 from tests.factories import T0, make_entry, make_object
-from tests.streams.kit import SOURCE, VALUE, at_least, expression, indicator, kind_is, rule, ruleset, severity_from, source_is
+from tests.streams.kit import SOURCE, VALUE, at_least, expression, indicator, inference, kind_is, rule, ruleset, severity_from, source_is
 
 HOUR = timedelta(hours=1)
 OBJECTS = ("o-1", "o-2", "o-3")
@@ -77,11 +78,18 @@ def rulesets() -> dict[str, Any]:
         rule("soon", at_least("p.last", 4), effective_from=T0 + 20 * HOUR, effective_to=T0 + 60 * HOUR),
         rule("draft", at_least("p.count", 1), status="draft"),
     ]
+    inferences = [
+        inference("gas-and-fire", Clause(holds=("rule:burst", "rule:both")), Clause(holds=("rule:severe", "rule:both"))),
+        inference("severe-and-few", Clause(holds=("rule:severe", "rule:few")), plan="check"),
+        inference("high-alone", Clause(holds=("level:gas>=orange",), lacks=("inference:gas-and-fire",)), line=2),
+        inference("known-bad", Clause(holds=("rule:sum", "object.credit=D")), Clause(holds=("inference:high-alone", "label:x")), line=3),
+        inference("on-trial", Clause(holds=("rule:near", "rule:burst")), status="shadow", line=4),
+    ]
     first = _indicators()
     second = [indicator("p.count", where=source_is("iot"), window=first[0].window), *first[1:]]
     return {
-        "v1": ruleset(rules, first, "v1"),
-        "v2": ruleset([rule("burst", at_least("p.count", 2)), *rules[1:9], *rules[10:]], second, "v2"),
+        "v1": ruleset(rules, first, "v1", inferences),
+        "v2": ruleset([rule("burst", at_least("p.count", 2)), *rules[1:9], *rules[10:]], second, "v2", inferences[:2]),
     }
 
 
