@@ -173,7 +173,7 @@ def read_tree(file: str, text: str, problems: Problems) -> Mapping | None:
         return None
     builder = _Builder(file, problems)
     try:
-        for event in YAML(typ="safe", pure=True).parse(text):
+        for event in YAML(typ="safe").parse(text):
             if not builder.feed(event):
                 return None
     except MarkedYAMLError as error:

@@ -47,7 +47,7 @@ class Problems:
     def __init__(self, language: str = "zh-CN") -> None:
         """Messages are made in `language`, one of `domain.messages.LANGUAGES`."""
         self._language = language
-        self._found: list[Problem] = []
+        self._found: dict[Problem, None] = {}
 
     def add(self, file: str, mark: Mark, key: str, **values: object) -> None:
         """Add an error: the message of `key` at `mark`.
@@ -76,8 +76,7 @@ class Problems:
             values["instead"] = instead[1 if self._language == "en" else 0]
         message = text(key, self._language, **values)
         problem = Problem(file=file, line=mark.line, column=mark.column, message=message, severity=severity)
-        if problem not in self._found:
-            self._found.append(problem)
+        self._found.setdefault(problem)
 
     def all(self) -> list[Problem]:
         """Return the problems by file, line and column."""

@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, Literal
 
 from rules.vocabulary import ALIASES, KEYWORDS, LATER, UNITS
@@ -339,6 +340,7 @@ class _Parser:
         return Items(tuple(members), at=token.at)
 
 
+@lru_cache(maxsize=16_384)  # the checker, the judgments and the coverage each ask for the tree of the same text
 def parse(text: str) -> AnyNode:
     """Return the tree of an expression.
 
