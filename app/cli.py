@@ -57,13 +57,19 @@ def options(
 def doctor(
     data: Annotated[Path, typer.Option(help="数据目录 / data folder")] = Path("data"),
     rules: Annotated[Path | None, typer.Option(help="规则目录，缺省为随附规则包 / folder of rule packs, default the shipped ones")] = None,
+    sealing_key: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="FENGSUI_SEALING_KEY", help="封存密钥文件，缺省在数据目录 / file of the sealing key, default in the data folder"
+        ),
+    ] = None,
 ) -> None:
     """检查数据目录、规则与运行环境 / Check data folder, rules and machine; exit 1 where something needs attention."""
     from app.doctor import examine
     from app.settings import SHIPPED_PACKS
 
     with plain_errors():
-        findings = examine(data, rules or SHIPPED_PACKS)
+        findings = examine(data, rules or SHIPPED_PACKS, sealing_key)
     for finding in findings:
         typer.echo(f"{'ok   ' if finding.ok else 'LOOK '} {finding.what}: {finding.detail}")
     if not all(finding.ok for finding in findings):

@@ -9,13 +9,17 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 from app.rulebook import read_folder
 from domain.errors import FengsuiError, FileProblems
+from domain.messages import both
 from rules import load
 from storage import audit, risk
 from storage.database import Database, quick_check
 from storage.datadir import NETWORK, DataPaths, file_system
 from storage.journal_folder import JournalFolder
+from storage.sealing import SEALING_KEY, check_key
 
 WAL_FIXED = (3, 51, 3)  # SQLite's WAL-reset defect; harmless with one writer, which is what Fengsui has
 LEAST_FREE = 2**30  # bytes
@@ -31,8 +35,11 @@ class Finding:
     detail: str
 
 
-def examine(data: Path, rules: Path) -> list[Finding]:
-    """Return what was looked at, in order; a data folder that is not there yet is fine."""
+def examine(data: Path, rules: Path, sealing_key: Path | None = None) -> list[Finding]:
+    """Return what was looked at, in order; a data folder that is not there yet is fine.
+
+    `sealing_key` is the setting of that name: where the key lies, if not in the data folder.
+    """
     findings = [
         Finding("python", sys.version_info >= (3, 11), sys.version.split()[0]),
         _sqlite(),
@@ -40,7 +47,7 @@ def examine(data: Path, rules: Path) -> list[Finding]:
     ]
     if not data.is_dir():
         return [*findings, Finding("data folder", ok=True, detail=f"{data} 尚未建立，首次 serve 时建立 / made by the first serve")]
-    return [*findings, *_folder(data), _journal(data), *_database(data)]
+    return [*findings, *_folder(data), _journal(data), *_database(data, sealing_key or data / SEALING_KEY)]
 
 
 def _sqlite() -> Finding:
@@ -81,17 +88,27 @@ def _journal(data: Path) -> Finding:
     return Finding("journal", ok=True, detail=f"{records:,} records read, every checksum right")
 
 
-def _database(data: Path) -> list[Finding]:
+def _database(data: Path, key: Path) -> list[Finding]:
     try:
         with Database.look(DataPaths(data).database) as connection:
             wrong = quick_check(connection)
             broken = audit.verify_all(connection)
             applied = risk.applied_position(connection)
             active = risk.active_ruleset(connection)
+            sealing = _sealing(connection, key)
     except FengsuiError as error:
         return [Finding("database", ok=False, detail=str(error))]
     return [
         Finding("database", not wrong, "; ".join(wrong) or f"sound, applied up to record {applied:,}"),
         Finding("active rules", bool(active), f"version {active[:12]}" if active else NO_RULES),
+        sealing,
         Finding("audit", not broken, f"{len(broken)} broken chains: {', '.join(sorted(broken))}" if broken else "every chain is sound"),
     ]
+
+
+def _sealing(connection: Connection, key: Path) -> Finding:
+    try:
+        check_key(connection, key)
+    except FengsuiError as error:
+        return Finding("sealing key", ok=False, detail=str(error))
+    return Finding("sealing key", ok=True, detail=both("sealing.sound", path=key))

@@ -6,10 +6,7 @@ and each refusal, is an entry of that warning's audit chain (个人信息保护�
 
 from __future__ import annotations
 
-import io
-import json
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +14,7 @@ import msgspec
 import structlog
 from sqlalchemy import Connection, select
 
+from app.traces import Places, Traces, find, readable
 from app.views.scope import Sight, sight
 from connectors.inbound.personal import Tokens
 from domain.base import Noun
@@ -27,17 +25,16 @@ from domain.personal import tokens_in
 from domain.ports import Clock
 from domain.principals import Principal
 from domain.records import RejectionEntry, SignalEntry
-from storage import audit, intake_reads
+from storage import audit
+from storage.crashpoints import reach
 from storage.database import Database
 from storage.intake_reads import Rejection
 from storage.raw import RawStore
 from storage.tables import signals
-from storage.vault import Vault
+from storage.vault import Held, Vault
 
 CHAIN = "personal"  # the audit chain of erasures: they are about no single warning
 REASON_LIMIT = 200  # characters
-_PAGE = 500  # rejections that are looked through at once
-_UNPACKED = 256 * 2**20  # bytes of a workbook that are looked through
 _entry = msgspec.json.Decoder(SignalEntry)
 log = structlog.get_logger(__name__)
 
@@ -54,13 +51,21 @@ class Reading(Noun, frozen=True, kw_only=True):
 
 
 class Erasure(Noun, frozen=True, kw_only=True):
-    """What was erased with a token: its values by feed, whole raw inputs and files that named the person, bytes of rejected records."""
+    """What was erased with a token, or would be: its values by feed, whole raw inputs and files, bytes of rejected records.
+
+    `unreadable` places do not open and were left; `registered` are objects of the registry that still have the name or number.
+    `notes` say in words what was not done.
+    """
 
     token: str
+    preview: bool
     values: int
     inputs: int
     files: int
     rejected: int
+    unreadable: int
+    registered: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 class Privacy:
@@ -69,10 +74,7 @@ class Privacy:
     def __init__(self, database: Database, vault: Vault, tokens: Tokens, raw: RawStore, inbox: Path, clock: Clock) -> None:
         """`inbox` is the watched folder: what lies in its `done` and `failed` folders is as clear as raw input."""
         self._database = database
-        self._vault = vault
-        self._tokens = tokens
-        self._raw = raw
-        self._inbox = inbox
+        self._places = Places(vault, tokens, raw, inbox)
         self._clock = clock
 
     def read(self, principal: Principal, warning_id: str, token: str, reason: str) -> Reading:
@@ -86,15 +88,19 @@ class Privacy:
         reason = reason.strip()
         if not 0 < len(reason) <= REASON_LIMIT:
             raise InvalidAction(both("personal.no_reason", limit=REASON_LIMIT))
-        detail = {"department": principal.department, "token": token, "reason": reason}
+        found: list[Held] = []
         with self._database.write() as connection:
             seen = sight(connection, principal, warning_id)
             allowed = may_read(principal, seen)
-            if allowed and token not in tokens_of(connection, seen):
-                raise NotFound(both("personal.not_here", token=token[:40]))
+            if allowed:
+                feeds = tokens_of(connection, seen).get(token)
+                if feeds is None:
+                    raise NotFound(both("personal.not_here", token=token[:40]))
+                found = self._places.vault.held(connection, token, feeds)
             what = "personal_read" if allowed else "refused"
+            told = self._told(reason, [one.value for one in found if one.value])
+            detail = {"department": principal.department, "token": token, "reason": told}
             audit.append(connection, warning_id, self._clock.now(), principal.name, what, detail)
-            found = self._vault.held(connection, token) if allowed else []
         if not allowed:
             raise Forbidden(both("personal.not_yours"))
         kept = next((one for one in found if one.value is not None), None)
@@ -106,70 +112,66 @@ class Privacy:
         message = both("personal.erased", at=f"{gone.erased_at.astimezone(SHANGHAI):%Y-%m-%d}")
         return Reading(token=token, state="erased", value="", field=gone.field, feed=gone.feed, message=message)
 
-    def erase(self, by: str, *, token: str = "", value: str = "", reason: str = "") -> Erasure:
-        """Erase what is held of one personal value, wherever it is: 个人信息保护法 第四十七条. Tokens stay and say that it is erased.
+    def erase(self, by: str, *, token: str = "", value: str = "", reason: str = "", preview: bool = False) -> Erasure:
+        """Erase what is held of one personal value: 个人信息保护法 第四十七条. Tokens stay and say that it is erased.
 
-        A raw input that names the person goes as a whole. What a sender sends again later is kept again. A second call finishes what a
-        crash cut short: the value, by which the rest is found, goes last.
+        `app.traces.find` says what is found, and how; with `preview` it is told and nothing is erased. A raw input that names the person
+        goes as a whole. A second call finishes what a crash cut short: the value, by which the rest is found, goes last.
 
         Raises:
             InvalidAction: neither or both of `token` and `value` are given, or `token` is none.
         """
         if bool(token) == bool(value) or (token and tokens_in(token) != (token,)):
             raise InvalidAction(both("personal.one_of"))
-        token = token or self._tokens.token(value)
-        now = self._clock.now()
+        token = token or self._places.tokens.token(value)
         with self._database.read() as connection:
-            plain = {one.value for one in self._vault.held(connection, token) if one.value} | ({value} if value else set())
-            named = {batch for batch in _batches(connection, token) if batch}
-            rejected = [one for one in self._rejections(connection) if self._mentions(one.raw, token, plain)]
-        named |= {one.batch for one in rejected}
-        named |= {digest for digest in self._raw.digests() if digest not in named and self._mentions(self._raw.get(digest), token, plain)}
-        inputs = sum(self._raw.delete(digest) for digest in sorted(named))
-        files = [path for path in _taken_files(self._inbox) if self._mentions(path.read_bytes(), token, plain)]
-        for path in files:
+            found = find(connection, self._places, token, value)
+        cut = preview or self._delete(found, token, by, reason)
+        return Erasure(
+            token=token,
+            preview=preview,
+            values=found.values,
+            inputs=len(found.inputs),
+            files=len(found.files),
+            rejected=len(found.rejected),
+            unreadable=found.unreadable,
+            registered=found.registered,
+            notes=tuple(_notes(found, cut=cut)),
+        )
+
+    def _delete(self, found: Traces, token: str, by: str, reason: str) -> bool:
+        """Delete what was found and note it; return whether nothing of it is left in the write-ahead log."""
+        now, vault = self._clock.now(), self._places.vault
+        for digest in sorted(found.inputs):
+            self._places.raw.delete(digest)
+        for path in found.files:
             path.unlink(missing_ok=True)
+        reach("erase.after_raw")
+        counts = {"inputs": len(found.inputs), "files": len(found.files), "rejected": len(found.rejected), "unreadable": found.unreadable}
         with self._database.write() as connection:
-            for one in rejected:
-                self._vault.delete_raw(connection, one, now)
-            values = self._vault.erase(connection, token, now, by)
-            done = Erasure(token=token, values=values, inputs=inputs, files=len(files), rejected=len(rejected))
-            audit.append(connection, CHAIN, now, by, "personal_erased", msgspec.structs.asdict(done) | {"reason": reason[:REASON_LIMIT]})
-        self._vault.forget()
-        log.info("personal.erased", token=token, values=values, inputs=inputs, rejected=len(rejected))
-        return done
+            for one in found.rejected:
+                vault.delete_raw(connection, one, now)
+            counts["values"] = vault.erase(connection, token, now, by)
+            detail = {"token": token, "reason": self._told(reason, found.plain)} | counts
+            audit.append(connection, CHAIN, now, by, "personal_erased", detail)
+        log.info("personal.erased", token=token, **counts)
+        return vault.forget()
 
-    def _rejections(self, connection: Connection) -> Iterator[Rejection]:
-        """Yield every rejection whose bytes are kept, with them."""
-        before = 0
-        while found := intake_reads.list_rejections(connection, before=before, limit=_PAGE):
-            yield from (self._vault.opened(one) for one in found if one.sealed is not None and not one.raw)
-            before = found[-1].seq
-
-    def _mentions(self, data: bytes, token: str, plain: set[str]) -> bool:
-        """Say whether bytes name the person: the value as it was written, or a number written in another way."""
-        needles = [form for value in sorted(plain) for form in _written(value)]
-        for part in _parts(data):
-            if any(needle in part for needle in needles):
-                return True
-            if any(token in self._tokens.scrub(part.decode(encoding, "replace")) for encoding in ("utf-8", "gb18030")):
-                return True
-        return False
+    def _told(self, reason: str, plain: Iterable[str]) -> str:
+        """Return a reason as the audit trail keeps it for good: without the values that it is about, and without numbers."""
+        return self._places.tokens.scrub(reason[:REASON_LIMIT], tuple(plain))
 
     def shown(self, rejection: Rejection) -> Rejection:
         """Return a rejection as lists show it: its bytes without mobile and identity numbers, or why there are none any more."""
-        opened = self._vault.opened(rejection)
+        opened = self._places.vault.opened(rejection)
         if opened.raw_deleted_at is not None:
             return msgspec.structs.replace(opened, raw=raw_deleted(opened).encode())
-        try:
-            readable = opened.raw.decode("utf-8")
-        except UnicodeDecodeError:
-            readable = opened.raw.decode("gb18030", "backslashreplace")
-        return msgspec.structs.replace(opened, raw=self._tokens.scrub(readable).encode("utf-8", "replace"))
+        shown = self._places.tokens.scrub(readable(opened.raw))
+        return msgspec.structs.replace(opened, raw=shown.encode("utf-8", "surrogateescape"))
 
     def replayable(self, rejection: Rejection) -> RejectionEntry:
         """Return the entry to replay, with its bytes; one whose bytes are deleted says so in its message and has none."""
-        opened = self._vault.opened(rejection)
+        opened = self._places.vault.opened(rejection)
         return RejectionEntry(
             feed=opened.feed,
             batch=opened.batch,
@@ -188,16 +190,20 @@ def may_read(principal: Principal, seen: Sight) -> bool:
     return bool(principal.department) and any(task.department == principal.department and task.open for task in seen.all_tasks)
 
 
-def tokens_of(connection: Connection, seen: Sight) -> tuple[str, ...]:
-    """Return the tokens in the signals behind a warning, in their order; not those of signals whose text the asker may not read."""
+def tokens_of(connection: Connection, seen: Sight) -> dict[str, set[str]]:
+    """Return the tokens in the signals behind a warning, in their order; not those of signals whose text the asker may not read.
+
+    Each with the feeds that said it here: whoever writes another feed's token into a text shall not open that feed's value.
+    """
     rows = connection.execute(
-        select(signals.c.body).where(signals.c.seq.in_([one.seq for one in seen.warning.evidence])).order_by(signals.c.seq)
+        select(signals.c.feed, signals.c.body).where(signals.c.seq.in_([one.seq for one in seen.warning.evidence])).order_by(signals.c.seq)
     )
-    found: dict[str, None] = {}
-    for body in rows.scalars():
+    found: dict[str, set[str]] = {}
+    for feed, body in rows:
         if seen.reads_restricted or _entry.decode(body).signal.confidential != "restricted":
-            found.update(dict.fromkeys(tokens_in(body)))
-    return tuple(found)
+            for token in tokens_in(body):
+                found.setdefault(token, set()).add(feed)
+    return found
 
 
 def raw_deleted(rejection: Rejection) -> str:
@@ -206,35 +212,13 @@ def raw_deleted(rejection: Rejection) -> str:
     return both("rejection.raw_deleted", at=f"{rejection.raw_deleted_at.astimezone(SHANGHAI):%Y-%m-%d}")
 
 
-def _batches(connection: Connection, token: str) -> list[str]:
-    """Return the raw inputs that signals with this token came from; reads every signal, as a person asks rarely."""
-    rows = connection.execute(select(signals.c.body).where(signals.c.body.contains(token, autoescape=True)))
-    return [_entry.decode(body).batch for body in rows.scalars()]
-
-
-def _taken_files(inbox: Path) -> list[Path]:
-    """Return what lies in the `done` and `failed` folders of every feed."""
-    return sorted(path for name in ("done", "failed") for path in inbox.glob(f"*/{name}/*") if path.is_file() and not path.is_symlink())
-
-
-def _written(value: str) -> tuple[bytes, ...]:
-    """Return how a value may stand in a file: in the usual encodings, and escaped as JSON allows."""
-    escaped = json.dumps(value)[1:-1].encode()
-    return tuple(dict.fromkeys((value.encode("utf-8", "replace"), value.encode("gb18030", "replace"), escaped, escaped.upper())))
-
-
-def _parts(data: bytes) -> Iterator[bytes]:
-    """Yield the bytes themselves, or what a workbook (a zip file) unpacks to, up to a limit."""
-    if not data.startswith(b"PK\x03\x04"):
-        yield data
-        return
-    left = _UNPACKED
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            for member in archive.infolist():
-                with archive.open(member) as stream:
-                    part = stream.read(left)
-                left -= len(part)
-                yield part
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, ValueError):
-        yield data  # no workbook after all, or one that nobody can read
+def _notes(found: Traces, *, cut: bool) -> Iterator[str]:
+    """Yield what whoever asked for an erasure has to know of its limits."""
+    if not found.everywhere:
+        yield both("personal.searched_holders")
+    if found.unreadable:
+        yield both("personal.unreadable", count=found.unreadable)
+    if found.registered:
+        yield both("personal.registered", ids=", ".join(found.registered))
+    if not cut:
+        yield both("personal.log_held")

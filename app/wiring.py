@@ -55,7 +55,7 @@ from storage.intake import Appender
 from storage.journal import Journal
 from storage.raw import RawStore
 from storage.registry import MemoryObjectLookup
-from storage.sealing import open_seal
+from storage.sealing import SEALING_KEY, open_seal
 from storage.snapshots import Snapshot, SnapshotStore
 from storage.vault import Vault
 from streams.runtimes.embedded import Engine
@@ -122,7 +122,7 @@ class Application:
             on_step=self.metrics.step_seconds.observe,
             on_quarantine=self._on_quarantine,
         )
-        seal = open_seal(self.database, settings.sealing_key or paths.top / "sealing-key", make=settings.sealing_key is None)
+        seal = open_seal(self.database, settings.sealing_key or paths.top / SEALING_KEY, make=settings.sealing_key is None)
         raw = RawStore(paths.raw, seal)
 
         def retention(feed: str) -> timedelta:
@@ -130,7 +130,15 @@ class Application:
 
         vault, personal_key = Vault(self.database, seal, retention), load_or_make_key(paths.top / "personal-key")
         self.silence = SilenceWatch(mappings, self.intake, self.clock)
-        edge = Edge(self.intake, self._lookup, personal_key, keep_raw=raw.put, keep_personal=vault.keep, on_taken=self.silence.heard)
+        edge = Edge(
+            self.intake,
+            self._lookup,
+            personal_key,
+            keep_raw=raw.put,
+            keep_personal=vault.keep,
+            repeats=identity.repeats,
+            on_taken=self.silence.heard,
+        )
         settle = timedelta(seconds=settings.inbox_settle_seconds)
         self.inbox = Inbox(paths.top / "inbox", mappings, edge, self.clock, settle=settle, reach=reach, on_set_aside=self._on_set_aside)
         self.duty = DutyLoop(

@@ -913,6 +913,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "pause_reason.laboratory": ("检测、检验、鉴定", "laboratory"),
     # personal: personal values (个人信息) behind tokens
     "personal.erased": ("已删除（{at}）", "erased on {at}"),
+    "personal.log_held": (
+        "数据库日志正被读取，其中的密文稍后清除（每小时重试）",
+        "a reader holds the database's log: the sealed texts in it go later, which is tried every hour",
+    ),
     "personal.no_reason": ("请写明查看事由，不超过 {limit} 字", "say why you read it, in at most {limit} characters"),
     "personal.not_here": (
         "本预警的依据中没有令牌 {token}，或无权查看",
@@ -926,7 +930,20 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "请给出令牌或原值之一；令牌形如 p: 加 24 位十六进制数字",
         "give a token or a value, one of them; a token is p: and 24 hexadecimal digits",
     ),
+    "personal.preview": ("尚未删除；确认无误后加 --yes 再执行", "nothing is erased yet: run it again with --yes"),
+    "personal.registered": (
+        "监管对象名录中仍有 {ids}，名录和日志中的登记信息不能删除",
+        "the registry still has {ids}: what is registered, there and in the journal, cannot be erased",
+    ),
+    "personal.searched_holders": (
+        "此值不足以识别一个人，只在报送过它的数据源中查找；请再用手机号码、证件号码各删一次",
+        "this value is that of many people and was looked for only with the feeds that told it: erase the mobile and identity number too",
+    ),
     "personal.unknown": ("未留存该令牌对应的原值", "no value was kept behind this token"),
+    "personal.unreadable": (
+        "有 {count} 处打不开，未能查找，也未删除",
+        "{count} places do not open: they were not searched and are still there",
+    ),
     # policy: which one holds and why
     "policy.any": ("通用", "general"),
     "policy.built_in": ("适用内置时限政策 {policy}", "the built-in policy {policy} applies"),
@@ -972,6 +989,11 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "relation.operates": ("经营", "operates"),
     "relation.parent": ("上级单位", "parent"),
     "relation.uses": ("使用", "uses"),
+    # retention: what could not be deleted when its time was over
+    "retention.failed": (
+        "到期删除有 {count} 处失败，其余已删除，一小时后重试；第一处：{first}",
+        "{count} deletions failed, the others are done; tried again in an hour; the first: {first}",
+    ),
     # return_reason: why a task may be returned
     "return_reason.duplicate": ("重复", "duplicate"),
     "return_reason.not_our_power": ("不属本部门职责", "not our power"),
@@ -1390,6 +1412,24 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "rung_state.delivered": ("已送达", "delivered"),
     "rung_state.issued": ("已发出", "issued"),
     "rung_state.unanswered": ("逾期未答复", "not answered in time"),
+    # sealing: the key of personal values and raw input
+    "sealing.changed": (
+        "{about}：密文打不开（已改动，或用了别的密钥）；请从备份恢复",
+        "{about}: the sealed content does not open; restore it from a backup",
+    ),
+    "sealing.foreign": (
+        "{path}：已存的个人信息是用另一把密钥封存的；请放回原来的密钥",
+        "{path}: the stored personal values were sealed with another key; put that one back",
+    ),
+    "sealing.no_key": (
+        "{path}：不是封存密钥；密钥是 64 位十六进制数字，可用 openssl rand -hex 32 生成",
+        "{path}: this is no sealing key; a key is 64 hexadecimal digits, as `openssl rand -hex 32` prints them",
+    ),
+    "sealing.sound": ("{path} 与已存的个人信息相符", "{path} fits the stored personal values"),
+    "sealing.unreadable": (
+        "{path}：读不到个人信息的封存密钥（{why}）；请放回原处，或用 sealing_key 指明其文件",
+        "{path}: the key of the sealed personal values cannot be read ({why}); put it back there, or name its file (sealing_key)",
+    ),
     # signal: what is wrong with a question about a signal
     "signal.decided": ("线索 {id} 已有人处理（对象：{object}）", "somebody has decided about signal {id} already (object: {object})"),
     "signal.not_found": ("没有线索 {feed} {id}", "no signal {feed} {id}"),

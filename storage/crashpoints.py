@@ -33,6 +33,8 @@ POINTS: Mapping[str, str] = MappingProxyType(
         "key.after_rename": "a new key has its name, the folder is not synced",
         "snapshot.before_rename": "a snapshot is written under its temporary name",
         "snapshot.after_rename": "a snapshot has its name, older ones are still there",
+        "vault.after_keep": "personal values are in their table, the records that name them by token are offered to nobody",
+        "erase.after_raw": "inputs and files that name a person are deleted, the value by which they are found is not",
         "commit.before": "the effects of a step are decided, the transaction is not begun",
         "commit.after": "the transaction is committed, the runtime does not know it",
         "outbox.before_send": "a delivery is claimed, nothing was sent",

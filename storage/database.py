@@ -189,7 +189,7 @@ class Database:
     def empty_log(self) -> bool:
         """Move all of the write-ahead log into the database and cut it to nothing, so that it holds nothing that was erased.
 
-        Return whether that was possible: a reader of an older state keeps the log as it is.
+        Return whether that was possible: a reader of an older state keeps the log as it is, and nobody waits for it.
 
         Raises:
             StoreUnavailable: the disk is full or fails.
@@ -199,9 +199,12 @@ class Database:
             driver = self._writer.connection.driver_connection
             assert isinstance(driver, sqlite3.Connection)
             try:
+                driver.execute("PRAGMA busy_timeout = 0").fetchone()  # the one writer must not stand still for a reader
                 busy, _, _ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             except sqlite3.Error as error:
                 raise _translated(error, self._where, self._die) from error
+            finally:
+                driver.execute(f"PRAGMA busy_timeout = {BUSY_MS}").fetchone()
         return not busy
 
     def close(self) -> None:

@@ -20,7 +20,7 @@ import structlog
 
 from domain.errors import StoreUnavailable
 from domain.ports import JournalReader
-from domain.records import Record, RejectionEntry, SignalEntry
+from domain.records import AnyEntry, Record, RejectionEntry, SignalEntry
 from storage.crashpoints import reach
 from storage.tables import to_us
 
@@ -105,6 +105,16 @@ class Identity:
             except sqlite3.DatabaseError as error:
                 self._rebuild(error)
                 return self._found(wanted)
+
+    def repeats(self, entries: Sequence[AnyEntry]) -> list[bool]:
+        """Say of each signal or rejection whether the journal has just this content of it already.
+
+        Raises:
+            StoreUnavailable: the file cannot be read.
+        """
+        wanted = [_content(entry) for entry in entries]
+        known = self.lookup(key for key, _ in wanted)
+        return [key in known and known[key].digest == digest for key, digest in wanted]
 
     def update(self, records: Sequence[Record]) -> None:
         """Take in synced records, the next in order; never fails: what cannot be written now stays in memory."""
@@ -239,6 +249,14 @@ def rejection_key(entry: RejectionEntry) -> Key:
     parts = (entry.batch, str(entry.position), entry.reason, entry.field, message)
     text = "\0".join(parts).encode("utf-8", "surrogatepass")
     return "\0" + entry.feed, hashlib.sha256(text + b"\0" + entry.raw).hexdigest()
+
+
+def _content(entry: AnyEntry) -> tuple[Key, str]:
+    """Return key and digest as `keys_of` notes them."""
+    if isinstance(entry, RejectionEntry):
+        return rejection_key(entry), ""
+    assert isinstance(entry, SignalEntry)
+    return (entry.feed, entry.signal.id), entry.digest
 
 
 def keys_of(records: Iterable[Record]) -> Mapping[Key, Known]:

@@ -81,7 +81,10 @@ class RawStore:
         if _HASH.fullmatch(digest) is None:
             raise NotFound(f"{digest!r} is no SHA-256 in lower-case hexadecimal")
         for path in sorted(self._folder.glob(f"*/*/{digest}")):
-            return self._seal.open(path.read_bytes(), digest)
+            try:
+                return self._seal.open(path.read_bytes(), digest)
+            except FileNotFoundError:  # retention, or the same bytes again, moved it in between
+                continue
         raise NotFound(f"no raw input {digest}; retention may have deleted it")
 
     def feeds(self) -> list[str]:
@@ -103,25 +106,38 @@ class RawStore:
         gone = 0
         with self._lock:
             for path in sorted(self._folder.glob(f"*/*/{digest}")):
-                path.unlink()
+                path.unlink(missing_ok=True)
                 sync_folder(path.parent)
                 gone += 1
         return gone
 
     def delete_older_than(self, feed: str, day: date) -> int:
-        """Delete what `feed` sent before `day` and has not sent again since; return how many files went."""
-        gone = 0
+        """Delete what `feed` sent before `day` and has not sent again since; return how many files went.
+
+        A folder that somebody else made in there is none of ours and stays.
+
+        Raises:
+            StoreUnavailable: some could not be deleted; the others are.
+        """
+        gone, failed = 0, []
         with self._lock:
             for folder in self._days(self._folder / check_feed(feed)):
-                if folder.name < day.isoformat():
-                    for path in folder.iterdir():
+                if folder.name >= day.isoformat():
+                    break
+                for path in [path for path in folder.iterdir() if not path.is_dir()]:
+                    try:
                         path.unlink()
                         gone += 1
+                    except OSError as error:
+                        failed.append(error)
+                if not any(folder.iterdir()):
                     folder.rmdir()
+        if failed:
+            raise StoreUnavailable(f"{failed[0]}; {len(failed)} raw inputs of {feed} cannot be deleted: mend owner or mode") from failed[0]
         return gone
 
     def _days(self, home: Path) -> list[Path]:
-        return sorted(path for path in home.iterdir() if _DAY.fullmatch(path.name)) if home.is_dir() else []
+        return sorted(path for path in home.iterdir() if _DAY.fullmatch(path.name) and path.is_dir()) if home.is_dir() else []
 
     def _make(self, home: Path, day: Path) -> None:
         """Make the folders, on the disk with their names."""

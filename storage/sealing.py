@@ -12,17 +12,18 @@ from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import insert, select
+from sqlalchemy import Connection, insert, select
 
 from domain.errors import StoreCorrupt, StoreUnavailable
+from domain.messages import both
 from storage.database import Database
 from storage.files import write_whole
 from storage.tables import meta
 
+SEALING_KEY = "sealing-key"  # its file in the data folder, where the operator names no other
 _NONCE = 12  # bytes
 _KEY = re.compile(r"[0-9a-f]{64}")
 _CHECK = "sealing_check"  # in `meta`: a known text, sealed; it tells a wrong key before anything is sealed with it
-_LEGAL = "a key is 64 hexadecimal digits, as `openssl rand -hex 32` prints them"
 
 
 class Seal:
@@ -48,7 +49,7 @@ class Seal:
         try:
             return self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], about.encode())
         except (InvalidTag, ValueError) as error:
-            raise StoreCorrupt(f"{about}: the sealed content does not open; restore it from a backup") from error
+            raise StoreCorrupt(both("sealing.changed", about=about)) from error
 
 
 def open_seal(database: Database, path: Path, *, make: bool) -> Seal:
@@ -59,23 +60,37 @@ def open_seal(database: Database, path: Path, *, make: bool) -> Seal:
             they are lost, and nobody shall find that out later.
     """
     with database.read() as connection:
-        check = connection.scalar(select(meta.c.value).where(meta.c.key == _CHECK))
-    if make and check is None and not path.exists():
-        write_whole(path, os.urandom(32).hex().encode() + b"\n", point="key")
+        first = _check(connection) is None
+        if make and first and not path.exists():
+            write_whole(path, os.urandom(32).hex().encode() + b"\n", point="key")
+        seal = check_key(connection, path)
+    if first:
+        with database.write() as connection:
+            connection.execute(insert(meta).values(key=_CHECK, value=seal.close(b"fengsui", _CHECK).hex()))
+    return seal
+
+
+def check_key(connection: Connection, path: Path) -> Seal:
+    """Return the seal whose key stands in `path`, where it is the one that everything was sealed with; writes nothing.
+
+    Raises:
+        StoreUnavailable: as `open_seal`.
+    """
     try:
         text = path.read_text("ascii").strip().lower()
     except (OSError, UnicodeDecodeError) as error:
-        wrong = f"{path}: the key of the sealed personal values cannot be read ({error}); put it back there, or name its file (sealing_key)"
-        raise StoreUnavailable(wrong) from error
+        raise StoreUnavailable(both("sealing.unreadable", path=path, why=error)) from error
     if _KEY.fullmatch(text) is None:
-        raise StoreUnavailable(f"{path}: this is no sealing key; {_LEGAL}")
-    seal = Seal(bytes.fromhex(text))
-    if check is None:
-        with database.write() as connection:
-            connection.execute(insert(meta).values(key=_CHECK, value=seal.close(b"fengsui", _CHECK).hex()))
-        return seal
+        raise StoreUnavailable(both("sealing.no_key", path=path))
+    seal, check = Seal(bytes.fromhex(text)), _check(connection)
     try:
-        seal.open(bytes.fromhex(check), _CHECK)
+        if check is not None:
+            seal.open(bytes.fromhex(check), _CHECK)
     except StoreCorrupt as error:
-        raise StoreUnavailable(f"{path}: the stored personal values were sealed with another key; put that one back") from error
+        raise StoreUnavailable(both("sealing.foreign", path=path)) from error
     return seal
+
+
+def _check(connection: Connection) -> str | None:
+    """Return the known text as it was sealed at the first start, None before it."""
+    return connection.scalar(select(meta.c.value).where(meta.c.key == _CHECK))

@@ -7,7 +7,7 @@ token is shown as erased and not as unknown.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import date, datetime, timedelta
 
 import msgspec
@@ -17,6 +17,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from domain.base import Noun
 from domain.instants import SHANGHAI
 from domain.personal import KeptRaw, PersonalValue
+from storage.crashpoints import reach
 from storage.database import Database
 from storage.intake_reads import Rejection
 from storage.sealing import Seal
@@ -47,17 +48,13 @@ _KEEP_RAW = _NEW_RAW.on_conflict_do_update(
 
 
 class Held(Noun, frozen=True, kw_only=True):
-    """What is held behind a token for one feed; `value` is None once it is erased, by `erased_by`: `retention` or who asked."""
+    """What is held behind a token for one feed; `value` is None once it is erased."""
 
     token: str
     feed: str
     field: str
     value: str | None
-    first_seen: datetime
-    last_seen: datetime
-    keep_until: datetime
     erased_at: datetime | None
-    erased_by: str
 
 
 class Vault:
@@ -69,6 +66,7 @@ class Vault:
         self._seal = seal
         self._retention = retention
         self._seen: dict[tuple[str, str], date] = {}  # (feed, token) → day on which its row was last written, for most of today's
+        self._uncut = True  # whether the write-ahead log may hold what was erased, of the life before too
 
     def keep(self, feed: str, now: datetime, values: Iterable[PersonalValue], rejected: Sequence[KeptRaw]) -> None:
         """Keep what arrived at `now`, on the disk when this returns; a value that came today already costs a look at a dictionary.
@@ -111,19 +109,25 @@ class Vault:
                 connection.execute(_KEEP_VALUE, rows)
             if raws:
                 connection.execute(_KEEP_RAW, raws)
+        reach("vault.after_keep")
         if len(seen) > 200_000:
             seen.clear()
         seen.update(((feed, token), today) for token in fresh)
 
-    def held(self, connection: Connection, token: str) -> list[Held]:
-        """Return what is held behind a token, the newest first.
+    def holders(self, connection: Connection, token: str) -> dict[str, bool]:
+        """Return the feeds that told the value behind a token, each with whether it is still kept."""
+        query = select(personal_values.c.feed, personal_values.c.sealed.is_not(None)).where(personal_values.c.token == token)
+        return {row[0]: bool(row[1]) for row in connection.execute(query)}
+
+    def held(self, connection: Connection, token: str, feeds: Collection[str]) -> list[Held]:
+        """Return what `feeds` told behind a token, the newest first.
 
         Raises:
             StoreCorrupt: a value does not open.
         """
         rows = connection.execute(
             select(personal_values)
-            .where(personal_values.c.token == token)
+            .where(personal_values.c.token == token, personal_values.c.feed.in_(sorted(feeds)))
             .order_by(personal_values.c.last_seen.desc(), personal_values.c.feed)
         )
         return [
@@ -132,11 +136,7 @@ class Vault:
                 feed=row.feed,
                 field=row.field,
                 value=None if row.sealed is None else self._plain(row.sealed, row.token, row.feed),
-                first_seen=row.first_seen,
-                last_seen=row.last_seen,
-                keep_until=row.keep_until,
                 erased_at=row.erased_at,
-                erased_by=row.erased_by,
             )
             for row in rows
         ]
@@ -184,10 +184,17 @@ class Vault:
         self.forget()
         return values, raws
 
-    def forget(self) -> None:
-        """After an erasure: take nothing for kept any more, and leave nothing of it in the write-ahead log."""
+    def forget(self) -> bool:
+        """After an erasure: take nothing for kept any more, and cut the log as `cut` does."""
         self._seen = {}
-        self._database.empty_log()
+        self._uncut = True
+        return self.cut()
+
+    def cut(self) -> bool:
+        """Leave nothing of what was erased in the write-ahead log; return False while a reader holds it: retention tries again."""
+        if self._uncut:
+            self._uncut = not self._database.empty_log()
+        return not self._uncut
 
 
 def _about_value(token: str, feed: str) -> str:

@@ -22,11 +22,12 @@ class Question(Noun, frozen=True, kw_only=True):
 
 
 class Request(Noun, frozen=True, kw_only=True):
-    """What to erase: a token, or the value itself; `reason` says at whose request."""
+    """What to erase: a token, or the value itself; `reason` is kept for good: a file number, no name. `preview` erases nothing."""
 
     token: str = ""
     value: str = ""
     reason: str = ""
+    preview: bool = False
 
 
 @post(
@@ -51,5 +52,7 @@ def read_personal(services: ServicesGiven, principal: PrincipalGiven, warning_id
     sync_to_thread=True,
 )
 def erase_personal(services: ServicesGiven, principal: PrincipalGiven, data: JSONBody[Request]) -> Erasure:
-    """Erase a personal value wherever it is held (个人信息保护法 第四十七条); its token stays and is shown as erased."""
-    return services.privacy.erase(principal.name, token=data.token.strip(), value=data.value.strip(), reason=data.reason.strip())
+    """Erase a personal value where it is held (个人信息保护法 第四十七条); its token stays. `notes` say what was not done."""
+    return services.privacy.erase(
+        principal.name, token=data.token.strip(), value=data.value.strip(), reason=data.reason.strip(), preview=data.preview
+    )

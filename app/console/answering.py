@@ -18,7 +18,7 @@ from app.console.render import HEADERS, language_of, page
 from app.console.sheets import Sheet, read, sheets
 from app.console.words import ENGLISH
 from app.privacy import Reading, may_read, tokens_of
-from app.views.scope import sight
+from app.views.scope import Sight, sight
 from app.views.story import WarningStory, story
 from app.views.why import gather, reckon
 from app.why_text import held_line
@@ -50,8 +50,8 @@ def story_page(
     with services.database.read() as connection:
         found = story(connection, principal, warning_id, now)
         seen = sight(connection, principal, warning_id)
-        tokens = tokens_of(connection, seen) if principal.role in CONFIDANTS and may_read(principal, seen) else ()
-        offered = _offered(connection, principal, found, english=language_of(request) == ENGLISH)
+        tokens = tuple(tokens_of(connection, seen)) if principal.role in CONFIDANTS and may_read(principal, seen) else ()
+        offered = _offered(connection, principal, seen, found, english=language_of(request) == ENGLISH)
         trail = gather(connection, seen)
     return page(
         request,
@@ -71,9 +71,10 @@ def story_page(
     )
 
 
-def _offered(connection: Connection, principal: Principal, found: WarningStory, *, english: bool) -> dict[str, tuple[Sheet, ...]]:
+def _offered(
+    connection: Connection, principal: Principal, seen: Sight, found: WarningStory, *, english: bool
+) -> dict[str, tuple[Sheet, ...]]:
     """Return the forms by task id, "" for the warning itself: exactly the legal actions, no others."""
-    seen = sight(connection, principal, found.summary.id)
     if seen.case is None:
         return {}
     directory, who = obligations.directory(connection), principal.name

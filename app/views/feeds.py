@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from types import MappingProxyType
 from typing import Literal
 
 from sqlalchemy import Connection
@@ -18,7 +17,6 @@ from storage.intake_reads import Rejection
 
 EXCERPT = 400  # characters of a rejected record that a list shows
 PAGE = 50
-_NO_MAPPINGS: Mapping[str, FeedMapping] = MappingProxyType({})
 
 
 class FeedView(Noun, frozen=True, kw_only=True):
@@ -79,18 +77,18 @@ class FeedsPage(Noun, frozen=True, kw_only=True):
 
 def feeds_page(
     connection: Connection,
-    mappings: Mapping[str, FeedMapping] = _NO_MAPPINGS,
+    mappings: Mapping[str, FeedMapping],
     *,
+    shown: Callable[[Rejection], Rejection],
     feed: str = "",
     reason: str = "",
     status: str = "open",
     before: int = 0,
     limit: int = PAGE,
-    shown: Callable[[Rejection], Rejection] = lambda held: held,
 ) -> FeedsPage:
     """Return all feeds, one page of rejections (newest first, of `feed` and `reason` where given) and the length of the confirm queue.
 
-    `shown` opens a rejection as far as lists may show it; without it those whose bytes are not in the journal are shown without them.
+    `shown` opens a rejection as far as lists may show it.
 
     Raises:
         IllegalValue: there is no such reason or status.
@@ -107,7 +105,7 @@ def feeds_page(
     )
 
 
-def list_feeds(connection: Connection, mappings: Mapping[str, FeedMapping] = _NO_MAPPINGS) -> list[FeedView]:
+def list_feeds(connection: Connection, mappings: Mapping[str, FeedMapping]) -> list[FeedView]:
     """Return every feed of `mappings` and every other one that ever said something, by name."""
     waiting: dict[str, int] = {}
     for (feed, _), count in intake_reads.count_open_rejections(connection).items():

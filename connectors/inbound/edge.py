@@ -26,7 +26,7 @@ from domain.messages import text as say
 from domain.objects import Resolution
 from domain.personal import KeptRaw, PersonalValue
 from domain.ports import Intake, ObjectLookup, Offer, Receipt
-from domain.records import RejectionEntry, SignalEntry
+from domain.records import AnyEntry, RejectionEntry, SignalEntry
 from domain.rejections import RAW_LIMIT
 
 KeepPersonal = Callable[[str, datetime, Sequence[PersonalValue], Sequence[KeptRaw]], None]  # feed, instant of reception, what to keep
@@ -91,6 +91,7 @@ class Edge:
         *,
         keep_raw: Callable[[str, datetime, bytes], str] | None = None,
         keep_personal: KeepPersonal | None = None,
+        repeats: Callable[[Sequence[AnyEntry]], Sequence[bool]] = lambda entries: [False] * len(entries),
         on_taken: Callable[[Taken, datetime], object] = lambda _taken, _now: None,
         timeout: timedelta = timedelta(seconds=30),
     ) -> None:
@@ -99,10 +100,13 @@ class Edge:
         `keep_raw` is given feed, instant of reception and raw input before anything of it is journalled; it keeps the input by its hash.
         `keep_personal` is given, likewise before, the personal values behind tokens and the bytes of rejected records; without it tokens
         stand for nothing that can be read again, and the journal holds those bytes itself.
+        `repeats` says which entries the journal has already: what is told once more, as nightly full exports do, is no reason to keep a
+        value longer, and brings none back that was erased.
         `on_taken` is told what became of an input once all of it is synced; it may raise StoreUnavailable.
         """
         self._keep_raw = keep_raw
         self._keep_personal = keep_personal
+        self._repeats = repeats
         self._on_taken = on_taken
         self._intake = intake
         self._resolver = Resolver(lookup)
@@ -180,20 +184,9 @@ class Edge:
         """Offer (batch, result) pairs chunk by chunk, in order, each chunk after the one before is synced."""
         done: list[RecordResult] = []
         while chunk := list(islice(pairs, CHUNK)):
-            if self._keep_personal is not None:
-                values = [value for _, result in chunk if not isinstance(result, Skipped) for value in result.personal]
-                raws = [
-                    KeptRaw(batch, result.position, result.raw[:RAW_LIMIT])
-                    for batch, result in chunk
-                    if keep and isinstance(result, Rejected)
-                ]
-                if values or raws:
-                    self._keep_personal(feed, now, values, raws)
-            offers = [
-                self._as_offer(feed, batch, result, revisable=revisable, keep=keep)
-                for batch, result in chunk
-                if isinstance(result, Mapped) or (keep and isinstance(result, Rejected))
-            ]
+            told = [(batch, result) for batch, result in chunk if isinstance(result, Mapped) or (keep and isinstance(result, Rejected))]
+            offers = [self._as_offer(feed, batch, result, revisable=revisable, keep=keep) for batch, result in told]
+            self._keep(feed, now, told, offers)
             receipts = iter(self._offer(offers))
             resolutions = (offer.entry.resolution for offer in offers if isinstance(offer.entry, SignalEntry))
             for _, result in chunk:
@@ -205,6 +198,17 @@ class Edge:
                 else:
                     done.append(_taken(result, next(receipts), next(resolutions)))
         return done
+
+    def _keep(self, feed: str, now: datetime, told: Sequence[tuple[str, Mapped | Rejected]], offers: Sequence[Offer]) -> None:
+        """Keep the personal values and the refused bytes of what is about to be offered, but for what the journal has already."""
+        if self._keep_personal is None or not any(result.personal or isinstance(result, Rejected) for _, result in told):
+            return
+        repeated = self._repeats([offer.entry for offer in offers])
+        fresh = [pair for pair, again in zip(told, repeated, strict=True) if not again]
+        values = [value for _, result in fresh for value in result.personal]
+        raws = [KeptRaw(batch, result.position, result.raw[:RAW_LIMIT]) for batch, result in fresh if isinstance(result, Rejected)]
+        if values or raws:
+            self._keep_personal(feed, now, values, raws)
 
     def _as_offer(self, feed: str, batch: str, result: Mapped | Rejected, *, revisable: bool, keep: bool) -> Offer:
         """Return what is journalled for one result: the signal with its resolution, or the rejection."""

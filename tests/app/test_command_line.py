@@ -212,6 +212,12 @@ def test_audit_verify_journal_export_and_doctor_read_the_folder_itself(world: Wo
     assert f"active rules: version {world.read('/v1/status', 'duty')['ruleset'][:12]}" in doctor.stdout
 
     world.shut()
+    (data / "sealing-key").rename(world.folder / "key")
+    lost = run("doctor", "--data", data)
+    assert lost.exit_code == FINDINGS
+    assert re.search(r"LOOK  sealing key: .*请放回原处", lost.stdout)
+    assert run("doctor", "--data", data, "--sealing-key", world.folder / "key").exit_code == OK
+    (world.folder / "key").rename(data / "sealing-key")
     data.chmod(0o755)
     loose = run("doctor", "--data", data)
     assert loose.exit_code == FINDINGS

@@ -30,6 +30,7 @@ IDENTITY = "610113199003077516"
 PLANTED = (NAME, PHONE, OTHERS, REFUSED, CANONICAL)
 COLUMNS = ("工单编号", "工单标题", "主要内容", "来电时间", "来电人", "来电号码", "被反映单位", "统一社会信用代码")
 FEED = "hotline-12345"
+COUNTS = ("values", "inputs", "files", "rejected", "unreadable")
 
 
 def ticket(number: int, **change: str) -> dict[str, str]:
@@ -160,10 +161,15 @@ def test_an_erased_value_is_gone_from_everywhere_and_the_rest_stays(full: World)
     mine, others = token_of(full, NAME), token_of(full, OTHERS)
     held = sealed(data)
     run = CliRunner().invoke(
-        command_line, ["personal", "erase", "--value", NAME, "--reason", "本人申请", "--url", url, "--data", str(data)]
+        command_line,
+        ["personal", "erase", "--value", "-", "--reason", f"{NAME}申请", "--url", url, "--data", str(data), "--yes"],
+        input=NAME,
     )
     assert run.exit_code == 0, run.output
-    assert json.loads(run.stdout.splitlines()[-1]) == {"token": mine, "values": 1, "inputs": 2, "files": 1, "rejected": 2}
+    told = json.loads(run.stdout.splitlines()[-1])
+    assert {name: told[name] for name in COUNTS} == {"values": 1, "inputs": 2, "files": 1, "rejected": 2, "unreadable": 0}
+    assert (told["token"], told["preview"], told["registered"]) == (mine, False, [])
+    assert ["只在报送过它的数据源中查找" in one for one in told["notes"]] == [True]
     assert clear(data, NAME) == set()
     everything = b"".join(path.read_bytes() for path in data.rglob("*") if path.is_file())
     gone = [one for one in held if one not in everything]
@@ -285,7 +291,7 @@ def test_a_mended_record_goes_in_with_its_values_after_a_restart(world: World) -
     assert world.call("POST", f"/v1/feeds/{FEED}/rejections/replay").json()["accepted"] == 1
     assert clear(world.folder / "data", *PLANTED) == set()
     with world.app.database.read() as connection:
-        assert [one.value for one in world.app.services.privacy._vault.held(connection, token_of(world, PHONE))] == [PHONE]
+        assert [one.value for one in world.app.services.privacy._places.vault.held(connection, token_of(world, PHONE), {FEED})] == [PHONE]
 
 
 def test_without_its_key_the_service_does_not_start(full: World) -> None:
@@ -326,7 +332,7 @@ def test_a_named_key_is_never_made(tmp_path: Path) -> None:
 def test_a_feed_without_personal_values_writes_nothing_here(world: World) -> None:
     """Its records cost no transaction and leave no row."""
     calls: list[str] = []
-    keep = world.app.services.privacy._vault.keep
+    keep = world.app.services.privacy._places.vault.keep
 
     def counted(feed: str, now: datetime, values: Sequence[PersonalValue], rejected: Sequence[KeptRaw]) -> None:
         calls.append(feed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -93,7 +93,7 @@ def test_a_value_is_kept_from_the_last_time_that_it_came() -> None:
         for days in (30, 49, 51, 61):
             vault.expire(T0 + timedelta(days=days))
             with database.read() as connection:
-                left.append({one.feed: one.value is not None for one in vault.held(connection, TOKEN)})
+                left.append({one.feed: one.value is not None for one in vault.held(connection, TOKEN, {"a", "b"})})
         assert left == [{"a": True, "b": True}, {"a": True, "b": True}, {"a": False, "b": True}, {"a": False, "b": False}]
 
 
@@ -116,5 +116,34 @@ def test_a_crash_before_the_journal_leaves_a_value_that_retention_erases() -> No
         assert journal.head() == 0
         with database.read() as connection:
             [row] = connection.execute(select(personal_values))
-            assert [one.value for one in vault.held(connection, row.token)] == ["13800138000"]
+            assert [one.value for one in vault.held(connection, row.token, {"signals"})] == ["13800138000"]
         assert vault.expire(row.keep_until) == (1, 0)
+
+
+class Stuck(RawStore):
+    """A raw store one of whose feeds cannot be deleted from."""
+
+    def delete_older_than(self, feed: str, day: date) -> int:
+        """Refuse for feed `a`, as a disk does."""
+        if feed == "a":
+            raise StoreUnavailable("a: read-only file system")
+        return super().delete_older_than(feed, day)
+
+
+def test_what_cannot_be_deleted_keeps_nothing_else(tmp_path: Path) -> None:
+    """One feed's inputs stay and it is told; values and the other feed's inputs go all the same, around a foreign folder."""
+    clock, raw = ManualClock(T0), Stuck(tmp_path, SEAL)
+    first, _ = raw.put("a", T0, b"first"), raw.put("b", T0, b"second")
+    foreign = next((tmp_path / "b").iterdir()) / "@eaDir"
+    foreign.mkdir()
+    with Database.in_memory() as database:
+        vault = Vault(database, SEAL, lambda _: MONTH)
+        vault.keep("a", T0, [PersonalValue(TOKEN, "phone", "13800138000")], [])
+        retention = Retention(raw, vault, tmp_path / "inbox", lambda _: MONTH, clock, done=timedelta(days=1))
+        clock.advance(2 * MONTH)
+        with pytest.raises(StoreUnavailable, match="read-only"):
+            retention.enforce()
+        with database.read() as connection:
+            assert [one.value for one in vault.held(connection, TOKEN, {"a"})] == [None]
+    assert raw.digests() == [first]
+    assert foreign.is_dir()

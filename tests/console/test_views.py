@@ -256,8 +256,8 @@ def test_feeds_count_what_came_and_what_could_not(city: City) -> None:
     city.signal("s-2", text="好味有老鼠", object=ObjectRef(name="好味"), resolution=Resolution(method="ambiguous", candidates=("o-3",)))
     city.silence("hotline")
     with city.database.read() as connection:
-        page = feeds_page(connection)
-        none = feeds_page(connection, feed="hotline", reason="future")
+        page = feeds_page(connection, {}, shown=city.privacy.shown)
+        none = feeds_page(connection, {}, shown=city.privacy.shown, feed="hotline", reason="future")
     assert [(one.feed, one.accepted, one.rejected, one.open_rejections, one.silent) for one in page.feeds] == [("hotline", 2, 1, 1, True)]
     assert [(one.feed, one.reason, one.count) for one in page.reasons] == [("hotline", "bad_date", 1)]
     assert [(seq, "编号,2026-02-30", "occurred_at")] == [(one.seq, one.excerpt, one.field) for one in page.rejections]
