@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
 
-from app.settings import Settings
+from app.settings import SHIPPED_MAPPINGS, Settings
+from connectors.inbound.mapping_load import load_folder
 from domain.catalogue import Catalogue
 from domain.levels import DEFAULT_LEVELS
 from domain.ports import History
@@ -13,7 +16,17 @@ from rules.ruleset import RuleSet
 from streams.pipeline import Pipeline, PipelineSettings
 
 
+def lateness(extra: Path | None) -> dict[str, timedelta]:
+    """Return how late the data of each feed may be, as its mapping says; `extra` is a folder of own mappings.
+
+    Raises:
+        FileProblems: all problems of all mappings.
+    """
+    mappings = load_folder(SHIPPED_MAPPINGS) | (load_folder(extra) if extra is not None else {})
+    return {feed: mapping.delay for feed, mapping in mappings.items() if mapping.delay}
+
+
 def make_pipeline(settings: Settings, load: Callable[[str], RuleSet], history: History) -> Pipeline:
     """Return a pipeline that has taken in nothing; `load` finds a rule set by its version, `history` what was before it."""
-    own = PipelineSettings(namespace=settings.namespace, quiet=settings.quiet)
+    own = PipelineSettings(namespace=settings.namespace, quiet=settings.quiet, lateness=lateness(settings.mappings))
     return Pipeline(DEFAULT_LEVELS, Catalogue(), load, REGISTRY, own, object_detector=VECTOR_REGISTRY["forest"], history=history)

@@ -15,6 +15,7 @@ from app.commit import Commit
 from app.desk import Desk
 from app.effects import EffectWriter
 from app.metrics import Metrics
+from app.pipelines import lateness
 from app.rulebook import read_folder
 from app.settings import SHIPPED_PACKS, SHIPPED_POLICIES
 from app.views.warning import canonical
@@ -35,6 +36,7 @@ from storage.calendars import load_calendar
 from storage.database import Database
 from storage.registry import MemoryObjectLookup
 from storage.tables import warnings
+from streams.pipeline import PipelineSettings
 from streams.runtimes.replay import Summary, replay
 
 YEARS = range(2004, 2031)  # what the calendar library knows, and some years of statutory days
@@ -114,6 +116,7 @@ class Replaying:
             resolve=self._resolver(),
             detectors=REGISTRY,
             object_detector=VECTOR_REGISTRY["forest"],
+            settings=PipelineSettings(lateness=lateness(None)),
         )
 
     def _resolver(self) -> Callable[[Signal], Resolution] | None:

@@ -89,7 +89,7 @@ class Pipeline:
         self._series = SeriesDetectors(detectors)
         self._model = ObjectModel(object_detector, threshold=settings.model_threshold, fitted=settings.model_fitted)
         self._indicators = IndicatorStage(self._ledger, self._series)
-        self._feeds = Feeds({source: late // MICROSECOND for source, late in settings.lateness.items()})
+        self._feeds = Feeds({feed: late // MICROSECOND for feed, late in settings.lateness.items()})
         self._rules = RuleStage(self._indicators, self._ledger, self._feeds)
         self._rules.catalogue = catalogue_default
         self._fuse = FuseStage(levels, self._ledger)

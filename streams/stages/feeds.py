@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Feeds:
-    """What is known of the feeds; `lateness` is how late the data of a source may be, in microseconds."""
+    """What is known of the feeds; `lateness` is how late the data of a feed may be, in microseconds."""
 
     def __init__(self, lateness: Mapping[str, int] | None = None) -> None:
         self.carried: dict[str, dict[str, None]] = {}  # source → feeds
@@ -44,9 +44,9 @@ class Feeds:
         return bool(feeds) and feeds <= self.silent.keys()
 
     def lateness(self, sources: Sequence[str]) -> int:
-        """Return how late the data of `sources` may be, in microseconds: the longest of them, of all where none is named."""
-        named = [self._lateness.get(source, 0) for source in sources] if sources else list(self._lateness.values())
-        return max(named, default=0)
+        """Return how late the data of `sources` may be, in microseconds: as that of the latest feed known to carry one; none is any."""
+        feeds = [feed for source in sources or self.carried for feed in self.carried.get(source, ())]
+        return max((self._lateness.get(feed, 0) for feed in feeds), default=0)
 
     def dump(self) -> dict[str, Any]:
         """Return plain data."""

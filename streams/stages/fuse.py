@@ -106,7 +106,7 @@ class Part:
 class Episode:
     """One open warning: what was promised when it was raised and what it has reached."""
 
-    __slots__ = ("id", "kind", "level", "number", "quiet_since", "raised_at", "region", "rules")
+    __slots__ = ("feeds", "id", "kind", "level", "number", "quiet_since", "raised_at", "region", "rules")
 
     def __init__(self, number: int, id: str, raised_at: int, region: str, kind: str) -> None:  # noqa: A002  # the warning's own word
         self.number = number
@@ -116,6 +116,7 @@ class Episode:
         self.kind = kind
         self.level = NONE
         self.rules: list[str] = []
+        self.feeds: list[str] = []  # sources that its rules need
         self.quiet_since: int | None = None
 
 

@@ -3,7 +3,8 @@
 A risk that reaches a level opens an episode, which is one warning; whatever comes later joins it. `level` is the highest that the episode
 reached, `current_level` follows the score: a fall is an update and hides nothing. An episode ends
 
-- `quiet`: without any level for the sector's quiet period;
+- `quiet`: without any level for the sector's quiet period; while all feeds that its rules need are silent, nothing is known of any quiet,
+  and the period begins anew;
 - `closed`: the departments closed the warning. What is known by then is spent: all contributions go, and a rule that stays true counts
   again only when it hits anew or at a signal that is new evidence for it (feeds its indicators; for a rule without any, whose fields it
   reads; never a revision that tells it nothing else), not before its cooldown has passed since the closing. So nothing already dealt
@@ -103,6 +104,7 @@ class RaiseStage:
         for part in risk.standing(now):
             if part.source == "rule" and part.name not in episode.rules:
                 episode.rules.append(part.name)
+                episode.feeds += [source for source in part.feeds if source not in episode.feeds]
         if risk.level != NONE:
             episode.quiet_since = None
         elif episode.quiet_since is None:
@@ -123,6 +125,9 @@ class RaiseStage:
         """Let time alone work on a risk: its level falls, or its quiet period is over."""
         episode = risk.episode
         if episode is not None and episode.quiet_since is not None and now >= episode.quiet_since + self.quiet(risk):
+            if self._feeds.all_silent(episode.feeds):
+                episode.quiet_since = risk.settled = now  # nobody was there to hear it: that is not enough data, and no quiet
+                return []
             return [self._end(risk, now, "quiet")]
         return self.settle(risk, now)
 

@@ -16,7 +16,7 @@ class PipelineSettings(Noun, frozen=True, kw_only=True):
     `quiet` is how long a subject stays without a level before its episode ends, `quiet_by_sector` overrides it. `waiting_limit` bounds
     the unresolved signals that are kept. `model_points` is the most that the objects' model adds to a score, for certainty; at
     `model_threshold` it adds nothing. `model_fitted` objects at most are learnt from each night. `lateness` is how late the data of a
-    source may be, by source: whether something did not happen is not decided earlier.
+    feed may be, by feed: whether something did not happen is not decided earlier.
     """
 
     namespace: str = "live"

@@ -94,7 +94,7 @@ def test_an_answer_in_time_means_nothing_is_missing(hours: float, expected: list
 
 def test_the_allowed_lateness_of_the_feed_is_waited_for() -> None:
     """An inspection of yesterday that arrives within its feed's lateness counts; nothing is decided before."""
-    late = PipelineSettings(lateness={"inspection": timedelta(hours=24)})
+    late = PipelineSettings(lateness={"checks": timedelta(hours=24)})
     told = story(ABSENT, settings=late)
     leak(told, 1)
     assert told.pipeline.next_wake() == at(73)
@@ -158,7 +158,7 @@ def test_a_correction_moves_the_wait() -> None:
 
 def test_where_the_feed_is_silent_the_outcome_is_blind() -> None:
     """Never a hit, never nothing; when the feed is back the wait is for what may still come."""
-    told = story(ABSENT, settings=PipelineSettings(lateness={"inspection": timedelta(hours=2)}))
+    told = story(ABSENT, settings=PipelineSettings(lateness={"checks": timedelta(hours=2)}))
     leak(told, 1)
     told.add(10, FeedEntry(feed="checks", mark="silent"))
     (blind,) = told.tick(60)
@@ -304,6 +304,16 @@ def test_a_renamed_rule_keeps_its_state_and_its_warning() -> None:
     )
 
 
+def test_nothing_ends_by_quiet_that_nobody_was_there_to_hear() -> None:
+    """While the only feed that a warning's rule needs is silent, its quiet period begins anew: not enough data is not low."""
+    told = story("id: high, when: v >= 5 and source == hotline, points: 40, half_life: 1h")
+    leak(told, 1, value=9.0)
+    told.add(2, FeedEntry(feed="hotline", mark="silent"))
+    assert EpisodeEnded not in [type(out) for out in told.tick(200)]
+    told.add(201, FeedEntry(feed="hotline", mark="back"))
+    assert [type(out) for out in told.tick(300)] == [EpisodeEnded]
+
+
 WORLD = {
     version: rules(
         f"id: visit, when: {{first: source == hotline, then_not: source == iot, within: {within}}}, points: 40",
@@ -317,7 +327,7 @@ WORLD = {
     )
     for version, within, number in (("v1", "24h", 2), ("v2", "6h", 3))
 }
-LATE = PipelineSettings(lateness={"iot": timedelta(hours=3)})
+LATE = PipelineSettings(lateness={"test": timedelta(hours=3)})
 thorough = settings(max_examples=80, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 
 

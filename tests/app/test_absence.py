@@ -1,0 +1,64 @@
+"""What did not happen, through the whole service: on a clock moved by hand, and across a restart before the deadline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.app.world import FOOD, World, signal
+
+RULES = """\
+pack: gas
+title: 燃气安全
+sector: gas
+owner: 市住建局
+plan: gas-visit
+effective: {from: 2024-01-01}
+rules:
+  - id: leak-without-visit
+    title: 泄漏反映后两日无检查
+    status: active
+    basis: [城镇燃气管理条例第四十一条]
+    when: {first: kind == gas.leak and source == hotline, then_not: source == inspection, within: 48h}
+    points: 65
+    say: "{object.name}的泄漏反映两日内没有检查"
+"""
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_visit_that_did_not_come_is_a_warning_at_its_deadline(tmp_path: Path, restarted: bool) -> None:
+    """Not a minute before; the wait is kept while the service is down."""
+    with World(tmp_path, rules=RULES) as world:
+        visit = {"source": "inspection", "kind": "inspection.done", "object_id": FOOD}
+        assert world.signals(signal("visit", **visit), signal("leak")).is_success
+        world.at("47h")
+        if restarted:
+            world.restart("10m")
+        world.at("47h29m")
+        assert world.warnings() == []
+        world.at("47h30m")
+        [found] = world.warnings()
+        shown = world.read(f"/v1/warnings/{found['id']}")
+        assert (shown["rules"], shown["level"], len(shown["evidence"])) == (["leak-without-visit"], "orange", 1)
+
+
+def test_a_visit_in_time_and_a_leak_taken_back_are_no_warning(tmp_path: Path) -> None:
+    """The wait ends with either."""
+    with World(tmp_path, rules=RULES) as world:
+        visit = {"source": "inspection", "kind": "inspection.done"}
+        world.signals(signal("leak"), signal("food", object_id=FOOD))
+        world.at("20h")
+        world.signals(signal("visit", **visit, occurred_at="2026-03-03T04:00:00+08:00"), signal("gone", object_id=FOOD, withdraws="food"))
+        world.at("100h")
+        assert world.warnings() == []
+        assert world.app.engine.next_wake() is None or world.warnings(status="open") == []
+
+
+def test_without_any_feed_of_inspections_the_rule_is_blind(tmp_path: Path) -> None:
+    """No warning, and the metric says that nobody could tell."""
+    with World(tmp_path, rules=RULES) as world:
+        world.signals(signal("leak"))
+        world.at("50h")
+        assert world.warnings() == []
+        assert 'fengsui_rule_blind_total{rule="leak-without-visit"} 1.0' in world.call("GET", "/metrics", "monitor").text
