@@ -18,7 +18,7 @@ from app.traces import Places, Traces, find, readable
 from app.views.scope import Sight, sight
 from connectors.inbound.personal import Tokens
 from domain.base import Noun
-from domain.errors import Forbidden, InvalidAction, NotFound
+from domain.errors import Forbidden, InvalidAction, NotFound, StoreUnavailable
 from domain.instants import SHANGHAI
 from domain.messages import both
 from domain.personal import tokens_in
@@ -120,6 +120,7 @@ class Privacy:
 
         Raises:
             InvalidAction: neither or both of `token` and `value` are given, or `token` is none.
+            StoreUnavailable: a file cannot be deleted, or the disk does not take it.
         """
         if bool(token) == bool(value) or (token and tokens_in(token) != (token,)):
             raise InvalidAction(both("personal.one_of"))
@@ -140,26 +141,33 @@ class Privacy:
         )
 
     def _delete(self, found: Traces, token: str, by: str, reason: str) -> bool:
-        """Delete what was found and note it; return whether nothing of it is left in the write-ahead log."""
+        """Delete what was found and note it; return whether nothing of it is left in the write-ahead log.
+
+        Raises:
+            StoreUnavailable: a file cannot be deleted; the value is kept, so that a second call finds the rest.
+        """
         now, vault = self._clock.now(), self._places.vault
-        for digest in sorted(found.inputs):
-            self._places.raw.delete(digest)
-        for path in found.files:
-            path.unlink(missing_ok=True)
+        try:
+            for digest in sorted(found.inputs):
+                self._places.raw.delete(digest)
+            for path in found.files:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreUnavailable(both("personal.undeletable", why=error)) from error
         reach("erase.after_raw")
         counts = {"inputs": len(found.inputs), "files": len(found.files), "rejected": len(found.rejected), "unreadable": found.unreadable}
         with self._database.write() as connection:
             for one in found.rejected:
                 vault.delete_raw(connection, one, now)
             counts["values"] = vault.erase(connection, token, now, by)
-            detail = {"token": token, "reason": self._told(reason, found.plain)} | counts
+            detail = {"token": token, "reason": self._told(reason, found.plain)[:REASON_LIMIT]} | counts
             audit.append(connection, CHAIN, now, by, "personal_erased", detail)
         log.info("personal.erased", token=token, **counts)
         return vault.forget()
 
     def _told(self, reason: str, plain: Iterable[str]) -> str:
         """Return a reason as the audit trail keeps it for good: without the values that it is about, and without numbers."""
-        return self._places.tokens.scrub(reason[:REASON_LIMIT], tuple(plain))
+        return self._places.tokens.scrub(reason, tuple(plain))
 
     def shown(self, rejection: Rejection) -> Rejection:
         """Return a rejection as lists show it: its bytes without mobile and identity numbers, or why there are none any more."""
@@ -167,7 +175,7 @@ class Privacy:
         if opened.raw_deleted_at is not None:
             return msgspec.structs.replace(opened, raw=raw_deleted(opened).encode())
         shown = self._places.tokens.scrub(readable(opened.raw))
-        return msgspec.structs.replace(opened, raw=shown.encode("utf-8", "surrogateescape"))
+        return msgspec.structs.replace(opened, raw=shown.encode("utf-8", "backslashreplace"))
 
     def replayable(self, rejection: Rejection) -> RejectionEntry:
         """Return the entry to replay, with its bytes; one whose bytes are deleted says so in its message and has none."""

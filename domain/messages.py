@@ -939,6 +939,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "此值不足以识别一个人，只在报送过它的数据源中查找；请再用手机号码、证件号码各删一次",
         "this value is that of many people and was looked for only with the feeds that told it: erase the mobile and identity number too",
     ),
+    "personal.undeletable": (
+        "有文件不能删除（{why}），原值未删；请改正属主或权限后再执行一次",
+        "a file cannot be deleted ({why}) and the value is kept: mend owner or mode, then erase again",
+    ),
     "personal.unknown": ("未留存该令牌对应的原值", "no value was kept behind this token"),
     "personal.unreadable": (
         "有 {count} 处打不开，未能查找，也未删除",

@@ -12,6 +12,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import structlog
+
+# A traceback with every local variable of an application takes longer to print than its client waits for the answer.
+_PLAIN = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+structlog.configure(processors=[*structlog.get_config()["processors"][:-1], _PLAIN])
 
 TOP = Path(__file__).resolve().parents[1]
 

@@ -170,6 +170,16 @@ def test_a_rejected_record_in_utf_16_is_shown_without_numbers(shared: World) -> 
         assert PHONE in readable(raw)
 
 
+def test_a_rejected_record_with_bytes_of_no_encoding_is_listed(world: World) -> None:
+    """They are shown escaped, and the list is still text."""
+    body = b'{"id": "1", "text": "\xff\xfe \x81 ' + PHONE.encode() + b'"}'
+    assert world.ask("admin", "POST", f"/v1/feeds/{FEED}/records", content=body, headers={"content-type": "application/json"}).json()
+    world.app.settle()
+    [listed] = world.read(f"/v1/feeds/{FEED}/rejections")
+    assert token_of(world, PHONE) in listed["raw"]
+    assert "\\udcff" in listed["raw"]
+
+
 def test_a_reader_keeps_the_log_and_the_next_look_cuts_it(world: World) -> None:
     """Nobody waits for the reader; the answer says so, and retention cuts the log when the reader is gone."""
     world.post(ticket(1), feed=FEED, who="admin")

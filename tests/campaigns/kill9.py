@@ -9,6 +9,8 @@ The oracle is the same load through one life of `serve` without a kill, on its o
 from __future__ import annotations
 
 import argparse
+import contextlib
+import http.client
 import json
 import random
 import sys
@@ -24,6 +26,7 @@ from typing import Any
 import msgspec
 
 from domain.findings import EarlyWarning
+from domain.personal import tokens_in
 from domain.records import SignalEntry
 from storage.audit import verify_all
 from storage.crashpoints import CRASH_VARIABLE, PLANT_VARIABLE, POINTS
@@ -148,6 +151,7 @@ def batch_of(seed: int, number: int) -> list[dict[str, Any]]:
                 "object": {"id": f"h-{min(int(rng.paretovariate(0.7)) - 1, OBJECTS - 1)}"},
                 "occurred_at": f"2026-03-{1 + minute // 1440 % 28:02d}T{minute // 60 % 24:02d}:{minute % 60:02d}:00+08:00",
                 "severity": rng.choice([1, 2, 3]),
+                "text": f"回电{caller_of(number)}" if place == 0 else "",
             }
         )
     return made
@@ -191,6 +195,17 @@ def write_policies(folder: Path) -> None:
     (folder / "minutes.yaml").write_text(POLICY, encoding="utf-8")
 
 
+def caller_of(number: int) -> str:
+    """Return the personal value that a batch names."""
+    return f"138{number:08d}"
+
+
+def erase(serving: Serving) -> None:
+    """Erase the first batch's personal value; the service may die of it."""
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        serving.call("POST", "/v1/personal/erase", json.dumps({"value": caller_of(0), "reason": "kill9"}).encode(), timeout=5)
+
+
 def settle(serving: Serving, files: int) -> None:
     """Wait until everything that was taken is applied and delivered."""
     end = time.monotonic() + 120
@@ -220,10 +235,12 @@ def check(data: Path, load: Load, receiver: Receiver) -> list[str]:
     """Return everything that is wrong in a data folder after a run."""
     wrong = []
     counted: Counter[tuple[str, str]] = Counter()
+    carried: set[str] = set()
     paths = DataPaths(data)
     for record in JournalFolder(paths.journal).read(0):
         if isinstance(record.entry, SignalEntry):
             counted[record.entry.feed, record.entry.signal.id] += 1
+            carried.update(tokens_in(record.entry.signal.text))
     lost = [key for key in load.acknowledged if counted[key] == 0]
     twice = [key for key, count in counted.items() if count > 1]
     if lost:
@@ -241,6 +258,9 @@ def check(data: Path, load: Load, receiver: Receiver) -> list[str]:
             stages = {task.id: task.stage.value for task in tasks_of(connection, warning_id)}
             if status == 200 and stages.get(task_id) in {None, "generated", "pushed"}:
                 wrong.append(f"task {task_id} was received and stands at {stages.get(task_id)}")
+        held = set(connection.exec_driver_sql("SELECT token FROM personal_values").scalars())
+        wrong += [f"token {token} is journalled and its value was never kept" for token in sorted(carried - held)]
+        wrong += ["no signal carries a token: nothing was compared"] * (not carried)
         rows = connection.exec_driver_sql("SELECT id, state FROM outbox WHERE endpoint_id != ''").all()
         wrong += [f"delivery {row.id} is {row.state}" for row in rows if row.state != "sent"]
         wrong += [f"delivery {row.id} is sent and was never received" for row in rows if row.id not in receiver.ids]
@@ -281,6 +301,8 @@ def killed_run(top: Path, receiver: Receiver, *, kills: int, seed: int, plant: s
                 turn += 1
                 write_rules(top / "rules", number * 1000 + turn)
                 time.sleep(1.0)  # a changed folder has to stand still between two looks
+            if point.startswith("erase."):
+                erase(serving)
             time.sleep(0.01)
         if point:
             (missed if serving.alive() else named)[point] += 1
