@@ -12,6 +12,7 @@ from app.duty import DutyLoop
 from app.effects import EffectWriter
 from app.metrics import Metrics
 from app.privacy import Privacy
+from app.rule_health import RuleHealth
 from app.rulebook import Rulebook
 from app.settings import Settings
 from app.views.aside import Aside
@@ -38,6 +39,7 @@ class Services:
     edge: Edge
     mappings: Mapping[str, FeedMapping]
     rulebook: Rulebook
+    health: RuleHealth
     desk: Desk
     writer: EffectWriter
     answers: Answers

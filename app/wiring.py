@@ -26,6 +26,7 @@ from app.metrics import Metrics, Sample
 from app.pipelines import make_pipeline
 from app.privacy import Privacy
 from app.retention import Retention
+from app.rule_health import RuleHealth
 from app.rulebook import FolderWatch, Rulebook
 from app.services import Services
 from app.settings import SHIPPED_MAPPINGS, Settings
@@ -45,6 +46,7 @@ from domain.errors import StoreUnavailable
 from domain.ports import Clock
 from domain.principals import Principal
 from domain.records import AnyEntry, ObjectsEntry, Record, RejectionEntry, SignalEntry
+from rules.health import KINDS
 from storage import access, intake_reads, risk
 from storage.calendars import load_calendar
 from storage.crashpoints import reach
@@ -162,6 +164,7 @@ class Application:
             FolderWatch("retention", self.retention.enforce, RETENTION_SECONDS, self.metrics, self._end),
         )
         self._watches = [watch for watch in watches if watch.seconds > 0]
+        self.health = RuleHealth(self.database, self._rulebook, mappings, self.engine.complete_from)
         self.services = Services(
             settings=self.settings,
             clock=self.clock,
@@ -173,6 +176,7 @@ class Application:
             privacy=Privacy(self.database, vault, Tokens(personal_key), raw, inbox, self.clock),
             mappings=mappings,
             rulebook=self._rulebook,
+            health=self.health,
             desk=desk,
             writer=writer,
             answers=Answers(self.database, desk, writer, self.clock, self.metrics),
@@ -297,8 +301,10 @@ class Application:
     def _samples(self) -> list[Sample]:
         with self.database.read() as connection:
             found = duty_samples(connection, self.clock.now())
+        ailing = Counter(each.kind for those in self.health.found(self.clock.now()).values() for each in those)
         return [
             *found,
+            *(Sample("fengsui_rules_ailing", float(ailing[kind]), (kind,)) for kind in KINDS),
             Sample("fengsui_journal_head", float(self.journal.head())),
             Sample("fengsui_journal_applied", float(self._applied())),
             Sample("fengsui_build_info", 1.0, (VERSION,)),

@@ -9,6 +9,15 @@ from dashboards.promql import RATE, or_zero, quantile
 FEED = 'feed=~"$feed"'
 RECORD_OUTCOMES = {"accepted": "已接收", "revision": "更正", "duplicate": "重复", "rejected": "拒收"}
 RELOAD_OUTCOMES = {"activated": "已启用", "refused": "被拒绝"}
+AILMENTS = {
+    "never_fires": "从未命中",
+    "noisy": "过于频繁",
+    "slow": "过慢",
+    "overlapping": "重叠",
+    "blind": "数据源无声",
+    "warming": "窗口未满",
+    "starved": "没有数据",
+}
 RULE_STATES = {"draft": "草稿", "shadow": "影子运行", "active": "启用", "deprecated": "停用"}
 LOOPS = {"duty": "值班循环", "delivery": "投递循环", "rules": "规则目录"}
 LAG = "fengsui_journal_head - fengsui_journal_applied"
@@ -251,6 +260,18 @@ RULES = Row(
             width=8,
             height=5,
             columns=titles(RULE_STATES),
+        ),
+        Panel(
+            kind="stat",
+            title="规则健康",
+            about=(
+                "有问题的规则数，按问题；一条规则可计入几项，详见控制台的规则页。",
+                "Rules by what is wrong with them, one under several where that is so; the console's rules page names them.",
+            ),
+            queries=(Query(expr="sum by (ailment) (fengsui_rules_ailing)", legend="{{ailment}}"),),
+            width=24,
+            height=5,
+            columns=titles(AILMENTS),
         ),
         Panel(
             kind="table",

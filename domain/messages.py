@@ -38,6 +38,14 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "action.verify": ("核查", "verify"),
     "action.waive": ("免予反馈", "waive"),
     "action.withdraw": ("撤回", "withdraw"),
+    # ailment: what is wrong with a rule
+    "ailment.blind": ("数据源无声", "blind"),
+    "ailment.never_fires": ("从未命中", "never fires"),
+    "ailment.noisy": ("过于频繁或多不属实", "noisy"),
+    "ailment.overlapping": ("与他规则重叠", "overlapping"),
+    "ailment.slow": ("判定过慢", "slow"),
+    "ailment.starved": ("没有数据", "starved"),
+    "ailment.warming": ("窗口未满", "warming"),
     # api: why a request was not taken
     "api.body_too_large": ("请求正文超过 {limit} 字节；请拆分后再送", "the body is over {limit} bytes; send it in parts"),
     "api.description": (
@@ -417,6 +425,8 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "console.risk_level": ("风险等级", "risk level"),
     "console.routing": ("分派依据", "routing"),
     "console.rule": ("规则", "rule"),
+    "console.rule_health": ("健康", "health"),
+    "console.rule_well": ("正常", "well"),
     "console.rules_caption": ("现行规则与命中情况", "active rules and their hits"),
     "console.rules_count": ("{count} 条规则，其中 {silent} 条从未命中", "{count} rules, {silent} never hit"),
     "console.rung": ("阶梯", "rung"),
@@ -463,6 +473,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "console.track": ("办理进度", "progress"),
     "console.transfer": ("疑似{crime}，研判是否移送{to}", "suspected: {crime}; consider the transfer to {to}"),
     "console.transfer_hint": ("移送线索", "transfer hint"),
+    "console.trial": (
+        "试运行 30 天：对象 {subjects}，本可预警 {warnings}；其中 {beside} 个对象另有正式预警（属实 {confirmed}，不属实 {unfounded}）",
+        "30 days on trial: {subjects} subjects, {warnings} warnings; {beside} really warned of ({confirmed} confirmed, {unfounded} not)",
+    ),
     "console.unresolved": ("待确认线索", "to confirm"),
     "console.unresolved_caption": ("不能确定属于哪个对象，确认后才计入", "their object is not certain; they count once confirmed"),
     "console.unrouted": ("待指定", "unrouted"),

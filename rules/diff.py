@@ -15,7 +15,7 @@ from rules.parsed import ParsedPack
 from rules.positions import Path, place
 from rules.problems import Problems
 
-Kind = Literal["pack", "param", "indicator", "rule", "inference"]
+Kind = Literal["pack", "param", "indicator", "rule", "inference", "file"]
 _KEPT_APART = frozenset({"pack", "rules", "indicators", "inferences", "params"})  # what is compared piece by piece
 _MISSING = object()
 
@@ -23,7 +23,8 @@ _MISSING = object()
 class Difference(Noun, frozen=True, kw_only=True):
     """One thing that was added, removed or changed in one field.
 
-    `id` is a rule's or inference's id, a pack's name, or `pack.name` of an indicator or parameter. `old` and `new` are as written, None
+    `id` is a rule's or inference's id, a pack's name, `pack.name` of an indicator or parameter, or the name of another file (a list,
+    overrides, tuning), of which the lines are told that the other set has not. `old` and `new` are as written, None
     where there is nothing; tests stand by their names, with a mark where only their content changed. `place` is file:line in the set that
     has it, the new one of both.
     """
@@ -58,7 +59,7 @@ def differences(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[Differe
         earlier = ("rule", after[kind, name].fields["renamed_from"])
         if earlier in before and earlier not in after and (kind, name) not in before:
             before[kind, name] = before.pop(earlier)
-    order = {"pack": 0, "param": 1, "indicator": 2, "rule": 3, "inference": 4}
+    order = {"pack": 0, "param": 1, "indicator": 2, "rule": 3, "inference": 4, "file": 5}
     keys = sorted(before.keys() | after.keys(), key=lambda key: (order[key[0]], key[1]))
     return tuple(found for key in keys for found in _compare(key, before.get(key), after.get(key)))
 
@@ -76,6 +77,8 @@ def _compare(key: tuple[Kind, str], old: _Item | None, new: _Item | None) -> Ite
             before, after = (None if value is _MISSING else value for value in (one, other))
             if field == "tests":
                 before, after = _tests(before, after), _tests(after, before)
+            elif field == "lines":
+                before, after = _lines(before, after), _lines(after, before)
             yield Difference(kind=kind, id=name, change="changed", field=field, old=before, new=after, place=new.place)
 
 
@@ -85,9 +88,16 @@ def _tests(own: Any, others: Any) -> list[str]:
     return [case["name"] + (" *" if case["name"] in told else "") for case in own or () if told.get(case["name"]) != case]
 
 
+def _lines(own: Any, others: Any) -> list[str]:
+    return [line for line in own if line not in others]
+
+
 def _items(texts: Mapping[str, str], problems: Problems) -> dict[tuple[Kind, str], _Item]:
     found: dict[tuple[Kind, str], _Item] = {}
     for file in sorted(texts):
+        if "/" in file:  # below the folder of packs
+            found["file", file] = _Item({"lines": texts[file].splitlines()}, f"{file}:1")
+            continue
         parsed = parse(file, texts[file], problems)
         if parsed is not None:
             found |= _of_pack(parsed)

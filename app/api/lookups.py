@@ -31,8 +31,9 @@ def get_object(services: ServicesGiven, principal: PrincipalGiven, object_id: Ob
 @get("/v1/rules", summary=both("operation.get_rules"), opt={"roles": READERS}, sync_to_thread=True)
 def get_rules(services: ServicesGiven) -> rule_views.RulesPage:
     """Return the active rules with their health, and what is wrong with a refused set."""
+    now, ruleset, health = services.clock.now(), services.rulebook.current(), services.health.found(services.clock.now())
     with services.database.read() as connection:
-        return rule_views.rules_page(connection, services.rulebook.current(), services.rulebook.problems, services.clock.now())
+        return rule_views.rules_page(connection, ruleset, services.rulebook.problems, now, health)
 
 
 @post(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -153,6 +153,20 @@ def status(url: UrlOption = URL, data: DataOption = DATA, output: OutputOption =
         answer = Client.for_data(url, data).call("GET", "/v1/rules")
     for problem in answer["problems"]:
         note(f"{problem['file']}:{problem['line']}:{problem['column']} {problem['message']}")
-    show(answer["rules"], ["id", "title", "status", "hits_month", "last_hit"], output)
+    rows = [rule | {"health": [_ailment(one) for one in rule["health"]], "trial": _trial(rule["trial"])} for rule in answer["rules"]]
+    told = answer["rules"] if output is Output.JSON else rows
+    show(told, ["id", "title", "status", "hits_day", "hits_month", "last_hit", "health", "trial"], output)
     if answer["problems"]:
         raise typer.Exit(FINDINGS)
+
+
+def _ailment(one: dict[str, str]) -> str:
+    from domain.messages import text
+
+    return f"{text('ailment.' + one['kind'])} {one['detail']}".rstrip()
+
+
+def _trial(trial: dict[str, Any] | None) -> str:
+    from domain.messages import text
+
+    return "" if trial is None else text("console.trial", **trial)

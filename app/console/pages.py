@@ -173,9 +173,9 @@ def feeds(
 @get("/rules", opt={"roles": READERS}, sync_to_thread=True)
 def rules(request: Request[Any, Any, Any], services: PartsGiven, principal: PrincipalGiven) -> Response[bytes]:
     """Show the active rules with their health, and above them what is wrong with a set that was refused."""
-    ruleset = services.rulebook.current()
+    now, ruleset, health = services.clock.now(), services.rulebook.current(), services.health.found(services.clock.now())
     with services.database.read() as connection:
-        found = rules_page(connection, ruleset, services.rulebook.problems, services.clock.now())
+        found = rules_page(connection, ruleset, services.rulebook.problems, now, health)
     return page(request, "rules.html", services.clock, principal, page=found, rulebook=services.rulebook)
 
 

@@ -10,6 +10,7 @@ from litestar.params import SkipValidation
 from app.answers import Answers
 from app.desk import Desk
 from app.effects import EffectWriter
+from app.rule_health import RuleHealth
 from app.rulebook import Rulebook
 from app.second_chances import Workings
 from app.settings import Settings
@@ -34,6 +35,11 @@ class Parts(Workings, Protocol):
     @property
     def rulebook(self) -> Rulebook:
         """The active rules."""
+        ...
+
+    @property
+    def health(self) -> RuleHealth:
+        """What is wrong with the active rules."""
         ...
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from domain.instants import SHANGHAI, to_ms
+from domain.instants import SHANGHAI, parse_rfc3339, to_ms
 from domain.kinds import KINDS, SECTORS
 from domain.levels import DEFAULT_LEVELS
 from domain.messages import CATALOGUE, text
@@ -52,6 +52,13 @@ class Words:
         if moment is None:
             return ""
         return moment.astimezone(SHANGHAI).strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
+
+    def instant(self, written: str) -> str:
+        """Return an instant in RFC 3339 as it is read in Asia/Shanghai, and any other text as it is."""
+        try:
+            return self.moment(parse_rfc3339(written))
+        except ValueError:
+            return written
 
     def span(self, seconds: float) -> str:
         """Return a span of time in its two largest units, without its sign.

@@ -4,20 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+import msgspec
+from sqlalchemy import Connection, Row, func, or_, select
 
 from domain.base import Noun
 from domain.errors import Problem
+from rules.health import Ailment
 from rules.ruleset import Rule, RuleSet
-from storage.tables import hits, rulesets
+from storage.tables import hits, rulesets, warning_events, warnings
 
 DAY, MONTH = timedelta(hours=24), timedelta(days=30)
 
 
+class TrialView(Noun, frozen=True, kw_only=True):
+    """What a rule on trial came to in 30 days, beside the active ones.
+
+    It hit `subjects` subjects and would have been a part of `warnings` warnings; `beside` of the subjects had a delivered warning in the
+    rule's field as well, of which `confirmed` were found true (属实) and `unfounded` not (不属实).
+    """
+
+    subjects: int
+    warnings: int
+    beside: int
+    confirmed: int
+    unfounded: int
+
+
 class RuleView(Noun, frozen=True, kw_only=True):
-    """One rule; `hits_day` and `hits_month` count the last 24 hours and 30 days, `points` 0 marks one that only records its hits."""
+    """One rule; `hits_day` and `hits_month` count the last 24 hours and 30 days, `points` 0 marks one that only records its hits.
+
+    `health` is what is wrong with it (`rules.health`), `trial` is None unless it is on trial.
+    """
 
     id: str
     pack: str
@@ -36,6 +56,8 @@ class RuleView(Noun, frozen=True, kw_only=True):
     hits_month: int
     last_hit: datetime | None
     never_fired: bool
+    health: tuple[Ailment, ...] = ()
+    trial: TrialView | None = None
 
 
 class RulesPage(Noun, frozen=True, kw_only=True):
@@ -48,15 +70,23 @@ class RulesPage(Noun, frozen=True, kw_only=True):
     problems: tuple[Problem, ...]
 
 
-def rules_page(connection: Connection, ruleset: RuleSet | None, problems: Sequence[Problem], now: datetime) -> RulesPage:
-    """Return the rules of the active set in the order of their files; `problems` are those of a refused one."""
+def rules_page(
+    connection: Connection,
+    ruleset: RuleSet | None,
+    problems: Sequence[Problem],
+    now: datetime,
+    health: Mapping[str, tuple[Ailment, ...]] = MappingProxyType({}),
+) -> RulesPage:
+    """Return the rules of the active set in the order of their files; `problems` are those of a refused one, `health` is by rule."""
     counted = _counted(connection, now) if ruleset is not None else {}
     row = connection.execute(select(rulesets).where(rulesets.c.version == ruleset.version)).one_or_none() if ruleset is not None else None
     return RulesPage(
         version=ruleset.version if ruleset is not None else "",
         activated_at=row.activated_at if row is not None else None,
         activated_by=row.by if row is not None else "",
-        rules=tuple(_view(rule, counted) for rule in ruleset.rules) if ruleset is not None else (),
+        rules=tuple(_view(connection, rule, counted, health.get(rule.id, ()), now) for rule in ruleset.rules)
+        if ruleset is not None
+        else (),
         problems=tuple(problems),
     )
 
@@ -69,7 +99,39 @@ def _counted(connection: Connection, now: datetime) -> dict[str, Row[Any]]:
     return {row.rule: row for row in rows}
 
 
-def _view(rule: Rule, counted: Mapping[str, Row[Any]]) -> RuleView:
+def _trial(connection: Connection, rule: Rule, now: datetime) -> TrialView | None:
+    if rule.status != "shadow":
+        return None
+    mine = (hits.c.rule == rule.id, hits.c.at > now - MONTH, hits.c.at <= now)
+    own = connection.execute(select(hits.c.subject, hits.c.warning_id).where(*mine).distinct()).all()
+    subjects = sorted({row.subject for row in own})
+    field = or_(warnings.c.sector == rule.sector, warnings.c.matter == rule.sector)
+    real: dict[str, str] = {}  # id → subject
+    for start in range(0, len(subjects), 500):
+        of_these = warnings.c.subject.in_(subjects[start : start + 500])
+        query = select(warnings.c.id, warnings.c.subject).where(of_these, field, ~warnings.c.shadow, warnings.c.raised_at > now - MONTH)
+        real |= {row.id: row.subject for row in connection.execute(query)}
+    found = list(verdicts_of(connection, sorted(real)).values())
+    return TrialView(
+        subjects=len(subjects),
+        warnings=len({row.warning_id for row in own if row.warning_id is not None}),
+        beside=len(set(real.values())),
+        confirmed=found.count("confirmed"),
+        unfounded=found.count("unfounded"),
+    )
+
+
+def verdicts_of(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
+    """Return what the departments found last, by warning, of those of `ids` that they answered."""
+    found: dict[str, str] = {}
+    for start in range(0, len(ids), 500):
+        mine = (warning_events.c.kind == "outcome", warning_events.c.warning_id.in_(ids[start : start + 500]))
+        query = select(warning_events.c.warning_id, warning_events.c.detail).where(*mine).order_by(warning_events.c.id)
+        found |= {row.warning_id: msgspec.json.decode(row.detail)["verdict"] for row in connection.execute(query)}
+    return found
+
+
+def _view(connection: Connection, rule: Rule, counted: Mapping[str, Row[Any]], health: tuple[Ailment, ...], now: datetime) -> RuleView:
     """Return a rule with its hits, those under the id that it had before among them."""
     rows = [counted[name] for name in (rule.id, rule.renamed_from) if name in counted]
     return RuleView(
@@ -90,4 +152,6 @@ def _view(rule: Rule, counted: Mapping[str, Row[Any]]) -> RuleView:
         hits_month=sum(row.month for row in rows),
         last_hit=max((row.last for row in rows), default=None),
         never_fired=not rows,
+        health=health,
+        trial=_trial(connection, rule, now),
     )

@@ -22,6 +22,7 @@ from app.effects import EffectWriter
 from app.gate import Gate, fingerprint
 from app.metrics import Metrics
 from app.privacy import Privacy
+from app.rule_health import RuleHealth
 from app.rulebook import Rulebook
 from app.settings import SHIPPED_MAPPINGS, SHIPPED_POLICIES, Settings
 from app.views.aside import Aside
@@ -126,6 +127,7 @@ class City:
         self.rules.mkdir(parents=True, exist_ok=True)
         workshop = Workshop(DataPaths(self.folder / "data"))
         self.rulebook = Rulebook(self.rules, self.database, self.intake, self.metrics, workshop)
+        self.health = RuleHealth(self.database, self.rulebook, shipped_mappings(), dict)
         seal, key = Seal(b"s" * 32), b"p" * 32
         self.vault = Vault(self.database, seal, lambda _: timedelta(days=90))
         (self.folder / "raw").mkdir(exist_ok=True)

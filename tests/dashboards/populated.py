@@ -29,6 +29,7 @@ LABELS: dict[str, tuple[str, ...]] = {
     "type": ("enterprise", "device"),
     "version": ("0.1.0",),
     "status": tuple(engine.RULE_STATES),
+    "ailment": tuple(engine.AILMENTS),
     "rule": ("gas.leak-repeated", "food.complaints"),
     "kind": tuple(duty.TIMER_KINDS),
     "act": ACTS,

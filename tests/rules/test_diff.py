@@ -62,3 +62,13 @@ def test_a_file_that_is_no_pack_is_refused_with_its_place() -> None:
     with pytest.raises(FileProblems) as caught:
         differences({"gas.yaml": RULES}, {"gas.yaml": "pack: ["})
     assert caught.value.problems[0].file == "gas.yaml"
+
+
+def test_files_below_the_folder_are_compared_by_their_lines() -> None:
+    """A list that gained an entry tells it; one that came tells its name."""
+    old, new = {"gas.yaml": RULES, "lists/a.txt": "x\ny\n"}, {"gas.yaml": RULES, "lists/a.txt": "x\nz\n", "lists/b.txt": "v\n"}
+    found = differences(old, new)
+    assert [(one.id, one.change, one.old, one.new) for one in found] == [
+        ("lists/a.txt", "changed", ["y"], ["z"]),
+        ("lists/b.txt", "added", None, None),
+    ]

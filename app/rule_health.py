@@ -1,0 +1,159 @@
+"""What is known of the rules that run, for `rules.health` to judge: hits, verdicts, feeds, windows, and what a reading costs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, func, select
+
+from app.rulebook import Rulebook
+from app.views.rules import verdicts_of
+from app.views.summary import decode_entry
+from connectors.inbound.mapping_model import Mapping as FeedMapping
+from domain.errors import FileProblems, NotFound
+from domain.instants import EPOCH
+from rules.health import PATIENCE, Ailment, Life, ailments, overlaps
+from rules.ruleset import Facts, Rule, RuleSet
+from storage.database import Database
+from storage.tables import activations, feeds, hits, signals, warning_events
+
+FRESH: Final = timedelta(seconds=30)  # for which an answer stands
+DAY: Final = timedelta(hours=24)
+JUDGED_WITHIN: Final = timedelta(days=90)
+LATELY: Final = 100_000  # records, in which a source is looked for
+SAMPLE: Final = 100  # signals that the cost of a reading is measured on
+ROUNDS: Final = 3  # of which the quickest counts: what disturbs only makes slower
+
+Found = Mapping[str, tuple[Ailment, ...]]
+
+
+class RuleHealth:
+    """Judges the active set; an answer stands for `FRESH`, so that a scrape, a page and a command cost the database one look."""
+
+    def __init__(
+        self, database: Database, rulebook: Rulebook, mappings: Mapping[str, FeedMapping], complete: Callable[[], Mapping[str, datetime]]
+    ) -> None:
+        """`complete` says from when on each rule knows the whole of what it reads."""
+        self._database = database
+        self._rulebook = rulebook
+        self._mappings = mappings
+        self._complete = complete
+        self._answer: tuple[str, datetime, Found] = ("", EPOCH, {})
+        self._cost: tuple[str, Mapping[str, float]] = ("", {})
+
+    def found(self, now: datetime) -> Found:
+        """Return what is wrong, by rule; rules in good health have an empty tuple.
+
+        Raises:
+            StoreUnavailable: the database cannot be read.
+        """
+        ruleset = self._rulebook.current()
+        if ruleset is None:
+            return {}
+        version, at, answer = self._answer
+        if version == ruleset.version and at <= now < at + FRESH:
+            return answer
+        before = self._running_before(now - PATIENCE)
+        with self._database.read() as connection:
+            lives = self._lives(connection, ruleset, before, now)
+        answer = {rule.id: ailments(rule, lives[rule.id]) for rule in ruleset.rules}
+        self._answer = (ruleset.version, now, answer)
+        return answer
+
+    def _running_before(self, then: datetime) -> frozenset[str]:
+        """Return the rules that ran at an instant."""
+        with self._database.read() as connection:
+            query = select(activations.c.version).where(activations.c.at <= then).order_by(activations.c.seq.desc()).limit(1)
+            version = connection.scalar(query)
+        if version is None:
+            return frozenset()
+        try:
+            ruleset = self._rulebook.load(version)
+        except (NotFound, FileProblems):  # written for an earlier Fengsui: as if it had not been
+            return frozenset()
+        return frozenset(rule.id for rule in ruleset.rules if rule.status in {"active", "shadow"})
+
+    def _lives(self, connection: Connection, ruleset: RuleSet, before: frozenset[str], now: datetime) -> dict[str, Life]:
+        counted = {row.rule: row for row in connection.execute(_hits(now))}
+        subjects: dict[str, set[str]] = {}
+        for row in connection.execute(select(hits.c.rule, hits.c.subject).where(hits.c.at > now - PATIENCE, hits.c.at <= now).distinct()):
+            subjects.setdefault(row.rule, set()).add(row.subject)
+        alike = overlaps({rule: frozenset(those) for rule, those in subjects.items()})
+        verdicts = _verdicts(connection, now)
+        silent, heard = self._feeds(connection, now)
+        cost, complete = self._costs(connection, ruleset), self._complete()
+        return {
+            rule.id: Life(
+                now=now,
+                since_long=rule.id in before or rule.renamed_from in before,
+                hits_day=counted[rule.id].day if rule.id in counted else 0,
+                hits=counted[rule.id].all if rule.id in counted else 0,
+                confirmed=verdicts.get((rule.id, "confirmed"), 0),
+                unfounded=verdicts.get((rule.id, "unfounded"), 0),
+                micros=cost.get(rule.id, 0.0),
+                alike=alike.get(rule.id, {}),
+                silent=tuple(source for source in rule.feeds if source in silent),
+                unheard=tuple(source for source in rule.feeds if source not in heard) if rule.id in before else (),
+                warm_at=complete.get(rule.id),
+            )
+            for rule in ruleset.rules
+        }
+
+    def _feeds(self, connection: Connection, now: datetime) -> tuple[set[str], set[str]]:
+        """Return the sources all of whose feeds are silent, and those that something was received of lately."""
+        last = connection.scalar(select(func.max(signals.c.seq))) or 0
+        lately = select(signals.c.source, signals.c.feed).where(signals.c.seq > last - LATELY, signals.c.received_at > now - PATIENCE)
+        rows = connection.execute(lately.distinct()).all()
+        carried: dict[str, set[str]] = {}
+        for row in rows:
+            carried.setdefault(row.source, set()).add(row.feed)
+        quiet = {row.feed for row in connection.execute(select(feeds.c.feed).where(feeds.c.silent_since.is_not(None)))}
+        for feed in quiet:
+            if feed in self._mappings:
+                carried.setdefault(self._mappings[feed].source, set()).add(feed)
+        return {source for source, those in carried.items() if those <= quiet}, {row.source for row in rows}
+
+    def _costs(self, connection: Connection, ruleset: RuleSet) -> Mapping[str, float]:
+        """Return the microseconds of one reading of each rule's condition, measured once for each set, on the newest signals."""
+        if self._cost[0] == ruleset.version:
+            return self._cost[1]
+        bodies = connection.scalars(select(signals.c.body).order_by(signals.c.seq.desc()).limit(SAMPLE)).all()
+        if not bodies:
+            return {}
+        # With every indicator unknown no term of a condition decides early, so all of it is read.
+        facts = [Facts(decode_entry(body), None, {}) for body in bodies]
+        found = {rule.id: _micros(rule, facts) for rule in ruleset.rules}
+        self._cost = (ruleset.version, found)
+        return found
+
+
+def _micros(rule: Rule, facts: list[Facts]) -> float:
+    best = float("inf")
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        for one in facts:
+            rule.when.evaluate(one)
+        best = min(best, time.perf_counter() - began)
+    return best / len(facts) * 1e6
+
+
+def _hits(now: datetime) -> Any:
+    day = func.count().filter(hits.c.at > now - DAY).label("day")
+    return select(hits.c.rule, day, func.count().label("all")).where(hits.c.at <= now).group_by(hits.c.rule)
+
+
+def _verdicts(connection: Connection, now: datetime) -> dict[tuple[str, str], int]:
+    """Return how many warnings of each rule were found how, of those answered within `JUDGED_WITHIN`."""
+    answered = (warning_events.c.kind == "outcome", warning_events.c.at > now - JUDGED_WITHIN, warning_events.c.at <= now)
+    ids = sorted(connection.scalars(select(warning_events.c.warning_id).where(*answered).distinct()))
+    verdict = verdicts_of(connection, ids)
+    found: dict[tuple[str, str], int] = {}
+    for start in range(0, len(ids), 500):
+        own = select(hits.c.rule, hits.c.warning_id).where(hits.c.warning_id.in_(ids[start : start + 500])).distinct()
+        for row in connection.execute(own):
+            key = (row.rule, verdict[row.warning_id])
+            found[key] = found.get(key, 0) + 1
+    return found
