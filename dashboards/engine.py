@@ -307,12 +307,13 @@ RULES = Row(
             kind="timeseries",
             title="规则命中走势",
             about=(
-                "规则命中次数，以及因数据源静默而无法判断的次数。",
-                "Rule hits over time, and the times that silent feeds kept a rule from being decided.",
+                "规则命中次数，因数据源静默而无法判断的次数，以及被调优条件压下的次数。",
+                "Rule hits over time, the times that silent feeds kept a rule from being decided, and hits that tuning kept back.",
             ),
             queries=(
                 Query(expr=f"sum(increase(fengsui_rule_hits_total[{RATE}]))", legend="命中"),
                 Query(expr=f"sum(increase(fengsui_rule_blind_total[{RATE}]))", legend="无法判断"),
+                Query(expr=f"sum(increase(fengsui_rule_suppressed_total[{RATE}]))", legend="调优压下"),
             ),
             width=6,
             height=10,

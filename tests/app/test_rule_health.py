@@ -34,7 +34,7 @@ def test_a_rule_on_trial_raises_delivers_and_owes_nothing(tmp_path: Path) -> Non
         world.at("2d")
         assert world.warnings() == []
         assert world.read("/v1/outbox", "duty") == []
-        assert all(office.messages == [] for office in world.offices)
+        assert all(office.attempts == [] for office in world.offices)
         on_trial = rules(world)["gas-on-trial"]
         assert (on_trial["hits_month"], on_trial["never_fired"]) == (1, False)
         assert on_trial["trial"] == {"subjects": 1, "warnings": 1, "beside": 0, "confirmed": 0, "unfounded": 0}

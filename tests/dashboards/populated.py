@@ -30,6 +30,7 @@ LABELS: dict[str, tuple[str, ...]] = {
     "version": ("0.1.0",),
     "status": tuple(engine.RULE_STATES),
     "ailment": tuple(engine.AILMENTS),
+    "filter": ("gas-works-drill",),
     "rule": ("gas.leak-repeated", "food.complaints"),
     "kind": tuple(duty.TIMER_KINDS),
     "act": ACTS,
