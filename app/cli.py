@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.commands import access, audit, dashboards, demo, feeds, imports, journal, models, personal, replay, rules, serve, warning
+from app.commands import access, audit, bench, dashboards, demo, feeds, imports, journal, models, personal, replay, rules, serve, warning
 from app.commands.output import plain_errors
 from app.version import VERSION
 
@@ -35,6 +35,7 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(personal.app, name="personal")
 app.add_typer(journal.app, name="journal")
 app.add_typer(dashboards.app, name="dashboards")
+app.add_typer(bench.app, name="bench")
 
 
 def _version(asked: bool) -> None:
