@@ -74,6 +74,7 @@ def replay(
             "warnings": count,
             "ended": done.ended.isoformat() if done.ended else None,
             "engine": "python" if reason else "kernel",
+            "engine_reason": reason,
             "reached": done.reached,
         }
         if summary is not None:

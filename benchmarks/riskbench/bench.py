@@ -3,10 +3,10 @@
     fengsui bench riskbench [--signals 2000000] [--rules 20] [--rules 100] [--repeat 3] [--output json]
 
 Every run is a process of its own, measured as a whole: CPU seconds and the greatest memory. A rate is the marginal one, between a run of
-a tenth of the signals and one of all of them, so a start does not count; it is a column of its own. Ratios are to the reference in the same turn;
-the median of the turns is shown. `hits` are the committed packs without points, each hit compared one by one with the reference's;
-`warnings` the same rules with points, through fusion, raising and the database, on `--warnings` signals. `slope` is what more rules,
-objects and indicators cost. The pack with 60 indicators is compared with an evaluator that looks at all signals again each time.
+a tenth of the signals and one of all of them, so a start does not count; it is a column of its own. Ratios are to the reference in the
+same turn, and the median of the turns is shown. `hits` are the committed packs without points, each hit compared one by one with the
+reference's; `warnings` the same rules with points, through fusion, raising and the database, on `--warnings` signals. `slope` is what more
+rules and objects cost. The pack with 60 indicators is compared with an evaluator that looks at all signals again each time.
 
 Exit 1 where a hit differs. `--plant window` makes one window of the product's rules longer, which must be found.
 """

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domain.catalogue import Catalogue
+from domain.errors import FileProblems
 from domain.findings import RuleHit
 from domain.levels import DEFAULT_LEVELS
 from domain.records import Record, RulesetEntry, SignalEntry
@@ -263,7 +264,11 @@ class ColumnarReplay:
                 self._write(hit_line(outcome))
 
     def _entry(self, line: bytes, path: Path) -> tuple[SignalEntry, datetime | None]:
-        feed, signal, received = self._read(line, path, self._signals)
+        try:
+            feed, signal, received = self._read(line, path, 0)
+        except FileProblems:
+            self._read(line, path, _number_of_line(path, line))  # the same again, with the place that a person looks for
+            raise
         return SignalEntry(feed=feed, signal=signal, resolution=self._known(signal), digest=""), received
 
     def _fetch(self, number: int) -> tuple[int, SignalEntry]:
@@ -272,6 +277,12 @@ class ColumnarReplay:
 
     def _wanted(self, marks: NDArray[np.uint64]) -> NDArray[np.bool_]:
         return np.isin(marks, self._kernel.marks(self._pipeline.names()))
+
+
+def _number_of_line(path: Path, line: bytes) -> int:
+    """Return the number of the first line of a file with this content, from 1; 0 for none."""
+    with path.open("rb") as lines:
+        return next((number for number, each in enumerate(lines, start=1) if each.rstrip(b"\n") == line), 0)
 
 
 def hit_line(hit: RuleHit) -> bytes:
