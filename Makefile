@@ -1,5 +1,5 @@
 # Everything from nothing on Debian 12 with `apt install git make python3-venv`; `make help` lists the targets.
-# No target but `services` needs root; none needs a compiler.
+# No target but `services` needs root; none but `inference` needs a compiler.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -21,7 +21,7 @@ PIP_LOCKED  = $(PIP_INSTALL) --require-hashes --only-binary :all:
 # The checkout itself, editable, so that `fengsui` is a command; hatchling comes from the lock, hence no build isolation.
 PIP_SELF    = $(PIP_INSTALL) --quiet --no-deps --no-build-isolation --editable .
 
-SERVICE_PACKAGES := curl prometheus chromium fonts-noto-cjk
+SERVICE_PACKAGES := curl prometheus chromium fonts-noto-cjk gcc libc6-dev python3-dev
 
 .PHONY: help
 help:  ## print this list
@@ -66,6 +66,11 @@ $(VENV)/.stamp-kernel: $(wildcard streams/kernel/*.py) $(VENV)/.stamp-self
 	@$(PY) -m app.columnar || echo "the kernel could not be compiled; rules run on the Python engine" >&2
 	@touch $@
 
+.PHONY: inference
+# No wheel is published: it is compiled, with the setuptools of the dev lock.
+inference: setup-dev  ## build durable-rules, the second opinion on inferences (needs gcc and Python's headers)
+	@$(PIP_INSTALL) --quiet --require-hashes --no-deps --no-build-isolation --no-binary durable-rules -r requirements-inference.lock
+
 .PHONY: demo
 demo: setup  ## one month of a made-up city, the whole loop (ARGS="--headless --summary out.json")
 	$(VENV)/bin/fengsui demo $(ARGS)
@@ -97,7 +102,7 @@ nightly: setup-dev  ## the long campaigns (ONLY=kill9; ARGS="--plant NAME" must 
 	@$(PY) deploy/run_scripts.py tests/campaigns --only "$(ONLY)" -- $(ARGS)
 
 .PHONY: services
-services:  ## apt-get install what some tests need: curl, prometheus, chromium, fonts (root)
+services:  ## apt-get install what some tests need: curl, prometheus, chromium, fonts, a compiler (root)
 	@bash deploy/services.sh $(SERVICE_PACKAGES)
 
 .PHONY: lock

@@ -7,19 +7,23 @@ import shutil
 import sqlite3
 import sys
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from sqlalchemy import Connection
 
+from app.inferring import REMEDY
 from app.rulebook import read_folder
 from domain.errors import FengsuiError, FileProblems
-from domain.messages import both
+from domain.inference import Program
+from domain.messages import both, text
 from rules import load
 from storage import audit, risk
 from storage.database import Database, quick_check
 from storage.datadir import NETWORK, DataPaths, file_system
 from storage.journal_folder import JournalFolder
 from storage.sealing import SEALING_KEY, check_key
+from streams.runtimes.inference import SupervisedInference, installed, smoke_sets
 
 WAL_FIXED = (3, 51, 3)  # SQLite's WAL-reset defect; harmless with one writer, which is what Fengsui has
 LEAST_FREE = 2**30  # bytes
@@ -44,6 +48,7 @@ def examine(data: Path, rules: Path, sealing_key: Path | None = None) -> list[Fi
         Finding("python", sys.version_info >= (3, 11), sys.version.split()[0]),
         _sqlite(),
         _rules(rules),
+        _inference(rules),
     ]
     if not data.is_dir():
         return [*findings, Finding("data folder", ok=True, detail=f"{data} 尚未建立，首次 serve 时建立 / made by the first serve")]
@@ -66,6 +71,25 @@ def _rules(folder: Path) -> Finding:
         more = f"; {len(errors) - 1} more, see fengsui rules check {folder}" if len(errors) > 1 else ""
         return Finding("rules", ok=False, detail=f"{folder}: {errors[0]}{more}")
     return Finding("rules", ok=True, detail=f"{folder} sound, {len(ruleset.rules)} rules, version {ruleset.version[:12]}")
+
+
+def _inference(folder: Path) -> Finding:
+    """Say who draws the conclusions; only a library that fails on these rules is a fault, one that is not there is none."""
+    try:
+        ruleset, _ = load.check(read_folder(folder))
+    except FileProblems:
+        ruleset = None
+    program = ruleset.program() if ruleset is not None else Program()
+    if not program.productions:
+        return Finding("inference", ok=True, detail=text("inference.none"))
+    if not installed():
+        return Finding("inference", ok=True, detail=text("inference.not_installed", remedy=REMEDY))
+    trouble = SupervisedInference().gate(program)
+    if trouble is None:
+        sets = sum(1 for _ in smoke_sets(program))
+        return Finding("inference", ok=True, detail=text("inference.engine", version=version("durable-rules"), sets=sets))
+    place = next((f"{each.file}:{each.line}" for each in (ruleset.inferences if ruleset else ()) if each.id == trouble.production), "")
+    return Finding("inference", ok=False, detail=text("inference.refused", inference=trouble.production, place=place, how=trouble.how))
 
 
 def _folder(data: Path) -> list[Finding]:

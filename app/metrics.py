@@ -43,6 +43,7 @@ GAUGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "fengsui_objects": ("Regulated objects in the registry.", ("type",)),
     "fengsui_ruleset_info": ("The active rule set; always 1.", ("version",)),
     "fengsui_ruleset_broken": ("1 where the rules folder holds a set that was refused; the last good set runs.", ()),
+    "fengsui_inference_stand_in": ("1 where the matcher alone answers for the inferences: durable-rules is absent or was retired.", ()),
     "fengsui_rules_active": ("Rules of the active set.", ("status",)),
     "fengsui_rules_ailing": ("Rules of the active set by what is wrong with them; one may count under several.", ("ailment",)),
     "fengsui_build_info": ("The running software; always 1.", ("version",)),

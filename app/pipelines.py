@@ -10,7 +10,7 @@ from app.settings import SHIPPED_MAPPINGS, Settings
 from connectors.inbound.mapping_load import load_folder
 from domain.catalogue import Catalogue
 from domain.levels import DEFAULT_LEVELS
-from domain.ports import History
+from domain.ports import History, Inference
 from models.registry import REGISTRY, VECTOR_REGISTRY
 from rules.ruleset import RuleSet
 from streams.pipeline import Pipeline, PipelineSettings
@@ -26,7 +26,11 @@ def lateness(extra: Path | None) -> dict[str, timedelta]:
     return {feed: mapping.delay for feed, mapping in mappings.items() if mapping.delay}
 
 
-def make_pipeline(settings: Settings, load: Callable[[str], RuleSet], history: History) -> Pipeline:
-    """Return a pipeline that has taken in nothing; `load` finds a rule set by its version, `history` what was before it."""
+def make_pipeline(settings: Settings, load: Callable[[str], RuleSet], history: History, inference: Inference | None = None) -> Pipeline:
+    """Return a pipeline that has taken in nothing; `load` finds a rule set by its version, `history` what was before it.
+
+    `inference` answers what follows from findings, without it the matcher: the outcomes are the same.
+    """
     own = PipelineSettings(namespace=settings.namespace, quiet=settings.quiet, lateness=lateness(settings.mappings))
-    return Pipeline(DEFAULT_LEVELS, Catalogue(), load, REGISTRY, own, object_detector=VECTOR_REGISTRY["forest"], history=history)
+    forest = VECTOR_REGISTRY["forest"]
+    return Pipeline(DEFAULT_LEVELS, Catalogue(), load, REGISTRY, own, object_detector=forest, history=history, inference=inference)

@@ -14,6 +14,7 @@ from pathlib import Path
 import structlog
 from sqlalchemy import Connection
 
+from app.inferring import Inferring
 from app.metrics import Metrics, Sample
 from app.synced import offer, refused, synced
 from app.workshop import Died, Refused, Unwanted, Workshop
@@ -91,14 +92,19 @@ class Rulebook:
     """
 
     def __init__(
-        self, folder: Path, database: Database, intake: Intake, metrics: Metrics, workshop: Workshop, end: threading.Event | None = None
-    ) -> None:
-        """`folder` holds the packs; nothing is read before `refresh`. Once `end` is set no more candidates are wanted."""
+        self, folder: Path, database: Database, intake: Intake, metrics: Metrics, workshop: Workshop, end: threading.Event | None = None,
+        inferring: Inferring | None = None,
+    ) -> None:  # fmt: skip
+        """`folder` holds the packs; nothing is read before `refresh`. Once `end` is set no more candidates are wanted.
+
+        `inferring` tries the inferences of a set before it is activated.
+        """
         self._folder = folder
         self._database = database
         self._intake = intake
         self._metrics = metrics
         self._workshop = workshop
+        self.inferring = inferring or Inferring(metrics)
         self._end = end or threading.Event()
         self._cache: dict[str, RuleSet] = {}
         self._seen: Mapping[str, str] | None = None  # what the folder held when it was last dealt with
@@ -220,6 +226,7 @@ class Rulebook:
         with self._database.write() as connection:
             risk.store_ruleset(connection, ruleset.version, ruleset.texts, by)
         self._cache[ruleset.version] = ruleset
+        self.inferring.gate(ruleset)
         reach("reload.before_swap")
         self._seen = None  # until it stands in the journal, what the folder holds is to be compared with the active set, not with this
         self._activating = ruleset, by, offer(self._intake, [RulesetEntry(version=ruleset.version, by=by, prepared=prepared)])
@@ -249,6 +256,8 @@ class Rulebook:
         """Take up the set that was active before the restart, then look at the folder; where it is `watched` that can wait."""
         with self._database.read() as connection:
             self.active = risk.active_ruleset(connection)
+        if self.active:
+            self.inferring.gate(self.load(self.active))
         if not (watched and self.active):
             self.refresh()
 

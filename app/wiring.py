@@ -110,9 +110,10 @@ class Application:
         self._end = threading.Event()
         workshop = Workshop(paths, self._aside)
         self._rulebook = Rulebook(settings.rules, self.database, self.intake, self.metrics, workshop, self._end)
+        inferring = self._rulebook.inferring
         history = JournalHistory(self.journal, workshop.artifacts, self._aside)
         self.engine = Engine(
-            make_pipeline(self.settings, self._rulebook.load, history),
+            make_pipeline(self.settings, self._rulebook.load, history, inferring.engine),
             self.journal,
             Commit(self.database, desk, writer, self.clock, self.metrics),
             append=self._append,
@@ -208,6 +209,7 @@ class Application:
         self.duty.stop()
         self.intake.close()
         self.engine.stop()
+        self._rulebook.inferring.close()
         self.journal.close()
         self.database.close()
         self.socket.close()

@@ -263,15 +263,16 @@ RULES = Row(
         ),
         Panel(
             kind="stat",
-            title="规则健康",
+            title="推断",
             about=(
-                "有问题的规则数，按问题；一条规则可计入几项，详见控制台的规则页。",
-                "Rules by what is wrong with them, one under several where that is so; the console's rules page names them.",
+                "结论总是一样；durable-rules 未安装或已停用时没有复核，这里变红。",
+                "Conclusions are always the same; red where durable-rules is absent or was retired, so that nobody checks them.",
             ),
-            queries=(Query(expr="sum by (ailment) (fengsui_rules_ailing)", legend="{{ailment}}"),),
-            width=24,
+            queries=(Query(expr="fengsui_inference_stand_in"),),
+            width=4,
             height=5,
-            columns=titles(AILMENTS),
+            steps=BAD_FROM_ONE,
+            texts={"0": "有复核", "1": "无复核"},
         ),
         Panel(
             kind="table",
@@ -281,7 +282,7 @@ RULES = Row(
                 Query(expr="max by (version) (fengsui_build_info)", instant=True),
                 Query(expr="max by (version) (fengsui_ruleset_info)", instant=True),
             ),
-            width=12,
+            width=8,
             height=5,
             order=("version", "Value #A", "Value #B"),
             columns={
@@ -289,6 +290,18 @@ RULES = Row(
                 "Value #A": Column(title="软件", texts={"1": "运行中"}),
                 "Value #B": Column(title="规则集", texts={"1": "启用中"}),
             },
+        ),
+        Panel(
+            kind="stat",
+            title="规则健康",
+            about=(
+                "有问题的规则数，按问题；一条规则可计入几项，详见控制台的规则页。",
+                "Rules by what is wrong with them, one under several where that is so; the console's rules page names them.",
+            ),
+            queries=(Query(expr="sum by (ailment) (fengsui_rules_ailing)", legend="{{ailment}}"),),
+            width=24,
+            height=5,
+            columns=titles(AILMENTS),
         ),
         Panel(
             kind="bargauge",

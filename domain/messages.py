@@ -644,8 +644,22 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "form.too_long": ("{title}（{field}）超过{limit}字", "{field} is longer than {limit} characters"),
     "form.unknown": ("表单没有 {field} 这一项；可填：{legal}", "the form has no field {field}; legal: {legal}"),
     # inference: what an inference rests on
+    "inference.engine": ("durable-rules {version}，试运行 {sets} 组发现无误", "durable-rules {version}, sound on {sets} sets of findings"),
     "inference.label": ("标签：{label}", "label: {label}"),
     "inference.level": ("风险等级不低于{level}", "risk level at least {level}"),
+    "inference.none": ("规则集没有推断", "the rule set has no inferences"),
+    "inference.not_installed": (
+        "推断由内置匹配器独自作答：未安装 durable-rules；结论相同，只少一道复核。安装：{remedy}",
+        "the matcher alone draws the conclusions: durable-rules is not installed; they are the same, only unchecked. Install: {remedy}",
+    ),
+    "inference.refused": (
+        "推断由内置匹配器独自作答：durable-rules 在推断 {inference}（{place}）上失败（{how}）；结论相同。改写或拆开这条推断",
+        "the matcher alone draws the same conclusions: durable-rules fails on {inference} ({place}): {how}; rewrite or divide it",
+    ),
+    "inference.retired": (
+        "推断由内置匹配器独自作答：durable-rules 已停用（{how}）；结论相同，重新启用规则集或重启后再试",
+        "the matcher alone draws the conclusions: durable-rules was retired ({how}); they are the same. A restart tries it again",
+    ),
     # intake: what is wrong with an input or a record, and why the journal keeps it as a rejection
     "intake.ambiguous_object": (
         "匹配到多个监管对象，已进入待确认队列，确认后计入",

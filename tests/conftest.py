@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -22,15 +23,20 @@ TOP = Path(__file__).resolve().parents[1]
 
 
 class Service(NamedTuple):
-    """The programs that a test calls and the Debian packages that bring them; the first program is the service's own."""
+    """The programs that a test calls and the Debian packages that bring them; the first program is the service's own.
+
+    Of a service with `modules` it is those that are missing; what brings them needs the programs.
+    """
 
     programs: tuple[str, ...]
     packages: tuple[str, ...]
+    modules: tuple[str, ...] = ()  # of Python, which `make inference` builds once the packages are there
 
 
 SERVICES = {
     "prometheus": Service(("prometheus", "promtool"), ("prometheus",)),
     "curl": Service(("curl",), ("curl",)),
+    "durable-rules": Service(("gcc",), ("gcc", "libc6-dev", "python3-dev"), ("durable_rules_engine",)),
     "chromium": Service(("chromium",), ("chromium", "fonts-noto-cjk")),
 }
 
@@ -40,19 +46,32 @@ class Unavailable(Exception):
 
 
 def _missing(service: Service) -> list[str]:
+    if service.modules:
+        return [module for module in service.modules if importlib.util.find_spec(module) is None]
     return [program for program in service.programs if shutil.which(program) is None]
 
 
-def provide(service: Service, *, root: bool, install: Callable[[tuple[str, ...]], str]) -> Path:
+def _make_inference() -> str:
+    """Build durable-rules with whatever compiler is there; return what went wrong, "" for nothing."""
+    with Path(tempfile.gettempdir(), "fengsui-test-services.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = subprocess.run(["make", "--no-print-directory", "inference"], cwd=TOP, capture_output=True, text=True, check=False)
+    importlib.invalidate_caches()
+    return "" if done.returncode == 0 else f"make inference: {(done.stderr.strip().splitlines() or ['failed'])[-1]}"
+
+
+def provide(service: Service, *, root: bool, install: Callable[[tuple[str, ...]], str], build: Callable[[], str] = _make_inference) -> Path:
     """Return the path of the service's own program, installing it first when it is missing and `root`.
 
-    `install` is given the packages and returns what went wrong, "" for nothing.
+    `install` is given the packages and returns what went wrong, "" for nothing; `build` makes the modules, and says the same.
 
     Raises:
         Unavailable: still missing; one line that names the command.
     """
     if _missing(service):
         trouble = install(service.packages) if root else "not root"
+        if _missing(service) and service.modules:
+            trouble = build()
         if _missing(service):
             command = f"apt-get install --no-install-recommends {' '.join(service.packages)}"
             raise Unavailable(f"{', '.join(_missing(service))} not found ({trouble or 'still missing'}); run as root: {command}")

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from app.cli import app as command_line
+from app.doctor import examine
+from app.inferring import Inferring
+from app.metrics import Metrics
+from rules.load import load_rules
+from streams.runtimes.inference import Child, SupervisedInference
 from tests.app.world import LEAD, PARTNER, RULES, World, by_event, signal
 
 INFERENCES = """
@@ -113,3 +120,45 @@ def _replayed(world: World, folder: Path) -> list[dict[str, Any]]:
     done = CliRunner().invoke(command_line, ["replay", "--rules", str(world.rules), "--signals", str(journal), "--out", str(out)])
     assert done.exit_code == 0, done.output
     return [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.mark.service("durable-rules")
+def test_serve_asks_the_library_and_has_nothing_to_complain_of(inferring: World) -> None:
+    """The conclusions of a running server were drawn by durable-rules too, and the doctor finds it sound on these rules."""
+    _both(inferring)
+    status = inferring.app.services.rulebook.inferring.engine.status()
+    assert (status.engine, status.stood_in, status.deaths, status.differences) == ("durable-rules", 0, 0, 0)
+    assert status.answered > 0
+    assert "fengsui_inference_stand_in 0.0" in inferring.call("GET", "/metrics", "monitor").text
+    [found] = [one for one in examine(inferring.folder / "data", inferring.rules) if one.what == "inference"]
+    assert found.ok
+    assert found.detail.startswith("durable-rules 2.0.28")
+
+
+def test_rules_that_kill_the_library_are_active_and_named() -> None:
+    """The matcher draws the conclusions; log, metric and notice name the inference, its place and how the child died."""
+    code = "import sys, os; sys.stdin.buffer.readline(); os.kill(os.getpid(), 11)"
+    metrics = Metrics()
+    engine = SupervisedInference(start=lambda: Child((sys.executable, "-c", code)), available=True)
+    inferring = Inferring(metrics, engine)
+    ruleset = load_rules({"gas.yaml": RULES + INFERENCES})
+    with capture_logs() as said:
+        inferring.gate(ruleset)
+    [line] = [one for one in said if one["event"] == "inference.refused"]
+    assert (line["inference"], line["place"], line["how"]) == ("gas-fined-and-leaking", "gas.yaml:57", "SIGSEGV")
+    assert "gas.yaml:57" in inferring.notice()
+    assert b"fengsui_inference_stand_in 1.0" in metrics.exposition()
+    assert engine.infer(ruleset.program(), frozenset({"rule:gas-heavy-fine", "rule:gas-leaks", "level:gas>=orange"})) == (
+        "gas-fined-and-leaking",
+    )
+
+
+def test_without_the_library_the_operator_is_told_how_to_get_it() -> None:
+    """A notice with the remedy, a metric, and the same answers; a set without inferences is no reason for a notice."""
+    metrics = Metrics()
+    inferring = Inferring(metrics, SupervisedInference(available=False))
+    inferring.gate(load_rules({"gas.yaml": RULES + INFERENCES}))
+    assert "pip install 'fengsui[inference]'" in inferring.notice()
+    assert b"fengsui_inference_stand_in 1.0" in metrics.exposition()
+    inferring.gate(load_rules({"gas.yaml": RULES}))
+    assert inferring.notice() == ""
