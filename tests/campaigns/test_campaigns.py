@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from tests.campaigns.serving import ROOT
 
 
@@ -39,3 +41,22 @@ def test_kill9_catches_an_answer_before_the_sync() -> None:
     done = campaign("tests.campaigns.kill9", "--small", "--plant", "ack_before_sync")
     assert done.returncode == 1, done.stdout + done.stderr
     assert "acknowledged signals are not there" in done.stdout
+
+
+@pytest.mark.service("durable-rules")
+def test_inference_in_small_holds() -> None:
+    """Both engines draw the same conclusions, and a dozen kills lose none."""
+    done = campaign("tests.campaigns.inference", "--small")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.rstrip().endswith("HELD")
+
+
+@pytest.mark.service("durable-rules")
+@pytest.mark.parametrize(
+    ("plant", "said"), [("lacks_ignored", "a program was retired"), ("died_means_nothing", "outcomes differ from number")]
+)
+def test_inference_catches_what_is_planted(plant: str, said: str) -> None:
+    """A translation that forgets what has to be lacking, and a runtime that takes a dead child's silence for an answer."""
+    done = campaign("tests.campaigns.inference", "--small", "--plant", plant)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert said in done.stdout

@@ -1,0 +1,226 @@
+"""Campaign `inference`: durable-rules and the matcher draw the same conclusions, and a child that is killed loses none.
+
+    python -m tests.campaigns.inference [--sets N] [--seed N] [--small] [--plant lacks_ignored|died_means_nothing]
+
+First both are asked about random sets of facts, under the inferences of all shipped packs and under random small programs within the
+language. Then one sequence of records goes through two pipelines, one with the matcher, one with the library in a child that is killed
+before or during every third question: all outcomes are to be equal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from domain.catalogue import Catalogue
+from domain.findings import Outcome, WarningRaised, WarningUpdated
+from domain.inference import Clause, Production, Program, concluded
+from domain.levels import DEFAULT_LEVELS
+from domain.objects import Resolution
+from domain.ports import Inference
+from domain.records import ObjectsEntry, Record, RulesetEntry
+from domain.signals import ObjectRef
+from rules.load import load_rules
+from rules.matcher import Matcher
+from streams.pipeline import Pipeline, PipelineSettings
+from streams.runtimes import durable_child
+from streams.runtimes.inference import Child, ChildDied, SupervisedInference, installed, name_of
+from tests.factories import T0, make_entry, make_object
+from tests.streams.worlds import rulesets
+
+PACKS = Path(__file__).parents[2] / "rules" / "packs"
+ASKED_OF_ONE = 25  # random sets of facts for each random program
+LEAST_ANSWERED = 0.99  # share of the questions that the library has to answer itself
+PLANTS = ("lacks_ignored", "died_means_nothing")
+
+
+def packs_program() -> Program:
+    """Return the inferences of all shipped packs."""
+    return load_rules({path.name: path.read_text(encoding="utf-8") for path in sorted(PACKS.glob("*.yaml"))}).program()
+
+
+def random_program(rng: random.Random) -> Program:
+    """Return a small program within the language: up to eight productions of up to three clauses over up to ten facts."""
+    facts = [f"rule:r{number}" for number in range(rng.randint(1, 10))]
+    made: list[Production] = []
+    for number in range(rng.randint(1, 8)):
+        names = [*facts, *(concluded(each.id) for each in made)]
+        clauses = []
+        for _ in range(rng.randint(1, 3)):
+            chosen = rng.sample(names, min(len(names), rng.randint(1, 5)))
+            cut = rng.randint(1, len(chosen))
+            clauses.append(Clause(holds=tuple(chosen[:cut]), lacks=tuple(chosen[cut:])))
+        made.append(Production(id=f"i{number}", clauses=tuple(clauses)))
+    return Program(productions=tuple(made))
+
+
+def random_facts(rng: random.Random, program: Program) -> frozenset[str]:
+    """Return some of the facts that a program names, few or many of them."""
+    own = {concluded(each.id) for each in program.productions}
+    named = dict.fromkeys(fact for each in program.productions for clause in each.clauses for fact in (*clause.holds, *clause.lacks))
+    share = rng.random()
+    return frozenset(fact for fact in named if fact not in own and rng.random() < share)
+
+
+class Killed(Child):
+    """A child that is killed before or during every third question, never twice for one."""
+
+    rng = random.Random(0)
+    spared = False
+    kills = 0
+
+    def ask(self, name: str, program: Program, facts: frozenset[str]) -> tuple[str, ...]:
+        """Ask, perhaps a child that dies of it."""
+        kind = type(self)
+        if kind.spared or kind.rng.random() > 1 / 3:
+            kind.spared = False
+            return super().ask(name, program, facts)
+        kind.spared, kind.kills = True, kind.kills + 1
+        if kind.rng.random() < 0.5:
+            self._shoot()
+            return super().ask(name, program, facts)
+        shot = threading.Timer(kind.rng.random() * 0.002, self._shoot)
+        shot.start()
+        try:
+            return super().ask(name, program, facts)
+        finally:
+            shot.join()
+            self._shoot()
+
+    def _shoot(self) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+
+
+class Losing:
+    """The planted defect: nothing follows where the child died."""
+
+    def infer(self, program: Program, facts: frozenset[str]) -> tuple[str, ...]:
+        """Return the library's answer, nothing where it died."""
+        child = Killed()
+        try:
+            return child.ask(name_of(program), program, facts)
+        except ChildDied:
+            return ()
+        finally:
+            child.kill()
+
+
+def records(rng: random.Random, number: int) -> Iterator[Record]:
+    """Yield signals about twenty objects, half of them with a bad credit grade, under a rule set with inferences."""
+    things = tuple(make_object(id=f"o-{n}", credit="D" if n % 2 else "A", labels=("x",) if n % 3 else ()) for n in range(20))
+    yield Record(seq=1, received_at=T0, entry=RulesetEntry(version="v1"))
+    yield Record(seq=2, received_at=T0, entry=ObjectsEntry(version=1, objects=things))
+    for seq in range(3, number + 3):
+        about = f"o-{rng.randrange(20)}"
+        now = T0 + timedelta(minutes=11 * seq)
+        entry = make_entry(
+            id=f"s{seq}",
+            source=rng.choice(["complaint", "hotline", "iot"]),
+            kind=rng.choice(["gas.leak", "gas.pressure", "fire.smoke"]),
+            occurred_at=now,
+            severity=rng.choice([0, 0, 1, 1, 2, 3]),
+            value=rng.choice([None, 0.5, 3.0, 6.5, 9.0]),
+            region="610113001",
+            object=ObjectRef(id=about),
+            resolution=Resolution(object_id=about, method="id", confidence=1.0),
+        )
+        yield Record(seq=seq, received_at=now, entry=entry)
+
+
+def outcomes(inference: Inference, given: list[Record]) -> list[Outcome]:
+    """Return what a pipeline makes of the records."""
+    pipeline = Pipeline(DEFAULT_LEVELS, Catalogue(), rulesets().__getitem__, {}, PipelineSettings(), inference=inference)
+    return pipeline.step(given)
+
+
+def compare(rng: random.Random, sets: int, start: Callable[[], Child]) -> tuple[int, list[str]]:
+    """Ask both about `sets` sets of facts; return of how many programs, and what fell short."""
+    troubles: list[str] = []
+    programs, packs = 1, packs_program()
+    inference = SupervisedInference(on_trouble=lambda trouble: troubles.append(f"{trouble.production}: {trouble.how}"), start=start)
+    for _ in range(sets * 2 // 5):
+        inference.infer(packs, random_facts(rng, packs))
+    left = sets - sets * 2 // 5
+    while left > 0:
+        program = random_program(rng)
+        programs += 1
+        for _ in range(min(left, ASKED_OF_ONE)):
+            inference.infer(program, random_facts(rng, program))
+        left -= ASKED_OF_ONE
+    inference.close()
+    status = inference.status()
+    said = [f"a program was retired: {trouble}" for trouble in troubles if "said" in trouble]
+    if status.differences:
+        said.append(f"{status.differences} answers differ")
+    if status.answered < sets * LEAST_ANSWERED:
+        said.append(f"the library answered {status.answered} of {sets} only: {'; '.join(troubles[:3])}")
+    sys.stdout.write(f"{sets:,} sets of facts, {status.answered:,} answered by durable-rules, {status.deaths} deaths of its own\n")
+    return programs, said
+
+
+def kill(rng: random.Random, number: int, plant: str) -> tuple[int, int, list[str]]:
+    """Run the records through both pipelines; return the kills, the warnings compared, and what fell short."""
+    Killed.rng, Killed.kills, Killed.spared = rng, 0, False
+    given = list(records(random.Random(rng.random()), number))
+    supervised = SupervisedInference(start=Killed)
+    wanted, found = outcomes(Matcher(), given), outcomes(Losing() if plant == "died_means_nothing" else supervised, given)
+    supervised.close()
+    told = sum(isinstance(out, WarningRaised | WarningUpdated) and bool(out.warning.inferred) for out in wanted)
+    short = []
+    if wanted != found:
+        first = next((place for place, (one, other) in enumerate(zip(wanted, found, strict=False)) if one != other), -1)
+        short.append(f"outcomes differ from number {first} on, of {len(wanted)} and {len(found)}")
+    if not Killed.kills or not told:
+        short.append(f"{Killed.kills} kills and {told} warnings with inferences prove nothing")
+    return Killed.kills, told, short
+
+
+def child_without_lacks() -> None:
+    """Run the planted child: what a clause asks to be lacking is left out of its rule."""
+    own: Any = durable_child._literals
+    durable_child._literals = lambda holds, _lacks: own(holds, ())
+    durable_child.main()
+
+
+def main(argv: list[str]) -> int:
+    """Run the campaign; return 0 where it held, 1 where it fell short."""
+    parser = argparse.ArgumentParser(prog="inference", description=__doc__)
+    parser.add_argument("--sets", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--small", action="store_true", help="a few hundred sets of facts")
+    parser.add_argument("--plant", choices=PLANTS, default="")
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args(argv)
+    if given.child:
+        child_without_lacks()
+        return 0
+    if not installed():
+        sys.stdout.write("inference: durable-rules is not installed, run `make inference`: FELL SHORT\n")
+        return 1
+    sets = 400 if given.small else given.sets
+    planted = (sys.executable, "-m", "tests.campaigns.inference", "--child")
+    rng = random.Random(given.seed)
+    programs, short = compare(rng, sets, (lambda: Child(planted)) if given.plant == "lacks_ignored" else Child)
+    kills, told, lost = kill(rng, 300 if given.small else 3_000, given.plant)
+    for line in (*short, *lost):
+        sys.stdout.write(f"{line}\n")
+    verdict = "FELL SHORT" if short or lost else "HELD"
+    sys.stdout.write(
+        f"inference: seed {given.seed}, {sets:,} sets of facts under {programs} programs compared, "
+        f"{kills} kills, {told} warnings with inferences compared: {verdict}\n"
+    )
+    return 1 if short or lost else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
