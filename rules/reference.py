@@ -78,6 +78,7 @@ _INTRODUCTION: Final = """# 规则语言参考 Rule language reference
 This page is generated from the tables that the checker uses; do not edit it by hand.
 
 一个文件是一个规则包：指标把信号汇总成数，规则把指标、字段和参数比较成条件。编辑器可加 `fengsui rules schema` 输出的 JSON Schema。
+初次写规则，先看[写第一条规则](first-rule.zh-CN.md) / to begin with: [write your first rule](first-rule.md)。
 只用 YAML 的一个子集：一个文件一个文档，没有锚点、别名和标签，键不重复，文件不超过 1 MB。
 标量按字段类型读取，`title: 2026` 是文本，`no` 不是假。
 花括号内的表达式若含 `[ ] , :`，要加引号。

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Row, and_, or_, select
+from sqlalchemy import Connection, Row, and_, case, or_, select
 
 from app.views.scope import Sight
 from app.views.summary import decode_entry
@@ -127,9 +127,10 @@ def gather(connection: Connection, seen: Sight) -> Trail:
     found = {(row.seq, row.rule): row for row in connection.execute(select(hits).where(or_(own, beside)).order_by(*newest).limit(HITS))}
     for part in warning.contributions:
         if part.source == "rule" and all(row.rule != part.name for row in found.values()):
-            # It hit before the warning was raised: not enough for one then.
-            mine = and_(hits.c.rule == part.name, hits.c.subject == warning.subject, hits.c.shadow == warning.shadow)
-            known = connection.execute(select(hits).where(mine, hits.c.at <= part.since).order_by(*newest).limit(1)).one_or_none()
+            # It hit before the warning was raised: not enough for one then, or the rule was on trial and is active now.
+            mine = and_(hits.c.rule == part.name, hits.c.subject == warning.subject, hits.c.at <= part.since)
+            alike = case((hits.c.shadow == warning.shadow, 0), else_=1)
+            known = connection.execute(select(hits).where(mine).order_by(alike, *newest).limit(1)).one_or_none()
             found |= {} if known is None else {(known.seq, known.rule): known}
     rows = sorted(found.values(), key=lambda row: (row.at, row.seq, row.rule))
     bodies = connection.execute(select(signals.c.seq, signals.c.body).where(signals.c.seq.in_([row.seq for row in rows])))
@@ -216,7 +217,8 @@ def _hit(row: Row[Any], version: str, entry: SignalEntry | None, sets: _Sets, wa
     parts: tuple[Reason, ...] = ()
     if rule is not None and entry is not None:
         parts = reasons(rule.when.explain(_facts(row, entry)))
-    shadow = row.shadow and not warning.shadow
+    scored = {part.name for part in warning.contributions if part.source == "rule"}
+    shadow = row.shadow and not warning.shadow and row.rule not in scored
     return HitView(
         rule=row.rule,
         title=rule.title if rule is not None else row.rule,

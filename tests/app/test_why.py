@@ -92,6 +92,21 @@ def test_what_did_not_count_is_told_with_its_reason(tmp_path: Path) -> None:
         assert [(part["depth"], part["holds"]) for part in noted["parts"]] == [(0, True), (1, True), (1, True)]
 
 
+def test_a_hit_on_trial_is_what_explains_the_warning_once_the_rule_is_active(tmp_path: Path) -> None:
+    """Its rule is made active while true, and the next signal warns: the hit with its values is told, and not as one that does not count."""
+    trial = RULES.replace("title: 燃气泄漏反映集中\n    status: active", "title: 燃气泄漏反映集中\n    status: shadow")
+    assert trial != RULES
+    with World(tmp_path / "world", rules=trial) as world:
+        world.signals(*(signal(f"s-{number}") for number in range(3)))
+        assert world.warnings() == []
+        reload(world, RULES)
+        world.at("1h").signals(signal("s-3"))
+        [warning] = world.warnings()
+        told = why(world, warning["id"])
+        assert [(hit["rule"], hit["counts"]) for hit in told["hits"]] == [("gas-leaks", "yes")]
+        assert told["held"] == []
+
+
 def test_the_forecast_of_the_fall_is_what_then_happens(world: World) -> None:
     """Points fade by the rule's half-life; the level falls when it was told that it would, if nothing more comes."""
     warning = world.warn()

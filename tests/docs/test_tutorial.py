@@ -1,4 +1,4 @@
-"""The tutorial is typed as it stands, against a real `serve`, in an empty home."""
+"""The tutorial and the page on the first rule are typed as they stand, against a real `serve`, in an empty home."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ import pytest
 
 from tests.architecture.tree import TOP
 from tests.campaigns.serving import free_port
-from tests.docs.fences import missing, steps
+from tests.docs.fences import fences, missing, steps
 
-PAGES = ("tutorial.md", "tutorial.zh-CN.md")
-ENGLISH = TOP / "docs" / PAGES[0]
+PAGES = ("tutorial", "first-rule")
 SECONDS = 150.0
 MARK = "@@ step "
 # The reader has port 8080 for himself, the test takes a free one: what talks to serve is told where it is.
@@ -84,18 +83,21 @@ def _type(page: Path, folder: Path) -> tuple[int, list[str]]:
 
 
 @pytest.mark.service("curl")
-def test_every_command_of_the_tutorial_runs_and_prints_what_the_page_says(tmp_path: Path) -> None:
-    """From an empty folder to a closed warning, a changed rule and a refused one, as the page tells it."""
-    status, printed = _type(ENGLISH, tmp_path)
-    told = steps(ENGLISH)
+@pytest.mark.parametrize("name", PAGES)
+def test_every_command_of_a_page_runs_and_prints_what_the_page_says(name: str, tmp_path: Path) -> None:
+    """From an empty folder to the page's end, be it a closed warning or a rule that warns, as the page tells it."""
+    page = TOP / "docs" / f"{name}.md"
+    status, printed = _type(page, tmp_path)
+    told = steps(page)
     for (fence, expected), text in zip(told, printed, strict=False):
-        assert missing(expected, text) == [], f"{ENGLISH.name}:{fence.line} printed:\n{text}"
-    assert (status, len(printed)) == (0, len(told)), f"ended at {ENGLISH.name}:{told[len(printed) - 1][0].line}:\n{printed[-1]}"
+        assert missing(expected, text) == [], f"{page.name}:{fence.line} printed:\n{text}"
+    assert (status, len(printed)) == (0, len(told)), f"ended at {page.name}:{told[len(printed) - 1][0].line}:\n{printed[-1]}"
 
 
-def test_both_languages_have_the_same_commands() -> None:
+@pytest.mark.parametrize("name", PAGES)
+def test_both_languages_have_the_same_blocks(name: str) -> None:
     """What is tested of one page holds for the other."""
-    english, chinese = ([(fence.content, expected) for fence, expected in steps(TOP / "docs" / page)] for page in PAGES)
+    english, chinese = ([(one.language, one.content) for one in fences(TOP / "docs" / f"{name}{tongue}.md")] for tongue in ("", ".zh-CN"))
     assert english == chinese
 
 
