@@ -93,7 +93,7 @@ def test_what_did_not_count_is_told_with_its_reason(tmp_path: Path) -> None:
 
 
 def test_a_hit_on_trial_is_what_explains_the_warning_once_the_rule_is_active(tmp_path: Path) -> None:
-    """Its rule is made active while true, and the next signal warns: the hit with its values is told, and not as one that does not count."""
+    """A rule made active while true warns on the next signal: its hit is told with its values, as one that counts."""
     trial = RULES.replace("title: 燃气泄漏反映集中\n    status: active", "title: 燃气泄漏反映集中\n    status: shadow")
     assert trial != RULES
     with World(tmp_path / "world", rules=trial) as world:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -16,8 +16,10 @@ from app.api.application import ROUTES
 from app.api.roles import OPEN, OVERSEERS, READERS
 from app.console.pages import console_router
 from app.metrics import Metrics
+from rules.schema import schema
+from rules.vocabulary import LATER
 from tests.architecture.tree import TOP, tracked_files
-from tests.docs.command_line import options, wrong_with
+from tests.docs.command_line import options, tree, wrong_with
 from tests.docs.fences import fences
 from tests.docs.settings_page import CHINESE, PAGE, page, settings
 
@@ -121,6 +123,58 @@ def test_the_readmes_count_what_is_shipped() -> None:
     assert packs == 6
     assert "six packs are shipped" in english
     assert "随附六个规则包" in chinese
+
+
+def _section(name: str, after: str, before: str) -> str:
+    return (TOP / name).read_text("utf-8").partition(after)[2].partition(before)[0]
+
+
+def _is_there(pattern: str) -> bool:
+    return any(TOP.glob(pattern))
+
+
+# What the READMEs say is not there yet, in both languages, and whether it is there after all.
+ABSENT: list[tuple[str, str, Callable[[], bool]]] = [
+    ("Kafka", "Kafka", lambda: _is_there("streams/runtimes/*kafka*") or _is_there("streams/runtimes/*faust*")),
+    ("PostgreSQL", "PostgreSQL", lambda: _is_there("storage/*postgres*")),
+    ("MQTT", "MQTT", lambda: _is_there("connectors/**/*mqtt*")),
+    ("HJ 212", "HJ 212", lambda: _is_there("connectors/**/*hj*212*")),
+    ("GB 26875", "GB 26875", lambda: _is_there("connectors/**/*26875*")),
+    ("chat robots", "群机器人", lambda: _is_there("connectors/outbound/*robot*") or _is_there("connectors/outbound/*dingtalk*")),
+    ("short messages", "短信", lambda: _is_there("connectors/outbound/*sms*")),
+    ("OIDC", "OIDC", lambda: _is_there("app/**/*oidc*")),
+    ("back-up command", "备份命令", lambda: "backup" in tree().commands),
+    ("back-test", "回测", lambda: "backtest" in tree().commands["rules"].commands),
+]
+# What they say that rules can do, in both languages, and the words of the language that do it.
+FINDS = [
+    ("sequences and absence", "先后与缺失", {"first", "then", "then_not", "within"}),
+    ("N of M", "N 选 M", {"at_least", "of"}),
+    ("own history", "自身历史", {"history", "periods"}),
+    ("peers", "同类", {"peers"}),
+    ("per region", "分区域参数", {"reason", "until", "params"}),
+    ("conclusions from several findings", "由几项发现得出的结论", {"inferences", "transfer"}),
+]
+
+
+@pytest.mark.parametrize(("english", "chinese", "there"), ABSENT, ids=lambda value: value if isinstance(value, str) else "")
+def test_what_is_not_there_yet_is_on_the_list_and_nothing_else_is(english: str, chinese: str, there: Callable[[], bool]) -> None:
+    """Both READMEs name what is missing, and no longer once it is there."""
+    told = (english in _section("README.md", "Not yet:", "[CHANGELOG"), chinese in _section("README.zh-CN.md", "尚未包含：", "[CHANGELOG"))
+    assert told == (not there(), not there())
+
+
+@pytest.mark.parametrize(("english", "chinese", "words"), FINDS, ids=[english for english, *_ in FINDS])
+def test_what_rules_find_is_in_the_language(english: str, chinese: str, words: set[str]) -> None:
+    """Each is claimed in the row of both READMEs, stands in the schema, is refused nowhere as a word for later, and is not "not yet"."""
+    known = {key for doc in schema()["$defs"].values() for key in doc["properties"]}
+    assert words <= known - set(LATER)
+    for name, row, absent, phrase in (
+        ("README.md", "| **Finds** |", "Not yet:", english),
+        ("README.zh-CN.md", "| **发现** |", "尚未包含：", chinese),
+    ):
+        assert phrase in _section(name, row, "\n")
+        assert phrase not in _section(name, absent, "[CHANGELOG")
 
 
 def test_the_page_of_settings_is_that_of_the_model() -> None:
