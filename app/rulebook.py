@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -25,7 +26,7 @@ from domain.records import Prepared, RulesetEntry
 from rules.load import load_rules, version_of
 from rules.ruleset import RuleSet
 from storage import risk
-from storage.crashpoints import reach
+from storage.crashpoints import planted, reach
 from storage.database import Database
 
 MOST_BYTES = 2**20  # of one rule file
@@ -126,7 +127,16 @@ class Rulebook:
         if version not in self._cache:
             with self._database.read() as connection:
                 self._cache[version] = stored(connection, version)
-        return self._cache[version]
+        return self._mixed(version) if planted("mixed_set") else self._cache[version]
+
+    def _mixed(self, version: str) -> RuleSet:
+        """Return what a swap in parts would give: the planted defect of the campaign `reloads`."""
+        new, old = self._cache[version], self._cache.get(self.active)
+        last = max((rule.pack for rule in new.rules), default="")
+        if old is None or self._activating is None:
+            return new
+        rules = [rule for rule in new.rules if rule.pack != last] + [rule for rule in old.rules if rule.pack == last]
+        return replace(new, rules=tuple(rules))
 
     def look(self) -> str:
         """Refresh once the folder has stood still between two looks: an editor may be half way through a file."""
