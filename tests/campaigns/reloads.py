@@ -404,8 +404,9 @@ def run_campaign(serving: Serving, *, reloads: int, seed: int, plant: str, small
         wrong.append(f"p99 of intake is {busy_p99 * 1000:.0f} ms during reloads, {calm_p99 * 1000:.0f} ms without")
     refused = sum(count for name, count in run.outcomes.items() if name.startswith("refused"))
     fresh = run.outcomes["activated with a new indicator"]
+    huge = run.outcomes["of ten thousand rules"]
     line = (
-        f"reloads: {reloads} ({run.outcomes['activated']} activated, {fresh} with a new indicator, {run.outcomes['of ten thousand rules']} of ten thousand rules, "
+        f"reloads: {reloads} ({run.outcomes['activated']} activated, {fresh} with a new indicator, {huge} of ten thousand rules, "
         f"{refused} refused, {run.kills} kills of the service meanwhile), {len(answered) * BATCH} signals, {compared}, "
         f"p99 of intake {calm_p99 * 1000:.0f} ms calm and {busy_p99 * 1000:.0f} ms reloading, "
         f"longest way into effect {run.last:.1f} s, seed {seed}"
