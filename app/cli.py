@@ -7,7 +7,23 @@ from typing import Annotated
 
 import typer
 
-from app.commands import access, audit, bench, dashboards, demo, feeds, imports, journal, models, personal, replay, rules, serve, warning
+from app.commands import (
+    access,
+    audit,
+    bench,
+    dashboards,
+    demo,
+    feeds,
+    imports,
+    journal,
+    models,
+    personal,
+    replay,
+    rule_life,
+    rules,
+    serve,
+    warning,
+)
 from app.commands.output import plain_errors
 from app.version import VERSION
 
@@ -25,6 +41,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("serve")(serve.serve)
 app.command("replay")(replay.replay)
+rule_life.add_to(rules.app)
 app.add_typer(rules.app, name="rules")
 app.add_typer(models.app, name="models")
 app.add_typer(imports.app, name="import")

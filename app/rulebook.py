@@ -10,24 +10,27 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import structlog
 from sqlalchemy import Connection
 
+from app.approval import Approval
 from app.inferring import Inferring
 from app.metrics import Metrics, Sample
 from app.synced import offer, refused, synced
-from app.workshop import Died, Refused, Unwanted, Workshop
+from app.workshop import Died, Progress, Refused, Unwanted, Workshop
 from domain.errors import FengsuiError, FileProblems, NotFound, Problem, StoreUnavailable
 from domain.messages import text
 from domain.ports import Intake, Receipt
 from domain.records import Prepared, RulesetEntry
 from rules.load import load_rules, version_of
 from rules.ruleset import RuleSet
-from storage import risk
+from storage import risk, rule_versions
 from storage.crashpoints import planted, reach
 from storage.database import Database
+from storage.rule_versions import Pin
 
 MOST_BYTES = 2**20  # of one rule file
 RULE_FILES = ("*.yaml", "lists/*.txt", "overrides/*.yaml", "tuning/*.yaml")
@@ -93,9 +96,16 @@ class Rulebook:
     """
 
     def __init__(
-        self, folder: Path, database: Database, intake: Intake, metrics: Metrics, workshop: Workshop, end: threading.Event | None = None,
+        self,
+        folder: Path,
+        database: Database,
+        intake: Intake,
+        metrics: Metrics,
+        workshop: Workshop,
+        approval: Approval,
+        end: threading.Event | None = None,
         inferring: Inferring | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """`folder` holds the packs; nothing is read before `refresh`. Once `end` is set no more candidates are wanted.
 
         `inferring` tries the inferences of a set before it is activated.
@@ -106,6 +116,7 @@ class Rulebook:
         self._metrics = metrics
         self._workshop = workshop
         self.inferring = inferring or Inferring(metrics)
+        self.approval = approval
         self._end = end or threading.Event()
         self._cache: dict[str, RuleSet] = {}
         self._seen: Mapping[str, str] | None = None  # what the folder held when it was last dealt with
@@ -116,7 +127,13 @@ class Rulebook:
         self.active = ""
         self.problems: list[Problem] = []
         self.preparing = ""  # the version that a child is looking at
+        self.pinned: Pin | None = None  # what a person went back to
         metrics.sources.append(self._samples)
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far the child is that counts back, None where none does."""
+        return self._workshop.progress
 
     def load(self, version: str) -> RuleSet:
         """Return a stored set by its version; the pipeline's loader.
@@ -148,7 +165,7 @@ class Rulebook:
         return self.refresh() if settled else "same"
 
     def refresh(self, by: str = "system") -> str:
-        """Activate what the folder holds if it is new and sound; return what became of it: same, activated, refused or died.
+        """Activate what is wanted if it is new and sound; return what became of it: same, activated, waits, refused or died.
 
         It takes as long as the child does. A refused set changes nothing: the last good one runs on, its problems are in `problems`, in the
         log, in the metrics and on the rules page until the folder holds a sound set again.
@@ -159,7 +176,7 @@ class Rulebook:
         with self._lock:
             self._settle()
             try:
-                texts = read_folder(self._folder)
+                texts, author = self._choice()
             except FileProblems as error:
                 self._seen = None
                 return self._refuse(error.problems)
@@ -168,7 +185,68 @@ class Rulebook:
             if version_of(texts) == self.active:
                 self._done(texts)
                 return "same"
-            return self._consider(texts, by) if self.active or not self._workshop.unused() else self._begin(texts, by)
+            if not self.active and self._workshop.unused():
+                return self._begin(texts, by)
+            return self._consider(texts, author, by)
+
+    def _choice(self) -> tuple[Mapping[str, str], str]:
+        """Return the texts that are wanted, and who wants them ("" for the folder): the folder's, or those that a person went back to.
+
+        What a person went back to holds for as long as the folder is as it was then; the folder's own files are never written.
+        """
+        pin = self.pinned
+        if pin is not None:
+            if self._held() == pin.over:
+                return self.load(pin.version).texts, pin.by
+            log.info("rules.unpinned", version=pin.version, by=pin.by)
+            with self._database.write() as connection:
+                rule_versions.drop_pin(connection)
+            self.pinned = None
+        return read_folder(self._folder), ""
+
+    def _held(self) -> str:
+        """Return what identifies the present content of the folder, sound or not."""
+        try:
+            return version_of(read_folder(self._folder))
+        except FileProblems as error:
+            return str(error)
+
+    def roll_back(self, version: str, by: str, now: datetime, reason: str) -> str:
+        """Want a stored version from here on, until the folder changes; return its whole name. `settle` or the next look sees to it.
+
+        Raises:
+            NotFound: no stored version begins so.
+            FileProblems: its texts were written for another version of Fengsui.
+        """
+        with self._database.read() as connection:
+            known = [each.version for each in rule_versions.versions(connection) if version and each.version.startswith(version)]
+        if len(known) != 1:
+            raise NotFound(text("rules.which_version", version=version, count=len(known)))
+        self.load(known[0])
+        pin = Pin(version=known[0], over=self._held(), by=by, at=now, reason=reason)
+        with self._database.write() as connection:
+            rule_versions.set_pin(connection, pin)
+        self.pinned, self._seen = pin, None
+        return pin.version
+
+    def approve(self, version: str, by: str, reason: str) -> str:
+        """Approve the candidate that waits, as `Approval.approve`; `settle` or the next look activates it."""
+        told = self.approval.approve(version, by, reason)
+        if told == "approved":
+            self._seen = None
+        return told
+
+    def settle(self, seconds: float) -> None:
+        """Do what was decided, for at most so long; what takes longer goes on in a thread of its own."""
+        worker = threading.Thread(target=self._try, name="rules-decision", daemon=True)
+        worker.start()
+        worker.join(seconds)
+
+    def _try(self) -> None:
+        try:
+            self.refresh()
+        except (FengsuiError, OSError):
+            log.exception("rules.decision_waits")  # the watch tries again
 
     def _begin(self, texts: Mapping[str, str], by: str) -> str:
         """Activate the first set of all; no child is asked, since there is nothing yet that it would keep safe."""
@@ -180,12 +258,18 @@ class Rulebook:
         self._done(texts)
         return "activated"
 
-    def _consider(self, texts: Mapping[str, str], by: str) -> str:
-        """Have a child look at a candidate, and activate it if it is sound."""
+    def _consider(self, texts: Mapping[str, str], author: str, by: str) -> str:
+        """Have a child look at a candidate, and activate it if it is sound and nobody else has to approve it."""
         base = self.load(self.active).texts if self.active else {}
-        self.preparing = version_of(texts)
+        self.preparing = version = version_of(texts)
+        standing = self.approval.standing(version)
+        if standing in {"pending", "refused"}:
+            self.preparing = ""
+            self._done(texts)
+            return "waits"
+        free = standing == "approved"
         try:
-            found = self._workshop.look_at(texts, base, wanted=lambda: self._wanted(texts))
+            found = self._workshop.look_at(texts, base, wanted=lambda: self._wanted(texts), tests=not free, count_back=free)
         finally:
             self.preparing = ""
         if isinstance(found, Unwanted):
@@ -195,10 +279,14 @@ class Rulebook:
         if isinstance(found, Refused):
             self._seen = texts
             return self._refuse(found.problems)
+        if not free:
+            self.approval.ask(version, texts, found, author)
+            self._done(texts)
+            return "waits"
         ruleset = load_rules(texts)
         prepared = Prepared(first=found.first, artifact=found.artifact) if found.first else None
         log.info("rules.prepared", version=ruleset.version, indicators=found.fresh, position=found.position)
-        self._activate(ruleset, by, prepared)
+        self._activate(ruleset, self.approval.approver(version) or author or by, prepared)
         self._done(texts)  # only now: an activation that the disk did not take is tried again
         return "activated"
 
@@ -206,9 +294,9 @@ class Rulebook:
         self._seen, self.problems, self._deaths = texts, [], 0
 
     def _wanted(self, texts: Mapping[str, str]) -> bool:
-        """Tell whether a candidate is still what the folder holds."""
+        """Tell whether a candidate is still what is wanted."""
         try:
-            return not self._end.is_set() and read_folder(self._folder) == texts
+            return not self._end.is_set() and self._choice()[0] == texts
         except FileProblems:
             return False
 
@@ -265,7 +353,7 @@ class Rulebook:
     def start(self, *, watched: bool = False) -> None:
         """Take up the set that was active before the restart, then look at the folder; where it is `watched` that can wait."""
         with self._database.read() as connection:
-            self.active = risk.active_ruleset(connection)
+            self.active, self.pinned = risk.active_ruleset(connection), rule_versions.pin(connection)
         if self.active:
             self.inferring.gate(self.load(self.active))
         if not (watched and self.active):

@@ -60,6 +60,7 @@ class Settings(BaseSettings):
     snapshot_every: int = Field(default=50_000, gt=0, description="records between two snapshots of the risk state")
     quiet_hours: float = Field(default=72.0, gt=0, description="hours below the clear level after which an episode ends")
     reload_seconds: float = Field(default=1.0, ge=0, description="how often the rules folder is looked at; 0 never")
+    approve_rules: bool = Field(default=False, description="whether a changed rule set waits until a second person approves it")
     inbox_seconds: float = Field(default=1.0, ge=0, description="how often <data>/inbox/<feed>/ is looked at; 0 never")
     inbox_settle_seconds: float = Field(default=2.0, ge=0, description="how long a file must stand still before it is taken")
     inbox_done_hours: float = Field(default=24.0, ge=0, description="hours after which a taken file is deleted from its feed's done/")

@@ -14,6 +14,7 @@ from typing import Self
 import structlog
 
 from app.answers import Answers
+from app.approval import Approval
 from app.clock import SystemClock
 from app.commit import Commit
 from app.desk import Desk
@@ -109,7 +110,8 @@ class Application:
         self.intake = Appender(self.journal, identity, self.clock, on_synced=self._on_synced, on_duplicates=self._on_duplicates)
         self._end = threading.Event()
         workshop = Workshop(paths, self._aside)
-        self._rulebook = Rulebook(settings.rules, self.database, self.intake, self.metrics, workshop, self._end)
+        approval = Approval(self.database, self.clock, needed=settings.approve_rules)
+        self._rulebook = Rulebook(settings.rules, self.database, self.intake, self.metrics, workshop, approval, self._end)
         inferring = self._rulebook.inferring
         history = JournalHistory(self.journal, workshop.artifacts, self._aside)
         self.engine = Engine(

@@ -132,6 +132,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "给谁、什么角色；部门角色写 department，数据源角色写 feed",
         "for whom and in which role; department roles name a department, feed roles a feed",
     ),
+    "body.decision": ("理由，记入审计", "the reason; it stands in the audit trail"),
     "body.departments": ("部门名录", "the departments"),
     "body.endpoint": (
         "接收预警的地址（https，公网或已放行的网络）",
@@ -144,6 +145,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "部门原有格式的记录，按数据源的字段映射读取，UTF-8 或 GB18030",
         "records as the department has them, read through the mapping of the feed, UTF-8 or GB18030",
     ),
+    "body.rollback": ("要回到的版本（前几位即可）与理由", "the version to go back to (its first characters are enough), and why"),
     "body.rule_files": ("规则文件：文件名 → YAML 文本", "rule files: name → YAML text"),
     "body.signals": ("标准信号：一条、数组、NDJSON 或 CloudEvents", "canonical signals: one, an array, NDJSON, or CloudEvents"),
     # case: what everybody who was told of a warning is told
@@ -225,6 +227,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "console.aliases": ("别名", "aliases"),
     "console.all": ("全部", "all"),
     "console.and_cooperating": ("及 {count} 个配合单位", "and {count} cooperating"),
+    "console.approve": ("批准", "approve"),
     "console.aside": ("已搁置", "set aside"),
     "console.aside_caption": (
         "因程序出错而搁置、尚未生效的记录与文件；请交维护人员处理",
@@ -414,6 +417,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "console.recorded": ("已记录：{action}", "recorded: {action}"),
     "console.records_only": ("只记录", "records only"),
     "console.red_needs_sign_in": ("重大预警须登录后办理。", "A severe warning needs a sign-in."),
+    "console.refuse": ("不批准", "refuse"),
     "console.region": ("区划", "region"),
     "console.registry": ("监管对象", "registry"),
     "console.rejected": ("退件", "rejected"),
@@ -438,10 +442,19 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "console.search_objects": ("名称、代码或编号", "name, code or id"),
     "console.see_rules": ("查看规则页", "see the rules page"),
     "console.sector": ("领域", "sector"),
+    "console.set_pinned": (
+        "{by} 已回到规则集 {version}；规则目录有改动时以目录为准",
+        "{by} went back to rule set {version}; the folder takes over when it changes",
+    ),
+    "console.set_preparing": (
+        "正在检查规则集 {version} 并补算指标，原规则集继续运行",
+        "rule set {version} is checked and its indicators are counted back; the old set runs on",
+    ),
     "console.set_refused": (
         "规则文件夹中的规则集未通过检查（{count} 处），没有启用。",
         "The set in the rules folder was refused ({count} problems).",
     ),
+    "console.set_waits": ("规则集 {version} 等待另一人批准", "rule set {version} waits for a second person"),
     "console.sign_in": ("登录", "sign in"),
     "console.sign_out": ("退出", "sign out"),
     "console.signals": ("线索", "signals"),
@@ -481,6 +494,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "console.unresolved_caption": ("不能确定属于哪个对象，确认后才计入", "their object is not certain; they count once confirmed"),
     "console.unrouted": ("待指定", "unrouted"),
     "console.value": ("数值", "value"),
+    "console.warning_warming": (
+        "以下规则的窗口尚未满，数值可能偏低：{rules}",
+        "the windows of these rules are not full yet, values may be low: {rules}",
+    ),
     "console.warnings_shown": ("显示 {shown} 条，共 {total} 条", "{shown} shown of {total}"),
     "console.what": ("事项", "what"),
     "console.what_said": ("说明", "says"),
@@ -902,6 +919,12 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "operation.respond": ("答复任务：签收、核查、处置、反馈、退回等", "Answer a task: receive, verify, handle, feed back, return, …"),
     "operation.revoke": ("吊销凭据，立即生效", "Revoke a credential at once"),
     "operation.rotate": ("更换签名密钥，旧的再有效 24 小时", "Rotate a signing secret; the old one stays valid for 24 hours"),
+    "operation.rule_approve": ("批准等待中的规则集", "Approve the rule set that waits"),
+    "operation.rule_pending": ("等待批准的规则集及其变动", "The rule set that waits for approval, with what it changes"),
+    "operation.rule_refuse": ("不批准等待中的规则集", "Refuse the rule set that waits"),
+    "operation.rule_rollback": ("回到以前的规则集", "Go back to an earlier rule set"),
+    "operation.rule_state": ("运行中的规则集与正在准备的规则集", "The active rule set and what is being prepared"),
+    "operation.rule_versions": ("启用过的规则集", "The rule sets that were ever active"),
     "operation.set_endpoint": ("登记部门的接收地址", "Register where a department receives webhooks"),
     "operation.status": ("处理进度与运行中的规则版本", "How far the work is, and the active rule set"),
     # parameter: what a request may name
@@ -932,6 +955,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "parameter.overdue": ("true 只看有时限已超的", "true: only those with a clock that has passed"),
     "parameter.reason": ("只看此原因", "only this reason"),
     "parameter.rejection_status": ("只看此状态的退件，空为全部", "only rejections in this state, empty for all"),
+    "parameter.ruleset": ("规则集版本号，前几位即可", "version of a rule set; its first characters are enough"),
     "parameter.signal": ("线索在其数据源中的编号", "id of the signal within its feed"),
     "parameter.status": ("只看此状态的预警，空为全部", "only warnings in this state, empty for all"),
     "parameter.warning": ("预警编号", "id of a warning"),
@@ -1252,6 +1276,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "先后与缺失条件自带时限，不与 for、clear_when 同用",
         "a sequence or absence has its own limit and takes neither for nor clear_when",
     ),
+    "rules.nothing_waits": (
+        "没有等待批准的规则集 {version}；等待中：{waiting}",
+        "no rule set {version} waits for approval; waiting: {waiting}",
+    ),
     "rules.object_of_area": (
         "针对区域的规则不能读 “{read}”；区域在提示语中写作 {{area}}",
         "a rule about an area cannot read “{read}”; a message names the area by {{area}}",
@@ -1286,12 +1314,20 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "“{read}” cannot stand for ${name}: only numbers of the same kind ({type}) are overridden",
     ),
     "rules.out_of_range": ("“{field}” 的值 {read} 超出范围 {low}–{high}", "“{field}” is {read}, outside {low}-{high}"),
+    "rules.own_candidate": (
+        "{by} 是提出者，须由另一人批准",
+        "{by} proposed it; another person has to approve it",
+    ),
     "rules.pattern_is_text": (
         "matches 右边应为引号中的正则表达式，读到 “{read}”",
         "matches needs a regular expression in quotes on its right, read “{read}”",
     ),
     "rules.prefix_of_text": ("前缀只用于文本，“{read}” 是{type}", "a prefix is for texts, “{read}” is a {type}"),
     "rules.ratio_of_two": ("ratio 须写两个指标：[分子, 分母]，现有 {read} 个", "a ratio has two indicators: [above, below], read {read}"),
+    "rules.reason_wanted": (
+        "不批准须写明理由",
+        "a refusal needs a reason",
+    ),
     "rules.renamed_from_itself": ("renamed_from 是规则自己的编号 “{read}”", "renamed_from is the rule's own id “{read}”"),
     "rules.renamed_from_live": (
         "规则 “{read}” 仍在，不能由别的规则沿用其状态",
@@ -1409,6 +1445,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "rules.want_mapping": ("“{field}” 应为映射（键: 值）", "“{field}” must be a mapping (key: value)"),
     "rules.want_number": ("“{field}” 应为数值，读到 “{read}”", "“{field}” must be a number, read “{read}”"),
     "rules.want_scalar": ("“{field}” 应为单个值，不是列表或映射", "“{field}” must be a single value, not a list or a mapping"),
+    "rules.which_version": (
+        "“{version}” 对应 {count} 个启用过的规则集，应恰为一个；用 fengsui rules versions 查看",
+        "“{version}” stands for {count} sets that were ever active, it should be one; see fengsui rules versions",
+    ),
     "rules.whole_days": ("daily 窗口须为整数天，如 daily(730d)", "a daily window has whole days, as daily(730d)"),
     "rules.write_instead": ("把 “{read}” 写成 {instead}", "write {instead} instead of “{read}”"),
     "rules.wrong_argument": ("函数 {read} 不接受{type}", "function {read} takes no {type}"),

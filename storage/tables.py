@@ -209,6 +209,19 @@ activations = Table(  # which rule set judged a record: the last one with a smal
     Column("by", String, nullable=False),
 )
 
+rule_candidates = Table(  # sound sets that a second person was asked about
+    "rule_candidates",
+    metadata,
+    Column("version", String, primary_key=True),
+    Column("author", String, nullable=False),  # "": came by the folder, nobody stands for it yet
+    Column("found_at", Instant, nullable=False),
+    Column("state", String, nullable=False),  # pending approved refused replaced
+    Column("decided_by", String, nullable=False),
+    Column("decided_at", Instant),
+    Column("reason", Text, nullable=False),
+    Column("report", Text, nullable=False),  # JSON object
+)
+
 warnings = Table(
     "warnings",
     metadata,

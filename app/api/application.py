@@ -8,7 +8,7 @@ from litestar.exceptions import HTTPException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 
-from app.api import access, health, imports, intake, lookups, personal, spec, warning
+from app.api import access, health, imports, intake, lookups, personal, rule_life, spec, warning
 from app.api.problems import on_fengsui_error, on_http_error, on_too_deep, on_unexpected
 from app.api.roles import NOBODY, guard, principal_of
 from app.console.pages import console_router, login_page
@@ -41,6 +41,12 @@ ROUTES = [
     lookups.get_object,
     lookups.get_rules,
     lookups.check_rules,
+    rule_life.list_versions,
+    rule_life.get_state,
+    rule_life.get_pending,
+    rule_life.roll_back,
+    rule_life.approve,
+    rule_life.refuse,
     lookups.get_outbox,
     lookups.resend,
     imports.import_objects,

@@ -27,6 +27,7 @@ WarningPath = Annotated[str, _path("warning", "w01443529a1acdb09d658")]
 ObjectPath = Annotated[str, _path("object", "o-1")]
 DeliveryPath = Annotated[str, _path("delivery", "n5d41402abc4b2a76b971")]
 CredentialPath = Annotated[str, _path("credential", "9f86d081884c7d65")]
+RulesetPath = Annotated[str, _path("ruleset", "3f0c1a9e")]
 DepartmentPath = Annotated[str, _path("department", "zhujian")]
 
 StatusQuery = Annotated[str, _query("status", "open", legal=STATUSES)]

@@ -17,6 +17,7 @@ from app.console.intake import dismiss, replay
 from app.console.links import answer_by_link, show_link
 from app.console.parts import PartsGiven, PrincipalGiven
 from app.console.render import page
+from app.console.rules import decide_rules, rules
 from app.console.sessions import login_page, show_login, sign_in, sign_out
 from app.console.unresolved import decide, unresolved
 from app.second_chances import can_replay
@@ -24,7 +25,6 @@ from app.views.duty import duty_figures
 from app.views.feeds import feeds_page
 from app.views.filters import STATUSES, check_value
 from app.views.objects import object_page
-from app.views.rules import rules_page
 from app.views.warning import list_warnings, live_warnings
 from domain.errors import FengsuiError
 from domain.levels import DEFAULT_LEVELS
@@ -170,15 +170,6 @@ def feeds(
     )
 
 
-@get("/rules", opt={"roles": READERS}, sync_to_thread=True)
-def rules(request: Request[Any, Any, Any], services: PartsGiven, principal: PrincipalGiven) -> Response[bytes]:
-    """Show the active rules with their health, and above them what is wrong with a set that was refused."""
-    now, ruleset, health = services.clock.now(), services.rulebook.current(), services.health.found(services.clock.now())
-    with services.database.read() as connection:
-        found = rules_page(connection, ruleset, services.rulebook.problems, now, health)
-    return page(request, "rules.html", services.clock, principal, page=found, rulebook=services.rulebook)
-
-
 def console_router() -> Router:
     """Return all pages; each route declares who may call it, the application's guard checks that."""
     return Router(
@@ -196,6 +187,7 @@ def console_router() -> Router:
             unresolved,
             decide,
             rules,
+            decide_rules,
             inbox,
             show_login,
             sign_in,

@@ -14,6 +14,7 @@ from litestar.di import Provide
 
 from app.answers import Answer, Answers, Reply
 from app.api.roles import guard, principal_of
+from app.approval import Approval
 from app.commit import Commit
 from app.console.pages import console_router, login_page
 from app.desk import Desk
@@ -126,7 +127,8 @@ class City:
         self.rules = self.folder / "rules"
         self.rules.mkdir(parents=True, exist_ok=True)
         workshop = Workshop(DataPaths(self.folder / "data"))
-        self.rulebook = Rulebook(self.rules, self.database, self.intake, self.metrics, workshop)
+        approval = Approval(self.database, self.clock, needed=False)
+        self.rulebook = Rulebook(self.rules, self.database, self.intake, self.metrics, workshop, approval)
         self.health = RuleHealth(self.database, self.rulebook, shipped_mappings(), dict)
         seal, key = Seal(b"s" * 32), b"p" * 32
         self.vault = Vault(self.database, seal, lambda _: timedelta(days=90))

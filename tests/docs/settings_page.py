@@ -25,6 +25,7 @@ CHINESE = {
     "snapshot_every": "每隔多少条日志存一次研判状态快照",
     "quiet_hours": "低于解除线多少小时后，一个时段结束",
     "reload_seconds": "多久查看一次规则目录；0 表示从不",
+    "approve_rules": "规则变更是否须经另一人批准后才启用",
     "inbox_seconds": "多久查看一次 <data>/inbox/<feed>/；0 表示从不",
     "inbox_settle_seconds": "文件静止多久之后才读取",
     "inbox_done_hours": "已接收的文件多少小时后从该数据源的 done/ 中删除",

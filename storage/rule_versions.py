@@ -1,0 +1,126 @@
+"""Versions of the rule set: which there are, which a person went back to, and which wait for a second person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from domain.base import Noun
+from storage import audit
+from storage.tables import activations, meta, rule_candidates, rulesets
+
+CHAIN = "rules"  # the hash chain of what people decided about rule sets
+_PIN = "rules_pin"
+State = Literal["pending", "approved", "refused", "replaced"]
+
+
+class Version(Noun, frozen=True, kw_only=True):
+    """A stored set; `times` is how often it was activated, the other fields are about the last time."""
+
+    version: str
+    activated_at: datetime | None
+    activated_seq: int | None
+    by: str
+    times: int
+
+
+class Candidate(Noun, frozen=True, kw_only=True):
+    """A sound set that was found at `found_at`; `author` "" is nobody known here: whoever approves it first stands for it.
+
+    `report` holds numbers of rules, indicators and tests, and the tests that failed.
+    """
+
+    version: str
+    author: str
+    found_at: datetime
+    state: State
+    decided_by: str = ""
+    decided_at: datetime | None = None
+    reason: str = ""
+    report: Mapping[str, Any] = msgspec.field(default_factory=dict)
+
+
+class Pin(Noun, frozen=True, kw_only=True):
+    """A person went back to `version`; it holds for as long as the rules folder is as it was then (`over` is what it held)."""
+
+    version: str
+    over: str
+    by: str
+    at: datetime
+    reason: str
+
+
+def versions(connection: Connection) -> list[Version]:
+    """Return the sets that were ever active, the last activated first."""
+    times = select(activations.c.version, func.count().label("times")).group_by(activations.c.version).subquery()
+    rows = connection.execute(
+        select(rulesets, times.c.times)
+        .join(times, times.c.version == rulesets.c.version, isouter=True)
+        .where(rulesets.c.activated_seq.is_not(None))
+        .order_by(rulesets.c.activated_seq.desc())
+    )
+    return [
+        Version(version=row.version, activated_at=row.activated_at, activated_seq=row.activated_seq, by=row.by, times=row.times or 1)
+        for row in rows
+    ]
+
+
+def pin(connection: Connection) -> Pin | None:
+    """Return the version that a person went back to, None where nobody did."""
+    found = connection.scalar(select(meta.c.value).where(meta.c.key == _PIN))
+    return msgspec.json.decode(found, type=Pin) if found else None
+
+
+def set_pin(connection: Connection, new: Pin) -> None:
+    """Keep a pin in the place of any other."""
+    value = msgspec.json.encode(new).decode()
+    connection.execute(upsert(meta).values(key=_PIN, value=value).on_conflict_do_update(index_elements=["key"], set_={"value": value}))
+    audit.append(connection, CHAIN, new.at, new.by, "rules_rolled_back", {"version": new.version, "reason": new.reason})
+
+
+def drop_pin(connection: Connection) -> None:
+    """Forget the pin: the folder changed since."""
+    connection.execute(delete(meta).where(meta.c.key == _PIN))
+
+
+def candidate(connection: Connection, version: str) -> Candidate | None:
+    """Return a candidate, None where there never was one of this version."""
+    row = connection.execute(select(rule_candidates).where(rule_candidates.c.version == version)).one_or_none()
+    return None if row is None else _candidate(row)
+
+
+def waiting(connection: Connection) -> list[Candidate]:
+    """Return the candidates that nobody has decided about; there is at most one, the newest."""
+    return [_candidate(row) for row in connection.execute(select(rule_candidates).where(rule_candidates.c.state == "pending"))]
+
+
+def _candidate(row: Any) -> Candidate:
+    return Candidate(**{**row._mapping, "report": msgspec.json.decode(row.report)})  # noqa: SLF001  # SQLAlchemy's public name
+
+
+def propose(connection: Connection, new: Candidate) -> None:
+    """Have a candidate wait; one that waited before is replaced by it."""
+    pending = rule_candidates.c.state == "pending"
+    connection.execute(update(rule_candidates).where(pending).values(state="replaced", decided_at=new.found_at))
+    values = msgspec.structs.asdict(new) | {"report": msgspec.json.encode(new.report).decode()}
+    row = upsert(rule_candidates).values(values)
+    connection.execute(row.on_conflict_do_update(index_elements=["version"], set_={k: v for k, v in values.items() if k != "version"}))
+    audit.append(connection, CHAIN, new.found_at, new.author or "folder", "rules_proposed", {"version": new.version})
+
+
+def vouch(connection: Connection, version: str, by: str, at: datetime) -> None:
+    """Note who stands for a candidate that the folder brought."""
+    connection.execute(update(rule_candidates).where(rule_candidates.c.version == version).values(author=by))
+    audit.append(connection, CHAIN, at, by, "rules_vouched", {"version": version})
+
+
+def decide(connection: Connection, version: str, state: State, by: str, at: datetime, reason: str) -> None:
+    """Approve or refuse a candidate."""
+    values = {"state": state, "decided_by": by, "decided_at": at, "reason": reason}
+    connection.execute(update(rule_candidates).where(rule_candidates.c.version == version).values(values))
+    audit.append(connection, CHAIN, at, by, f"rules_{state}", {"version": version, "reason": reason})
