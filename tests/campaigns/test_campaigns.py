@@ -47,6 +47,10 @@ def test_kill9_catches_an_answer_before_the_sync() -> None:
 def test_inference_in_small_holds() -> None:
     """Both engines draw the same conclusions, and a dozen kills lose none."""
     done = campaign("tests.campaigns.inference", "--small")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.rstrip().endswith("HELD")
+
+
 def test_reloads_in_small_hold() -> None:
     """Ten reloads under load, one of them through a kill, leave no hit of a mixed set and lose no state."""
     done = campaign("tests.campaigns.reloads", "--small")
@@ -63,6 +67,8 @@ def test_inference_catches_what_is_planted(plant: str, said: str) -> None:
     done = campaign("tests.campaigns.inference", "--small", "--plant", plant)
     assert done.returncode == 1, done.stdout + done.stderr
     assert said in done.stdout
+
+
 def test_reloads_catch_a_mixed_set() -> None:
     """The planted defect runs one pack of the set before; the campaign sees its hits."""
     done = campaign("tests.campaigns.reloads", "--small", "--plant", "mixed_set")
