@@ -1,4 +1,4 @@
-"""JSON Schema (2020-12) of a pack file for editors, made from the same structs that the loader reads.
+"""JSON Schema (2020-12) of the rule files for editors, made from the same structs that the loader reads.
 
 It helps while typing; `fengsui rules check` decides, since expressions, units and names are beyond a schema.
 """
@@ -12,6 +12,7 @@ import msgspec
 from rules.documents import NAME, OverrideDoc, PackDoc, TuningDoc
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+FILES: Final = {"pack": (PackDoc, "规则包"), "override": (OverrideDoc, "区域参数"), "tuning": (TuningDoc, "调优")}
 # Texts that YAML shows as numbers where they are not quoted; the loader takes the characters as written.
 _DIGITS: Final = frozenset({"value", "values", "region", "code", "industry"})
 
@@ -39,11 +40,12 @@ def _mend(given: Any, name: str = "") -> Any:
     return mended
 
 
-def schema() -> dict[str, Any]:
-    """Return the schema as plain data; the same version of the code gives the same schema."""
-    (root, *_), definitions = msgspec.json.schema_components([PackDoc, OverrideDoc, TuningDoc], ref_template="#/$defs/{name}")
+def schema(of: str = "pack") -> dict[str, Any]:
+    """Return the schema of a kind of `FILES` as plain data; the same version of the code gives the same schema."""
+    roots, definitions = msgspec.json.schema_components([doc for doc, _ in FILES.values()], ref_template="#/$defs/{name}")
     mended = _mend(dict(definitions))
     for key in ("indicators", "params"):
         mended["PackDoc"]["properties"][key]["propertyNames"] = {"pattern": f"{NAME}|<"}  # a template's name has places
     mended["RuleDoc"]["properties"]["id"]["pattern"] += "|<"
-    return {"$schema": DIALECT, "title": "烽燧规则包", **root, "$defs": mended}
+    place = list(FILES).index(of)
+    return {"$schema": DIALECT, "title": f"烽燧{FILES[of][1]}", **roots[place], "$defs": mended}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -78,12 +79,24 @@ def run_tests(folder: FolderArgument = None) -> None:
         raise typer.Exit(FINDINGS)
 
 
+class Kind(StrEnum):
+    """Which of the files of a rules folder."""
+
+    PACK = "pack"
+    OVERRIDE = "override"
+    TUNING = "tuning"
+
+
 @app.command()
-def schema() -> None:
+def schema(
+    of: Annotated[
+        Kind, typer.Option(help="pack 规则包；override 区域参数；tuning 调优 / which of the files of a rules folder")
+    ] = Kind.PACK,
+) -> None:
     """输出规则文件的 JSON Schema / Print the JSON Schema for editors."""
     from rules.schema import schema as json_schema
 
-    json.dump(json_schema(), sys.stdout, ensure_ascii=False, indent=1)
+    json.dump(json_schema(of.value), sys.stdout, ensure_ascii=False, indent=1)
     sys.stdout.write("\n")
 
 
