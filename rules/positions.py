@@ -171,18 +171,25 @@ def read_tree(file: str, text: str, problems: Problems) -> Mapping | None:
     if len(text.encode()) > MAX_BYTES:
         problems.add(file, WHOLE_FILE, "rules.too_large", limit=MAX_BYTES)
         return None
-    builder = _Builder(file, problems)
     try:
-        for event in YAML(typ="safe").parse(text):
-            if not builder.feed(event):
-                return None
+        return _built(file, text, problems, pure=False)
+    except YAMLError:  # the scanner in C is there for speed: what it refuses, the exacter one judges, and says where
+        pass
+    try:
+        return _built(file, text, problems, pure=True)
     except MarkedYAMLError as error:
         at = error.problem_mark or error.context_mark
         mark = Mark(at.line + 1, at.column + 1) if at else WHOLE_FILE
         problems.add(file, mark, "rules.yaml", reason=(error.problem or error.context or "").strip())
-        return None
     except YAMLError as error:
         problems.add(file, WHOLE_FILE, "rules.yaml", reason=str(error).splitlines()[0])
+    return None
+
+
+def _built(file: str, text: str, problems: Problems, *, pure: bool) -> Mapping | None:
+    """Return the tree, or None after reporting what no pack may hold; raises YAMLError where the text is no YAML."""
+    builder = _Builder(file, problems)
+    if not all(builder.feed(event) for event in YAML(typ="safe", pure=pure).parse(text)):
         return None
     if not isinstance(builder.root, Mapping):
         problems.add(file, builder.root.mark if builder.root else WHOLE_FILE, "rules.not_a_pack")

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +20,14 @@ _PLAIN = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_t
 structlog.configure(processors=[*structlog.get_config()["processors"][:-1], _PLAIN])
 
 TOP = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _own_logs() -> Iterator[None]:
+    """Take back what a command that ran inside a test set: `demo` is silent, and so would be every test after it."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 class Service(NamedTuple):
