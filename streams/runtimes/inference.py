@@ -26,7 +26,7 @@ from domain.inference import Program
 from rules.matcher import Matcher
 
 COMMAND: Final = (sys.executable, "-m", "streams.runtimes.durable_child")
-SESSIONS: Final = 256  # of one child; durable-rules keeps at most 1024, and none may be deleted
+SESSIONS: Final = 100  # of one child; none may be deleted, and from some 150 on of large programs its memory is used up
 PATIENCE: Final = 10.0  # seconds for one answer, a child's start included
 TRIES: Final = 2  # children that one question may cost
 LINE: Final = 2**22  # bytes of the longest answer
@@ -202,7 +202,7 @@ class SupervisedInference:
             return None
         if name not in self._gated:
             how = self._smoke(program)
-            if how:
+            if how and self._smoke(program):  # not one that only died by chance
                 self._retire(name, Trouble(self._culprit(program), how))
             else:
                 self._gated[name] = None
