@@ -81,7 +81,7 @@ class Serving:
         """Ask it to end and return its exit status."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=READY_SECONDS)
 
     def token(self) -> str:
         """Return the administrator's token."""
