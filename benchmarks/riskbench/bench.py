@@ -32,7 +32,7 @@ from benchmarks.riskbench import packs, sixty
 
 TOP: Final = Path(__file__).parents[2]
 SLOPE_RULES: Final = 1000
-SLOPE_SIGNALS: Final = 200_000
+SLOPE_SIGNALS: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)

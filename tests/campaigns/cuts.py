@@ -6,14 +6,17 @@ Every run draws a rule set that the kernel can run wholly (all its aggregates an
 signals: late, repeated under the same id, corrected, withdrawn, without an object, with numbers that sums cannot hold, in unusual JSON.
 They go through the pipeline, and through the columnar replay in blocks and batches of random size from memory that begins tiny; others,
 plain ones, go through the kernel alone, which is saved and restored at random places. Hits must agree one by one, the values of all
-indicators too, and a snapshot must be the same bytes wherever the batches were cut.
+indicators too, and a snapshot must be the same bytes wherever the batches were cut. A fifth of the runs is then
+done again with every access to an array checked.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -22,14 +25,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.lines import read_line, signal_of_line
+from domain.catalogue import Catalogue
 from domain.findings import Outcome, RuleHit
-from domain.records import Record, SignalEntry
+from domain.levels import DEFAULT_LEVELS
+from domain.records import Record, RulesetEntry, SignalEntry
 from rules.load import load_rules
 from rules.ruleset import RuleSet
 from streams.kernel.engine import Kernel
 from streams.kernel.layout import SWEEP_AT
 from streams.kernel.placement import Placement, place
 from streams.kernel.signals import columns_of
+from streams.pipeline import Pipeline, PipelineSettings
 from streams.runtimes.columnar import ColumnarReplay, hit_line
 from streams.runtimes.replay import Known, replay
 
@@ -185,14 +191,28 @@ def _kernel(draw: random.Random, placement: Placement, plant: str) -> Kernel:
     return kernel
 
 
-def alone(draw: random.Random, placement: Placement, given: Sequence[dict[str, Any]], plant: str) -> tuple[list[bytes], Kernel]:
+def _entry(given: dict[str, Any]) -> SignalEntry:
+    feed, signal, _ = signal_of_line(json.dumps(given).encode(), Path("plain.ndjson"), 0)
+    return SignalEntry(feed=feed, signal=signal, resolution=Known()(signal), digest="")
+
+
+def readable(ruleset: RuleSet, entries: Sequence[SignalEntry]) -> tuple[list[bytes], Pipeline]:
+    """Return the hits of the pipeline, as lines, and the pipeline as it stands behind the last signal."""
+    pipeline = Pipeline(DEFAULT_LEVELS, Catalogue(), lambda _version: ruleset, {}, PipelineSettings())
+    now = entries[0].signal.occurred_at
+    pipeline.step([Record(seq=1, received_at=now, entry=RulesetEntry(version=ruleset.version))])
+    found = []
+    for number, entry in enumerate(entries, start=2):
+        now = max(now, entry.signal.occurred_at)
+        outcomes = pipeline.step([Record(seq=number, received_at=now, entry=entry)])
+        found += [hit_line(each) for each in outcomes if isinstance(each, RuleHit)]
+    return found, pipeline
+
+
+def alone(draw: random.Random, placement: Placement, entries: Sequence[SignalEntry], plant: str) -> tuple[list[bytes], Kernel]:
     """Return the hits of plain signals and the kernel that found them, saved and restored on its way."""
-    kernel, known = _kernel(draw, placement, plant), Known()
+    kernel = _kernel(draw, placement, plant)
     kernel.state.counters[SWEEP_AT] = 40  # when rows are forgotten is part of what a snapshot holds
-    entries = []
-    for each in given:
-        feed, signal, _ = signal_of_line(json.dumps(each).encode(), Path("plain.ndjson"), 0)
-        entries.append(SignalEntry(feed=feed, signal=signal, resolution=known(signal), digest=""))
     found, done = [], 0
     while done < len(entries):
         some = entries[done : done + draw.choice([1, 2, 7, 50, 400])]
@@ -225,17 +245,18 @@ def one(seed: int, folder: Path, plant: str = "") -> tuple[list[str], int]:
     wanted = by_pipeline(ruleset, path)
     if by_columns(draw, ruleset, placement, path, plant) != wanted:
         wrong.append(f"seed {seed}: other hits through the columnar replay")
-    given = signals(draw, plain=True)
-    path = folder / "plain.ndjson"
-    path.write_text("".join(json.dumps(each) + "\n" for each in given), encoding="utf-8")
-    cooled = any(rule.cooldown for rule in placement.rules)  # a matter of the replay, not of the kernel
-    plain = None if cooled else by_pipeline(ruleset, path)
+    given = [_entry(each) for each in signals(draw, plain=True)]
+    plain, pipeline = readable(ruleset, given)
     runs = [alone(draw, placement, given, plant) for _ in range(2)]
-    if plain is not None and any(found != plain for found, _ in runs):
+    cooled = any(rule.cooldown for rule in placement.rules)  # a matter of the replay, not of the kernel
+    if not cooled and any(found != plain for found, _ in runs):
         wrong.append(f"seed {seed}: other hits through the kernel alone")
+    things = {entry.resolution.object_id for entry in given}
+    if any(kernel.values(kernel.slot_of(thing)) != pipeline.values_of(thing) for _, kernel in runs for thing in things):
+        wrong.append(f"seed {seed}: other values of indicators")
     if runs[0][1].snapshot() != runs[1][1].snapshot():
         wrong.append(f"seed {seed}: another snapshot after other cuts")
-    return wrong, len(wanted) + len(plain or ())
+    return wrong, len(wanted) + (0 if cooled else len(plain))
 
 
 def main() -> int:
@@ -256,6 +277,12 @@ def main() -> int:
             found, count = one(given.seed * 1_000_000 + number, Path(folder), given.plant)
             wrong += found
             hits += count
+    if not given.small and not given.plant and "NUMBA_BOUNDSCHECK" not in os.environ:
+        again = [sys.executable, "-m", "tests.campaigns.cuts", "--runs", str(max(1, runs // 5)), "--seed", str(given.seed)]
+        checked = subprocess.run(again, env=os.environ | {"NUMBA_BOUNDSCHECK": "1"}, capture_output=True, text=True, check=False)
+        sys.stdout.write(f"with checked access, {checked.stdout}{checked.stderr}")
+        if checked.returncode:
+            wrong.append("with every access checked it fell short")
     for what in wrong[:20]:
         sys.stdout.write(f"  {what}\n")
     sys.stdout.write(f"cuts: seed {given.seed}, {runs} runs, {hits:,} hits compared: {'HELD' if not wrong else f'{len(wrong)} FAILURES'}\n")
