@@ -94,6 +94,7 @@ def open_replay(ruleset: RuleSet, read: Read, write: Callable[[bytes], object], 
     from streams.runtimes.columnar import ColumnarReplay  # noqa: PLC0415  # as above
 
     if not jit.kept():
+        jit.tidy()
         say(both("kernel.compiling"))
     return ColumnarReplay(ruleset, place(ruleset), read, write)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -34,13 +35,22 @@ def _cache_folder() -> Path:
         writable = os.access(own, os.W_OK)
     except OSError:
         writable = False
-    kept = own if writable else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fengsui"
+    caches = os.environ.get("XDG_CACHE_HOME") or f"{os.environ.get('HOME', '/var/tmp')}/.cache"
+    kept = own if writable else Path(caches) / "fengsui"
     checked = "-checked" if numba.config.BOUNDSCHECK else ""
     return kept / f"kernel-{seen.hexdigest()[:16]}{checked}"
 
 
 if not numba.config.CACHE_DIR:
     numba.config.CACHE_DIR = str(_cache_folder())
+
+
+def tidy() -> None:
+    """Remove the machine code of other sources than these."""
+    own = Path(numba.config.CACHE_DIR)
+    for folder in own.parent.glob("kernel-*"):
+        if folder.name.removesuffix("-checked") != own.name.removesuffix("-checked"):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def kept() -> bool:
