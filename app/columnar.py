@@ -62,6 +62,8 @@ def why_not(ruleset: RuleSet) -> str:
         return both("kernel.no_rules")
     if any(rule.points for rule in placement.rules):
         return both("kernel.points")
+    if ruleset.inferences:
+        return both("kernel.inferences")
     if not placement.whole:
         return both("kernel.python_rules", number=len(placement.reasons), first=placement.reasons[0])
     return "" if installed() else both("kernel.not_installed")

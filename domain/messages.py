@@ -811,6 +811,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     ),
     "kernel.engine": ("由编译内核运行", "runs in the compiled kernel"),
     "kernel.in_force": ("有规则在首条信号之后才生效", "a rule comes into force after the first signal"),
+    "kernel.inferences": ("有推理规则", "there are inferences"),
     "kernel.no_rules": ("规则集中没有可运行的规则", "the rule set has no rule that runs"),
     "kernel.not_installed": ("本机没有 numba", "numba is not installed on this machine"),
     "kernel.placed": (

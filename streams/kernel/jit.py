@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -35,8 +36,9 @@ def _cache_folder() -> Path:
         writable = os.access(own, os.W_OK)
     except OSError:
         writable = False
-    caches = os.environ.get("XDG_CACHE_HOME") or f"{os.environ.get('HOME', '/var/tmp')}/.cache"
-    kept = own if writable else Path(caches) / "fengsui"
+    home = os.environ.get("HOME")
+    private = f"{home}/.cache" if home else tempfile.mkdtemp(prefix="fengsui-")  # never a folder that others can write code into
+    kept = own if writable else Path(os.environ.get("XDG_CACHE_HOME") or private) / "fengsui"
     checked = "-checked" if numba.config.BOUNDSCHECK else ""
     return kept / f"kernel-{seen.hexdigest()[:16]}{checked}"
 

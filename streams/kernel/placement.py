@@ -19,9 +19,10 @@ AGGREGATES: Final = ("count", "sum", "mean", "min", "max", "distinct", "last")
 NUMBERS: Final = ("value", "severity")  # what can be added up and compared
 CODES: Final = ("source", "kind", "matter", "region", "unit")  # texts that can be told apart
 WINDOWS: Final = ("sliding", "day", "week", "month")
-# What the kernel knows of an indicator and a rule; anything else must be as if it were not there, so that a new word of the language
-# runs on the readable engine until the kernel has learnt it.
+# What the kernel knows of an indicator, an expression and a rule; anything else must be as if it were not there, so that a new word of
+# the language runs on the readable engine until the kernel has learnt it.
 OF_INDICATOR: Final = frozenset({"name", "title", "aggregate", "window", "where", "of", "as_of", "by", "unit"})
+OF_EXPRESSION: Final = frozenset({"text", "evaluate", "indicators", "fields", "explainer", "term", "regional"})
 OF_RULE: Final = frozenset({
     "id", "pack", "title", "status", "sector", "when", "points", "say", "file", "line", "basis", "plan", "owner", "at_least", "cooldown",
     "half_life", "family", "cap", "by", "effective_from", "effective_to", "feeds", "says", "renamed_from",
@@ -119,7 +120,10 @@ def _limits(indicator: Indicator) -> tuple[float, ...]:
         raise NotTabular("no window")
     if indicator.of is not None:
         column_of(indicator)
-    return limits_of_field(indicator.where) if indicator.where is not None else ()
+    if indicator.where is None:
+        return ()
+    _only_known(indicator.where, OF_EXPRESSION)
+    return limits_of_field(indicator.where)
 
 
 def column_of(indicator: Indicator) -> str:
@@ -149,7 +153,8 @@ def _conditions(rule: Rule, known: Mapping[str, str]) -> tuple[tuple[Alternative
     for name in rule.when.indicators:
         if known.get(name, "unknown"):
             raise NotTabular(known.get(name) or f"{name}: unknown")
-    limits_of_field(Expression(rule.when.text, rule.when.evaluate, fields=rule.when.fields, term=rule.when.term))
+    _only_known(rule.when, OF_EXPRESSION)
+    limits_of_field(rule.when)
     found = tuple(alternatives(rule.when, rule.pack))
     return found, list(_compared(rule.when))
 
