@@ -26,7 +26,7 @@ def main(argv: list[str]) -> int:
     own, handed_on = (argv[: argv.index("--")], argv[argv.index("--") + 1 :]) if "--" in argv else (argv, [])
     given = parser.parse_args(own)
     known = scripts(given.folder)
-    chosen = [name for name in known if given.only in ("", name)]
+    chosen = [name for name in known if given.only in ("", name, name.replace("_", "-"))]
     if not chosen:
         sys.stderr.write(f"{given.folder} has no script {given.only!r}; there are: {', '.join(known) or 'none'}\n")
         return 2

@@ -22,7 +22,7 @@ from rules.overrides import Override, overridden
 from rules.parsed import ParsedPack, Reporter
 from rules.positions import Path, Scalar, find, place
 from rules.problems import Phrase, Problems
-from rules.ruleset import Indicator, Rule
+from rules.ruleset import Indicator, Rule, Trigger
 from rules.sources import sources_of
 from rules.syntax import parse
 from rules.templates import compile_template
@@ -127,6 +127,7 @@ class _Compiler(Reporter):
             hold=duration(doc.for_ or "0s"),
             clear=condition.clear,
             min_evidence=doc.min_evidence,
+            record=Trigger(doc.record.feed, doc.record.kind, doc.record.matter or "") if doc.record else None,
             renamed_from=doc.renamed_from or "",
         )
 

@@ -170,7 +170,7 @@ class ExpectDoc(Document, frozen=True, kw_only=True):
 
     hit_at: Annotated[str, Meta(pattern=OFFSET, description="首次命中的时间，如 +5h")]
     level: Annotated[Literal["blue", "yellow", "orange", "red", ""], Meta(description="命中时的等级")] = ""
-    score: Annotated[float, Meta(ge=0, le=100, description="命中时的得分")] | None = None
+    score: Annotated[float, Meta(ge=0, le=100, description="命中时的得分；0 即没有预警")] | None = None
     evidence: Annotated[int, Meta(ge=0, description="命中时的证据条数")] | None = None
     says: Annotated[str, Meta(description="命中时的提示语全文")] = ""
 
@@ -196,6 +196,14 @@ class WhenDoc(Document, frozen=True, kw_only=True):
     of: Annotated[tuple[Annotated[str, Meta(min_length=1)], ...], Meta(description="各项：规则编号，或一个表达式")] = ()
 
 
+class RecordDoc(Document, frozen=True, kw_only=True):
+    """触发规则的真实记录：哪个数据源、映射成哪种信号 (the record that triggers it)."""
+
+    feed: Annotated[str, Meta(pattern=SLUG, description="数据源编号，即映射文件的 feed")]
+    kind: Annotated[str, Meta(pattern=KIND, description="映射得出的信号类型")]
+    matter: Annotated[str, Meta(pattern=SLUG, description="映射得出的事项，通用类型（处罚、许可、检查、裁判等）才写")] | None = None
+
+
 class RuleDoc(Document, frozen=True, kw_only=True):
     """规则：条件为真时得分并提示 (a rule)."""
 
@@ -212,6 +220,7 @@ class RuleDoc(Document, frozen=True, kw_only=True):
     renamed_from: Annotated[str, Meta(pattern=SLUG, description="规则的旧编号：改名后沿用其状态与历史")] | None = None
     matter: Annotated[str, Meta(pattern=SLUG, description="事项编号，缺省按规则包的领域")] | None = None
     effective: Annotated[EffectiveDoc | None, Meta(description="生效日期，缺省取规则包的；启用的规则必填")] = None
+    record: Annotated[RecordDoc | None, Meta(description="触发本规则的一条真实记录来自哪个数据源、映射成哪种信号")] = None
     at_least: Annotated[Literal["blue", "yellow", "orange", "red", ""], Meta(description="最低等级")] = ""
     for_: Annotated[Duration | None, Meta(description="条件持续为真多久才算命中")] = field(default=None, name="for")
     clear_when: Annotated[Condition | None, Meta(description="一旦为真，直到此表达式为真才解除")] = None

@@ -156,6 +156,8 @@ class _Judge:
             self._warn((*path, "id"), "rules.no_tests", read=doc.id)
         elif len({isinstance(test.expect, str) for test in doc.tests}) < 2:
             self._warn((*path, "tests"), "rules.one_sided_tests", read=doc.id)
+        if doc.record is not None:
+            self._kind((*path, "record", "kind"), 0, doc.record.kind)
         if doc.points == 0 and doc.at_least:
             self._warn((*path, "at_least"), "rules.floor_without_points")
         for number, test in enumerate(doc.tests):

@@ -194,6 +194,15 @@ class Suppression:
 
 
 @dataclass(frozen=True, slots=True)
+class Trigger:
+    """A record that triggers a rule: which feed's mapping makes which kind of signal of it, about which matter ("" : any)."""
+
+    feed: str
+    kind: str
+    matter: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One rule; it is about the object, or about the area of `by` digits of the object's region.
 
@@ -229,6 +238,7 @@ class Rule:
     hold: timedelta = timedelta(0)  # `for`: how long `when` has to be true before the rule is
     clear: Expression | None = None  # once true, the rule stays so until this is true
     min_evidence: int = 0  # signals that have to be behind it
+    record: Trigger | None = None  # for readers and tests: what it looks like where it comes from
     renamed_from: str = ""  # the id whose state and history it takes over
     suppressions: tuple[Suppression, ...] = ()
 

@@ -232,7 +232,7 @@ def _differences(case: Case, steps: list[_Step], language: str) -> list[str]:
     none = text("ruletest.no_warning", language)
     if expect.level and (warning is None or warning.level != expect.level):
         found.append(("level", expect.level, warning.level if warning else none))
-    if expect.score is not None and (warning is None or abs(warning.score - expect.score) > 0.005):
+    if expect.score is not None and abs((warning.score if warning else 0.0) - expect.score) > 0.005:
         found.append(("score", expect.score, warning.score if warning else none))
     if expect.evidence is not None and (warning is None or warning.evidence_count != expect.evidence):
         found.append(("evidence", expect.evidence, warning.evidence_count if warning else none))

@@ -27,6 +27,7 @@ MONEY: ReadOnly[str, int] = MappingProxyType({
 SECTORS_OF_KINDS: ReadOnly[str, str] = MappingProxyType({
     "gas": "gas", "food": "food", "equipment": "special-equipment", "chemical": "hazardous-chemicals",
     "construction": "construction", "wages": "construction", "prepaid": "prepaid",
+    "drug": "drugs", "house": "housing", "oil": "refined-oil", "finance": "finance", "transport": "transport", "care": "care",
 })  # fmt: skip
 
 

@@ -25,7 +25,7 @@ OF_INDICATOR: Final = frozenset({"name", "title", "aggregate", "window", "where"
 OF_EXPRESSION: Final = frozenset({"text", "evaluate", "indicators", "fields", "explainer", "term", "regional"})
 OF_RULE: Final = frozenset({
     "id", "pack", "title", "status", "sector", "when", "points", "say", "file", "line", "basis", "plan", "owner", "at_least", "cooldown",
-    "half_life", "family", "cap", "by", "effective_from", "effective_to", "feeds", "says", "renamed_from",
+    "half_life", "family", "cap", "by", "effective_from", "effective_to", "feeds", "says", "record", "renamed_from",
 })  # fmt: skip
 
 

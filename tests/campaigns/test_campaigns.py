@@ -74,3 +74,17 @@ def test_reloads_catch_a_mixed_set() -> None:
     done = campaign("tests.campaigns.reloads", "--small", "--plant", "mixed_set")
     assert done.returncode == 1, done.stdout + done.stderr
     assert "hits of a set that was not active" in done.stdout
+
+
+def test_rule_mutation_in_small_holds() -> None:
+    """No threshold of five rules can be changed without a failing test in their files."""
+    done = campaign("tests.campaigns.rule_mutation", "--small")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.rstrip().endswith("HELD")
+
+
+def test_rule_mutation_catches_a_rule_whose_tests_were_weakened() -> None:
+    """A rule that kept only a test that expects nothing lets changed thresholds live; they are listed."""
+    done = campaign("tests.campaigns.rule_mutation", "--small", "--plant", "weak_tests")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "survived: gas-complaint-burst: " in done.stdout

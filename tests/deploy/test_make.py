@@ -55,6 +55,12 @@ def test_only_runs_the_one_that_is_named(campaigns: Path) -> None:
     assert _run_scripts(campaigns, "--only", "short", "--", "--small").stdout == "short --small\n"
 
 
+def test_a_name_may_be_written_with_hyphens(campaigns: Path) -> None:
+    """`make nightly ONLY=rule-mutation` runs rule_mutation.py: a module's name cannot hold a hyphen."""
+    (campaigns / "campaigns" / "two_words.py").write_text('import sys\nif __name__ == "__main__":\n    print("two words")\n')
+    assert _run_scripts(campaigns, "--only", "two-words", "--").stdout == "two words\n"
+
+
 def test_a_name_that_does_not_exist_lists_those_that_do(campaigns: Path) -> None:
     """A typo never passes as a green campaign."""
     done = _run_scripts(campaigns, "--only", "kil9")

@@ -19,8 +19,10 @@ from app.metrics import Metrics
 from rules.schema import schema
 from rules.vocabulary import LATER
 from tests.architecture.tree import TOP, tracked_files
+from tests.docs import packs_page
 from tests.docs.command_line import options, tree, wrong_with
 from tests.docs.fences import fences
+from tests.docs.packs_page import shipped
 from tests.docs.settings_page import CHINESE, PAGE, page, settings
 
 MARKDOWN = [path for path in tracked_files() if path.suffix == ".md"]
@@ -120,9 +122,14 @@ def test_the_readmes_count_what_is_shipped() -> None:
     english, chinese = ((TOP / name).read_text("utf-8") for name in ("README.md", "README.zh-CN.md"))
     assert f"{feeds} are shipped" in english
     assert f"随附 {feeds} 个" in chinese
-    assert packs == 6
-    assert "six packs are shipped" in english
-    assert "随附六个规则包" in chinese
+    rules = len(shipped().rules)
+    assert f"{packs} packs with {rules} rules are shipped" in english
+    assert f"随附 {packs} 个规则包、{rules} 条规则" in chinese
+
+
+def test_the_page_of_packs_is_that_of_the_packs() -> None:
+    """Docs/packs.md lists every shipped rule as it is; `python -m tests.docs.packs_page` writes it anew."""
+    assert packs_page.page(shipped()) == packs_page.PAGE.read_text(encoding="utf-8")
 
 
 def _section(name: str, after: str, before: str) -> str:
