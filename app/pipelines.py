@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 
 from app.settings import SHIPPED_MAPPINGS, Settings
 from connectors.inbound.mapping_load import load_folder
+from connectors.inbound.mapping_model import Mapping as FeedMapping
 from domain.catalogue import Catalogue
 from domain.levels import DEFAULT_LEVELS
 from domain.ports import History, Inference
@@ -16,14 +17,29 @@ from rules.ruleset import RuleSet
 from streams.pipeline import Pipeline, PipelineSettings
 
 
+def _mappings(extra: Path | None) -> Mapping[str, FeedMapping]:
+    return load_folder(SHIPPED_MAPPINGS) | (load_folder(extra) if extra is not None else {})
+
+
 def lateness(extra: Path | None) -> dict[str, timedelta]:
     """Return how late the data of each feed may be, as its mapping says; `extra` is a folder of own mappings.
 
     Raises:
         FileProblems: all problems of all mappings.
     """
-    mappings = load_folder(SHIPPED_MAPPINGS) | (load_folder(extra) if extra is not None else {})
-    return {feed: mapping.delay for feed, mapping in mappings.items() if mapping.delay}
+    return {feed: mapping.delay for feed, mapping in _mappings(extra).items() if mapping.delay}
+
+
+def feed_delays(extra: Path | None) -> dict[str, timedelta]:
+    """Return how late the data of each source may be: as that of the quickest of its feeds; `extra` is a folder of own mappings.
+
+    Raises:
+        FileProblems: all problems of all mappings.
+    """
+    found: dict[str, timedelta] = {}
+    for mapping in _mappings(extra).values():
+        found[mapping.source] = min(found.get(mapping.source, mapping.delay), mapping.delay)
+    return found
 
 
 def make_pipeline(settings: Settings, load: Callable[[str], RuleSet], history: History, inference: Inference | None = None) -> Pipeline:

@@ -53,8 +53,9 @@ class Replaying:
         objects: Path | None,
         catalogue: Path | None,
         departments: Path | None,
+        mappings: Path | None = None,
     ) -> None:
-        """Read the files.
+        """Read the files; `mappings` is a folder of own mappings beside the shipped ones, which say how late the data of a feed may be.
 
         Raises:
             FileProblems: a file cannot be used; all problems at once.
@@ -62,6 +63,7 @@ class Replaying:
         self._rules = load_rules(read_folder(rules or SHIPPED_PACKS))
         self._objects = read_objects(objects.read_bytes(), objects.name).objects if objects else ()
         self._catalogue = read_catalogue(catalogue.read_bytes(), catalogue.name).catalogue if catalogue else None
+        self._lateness = lateness(mappings)
         self._clock = ManualClock(datetime(1970, 1, 1, tzinfo=UTC))
         self._database = Database.in_memory()
         if departments is not None:
@@ -116,7 +118,7 @@ class Replaying:
             resolve=self._resolver(),
             detectors=REGISTRY,
             object_detector=VECTOR_REGISTRY["forest"],
-            settings=PipelineSettings(lateness=lateness(None)),
+            settings=PipelineSettings(lateness=self._lateness),
         )
 
     def _resolver(self) -> Callable[[Signal], Resolution] | None:

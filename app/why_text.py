@@ -39,7 +39,9 @@ def part_lines(parts: Iterable[Reason], language: str = CHINESE) -> Iterator[str
 def held_line(one: Held, language: str = CHINESE) -> str:
     """Return what kept a rule from counting as a sentence."""
     until = spoken(one.until) if one.until is not None else ""
-    return text(f"why.held.{one.reason}", language, rule=one.rule, points=f"{one.points:g}", until=until, share=f"{one.points:.0%}")
+    return text(
+        f"why.held.{one.reason}", language, rule=one.rule, points=f"{one.points:g}", until=until, by=one.by, share=f"{one.points:.0%}"
+    )
 
 
 def why_lines(why: Why, language: str = CHINESE) -> Iterator[str]:

@@ -116,8 +116,8 @@ class EarlyWarning(Noun, frozen=True, kw_only=True):
     `evidence` are the newest 50 signals, oldest first; `evidence_count` counts all behind the present contributions.
     `inferred` is what follows from the object's findings, as far as it rests on one of this warning. `plan` is the response plan
     (预案): that of the first inference that selects one, else that of the weightiest contribution.
-    `score` is in [0, 100]. `coverage` is the share of the feeds that its rules need which were not silent, in [0, 1].
-    `warming` are those of its present rules that did not know the whole of their windows yet.
+    `score` is in [0, 100]. `coverage` is the share of the feeds that its rules need which were not silent, in [0, 1];
+    `silent` names those that were. `warming` are those of its present rules that did not know the whole of their windows yet.
     """
 
     id: str
@@ -142,6 +142,7 @@ class EarlyWarning(Noun, frozen=True, kw_only=True):
     evidence_count: int = 0
     kind: str = ""  # of the signal that raised it: routing needs it
     coverage: float = 1.0
+    silent: tuple[str, ...] = ()
     warming: tuple[str, ...] = ()
     namespace: str = "live"
     shadow: bool = False

@@ -494,6 +494,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "console.unresolved_caption": ("不能确定属于哪个对象，确认后才计入", "their object is not certain; they count once confirmed"),
     "console.unrouted": ("待指定", "unrouted"),
     "console.value": ("数值", "value"),
+    "console.warning_silent": ("无声的数据源：{feeds}；看不到不等于没有", "silent feeds: {feeds}; what is not seen may still be there"),
     "console.warning_warming": (
         "以下规则的窗口尚未满，数值可能偏低：{rules}",
         "the windows of these rules are not full yet, values may be low: {rules}",
@@ -1685,6 +1686,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     ),
     "why.counts.shadow": ("试运行，不计分", "on trial, does not count"),
     "why.counts.signal_only": ("只记录", "records only"),
+    "why.counts.suppressed": ("被调优，不计分", "kept back by a tuning filter"),
     "why.falls": ("{at} 降为{level}", "falls to {level} at {at}"),
     "why.held.cooldown": ("{rule} 在冷却期内，{until} 前不再命中", "{rule} cools down: no further hit before {until}"),
     "why.held.family_cap": ("同族规则 {rule} 合计封顶，{points} 分未计入", "the cap of the family of {rule} holds back {points} points"),
@@ -1694,7 +1696,11 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "{rule} is on trial: its hits are written down and count for nothing",
     ),
     "why.held.signal_only": ("{rule} 只记录命中，不计分", "{rule} only records its hits"),
-    "why.held.silent": ("所需数据源只有 {share} 有数据", "only {share} of the feeds it needs were heard"),
+    "why.held.silent": ("所需数据源只有 {share} 有数据，无声的有：{by}", "only {share} of the feeds it needs were heard; silent: {by}"),
+    "why.held.suppressed": (
+        "{rule} 的命中按调优 {by} 只记录、不计分",
+        "a hit of {rule} was kept back by the tuning filter {by}: written down, it counts for nothing",
+    ),
     "why.hit": (
         "命中 {at} {rule} {title}，线索 {feed}/{signal}（记录 {seq}）",
         "hit {at} {rule} {title}, signal {feed}/{signal} (record {seq})",
@@ -1727,6 +1733,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     ),
     "why_not.obstacle.standing": ("早已成立：命中只发生在由不成立变为成立时", "it is true already: a hit is the change to true"),
     "why_not.obstacle.status": ("规则状态为 {detail}，不运行", "its status is {detail}: it does not run"),
+    "why_not.obstacle.suppressed": (
+        "按调优 {detail} 不发声，直至 {until}：命中只记录，不计分",
+        "kept back by the tuning filter {detail} until {until}: hits are written down and count for nothing",
+    ),
     "why_not.obstacle.unseen": ("至此没有关于该对象的线索计入", "no signal about this subject has counted until then"),
     "why_not.obstacle.warming": ("指标 {detail} 到 {until} 才满窗", "indicator {detail} has a full window only at {until}"),
     "why_not.obstacles": ("条件之外", "beside the condition"),

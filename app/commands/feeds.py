@@ -7,11 +7,10 @@ from typing import Annotated
 
 import typer
 
-from app.commands.options import DATA, URL, DataOption, UrlOption
+from app.commands.options import DATA, URL, DataOption, MappingsOption, UrlOption
 from app.commands.output import FINDINGS, USAGE, Output, OutputOption, note, plain_errors, show
 
 app = typer.Typer(no_args_is_help=True, help="数据源与映射 / Feeds and their mappings")
-MappingsOption = Annotated[Path | None, typer.Option(help="自有映射目录 / folder of further mappings")]
 
 
 @app.command("list")

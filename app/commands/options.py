@@ -12,5 +12,6 @@ DataOption = Annotated[Path, typer.Option(help="数据目录，内有管理员�
 ConfigOption = Annotated[
     Path | None, typer.Option(exists=True, dir_okay=False, help="serve 的配置文件（TOML）/ the settings file of serve")
 ]
+MappingsOption = Annotated[Path | None, typer.Option(help="自有映射目录 / folder of further mappings")]
 URL = "http://127.0.0.1:8080"
 DATA = Path("data")

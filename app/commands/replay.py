@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from app.commands.options import MappingsOption
 from app.commands.output import instant, note, plain_errors
 
 if TYPE_CHECKING:  # what is heavy is imported where it is used
@@ -37,6 +38,7 @@ def replay(
     objects: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="监管对象 CSV、XLSX / objects")] = None,
     catalogue: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="事项清单 CSV、XLSX / catalogue")] = None,
     departments: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="部门 YAML、CSV、XLSX / departments")] = None,
+    mappings: MappingsOption = None,
     hits: Annotated[Path | None, typer.Option(help="规则命中 NDJSON / where the rule hits go")] = None,
     summary: Annotated[Path | None, typer.Option(help="汇总 JSON / where the summary goes")] = None,
     until: Annotated[str, typer.Option(help="其后时间继续到此刻（RFC 3339）/ let time run on until then")] = "",
@@ -49,7 +51,7 @@ def replay(
 
     end = instant("--until", until) if until else None
     with plain_errors():
-        run = Replaying(rules, objects=objects, catalogue=catalogue, departments=departments)
+        run = Replaying(rules, objects=objects, catalogue=catalogue, departments=departments, mappings=mappings)
         reason = "" if engine is Engine.AUTO else "--engine python"
         done = None
         if not reason:

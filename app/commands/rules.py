@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from app.commands.life import backtest, diff, explain, why_not
-from app.commands.options import DATA, URL, DataOption, UrlOption
+from app.commands.options import DATA, URL, DataOption, MappingsOption, UrlOption
 from app.commands.output import FINDINGS, Output, OutputOption, note, plain_errors, show
 from domain.errors import FileProblems
 
@@ -34,9 +34,10 @@ def _texts(folder: Path | None) -> dict[str, str]:
 
 
 @app.command()
-def check(folder: FolderArgument = None) -> None:
+def check(folder: FolderArgument = None, mappings: MappingsOption = None) -> None:
     """检查规则包，一次列出全部问题 / Check packs: all problems at once as file:line:column; exit 1 where there is an error."""
     from app.clock import SystemClock
+    from app.pipelines import feed_delays
     from domain.instants import SHANGHAI
     from domain.messages import text
     from rules import load
@@ -44,11 +45,11 @@ def check(folder: FolderArgument = None) -> None:
 
     with plain_errors():
         try:
-            texts = _texts(folder)
+            texts, delays = _texts(folder), feed_delays(mappings)
         except FileProblems as error:
             note(str(error))
             raise typer.Exit(FINDINGS) from error
-    ruleset, problems = load.check(texts, today=SystemClock().now().astimezone(SHANGHAI).date())
+    ruleset, problems = load.check(texts, feed_delays=delays, today=SystemClock().now().astimezone(SHANGHAI).date())
     for problem in problems:
         typer.echo(f"{problem}" + ("" if problem.severity == "error" else "  [warning]"))
     if ruleset is None:

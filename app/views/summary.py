@@ -84,6 +84,7 @@ class CanonicalWarning(Noun, frozen=True, kw_only=True):
     episode: int
     ruleset: str
     coverage: float
+    silent: tuple[str, ...]
     warming: tuple[str, ...]
     namespace: str
     lead: str
@@ -164,6 +165,7 @@ def canonical_of(connection: Connection, seen: Sight) -> CanonicalWarning:
         episode=warning.episode,
         ruleset=warning.ruleset,
         coverage=warning.coverage,
+        silent=warning.silent,
         warming=warning.warming,
         namespace=warning.namespace,
         lead=case.lead if case else "",

@@ -39,7 +39,8 @@ LAST: Final = 1 << 62  # a number behind all records
 class HitView(Noun, frozen=True, kw_only=True):
     """One hit: the rule's text in the version that judged it, and each part of its condition with the values of that instant.
 
-    `counts` is false for a rule that raises nothing: it only records its hits (`signal_only`) or is on trial (`shadow`). Without the
+    `counts` is yes, or why not: its rule only records its hits (`signal_only`), is on trial (`shadow`) or was kept back by a tuning filter
+    (`suppressed`, by its id). Without the
     stored text `text` is "" and there are no `parts`.
     """
 
@@ -57,7 +58,8 @@ class HitView(Noun, frozen=True, kw_only=True):
     text: str
     basis: tuple[str, ...]
     parts: tuple[Reason, ...]
-    counts: str  # yes signal_only shadow
+    counts: str  # yes signal_only shadow suppressed
+    suppressed: str = ""  # the tuning filter that kept it from counting
 
 
 class Fade(Noun, frozen=True, kw_only=True):
@@ -83,13 +85,15 @@ class Held(Noun, frozen=True, kw_only=True):
     """What kept a rule from counting, or from counting in full.
 
     `reason` is family_cap (`points` of the family's points are not counted), hundred, shadow, signal_only, cooldown (no further hit of it
-    before `until`) or silent (`points` is the share of its feeds that were heard).
+    before `until`), suppressed (`by` is the tuning filter) or silent (`points` is the share of its feeds that were heard, `by` names the
+    others).
     """
 
     reason: str
     rule: str
     points: float = 0.0
     until: datetime | None = None
+    by: str = ""
 
 
 class Why(Noun, frozen=True, kw_only=True):
@@ -218,6 +222,7 @@ def _hit(row: Row[Any], version: str, entry: SignalEntry | None, sets: _Sets, wa
     if rule is not None and entry is not None:
         parts = reasons(rule.when.explain(_facts(row, entry)))
     scored = {part.name for part in warning.contributions if part.source == "rule"}
+    suppressed = msgspec.json.decode(row.values).get("suppressed", "")
     shadow = row.shadow and not warning.shadow and row.rule not in scored
     return HitView(
         rule=row.rule,
@@ -234,7 +239,8 @@ def _hit(row: Row[Any], version: str, entry: SignalEntry | None, sets: _Sets, wa
         text=rule_text(ruleset, rule) if ruleset is not None and rule is not None else "",
         basis=rule.basis if rule is not None else (),
         parts=parts,
-        counts="shadow" if shadow else "signal_only" if rule is not None and not rule.points else "yes",
+        counts="suppressed" if suppressed else "shadow" if shadow else "signal_only" if rule is not None and not rule.points else "yes",
+        suppressed=suppressed,
     )
 
 
@@ -266,6 +272,8 @@ def _held(trail: Trail, told: tuple[HitView, ...], fading: Fading, sets: _Sets) 
         yield Held(reason="shadow", rule=name)
     for name in dict.fromkeys(one.rule for one in told if one.counts == "signal_only"):
         yield Held(reason="signal_only", rule=name)
+    for name, tuned in dict.fromkeys((one.rule, one.suppressed) for one in told if one.suppressed):
+        yield Held(reason="suppressed", rule=name, by=tuned)
     families: dict[str, list[Rule]] = {}
     for part in warning.contributions:
         _, rule = sets.rule(trail.versions[part.name], part.name)
@@ -284,7 +292,7 @@ def _held(trail: Trail, told: tuple[HitView, ...], fading: Fading, sets: _Sets) 
     if whole > 100.0:
         yield Held(reason="hundred", rule="", points=round(whole - 100.0, 2))
     if warning.coverage < 1.0:
-        yield Held(reason="silent", rule="", points=round(warning.coverage, 4))
+        yield Held(reason="silent", rule="", points=round(warning.coverage, 4), by=", ".join(warning.silent))
 
 
 def _fades(trail: Trail, fading: Fading, instants: tuple[datetime, ...], sets: _Sets) -> Iterable[Fade]:

@@ -34,6 +34,10 @@ class Feeds:
         feeds = {feed: None for source in sources for feed in self.carried.get(source, ())}
         return 1.0 if not feeds else sum(feed not in self.silent for feed in feeds) / len(feeds)
 
+    def quiet(self, sources: Sequence[str]) -> tuple[str, ...]:
+        """Return the feeds known to carry one of `sources` that are silent, in the order of their names."""
+        return tuple(sorted({feed for source in sources for feed in self.carried.get(source, ()) if feed in self.silent}))
+
     def unheard(self, sources: Sequence[str]) -> tuple[str, ...]:
         """Return those of `sources` of which nothing can be said: no feed is known to carry them, or one that does is silent."""
         return tuple(source for source in sources if not (feeds := self.carried.get(source)) or any(feed in self.silent for feed in feeds))

@@ -26,7 +26,7 @@ from streams.stages.rule_plans import RulePlan, nothing
 from streams.stages.rules import RuleStage
 from streams.stages.subjects import BLIND, Subject
 from streams.stages.telling import tell
-from streams.stages.windows import MICROSECOND, NEVER, from_us
+from streams.stages.windows import MICROSECOND, NEVER, from_us, to_us
 
 AREA: Final = "region:"
 
@@ -38,7 +38,8 @@ class Obstacle(Noun, frozen=True, kw_only=True):
     until `until`), shadow, signal_only, standing (it is true already: a hit is a change), cooldown, spent (a closed warning used it up),
     holding (true, but not for long enough before `until`), blind, silent (`detail` names the sources of which nothing is heard), warming
     (`detail` is an indicator whose window has been counted only for a part of its length until `until`), evidence (`detail` signals are
-    behind it, of those it wants) or score (it counts, and the score of the subject, `detail`, reaches no level).
+    behind it, of those it wants), suppressed (by the tuning filter `detail` until `until`) or score (it counts, and the
+    score of the subject, `detail`, reaches no level).
     """
 
     reason: str
@@ -174,6 +175,9 @@ class Inquirer:
             yield Obstacle(reason="shadow")
         if not rule.points:
             yield Obstacle(reason="signal_only")
+        for each in rule.suppressions if moment is not None else ():
+            if now < to_us(each.until) and each.when.evaluate(moment.facts) is True:
+                yield Obstacle(reason="suppressed", detail=each.id, until=each.until)
         if known is not None:
             yield from self._of_subject(plan, known, now)
         if plan.least and known is not None and moment is not None:

@@ -168,6 +168,7 @@ class RaiseStage:
         lives = {live.seq: live for part in parts for live in part.evidence.values()}
         newest = sorted(lives.values(), key=lambda live: (live.t, live.seq))[-EVIDENCE_LIMIT:]
         inferred = self.inferred.get(episode.id, ())
+        sources = [source for part in parts for source in part.feeds]
         return EarlyWarning(
             id=episode.id,
             subject=risk.subject,
@@ -190,7 +191,8 @@ class RaiseStage:
             evidence=tuple(_evidence(live) for live in newest),
             evidence_count=len({seq for part in parts for seq in part.counted}),
             kind=episode.kind,
-            coverage=self._feeds.coverage([source for part in parts for source in part.feeds]),
+            coverage=self._feeds.coverage(sources),
+            silent=self._feeds.quiet(sources),
             warming=tuple(part.name for part in parts if part.source == "rule" and self.complete.get(part.name, 0) > now),
             namespace=SHADOW if risk.shadow else self._namespace,
             shadow=risk.shadow,

@@ -59,6 +59,21 @@ def test_a_command_that_is_none_is_a_usage_error() -> None:
         assert result.stderr
 
 
+def test_rules_check_tells_of_a_window_that_is_shorter_than_its_feed_is_late(tmp_path: Path) -> None:
+    """By the shipped mappings, and by the city's own where it has one: court rulings are told a month late, or within a day."""
+    text = (ROOT / "docs/first-rule/packs/my-gas.yaml").read_text(encoding="utf-8")
+    pack = text.replace("where: source in [complaint, hotline] and kind in gas.*", "where: source == ruling")
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "my-gas.yaml").write_text(pack, encoding="utf-8")
+    (tmp_path / "own").mkdir()
+    mapping = (ROOT / "connectors/mappings/rulings.yaml").read_text(encoding="utf-8").replace("delay: 720h", "delay: 24h")
+    (tmp_path / "own" / "rulings.yaml").write_text(mapping, encoding="utf-8")
+    shipped = run("rules", "check", tmp_path / "rules")
+    assert shipped.exit_code == OK
+    assert "窗口短于来源 ruling 申报的时延 30天" in shipped.stdout
+    assert "申报的时延" not in run("rules", "check", tmp_path / "rules", "--mappings", tmp_path / "own").stdout
+
+
 def test_rules_check_and_test_tell_a_good_folder_from_a_bad_one(tmp_path: Path) -> None:
     """0 for a sound set, 1 with file:line:column for a broken one, 2 for a folder that is not there."""
     pack = tmp_path / "gas.yaml"

@@ -241,4 +241,6 @@ def test_coverage_of_a_warning_tells_of_the_silent_feed(tmp_path: Path) -> None:
         at = (world.clock.now() - timedelta(minutes=1)).isoformat()
         world.signals({**canonical, "id": "q", "occurred_at": at, "object_id": GAS, "value": 60000.0, "unit": "CNY"})
         [warning] = world.warnings()
-        assert world.story(warning["id"])["warning"]["coverage"] == 0.5
+        told = world.story(warning["id"])
+        assert (told["warning"]["coverage"], told["warning"]["silent"]) == (0.5, ["penalties"])
+        assert [(one["by"], one["points"]) for one in told["why"]["held"] if one["reason"] == "silent"] == [("penalties", 0.5)]

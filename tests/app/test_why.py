@@ -10,7 +10,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from app.cli import app
-from tests.app.world import RULES, World, penalty, signal
+from tests.app.world import GAS, RULES, World, penalty, signal
 
 TRIAL = """\
   - id: gas-on-trial
@@ -27,6 +27,10 @@ TRIAL = """\
     when: leaks_24h >= 1 and leaks_24h < 100
     points: 0
     say: "{object.name}记录"
+"""
+TUNED = """\
+filters:
+  - {id: heating, rules: [gas-on-trial], when: kind == gas.leak, reason: 供热季试点, owner: 市住建局, until: 2099-01-01}
 """
 
 
@@ -105,6 +109,26 @@ def test_a_hit_on_trial_is_what_explains_the_warning_once_the_rule_is_active(tmp
         told = why(world, warning["id"])
         assert [(hit["rule"], hit["counts"]) for hit in told["hits"]] == [("gas-leaks", "yes")]
         assert told["held"] == []
+
+
+def test_a_hit_that_a_filter_kept_back_is_told_with_the_filter(tmp_path: Path) -> None:
+    """It stands beside the warning that another rule raised, as one that does not count; `why-not` names the filter too."""
+    loud = TRIAL.replace("status: shadow", "status: active\n    plan: p").replace("points: 30", "points: 100")
+    with World(tmp_path / "world", rules=RULES + loud) as world:
+        (world.rules / "tuning").mkdir()
+        (world.rules / "tuning" / "heating.yaml").write_text(TUNED, encoding="utf-8")
+        reload(world, RULES + loud)
+        world.signals(*(signal(f"s-{number}") for number in range(3)))
+        [warning] = world.warnings()
+        told = why(world, warning["id"])
+        assert {hit["rule"]: (hit["counts"], hit["suppressed"]) for hit in told["hits"]}["gas-on-trial"] == ("suppressed", "heating")
+        assert ("suppressed", "gas-on-trial", "heating") in {(one["reason"], one["rule"], one["by"]) for one in told["held"]}
+        assert all(part["name"] != "gas-on-trial" for part in world.story(warning["id"])["warning"]["contributions"])
+        page = world.call("GET", f"/warnings/{warning['id']}", "duty", headers={"accept": "text/html"}).text
+        assert "按调优 heating 只记录" in page
+
+        asked = run("rules", "why-not", "--object", GAS, "--rule", "gas-on-trial", "--data", world.folder / "data")
+        assert "按调优 heating 不发声" in asked.stdout, asked.output
 
 
 def test_the_forecast_of_the_fall_is_what_then_happens(world: World) -> None:
