@@ -255,6 +255,8 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "console.choose_object": ("请选择一个监管对象，或选“不属于任何登记对象”", "choose one object, or say that it is none of them"),
     "console.clock": ("时限", "clock"),
     "console.clocks_counted": ("30 天内环节数", "stages in 30 days"),
+    "console.blind": ("未能判定：数据源无声", "not decided: feeds were silent"),
+    "console.blind_month": ("{times} 次因数据源无声未能判定", "{times} times undecided, feeds silent"),
     "console.code": ("统一代码", "code"),
     "console.condition": ("条件", "condition"),
     "console.confidence": ("可信度 {percent}%", "confidence {percent}%"),

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, and_, bindparam, insert, or_, select, up
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from domain.findings import EarlyWarning, EpisodeEnded, Outcome, RuleBlind, RuleHit, WarningRaised, WarningUpdated
-from storage.tables import hits, warning_events, warnings
+from storage.tables import blinds, hits, warning_events, warnings
 
 _warning = msgspec.json.Decoder(EarlyWarning)
 _plain = (
@@ -20,6 +20,7 @@ _plain = (
 )  # fmt: skip
 _INSERT_EVENT = insert(warning_events)
 _INSERT_HITS = upsert(hits).on_conflict_do_nothing()
+_INSERT_BLIND = upsert(blinds).on_conflict_do_nothing()
 _CHANGE = update(warnings).where(warnings.c.id == bindparam("of_id"))
 _Place = tuple[str, str, bool]  # subject, matter, shadow: one warning at a time is open for it
 
@@ -61,9 +62,14 @@ def apply_outcomes(connection: Connection, outcomes: Sequence[Outcome]) -> None:
             case EpisodeEnded():
                 _end(connection, outcome)
             case RuleBlind():
-                pass  # counted by the commit; it belongs to no warning
+                connection.execute(_INSERT_BLIND, _blind(outcome))
     if found:
         _write_hits(connection, found, touched)
+
+
+def _blind(found: RuleBlind) -> dict[str, object]:
+    plain = {name: getattr(found, name) for name in ("rule", "subject", "at", "feed", "signal", "matter", "shadow")}
+    return plain | {"sources": msgspec.json.encode(found.sources).decode()}
 
 
 def _place(warning: EarlyWarning) -> _Place:

@@ -277,3 +277,18 @@ hits = Table(
     Index("hits_by_rule", "rule", "at"),
     Index("hits_by_warning", "warning_id"),
 )
+
+blinds = Table(  # what could not be decided, since feeds were silent
+    "blinds",
+    metadata,
+    Column("rule", String, primary_key=True),
+    Column("subject", String, primary_key=True),
+    Column("at", Instant, primary_key=True, autoincrement=False),
+    Column("feed", String, primary_key=True),
+    Column("signal", String, primary_key=True),
+    Column("matter", String, nullable=False),
+    Column("sources", Text, nullable=False),  # JSON list
+    Column("shadow", Boolean, nullable=False),
+    Index("blinds_by_subject", "subject", "at"),
+    Index("blinds_by_rule", "rule", "at"),
+)

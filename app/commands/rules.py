@@ -169,7 +169,7 @@ def status(url: UrlOption = URL, data: DataOption = DATA, output: OutputOption =
         note(f"{problem['file']}:{problem['line']}:{problem['column']} {problem['message']}")
     rows = [rule | {"health": [_ailment(one) for one in rule["health"]], "trial": _trial(rule["trial"])} for rule in answer["rules"]]
     told = answer["rules"] if output is Output.JSON else rows
-    show(told, ["id", "title", "status", "hits_day", "hits_month", "last_hit", "health", "trial"], output)
+    show(told, ["id", "title", "status", "hits_day", "hits_month", "blind_month", "last_hit", "health", "trial"], output)
     if answer["problems"]:
         raise typer.Exit(FINDINGS)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Literal
 
+import msgspec
 from sqlalchemy import Connection, select
 
 from app.views.scope import decode_warning, within
@@ -17,10 +19,11 @@ from domain.objects import RegulatedObject
 from domain.principals import Principal
 from storage import intake_reads, registry
 from storage.duty_tables import cases
-from storage.tables import signals, warnings
+from storage.tables import blinds, signals, warnings
 
 PAGE = 50  # signals on one page
 _MOST_WARNINGS = 200
+_MOST_BLIND = 20
 
 
 class RelationView(Noun, frozen=True, kw_only=True):
@@ -67,9 +70,23 @@ class ObjectWarning(Noun, frozen=True, kw_only=True):
     contributions: tuple[Contribution, ...]
 
 
+class BlindView(Noun, frozen=True, kw_only=True):
+    """A rule that could not be decided about the object at `at`, since nothing was heard of `sources`.
+
+    `signal` of `feed` is what it was about.
+    """
+
+    rule: str
+    at: datetime
+    feed: str
+    signal: str
+    sources: tuple[str, ...]
+
+
 class ObjectPage(Noun, frozen=True, kw_only=True):
     """The page of one object. `next` is the `after` of the following page of signals, 0 on the last one.
 
+    `blind` is the newest that could not be decided first, also where the feeds have come back since; rules on trial are left out.
     `code_check`: right, wrong, or none where the code is of no kind that carries a check digit.
     """
 
@@ -81,6 +98,7 @@ class ObjectPage(Noun, frozen=True, kw_only=True):
     next: int
     open_warnings: tuple[ObjectWarning, ...]
     former_warnings: tuple[ObjectWarning, ...]
+    blind: tuple[BlindView, ...] = ()
 
 
 def object_page(connection: Connection, principal: Principal, object_id: str, *, after: int = 0, limit: int = PAGE) -> ObjectPage:
@@ -110,7 +128,17 @@ def object_page(connection: Connection, principal: Principal, object_id: str, *,
         next=found[limit - 1].seq if len(found) > limit else 0,
         open_warnings=tuple(one for one in about if one.open),
         former_warnings=tuple(one for one in about if not one.open),
+        blind=tuple(_blind(connection, object_id)),
     )
+
+
+def _blind(connection: Connection, object_id: str) -> Iterator[BlindView]:
+    query = (
+        select(blinds).where(blinds.c.subject == object_id, ~blinds.c.shadow).order_by(blinds.c.at.desc(), blinds.c.rule, blinds.c.signal)
+    )
+    for row in connection.execute(query.limit(_MOST_BLIND)):
+        sources = tuple(msgspec.json.decode(row.sources))
+        yield BlindView(rule=row.rule, at=row.at, feed=row.feed, signal=row.signal, sources=sources)
 
 
 def _place(connection: Connection, object_id: str, after: int) -> tuple[datetime, int] | None:

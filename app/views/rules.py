@@ -14,7 +14,7 @@ from domain.base import Noun
 from domain.errors import Problem
 from rules.health import Ailment
 from rules.ruleset import Rule, RuleSet
-from storage.tables import hits, rulesets, warning_events, warnings
+from storage.tables import blinds, hits, rulesets, warning_events, warnings
 
 DAY, MONTH = timedelta(hours=24), timedelta(days=30)
 
@@ -36,6 +36,8 @@ class TrialView(Noun, frozen=True, kw_only=True):
 class RuleView(Noun, frozen=True, kw_only=True):
     """One rule; `hits_day` and `hits_month` count the last 24 hours and 30 days, `points` 0 marks one that only records its hits.
 
+    `blind_month` counts how often in 30 days it could not be decided, since feeds were silent.
+
     `health` is what is wrong with it (`rules.health`), `trial` is None unless it is on trial.
     """
 
@@ -56,6 +58,7 @@ class RuleView(Noun, frozen=True, kw_only=True):
     hits_month: int
     last_hit: datetime | None
     never_fired: bool
+    blind_month: int = 0
     health: tuple[Ailment, ...] = ()
     trial: TrialView | None = None
 
@@ -79,12 +82,13 @@ def rules_page(
 ) -> RulesPage:
     """Return the rules of the active set in the order of their files; `problems` are those of a refused one, `health` is by rule."""
     counted = _counted(connection, now) if ruleset is not None else {}
+    undecided = _undecided(connection, now)
     row = connection.execute(select(rulesets).where(rulesets.c.version == ruleset.version)).one_or_none() if ruleset is not None else None
     return RulesPage(
         version=ruleset.version if ruleset is not None else "",
         activated_at=row.activated_at if row is not None else None,
         activated_by=row.by if row is not None else "",
-        rules=tuple(_view(connection, rule, counted, health.get(rule.id, ()), now) for rule in ruleset.rules)
+        rules=tuple(_view(connection, rule, counted, undecided, health.get(rule.id, ()), now) for rule in ruleset.rules)
         if ruleset is not None
         else (),
         problems=tuple(problems),
@@ -97,6 +101,15 @@ def _counted(connection: Connection, now: datetime) -> dict[str, Row[Any]]:
     month = func.count().filter(hits.c.at > now - MONTH).label("month")
     rows = connection.execute(select(hits.c.rule, last, day, month).where(hits.c.at <= now).group_by(hits.c.rule))
     return {row.rule: row for row in rows}
+
+
+def _undecided(connection: Connection, now: datetime) -> dict[str, int]:
+    """Return how often in a month each rule could not be decided."""
+    lately = (blinds.c.at > now - MONTH, blinds.c.at <= now)
+    return {
+        row.rule: row.times
+        for row in connection.execute(select(blinds.c.rule, func.count().label("times")).where(*lately).group_by(blinds.c.rule))
+    }
 
 
 def _trial(connection: Connection, rule: Rule, now: datetime) -> TrialView | None:
@@ -131,7 +144,14 @@ def verdicts_of(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _view(connection: Connection, rule: Rule, counted: Mapping[str, Row[Any]], health: tuple[Ailment, ...], now: datetime) -> RuleView:
+def _view(
+    connection: Connection,
+    rule: Rule,
+    counted: Mapping[str, Row[Any]],
+    undecided: Mapping[str, int],
+    health: tuple[Ailment, ...],
+    now: datetime,
+) -> RuleView:
     """Return a rule with its hits, those under the id that it had before among them."""
     rows = [counted[name] for name in (rule.id, rule.renamed_from) if name in counted]
     return RuleView(
@@ -152,6 +172,7 @@ def _view(connection: Connection, rule: Rule, counted: Mapping[str, Row[Any]], h
         hits_month=sum(row.month for row in rows),
         last_hit=max((row.last for row in rows), default=None),
         never_fired=not rows,
+        blind_month=undecided.get(rule.id, 0),
         health=health,
         trial=_trial(connection, rule, now),
     )

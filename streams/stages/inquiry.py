@@ -175,8 +175,8 @@ class Inquirer:
             yield Obstacle(reason="shadow")
         if not rule.points:
             yield Obstacle(reason="signal_only")
-        for each in rule.suppressions if moment is not None else ():
-            if now < to_us(each.until) and each.when.evaluate(moment.facts) is True:
+        for each in rule.suppressions:
+            if moment is not None and now < to_us(each.until) and each.when.evaluate(moment.facts) is True:
                 yield Obstacle(reason="suppressed", detail=each.id, until=each.until)
         if known is not None:
             yield from self._of_subject(plan, known, now)

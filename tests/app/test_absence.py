@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from app.cli import app
 from app.settings import SHIPPED_MAPPINGS
-from tests.app.world import FOOD, World, signal
+from tests.app.world import FOOD, GAS, World, signal
 
 RULES = """\
 pack: gas
@@ -66,6 +66,15 @@ def test_without_any_feed_of_inspections_the_rule_is_blind(tmp_path: Path) -> No
         world.at("50h")
         assert world.warnings() == []
         assert 'fengsui_rule_blind_total{rule="leak-without-visit"} 1.0' in world.call("GET", "/metrics", "monitor").text
+        [blind] = world.read("/v1/objects/o-gas")["blind"]
+        assert (blind["rule"], blind["signal"], blind["sources"]) == ("leak-without-visit", "leak", ["inspection"])
+        assert "未能判定：数据源无声" in world.call("GET", "/objects/o-gas", "duty", headers={"accept": "text/html"}).text
+        assert [rule["blind_month"] for rule in world.read("/v1/rules")["rules"]] == [1]
+        assert "1 次因数据源无声未能判定" in world.call("GET", "/rules", "duty", headers={"accept": "text/html"}).text
+        asked = CliRunner().invoke(
+            app, ["rules", "why-not", "--object", GAS, "--rule", "leak-without-visit", "--data", str(tmp_path / "data")]
+        )
+        assert "数据源无声，无法判定 leak" in asked.stdout, asked.output
 
 
 def test_a_replay_waits_for_as_long_as_the_mappings_in_use_say(tmp_path: Path) -> None:
