@@ -37,7 +37,8 @@ class Approval:
 
     def ask(self, version: str, texts: Mapping[str, str], found: Sound, author: str) -> None:
         """Have a sound candidate wait for people; `author` "" where it came by the folder."""
-        report = {"rules": found.rules, "indicators": found.indicators, "tests": found.tests, "failed": list(found.failed)}
+        numbers = {"rules": found.rules, "indicators": found.indicators, "tests": found.tests}
+        report = numbers | {"failed": list(found.failed), "remarks": list(found.remarks)}
         new = Candidate(version=version, author=author, found_at=self._clock.now(), state="pending", report=report)
         with self._database.write() as connection:
             risk.store_ruleset(connection, version, texts, author or "folder")

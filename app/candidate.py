@@ -32,7 +32,7 @@ CHECK_BYTES: Final = 2 * 2**30  # of memory, while it checks
 NEAR: Final = 256  # records: so close behind the journal's end the running service goes on by itself
 ROUNDS: Final = 20  # at most, where the journal grows faster than it is read
 REPORT_SECONDS: Final = 0.5
-SHOWN: Final = 20  # failing tests
+SHOWN: Final = 20  # failing tests, and remarks
 
 
 def main() -> int:
@@ -63,10 +63,11 @@ def _say(message: Message) -> None:
 def _look(task: Task) -> Refused | Sound:
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (CHECK_BYTES, hard))
-    ruleset, problems = check(task.texts)
+    ruleset, problems = check(task.texts, feed_delays=task.delays)
     if ruleset is None:
         return Refused(problems=[problem for problem in problems if problem.severity == "error"])
-    sound = Sound(rules=len(ruleset.rules), indicators=len(ruleset.indicators))
+    remarks = tuple(str(problem) for problem in problems[:SHOWN])
+    sound = Sound(rules=len(ruleset.rules), indicators=len(ruleset.indicators), remarks=remarks)
     if task.tests:
         failed = [f"{each.case.file}:{each.case.line} {each.case.name}" for each in run_cases(ruleset, REGISTRY) if not each.passed]
         sound = msgspec.structs.replace(sound, tests=len(ruleset.cases), failed=tuple(failed[:SHOWN]))

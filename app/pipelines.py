@@ -17,7 +17,12 @@ from rules.ruleset import RuleSet
 from streams.pipeline import Pipeline, PipelineSettings
 
 
-def _mappings(extra: Path | None) -> Mapping[str, FeedMapping]:
+def load_mappings(extra: Path | None) -> Mapping[str, FeedMapping]:
+    """Return the shipped mappings, those of `extra` in their place where they name the same feed.
+
+    Raises:
+        FileProblems: all problems of all files.
+    """
     return load_folder(SHIPPED_MAPPINGS) | (load_folder(extra) if extra is not None else {})
 
 
@@ -27,17 +32,13 @@ def lateness(extra: Path | None) -> dict[str, timedelta]:
     Raises:
         FileProblems: all problems of all mappings.
     """
-    return {feed: mapping.delay for feed, mapping in _mappings(extra).items() if mapping.delay}
+    return {feed: mapping.delay for feed, mapping in load_mappings(extra).items() if mapping.delay}
 
 
-def feed_delays(extra: Path | None) -> dict[str, timedelta]:
-    """Return how late the data of each source may be: as that of the quickest of its feeds; `extra` is a folder of own mappings.
-
-    Raises:
-        FileProblems: all problems of all mappings.
-    """
+def feed_delays(mappings: Mapping[str, FeedMapping]) -> dict[str, timedelta]:
+    """Return how late the data of each source may be: as that of the quickest of its feeds."""
     found: dict[str, timedelta] = {}
-    for mapping in _mappings(extra).values():
+    for mapping in mappings.values():
         found[mapping.source] = min(found.get(mapping.source, mapping.delay), mapping.delay)
     return found
 

@@ -285,6 +285,8 @@ class Rulebook:
             return "waits"
         ruleset = load_rules(texts)
         prepared = Prepared(first=found.first, artifact=found.artifact) if found.first else None
+        for remark in found.remarks:
+            log.warning("rules.remark", remark=remark, version=version)
         log.info("rules.prepared", version=ruleset.version, indicators=found.fresh, position=found.position)
         self._activate(ruleset, self.approval.approver(version) or author or by, prepared)
         self._done(texts)  # only now: an activation that the disk did not take is tried again

@@ -8,7 +8,6 @@ import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Self
 
 import structlog
@@ -24,13 +23,13 @@ from app.gate import fingerprint
 from app.history import JournalHistory
 from app.links import load_or_make_key
 from app.metrics import Metrics, Sample
-from app.pipelines import make_pipeline
+from app.pipelines import feed_delays, load_mappings, make_pipeline
 from app.privacy import Privacy
 from app.retention import Retention
 from app.rule_health import RuleHealth
 from app.rulebook import FolderWatch, Rulebook
 from app.services import Services
-from app.settings import SHIPPED_MAPPINGS, Settings
+from app.settings import Settings
 from app.silence import SilenceWatch
 from app.synced import offer, synced
 from app.version import VERSION
@@ -39,8 +38,6 @@ from app.views.duty import samples as duty_samples
 from app.workshop import Workshop
 from connectors.inbound.edge import Edge
 from connectors.inbound.folder import Inbox, SetAside
-from connectors.inbound.mapping_load import load_folder
-from connectors.inbound.mapping_model import Mapping as FeedMapping
 from connectors.inbound.personal import Tokens
 from connectors.outbound.egress import networks
 from domain.errors import StoreUnavailable
@@ -67,15 +64,6 @@ CALENDAR_YEARS = range(-1, 3)  # around the year of the start: clocks look back 
 RETENTION_SECONDS = 3600.0
 SILENCE_SECONDS = 5.0
 log = structlog.get_logger(__name__)
-
-
-def load_mappings(extra: Path | None) -> Mapping[str, FeedMapping]:
-    """Return the shipped mappings, those of `extra` in their place where they name the same feed.
-
-    Raises:
-        FileProblems: all problems of all files.
-    """
-    return load_folder(SHIPPED_MAPPINGS) | (load_folder(extra) if extra is not None else {})
 
 
 class Application:
@@ -109,7 +97,7 @@ class Application:
         writer = EffectWriter(base_url=self.settings.base_url, link_key=load_or_make_key(paths.top / "link-key"))
         self.intake = Appender(self.journal, identity, self.clock, on_synced=self._on_synced, on_duplicates=self._on_duplicates)
         self._end = threading.Event()
-        workshop = Workshop(paths, self._aside)
+        workshop = Workshop(paths, self._aside, feed_delays(mappings))
         approval = Approval(self.database, self.clock, needed=settings.approve_rules)
         self._rulebook = Rulebook(settings.rules, self.database, self.intake, self.metrics, workshop, approval, self._end)
         inferring = self._rulebook.inferring

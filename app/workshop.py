@@ -8,7 +8,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -28,13 +30,17 @@ log = structlog.get_logger(__name__)
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """`texts` are to take the place of `base` ({}: nothing runs yet); `aside` are records that have no effect."""
+    """`texts` are to take the place of `base` ({}: nothing runs yet).
+
+    `aside` are records that have no effect, `delays` says how late the data of a source may be.
+    """
 
     texts: Mapping[str, str]
     base: Mapping[str, str]
     journal: str
     artifacts: str
     aside: tuple[int, ...] = ()
+    delays: Mapping[str, timedelta] = {}
     waiting_limit: int = 100_000
     tests: bool = False
     count_back: bool = True
@@ -54,12 +60,16 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, tag="progress"):
 
 
 class Sound(msgspec.Struct, frozen=True, kw_only=True, tag="sound"):
-    """The set can run: its numbers, its failing tests, and from where on its new indicators count (`first` 0: they start empty)."""
+    """The set can run: its numbers, its failing tests, and what is odd about it though it can (`remarks`).
+
+    From `first` on its new indicators count (0: they start empty).
+    """
 
     rules: int
     indicators: int
     tests: int = 0
     failed: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     fresh: tuple[str, ...] = ()
     first: int = 0
     artifact: str = ""
@@ -83,10 +93,13 @@ class Unwanted(msgspec.Struct, frozen=True, kw_only=True):
 class Workshop:
     """Runs one child at a time over the data folder of this service."""
 
-    def __init__(self, paths: DataPaths, aside: Callable[[], tuple[int, ...]] = lambda: ()) -> None:
-        """`aside` says which records of the journal were set aside."""
+    def __init__(
+        self, paths: DataPaths, aside: Callable[[], tuple[int, ...]] = lambda: (), delays: Mapping[str, timedelta] = MappingProxyType({})
+    ) -> None:
+        """`aside` says which records of the journal were set aside, `delays` how late the data of a source may be."""
         self._paths = paths
         self._aside = aside
+        self._delays = dict(delays)
         self.artifacts = ArtifactStore(paths.backfill)
         self.progress: Progress | None = None
 
@@ -111,6 +124,7 @@ class Workshop:
             journal=str(self._paths.journal),
             artifacts=str(self._paths.backfill),
             aside=self._aside(),
+            delays=self._delays,
             tests=tests,
             count_back=count_back,
         )

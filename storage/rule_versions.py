@@ -32,7 +32,7 @@ class Version(Noun, frozen=True, kw_only=True):
 class Candidate(Noun, frozen=True, kw_only=True):
     """A sound set that was found at `found_at`; `author` "" is nobody known here: whoever approves it first stands for it.
 
-    `report` holds numbers of rules, indicators and tests, and the tests that failed.
+    `report` holds numbers of rules, indicators and tests, the tests that failed, and what the check remarks.
     """
 
     version: str

@@ -16,7 +16,7 @@ app = typer.Typer(no_args_is_help=True, help="数据源与映射 / Feeds and the
 @app.command("list")
 def list_feeds(mappings: MappingsOption = None, output: OutputOption = Output.TABLE) -> None:
     """列出全部映射 / List all mappings."""
-    from app.wiring import load_mappings
+    from app.pipelines import load_mappings
 
     with plain_errors():
         found = load_mappings(mappings)
@@ -33,7 +33,7 @@ def try_mapping(
 ) -> None:
     """用样例文件试映射，不入库 / Try a mapping on a file; nothing is stored. Exit 1 where a record is rejected."""
     from app.clock import SystemClock
-    from app.wiring import load_mappings
+    from app.pipelines import load_mappings
     from connectors.inbound.decode import decode
     from connectors.inbound.mapping import Mapped, Rejected, Skipped, apply
 

@@ -37,7 +37,7 @@ def _texts(folder: Path | None) -> dict[str, str]:
 def check(folder: FolderArgument = None, mappings: MappingsOption = None) -> None:
     """检查规则包，一次列出全部问题 / Check packs: all problems at once as file:line:column; exit 1 where there is an error."""
     from app.clock import SystemClock
-    from app.pipelines import feed_delays
+    from app.pipelines import feed_delays, load_mappings
     from domain.instants import SHANGHAI
     from domain.messages import text
     from rules import load
@@ -45,7 +45,7 @@ def check(folder: FolderArgument = None, mappings: MappingsOption = None) -> Non
 
     with plain_errors():
         try:
-            texts, delays = _texts(folder), feed_delays(mappings)
+            texts, delays = _texts(folder), feed_delays(load_mappings(mappings))
         except FileProblems as error:
             note(str(error))
             raise typer.Exit(FINDINGS) from error

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from app.pipelines import load_mappings
 from app.retention import Retention
-from app.wiring import load_mappings
 from connectors.inbound.edge import Edge
 from domain.clock import ManualClock
 from domain.errors import NotFound, StoreUnavailable

@@ -84,6 +84,7 @@ def test_a_changed_set_waits_until_somebody_else_approves_it(careful: World) -> 
     assert told["candidate"]["author"] == ""
     assert told["candidate"]["report"]["tests"] == 4
     assert told["candidate"]["report"]["failed"], "two fines of 2万元 are a hit now"
+    assert [one for one in told["candidate"]["report"]["remarks"] if "penalty 申报的时延 7天" in one], "a day, of penalties told in a week"
     assert [(each["kind"], each["id"], each["field"]) for each in told["changes"]] == [("rule", "gas-heavy-fine", "when")]
     page = world.call("GET", "/rules", "duty", headers={"accept": "text/html"}).text
     assert version[:12] in page
