@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, and_, func, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, literal_column, not_, or_, select, tuple_, update
 
 from domain.errors import Conflict, NotFound
 from domain.records import SignalEntry
@@ -24,6 +24,12 @@ _REJECTIONS = select(rejections, rejected_raw.c.sealed, rejected_raw.c.deleted_a
 # Written out, not bound: only then does the planner see that the index `signals_unresolved` fits.
 # A person who said that a signal is about no registered object has confirmed that: it waits no more.
 _waiting = and_(signals.c.object_id == literal_column("''"), signals.c.status == "active", signals.c.method != "confirmed")
+# What nobody can be asked about: it has no name, code or id, and nothing in its text was found in the registry.
+_named = or_(
+    signals.c.method == "ambiguous",
+    *(func.coalesce(func.json_extract(signals.c.body, f"$.signal.object.{part}"), "") != "" for part in ("name", "code", "id")),
+)
+_surest_first = case((signals.c.method == "ambiguous", 1), else_=0)
 
 
 class StoredSignal(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,15 +112,62 @@ def get_signal(connection: Connection, seq: int) -> StoredSignal | None:
     return None if row is None else _signal(row)
 
 
-def unresolved_signals(connection: Connection, *, after: int = 0, limit: int = 50) -> list[StoredSignal]:
-    """Return active signals whose object nobody knows or has decided about, oldest first, behind record `after`: the confirm queue."""
-    query = select(signals).where(_waiting, signals.c.seq > after).order_by(signals.c.seq).limit(limit)
+def unresolved_signals(
+    connection: Connection, *, named: bool | None = None, feed: str = "", kind: str = "", after: int = 0, limit: int = 50
+) -> list[StoredSignal]:
+    """Return active signals whose object nobody knows or has decided about, oldest first, behind record `after`: the confirm queue.
+
+    `named` True: only those that name somebody or may be about a registered object; False: the others; None: all. "" means any.
+    """
+    query = select(signals).where(*_queue(named, feed, kind), signals.c.seq > after).order_by(signals.c.seq).limit(limit)
     return [_signal(row) for row in connection.execute(query)]
 
 
-def count_unresolved(connection: Connection) -> int:
-    """Return the length of the confirm queue."""
-    return connection.scalar(select(func.count()).select_from(signals).where(_waiting)) or 0
+def queue_for_people(
+    connection: Connection,
+    *,
+    named: bool = True,
+    feed: str = "",
+    kind: str = "",
+    behind: tuple[int, int] | None = None,
+    limit: int = 50,
+) -> list[StoredSignal]:
+    """Return the confirm queue in the order of a person's work: those with candidates first, then newest first.
+
+    `behind` is `place_in_queue` of the last one of the page before.
+    """
+    query = select(signals).where(*_queue(named, feed, kind))
+    if behind is not None:
+        query = query.where(tuple_(_surest_first, signals.c.seq) < behind)
+    rows = connection.execute(query.order_by(_surest_first.desc(), signals.c.seq.desc()).limit(limit))
+    return [_signal(row) for row in rows]
+
+
+def place_in_queue(one: StoredSignal) -> tuple[int, int]:
+    """Return where a signal stands in `queue_for_people`: 1 with candidates, 0 without, and its record number."""
+    return int(one.method == "ambiguous"), one.seq
+
+
+def count_unresolved(connection: Connection, *, named: bool | None = None, feed: str = "", kind: str = "") -> int:
+    """Return the length of the confirm queue; the filters are those of `unresolved_signals`."""
+    return connection.scalar(select(func.count()).select_from(signals).where(*_queue(named, feed, kind))) or 0
+
+
+def waiting_by(connection: Connection, *, named: bool) -> dict[tuple[str, str], int]:
+    """Return how many signals wait, by (feed, kind)."""
+    query = select(signals.c.feed, signals.c.kind, func.count()).where(*_queue(named)).group_by(signals.c.feed, signals.c.kind)
+    return {(row[0], row[1]): row[2] for row in connection.execute(query.order_by(signals.c.feed, signals.c.kind))}
+
+
+def _queue(named: bool | None, feed: str = "", kind: str = "") -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = [_waiting]
+    if named is not None:
+        found.append(_named if named else not_(_named))
+    if feed:
+        found.append(signals.c.feed == feed)
+    if kind:
+        found.append(signals.c.kind == kind)
+    return found
 
 
 def _signal(row: Row[Any]) -> StoredSignal:

@@ -13,7 +13,18 @@ from litestar.params import JSONBody, RawBody
 from app import second_chances
 from app.api import bodies
 from app.api.given import PrincipalGiven, ServicesGiven
-from app.api.parameters import AfterRecord, BeforeRecord, FeedPath, Limit, ReasonQuery, RejectionStatusQuery, SignalPath
+from app.api.parameters import (
+    AfterRecord,
+    BeforeRecord,
+    FeedPath,
+    FeedQuery,
+    KindQuery,
+    Limit,
+    NamedQuery,
+    ReasonQuery,
+    RejectionStatusQuery,
+    SignalPath,
+)
 from app.api.roles import ADMINS, DUTY, FEEDS, OVERSEERS
 from app.second_chances import CANONICAL
 from app.synced import offer, synced
@@ -225,10 +236,17 @@ def replay_rejections(services: ServicesGiven, feed: FeedPath) -> Answer:
 
 
 @get("/v1/unresolved", summary=both("operation.list_unresolved"), opt={"roles": OVERSEERS}, sync_to_thread=True)
-def list_unresolved(services: ServicesGiven, limit: Limit = 100, after: AfterRecord = 0) -> list[dict[str, Any]]:
-    """Return the signals that wait for somebody to say which object they are about, oldest first."""
+def list_unresolved(
+    services: ServicesGiven,
+    named: NamedQuery = True,
+    feed: FeedQuery = "",
+    kind: KindQuery = "",
+    limit: Limit = 100,
+    after: AfterRecord = 0,
+) -> list[dict[str, Any]]:
+    """Return the signals that wait for somebody to say which object they are about, oldest first; those that name nobody when asked for."""
     with services.database.read() as connection:
-        found = intake_reads.unresolved_signals(connection, after=after, limit=limit)
+        found = intake_reads.unresolved_signals(connection, named=named, feed=feed, kind=kind, after=after, limit=limit)
     return [msgspec.to_builtins(one) for one in found]
 
 

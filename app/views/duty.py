@@ -78,7 +78,7 @@ def duty_figures(connection: Connection, principal: Principal, now: datetime) ->
         overdue=sum(one.overdue for one in tallies.values()),
         unrouted=sum(count for _, status, count in rows if status == "unrouted"),
         to_review=sum(one.stages[Stage.FED_BACK.value] for one in tallies.values()),
-        unresolved=intake_reads.count_unresolved(connection) if principal.sees_all else None,
+        unresolved=intake_reads.count_unresolved(connection, named=True) if principal.sees_all else None,
         deliveries_dead=states.get("dead", 0) if principal.sees_all else None,
         deliveries_waiting=states.get("waiting", 0) if principal.sees_all else None,
         feeds_silent=silent,

@@ -101,7 +101,7 @@ def feeds_page(
         reasons=tuple(ReasonCount(feed=key[0], reason=key[1], count=count) for key, count in counted.items()),
         rejections=tuple(_rejection(shown(one)) for one in found[:limit]),
         next=found[limit - 1].seq if len(found) > limit else 0,
-        unresolved_count=intake_reads.count_unresolved(connection),
+        unresolved_count=intake_reads.count_unresolved(connection, named=True),
     )
 
 

@@ -54,7 +54,7 @@ def test_a_click_confirms_and_the_signal_counts_there(browser: Browser, city: Ci
     """It leaves the queue, stands on the object's page, and the journal says who decided."""
     client = browser("")
     signed_in(client, "duty")
-    answer = client.post(f"/unresolved/{waiting}", data={"object": "o-4", "after": "0"}, headers={"origin": HOME})
+    answer = client.post(f"/unresolved/{waiting}", data={"object": "o-4", "after": ""}, headers={"origin": HOME})
     assert (answer.status_code, answer.headers["location"]) == (303, "/unresolved?done=confirmed")
     assert "已确认对象" in client.get("/unresolved?done=confirmed").text
     assert queue(city) == []
@@ -108,7 +108,7 @@ def test_only_the_duty_desk_decides_and_only_from_its_own_page(browser: Browser,
     """An auditor reads without buttons, a department sees nothing, and another site's form is refused."""
     auditor = Page(browser("auditor").get("/unresolved").text)
     assert "老味面馆" in auditor.text
-    assert [form.target for form in auditor.forms if "unresolved" in form.target] == []
+    assert [form.target for form in auditor.forms if "unresolved/" in form.target] == []
     assert "就是它" not in auditor.text
     assert browser("lead").get("/unresolved").status_code == 403
     for who in ("auditor", "lead"):
@@ -121,12 +121,36 @@ def test_only_the_duty_desk_decides_and_only_from_its_own_page(browser: Browser,
 
 
 def test_a_long_queue_is_paged(browser: Browser, city: City) -> None:
-    """Twenty to a page, oldest first, and a decision leads back to the page it was made on."""
+    """Twenty to a page, newest first, and a decision leads back to the page it was made on."""
     seqs = [city.signal(f"q-{n}", object=ObjectRef(name=f"某店{n}"), resolution=Resolution())[0] for n in range(21)]
     client = browser("duty")
     first = Page(client.get("/unresolved").text)
-    assert f"/unresolved?after={seqs[19]}" in first.links
-    second = Page(client.get(f"/unresolved?after={seqs[19]}").text)
-    assert [form.target for form in second.forms if form.method == "post" and "unresolved" in form.target] == [f"/unresolved/{seqs[20]}"]
-    answer = client.post(f"/unresolved/{seqs[20]}", data={"none": "yes", "after": str(seqs[19])})
-    assert answer.headers["location"] == f"/unresolved?after={seqs[19]}&done=none"
+    assert f"/unresolved?after=0.{seqs[1]}" in first.links
+    second = Page(client.get(f"/unresolved?after=0.{seqs[1]}").text)
+    assert [form.target for form in second.forms if form.method == "post" and "unresolved" in form.target] == [f"/unresolved/{seqs[0]}"]
+    answer = client.post(f"/unresolved/{seqs[0]}", data={"none": "yes", "after": f"0.{seqs[1]}"})
+    assert answer.headers["location"] == f"/unresolved?after=0.{seqs[1]}&done=none"
+    assert client.get("/unresolved?after=oldest").status_code == 400
+
+
+def test_signals_that_name_nobody_are_a_group_of_their_own(browser: Browser, city: City, waiting: int) -> None:
+    """Street noise is not in a person's queue, whose first entries are those with candidates; its number is shown, a filter shows it."""
+    late, _ = city.signal("n-1", kind="gas.leak", object=ObjectRef(code="91610132MA6U0KLX47X"), resolution=Resolution())
+    noise, _ = city.signal("n-2", object=ObjectRef(address="科技路"), resolution=Resolution())
+    client = browser("duty")
+
+    def shown(query: str = "") -> list[int]:
+        page = Page(client.get(f"/unresolved{query}").text)
+        found = [form.target.rsplit("/", 1)[1] for form in page.forms if form.method == "post" and "/unresolved/" in form.target]
+        return [int(seq) for seq in dict.fromkeys(found)]
+
+    assert shown() == [waiting, late]
+    assert shown("?named=0") == [noise]
+    assert shown("?kind=gas.leak") == [late]
+    assert shown("?feed=none") == []
+    assert shown(f"?after=1.{waiting}") == [late]
+    assert "另有 1 条" in client.get("/unresolved").text
+    answer = client.post(f"/unresolved/{noise}", data={"none": "yes", "named": "0"})
+    assert answer.headers["location"] == "/unresolved?named=0&done=none"
+    with city.database.read() as connection:
+        assert intake_reads.count_unresolved(connection) == intake_reads.count_unresolved(connection, named=True) == 2
