@@ -82,6 +82,13 @@ class InvalidAction(FengsuiError):
     """
 
 
+class InputTooLarge(FengsuiError):
+    """An input is over a limit; nothing of it was taken.
+
+    Operator action: split it and send the parts; the message names the limit.
+    """
+
+
 class IllegalValue(FengsuiError):
     """A filter or option has a value that nothing can fit: an empty list would hide the slip.
 

@@ -230,12 +230,12 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "console.approve": ("批准", "approve"),
     "console.aside": ("已搁置", "set aside"),
     "console.aside_caption": (
-        "因程序出错而搁置、尚未生效的记录与文件；请交维护人员处理",
-        "records and files without effect, because a defect met on them; show them to whoever maintains this installation",
+        "因程序出错或文件超过上限而搁置、尚未生效的记录与文件；超过上限的请拆分后再放入，其余请交维护人员处理",
+        "records and files without effect after a defect, or over a limit: split such a file, show the others to whoever maintains this",
     ),
     "console.aside_file": (
-        "读取该文件时程序出错；修好后移回上级目录即重新读取",
-        "no reader survived it; once mended move it back",
+        "该文件未能读取；原因与处理办法见其旁的 .error.txt",
+        "it could not be taken; the .error.txt beside it says why and what to do",
     ),
     "console.aside_record": ("处理该记录时引擎两次崩溃", "the engine went down on it twice"),
     "console.at": ("时间", "time"),
@@ -773,13 +773,17 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "intake.too_deep": ("嵌套超过 {limit} 层", "nested deeper than {limit}"),
     "intake.too_many_columns": ("超过 {limit} 列", "more than {limit} columns"),
     "intake.too_many_rows": (
-        "超过 {limit} 条记录，其后未读；请拆分文件",
-        "more than {limit} records, the rest was not read; split the file",
+        "共 {found} 条记录，每份最多 {limit} 条；全部未读，请拆分后再送",
+        "{found} records, at most {limit} in one input; nothing of it was taken: split it and send again",
     ),
     "intake.unknown_date": ('"{value}" 不是可识别的日期；接受的格式：{legal}', '"{value}" has no known date format; accepted: {legal}'),
     "intake.set_aside": (
         "读取该文件时程序出错，已移至此处，其余文件照常；请把本说明与文件交给维护人员，修好后移回上级目录即重新读取，不会重复计入",
         "a defect met in reading this file: it was moved here, all others went on; once mended, move it back: nothing counts twice",
+    ),
+    "intake.set_aside_too_large": (
+        "该文件超过上限，其中没有一条被读取；请拆分成几个文件放入上级目录，本文件可删除",
+        "this file is over a limit and nothing of it was taken; split it into several, put them into the folder above, and delete this one",
     ),
     "intake.unknown_feed": (
         '没有名为 "{value}" 的数据源，其中的文件不会被处理；现有：{legal}。请把文件移到正确的目录，或添加字段映射',
@@ -1035,6 +1039,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "rejection.bad_value": ("取值不在允许范围", "value out of range"),
     "rejection.conflicting_content": ("同一编号内容不一致", "same key with other content"),
     "rejection.future": ("发生时间在未来，已隔离", "occurs in the future, quarantined"),
+    "rejection.input_too_large": ("整份内容过大，全部未读", "the whole input is too large, nothing of it was taken"),
     "rejection.missing_field": ("必填项为空", "a required field is empty"),
     "rejection.too_large": ("单条记录过大", "record too large"),
     "rejection.unit_mismatch": ("计量单位不符", "unit does not match"),

@@ -35,7 +35,7 @@ from app.views.filters import check_rejection_filters
 from connectors.inbound.canonical import TOLERANCE
 from connectors.inbound.edge import Taken
 from domain.base import Noun
-from domain.errors import Forbidden, InvalidAction, NotFound
+from domain.errors import Forbidden, InputTooLarge, InvalidAction, NotFound
 from domain.instants import rfc3339
 from domain.messages import both, text
 from domain.principals import Principal
@@ -78,7 +78,7 @@ class Completeness(Noun, frozen=True, kw_only=True):
 
 
 def answer_of(taken: Taken) -> Answer:
-    """Return the answer for one input."""
+    """Return the answer for one input, or for rejections that were taken again."""
     ordered = sorted(taken.results, key=lambda result: (result.status != "rejected", not result.message))[:SHOWN]
     names = ("position", "status", "id", "seq", "reason", "field", "message")
     return Answer(
@@ -119,7 +119,7 @@ def post_signals(services: ServicesGiven, principal: PrincipalGiven, request: Re
             revisable=mapping is not None and mapping.revisable,
             tolerance=mapping.future if mapping is not None else TOLERANCE,
         )
-    return answer_of(taken)
+    return _within_limits(taken)
 
 
 @post(
@@ -140,6 +140,13 @@ def post_records(
         raise _unknown(feed, services.mappings)
     with services.metrics.answer_seconds.time():
         taken = services.edge.take(mapping, body, request.headers.get("content-type", ""), services.clock.now())
+    return _within_limits(taken)
+
+
+def _within_limits(taken: Taken) -> Answer:
+    """Return the answer for an input; raises InputTooLarge where it was over a limit and nothing of it was taken."""
+    if taken.too_large:
+        raise InputTooLarge(taken.too_large)
     return answer_of(taken)
 
 

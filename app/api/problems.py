@@ -16,6 +16,7 @@ from domain.errors import (
     FileProblems,
     Forbidden,
     IllegalValue,
+    InputTooLarge,
     InvalidAction,
     NotFound,
     SignalRejected,
@@ -32,6 +33,7 @@ STATUS: dict[type[FengsuiError], tuple[int, str]] = {
     Conflict: (409, "Conflict"),
     Forbidden: (403, "Forbidden"),
     IllegalValue: (400, "Bad Request"),
+    InputTooLarge: (413, "Content Too Large"),
     InvalidAction: (422, "Action refused"),
     StoreUnavailable: (503, "Storage unavailable"),
 }

@@ -73,7 +73,7 @@ def decode(body: bytes, hint: str, shape: Shape) -> DecodedRows:
 def _decode(body: bytes, hint: str, shape: Shape) -> DecodedRows:
     """Choose the format and decode."""
     if len(body) > shape.limits.body:
-        yield Broken(0, "too_large", say("intake.body_too_large", limit=shape.limits.body // 1024 // 1024), body[:4096])
+        yield Broken(0, "input_too_large", say("intake.body_too_large", limit=shape.limits.body // 1024 // 1024), body[:4096])
         return
     if not body.strip():
         return  # an empty T+1 file says that there was nothing

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import chain, islice
 from typing import Any
 
 import msgspec
 
 from connectors.inbound.charsets import Text, is_damaged, to_bytes
 from connectors.inbound.nesting import at_path, depth_of, strip_images
-from connectors.inbound.rows import Broken, DecodedRows, Row, Shape
+from connectors.inbound.rows import Broken, DecodedRows, Row, Shape, too_many
 from domain.messages import text as say
 
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},:]|"', re.DOTALL)
@@ -20,15 +21,14 @@ _ERRORS = (msgspec.DecodeError, RecursionError, UnicodeError)
 
 def decode_ndjson(source: Text, shape: Shape) -> DecodedRows:
     """Yield one row per line; see `connectors.inbound.decode.decode`."""
-    count = 0
-    for number, line in enumerate(source.text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        count += 1
-        if count > shape.limits.rows:
-            yield Broken(number, "too_large", say("intake.too_many_rows", limit=shape.limits.rows), b"")
-            return
-        yield _item(line, number, say("intake.row", position=number), source.encoding, shape)
+    lines = source.text.split("\n")
+    refused = too_many((line for line in lines if line.strip()), shape.limits)
+    if refused is not None:
+        yield refused
+        return
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            yield _item(line, number, say("intake.row", position=number), source.encoding, shape)
 
 
 def decode_json(source: Text, shape: Shape) -> DecodedRows:
@@ -122,10 +122,12 @@ def _fast(text: str, shape: Shape) -> Iterator[str] | None:
 
 def _items(elements: Iterator[str], encoding: str, shape: Shape) -> DecodedRows:
     """Yield the rows of elements in order."""
-    for position, element in enumerate(elements, start=1):
-        if position > shape.limits.rows:
-            yield Broken(position, "too_large", say("intake.too_many_rows", limit=shape.limits.rows), b"")
-            return
+    held = list(islice(elements, shape.limits.rows + 1))  # the others are counted, not kept
+    refused = too_many(chain(held, elements), shape.limits)
+    if refused is not None:
+        yield refused
+        return
+    for position, element in enumerate(held, start=1):
         yield _item(element, position, say("intake.item", position=position), encoding, shape)
 
 

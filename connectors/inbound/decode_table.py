@@ -6,10 +6,11 @@ import csv
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 
 from connectors.inbound.charsets import Text, is_damaged, to_bytes
 from connectors.inbound.headers import find_header, unique_headers
-from connectors.inbound.rows import Broken, DecodedRows, Row, Shape
+from connectors.inbound.rows import Broken, DecodedRows, Row, Shape, too_many
 from domain.messages import text as say
 
 DELIMITERS = (",", "\t", ";", "|")
@@ -72,18 +73,21 @@ def decode_delimited(source: Text, delimiter: str, shape: Shape) -> DecodedRows:
     start, height, names = found
     table = _Table(source.encoding, unique_headers(names), "".join(record.text for record in head[start : start + height]), shape)
     position = start + height
-    count = 0
-    rest = iter(head[start + height :])
-    for part in (rest, records):
-        for record in part:
-            position += 1
-            if not any(cell.strip() for cell in record.cells) and not record.problem:
-                continue  # a blank line is no record
-            count += 1
-            if count > shape.limits.rows:
-                yield Broken(position, "too_large", say("intake.too_many_rows", limit=shape.limits.rows), b"")
-                return
+    if len(source.text.splitlines()) > shape.limits.rows:
+        whole = islice(_records(source.text, delimiter, shape), position, None)
+        refused = too_many((record for record in whole if _is_filled(record)), shape.limits)
+        if refused is not None:
+            yield refused
+            return
+    for record in chain(head[position:], records):
+        position += 1
+        if _is_filled(record):
             yield table.row(position, record)
+
+
+def _is_filled(record: _Record) -> bool:
+    """Say whether a logical line is a record; a blank one is none."""
+    return any(cell.strip() for cell in record.cells) or bool(record.problem)
 
 
 class _Table:

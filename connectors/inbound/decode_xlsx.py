@@ -11,7 +11,7 @@ from typing import Any
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook
 
 from connectors.inbound.headers import find_header, unique_headers
-from connectors.inbound.rows import Broken, Decoded, DecodedRows, Ignored, Limits, Row, Shape
+from connectors.inbound.rows import Broken, Decoded, DecodedRows, Ignored, Limits, Row, Shape, too_many
 from connectors.inbound.xlsx_guard import refusal
 from domain.messages import text as say
 
@@ -68,34 +68,38 @@ def cell_text(cell: Any) -> str:
 
 def _rows(sheets: Sequence[tuple[str, list[list[Any]]]], body: bytes, shape: Shape) -> Iterator[Decoded]:
     """Yield the rows of the sheets in order; positions of a later sheet go on after the rows of the earlier ones."""
-    offset = count = 0
-    used = 0
+    offset = 0
+    tables: list[tuple[str, int, int, list[str], list[list[Any]]]] = []
     skipped: list[int] = []
     for name, grid in sheets:
         found = find_header([[cell_text(cell) for cell in row] for row in grid[:11]], shape.knows)
-        if found is None:
-            if any(cell_text(cell).strip() for row in grid for cell in row):
-                skipped.append(offset + 1)
-            offset += len(grid)
-            continue
-        used += 1
-        start, height, names = found
-        headers = unique_headers(names)
-        for number, cells in enumerate(grid[start + height :], start=start + height + 1):
-            if all(cell is None or cell == "" or (isinstance(cell, str) and not cell.strip()) for cell in cells):
-                continue
-            count += 1
-            if count > shape.limits.rows:
-                yield Broken(offset + number, "too_large", say("intake.too_many_rows", limit=shape.limits.rows), b"")
-                return
-            place = say("intake.row", position=number) if used == 1 else say("intake.sheet_row", sheet=name, position=number)
-            yield _row(offset + number, headers, cells, place, shape.limits)
+        if found is not None:
+            start, height, names = found
+            tables.append((name, offset, start + height, unique_headers(names), grid))
+        elif any(cell_text(cell).strip() for row in grid for cell in row):
+            skipped.append(offset + 1)
         offset += len(grid)
-    if not used:
+    if not tables:
         yield Broken(0, "bad_header", say("intake.no_header"), body[:4096])
         return
+    refused = too_many((cells for _, _, top, _, grid in tables for cells in grid[top:] if _is_filled(cells)), shape.limits)
+    if refused is not None:
+        yield refused
+        return
+    first = tables[0]
+    for table in tables:
+        name, offset, top, headers, grid = table
+        for number, cells in enumerate(grid[top:], start=top + 1):
+            if _is_filled(cells):
+                place = say("intake.row", position=number) if table is first else say("intake.sheet_row", sheet=name, position=number)
+                yield _row(offset + number, headers, cells, place, shape.limits)
     for position in skipped:
         yield Ignored(position, "sheet_without_header")
+
+
+def _is_filled(cells: Sequence[Any]) -> bool:
+    """Say whether a row holds something."""
+    return not all(cell is None or cell == "" or (isinstance(cell, str) and not cell.strip()) for cell in cells)
 
 
 def _row(position: int, headers: list[str], cells: list[Any], place: str, limits: Limits) -> Row | Broken:

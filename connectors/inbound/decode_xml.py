@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import chain, islice
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError  # types only; parsing is defusedxml's
 
@@ -11,7 +12,7 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from connectors.inbound.charsets import Text, is_damaged, to_bytes
-from connectors.inbound.rows import Broken, DecodedRows, Row, Shape
+from connectors.inbound.rows import Broken, DecodedRows, Row, Shape, too_many
 from domain.messages import text as say
 
 _PROLOG = re.compile(r"\s*<\?xml[^>]*\?>")
@@ -35,10 +36,13 @@ def decode_xml(source: Text, shape: Shape) -> DecodedRows:
     if "<!DOCTYPE" in text[:65536].upper() or "<!ENTITY" in text.upper():
         yield Broken(0, "bad_structure", say("intake.xml_entities"), to_bytes(text[:4096], source.encoding))
         return
-    for position, element in enumerate(_elements(text, shape), start=1):
-        if position > shape.limits.rows:
-            yield Broken(position, "too_large", say("intake.too_many_rows", limit=shape.limits.rows), b"")
-            return
+    elements = _elements(text, shape)
+    held = list(islice(elements, shape.limits.rows + 1))  # the others are counted, not kept
+    refused = too_many(chain(held, elements), shape.limits)
+    if refused is not None:
+        yield refused
+        return
+    for position, element in enumerate(held, start=1):
         yield _item(element, position, source.encoding, shape)
 
 

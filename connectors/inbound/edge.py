@@ -75,6 +75,11 @@ class Taken:
         """Return how many records the input held."""
         return len(self.results)
 
+    @property
+    def too_large(self) -> str:
+        """Return why nothing of an input over a limit was taken, "" for any other."""
+        return next((result.message for result in self.results if result.reason == "input_too_large"), "")
+
     def reasons(self) -> dict[str, int]:
         """Return how often each reason of a rejection or skip occurred, sorted by reason."""
         return dict(sorted(Counter(result.reason for result in self.results if result.reason).items()))

@@ -2,7 +2,7 @@
 
 A crash anywhere repeats a file, never loses one: the second pass finds every signal already there. What was rejected is listed beside
 the file in `done/` as `<name>.rejections.csv`. Files of an unknown feed stay where they are, with a note saying so. A file that no reader
-survives is set aside in `failed/` with `<name>.error.txt` beside it, and the rest of the folder goes on.
+survives, or that is over a limit (`rows.Limits`), is set aside in `failed/` with `<name>.error.txt` beside it; the others go on.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class FileTaken:
 
 @dataclass(frozen=True, slots=True)
 class SetAside:
-    """A file that could not be taken for a defect of ours: where it lies, since when, and what happened.
+    """A file that could not be taken, for a defect of ours or because it is over a limit: where it lies, since when, and what happened.
 
     Records of it may have gone in before. Moved back into its feed's folder it is tried again, and nothing counts twice.
     """
@@ -146,12 +146,12 @@ class Inbox:
             if not file.name.endswith(WHY)
         ]
 
-    def _set_aside(self, file: Path, why: str) -> None:
-        """Move a file out of the way with the reason beside it; where even that fails, leave it alone until it changes."""
+    def _set_aside(self, file: Path, why: str, advice: str = "intake.set_aside") -> Path:
+        """Move a file out of the way with the reason beside it and return its place; where that fails, leave it until it changes."""
         target = _free_name(file.parent / FAILED, file.name, self._clock.now())
         try:
             target.parent.mkdir(exist_ok=True)
-            _write(target.with_name(target.name + WHY), f"{why}\n\n{say('intake.set_aside')}\n".encode())
+            _write(target.with_name(target.name + WHY), f"{why}\n\n{say(advice)}\n".encode())
             file.rename(target)
         except OSError as error:
             _log.critical("feed_file_stuck", file=str(file), reason=str(error))
@@ -159,12 +159,16 @@ class Inbox:
             target = file
         self._seen.pop(file, None)
         self._on_set_aside(SetAside(file.parent.name, target, self._clock.now(), why))
+        return target
 
     def _take(self, file: Path, mapping: Mapping, now: datetime) -> FileTaken:
         with file.open("rb") as stream:
             before = os.fstat(stream.fileno())
             body = stream.read(mapping.shape.limits.body + 1)  # one byte more tells that it is too large
         taken = self._edge.take(mapping, body, file.name, now)
+        if taken.too_large:
+            _log.error("feed_file_too_large", feed=mapping.feed, file=file.name, reason=taken.too_large)
+            return FileTaken(self._set_aside(file, taken.too_large, "intake.set_aside_too_large"), taken)
         target = _free_name(file.parent / DONE, file.name, now)
         target.parent.mkdir(exist_ok=True)
         rejected = [result for result in taken.results if result.status == "rejected"]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+
+from domain.messages import text as say
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +16,7 @@ class Limits:
     body: int = 50 * 1024 * 1024  # bytes of a whole input
     record: int = 4 * 1024 * 1024  # bytes of one record, images included
     depth: int = 32  # nesting of JSON and XML
-    rows: int = 200_000  # records of one input
+    rows: int = 200_000  # records of one input; one with more is refused whole
     columns: int = 512
     cells: int = 4_000_000  # of one worksheet's bounding box: a sparse sheet is opened as a dense one
     unpacked: int = 128 * 1024 * 1024  # bytes of an XLSX after unpacking
@@ -78,6 +80,14 @@ class Broken:
     message: str
     raw: bytes
     field: str = ""
+
+
+def too_many(records: Iterable[object], limits: Limits) -> Broken | None:
+    """Return the refusal of an input that has more records than one may have, None where it has not; `records` is used up."""
+    found = sum(1 for _ in records)
+    if found <= limits.rows:
+        return None
+    return Broken(0, "input_too_large", say("intake.too_many_rows", found=found, limit=limits.rows), b"")
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ def refusal(body: bytes, limits: Limits) -> tuple[str, str] | None:
     Refused are: no ZIP or a broken one, too many entries or unpacked bytes (the declared sizes may lie), a sheet whose bounding box
     would fill the memory, and one long shared string that very many cells repeat.
     """
-    bomb = ("too_large", say("intake.zip_bomb", limit=limits.unpacked // 1024 // 1024))
+    bomb = ("input_too_large", say("intake.zip_bomb", limit=limits.unpacked // 1024 // 1024))
     try:
         with zipfile.ZipFile(io.BytesIO(body)) as archive:
             entries = archive.infolist()
@@ -51,7 +51,7 @@ def refusal(body: bytes, limits: Limits) -> tuple[str, str] | None:
                     return bomb
                 if sheet.last_row * sheet.last_column > limits.cells:
                     rows, columns = sheet.last_row, sheet.last_column
-                    return "too_large", say("intake.sheet_too_large", rows=rows, columns=columns, limit=limits.cells)
+                    return "input_too_large", say("intake.sheet_too_large", rows=rows, columns=columns, limit=limits.cells)
             if total.shared_cells * total.strings > limits.unpacked and _repeated_bytes(archive) > 2 * limits.unpacked:
                 return bomb
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, OSError, ValueError, EOFError) as error:

@@ -206,6 +206,18 @@ def test_a_content_type_that_says_nothing_is_not_believed_more_than_the_bytes(sh
     assert [(one["accepted"], one["duplicates"]) for one in answers] == [(1, 0), (0, 1), (0, 1)]
 
 
+@pytest.mark.parametrize(("path", "who"), [(RECORDS, "feed"), ("/v1/signals", "signals")])
+def test_more_records_than_one_input_may_have_are_refused_whole(shared: World, path: str, who: str) -> None:
+    """413 with their number and the limit; the rejection that is kept of it stands for the whole input."""
+    content, kind = (
+        (b"[" + b"1," * 200_000 + b"1]", "application/json") if who == "signals" else (as_csv([small(1)]) + b"x\n" * 200_000, CSV)
+    )
+    headers = {"content-type": kind} if isinstance(kind, str) else kind
+    refused = shared.ask(who, "POST", path, content=content, headers=headers)
+    assert refused.status_code == 413
+    assert "200001" in problem(refused)["detail"]
+
+
 def test_fifty_megabytes_are_refused_before_they_are_sent(shared: World) -> None:
     """413 with the limit as soon as the length is known; a sender that names no length is cut off at the limit."""
     address = urlsplit(str(shared.http.base_url))

@@ -222,7 +222,7 @@ def _bomb_sheet(cells: bytes) -> bytes:
 def test_workbook_bombs_are_refused_quickly(body: bytes) -> None:
     """Too much when unpacked, too many files, a sheet whose box would fill the memory: refused before anything is opened."""
     begin = time.process_time()
-    assert [reason for _, reason in outcome(rows(body, "a.xlsx"))] == ["too_large"]
+    assert [reason for _, reason in outcome(rows(body, "a.xlsx"))] == ["input_too_large"]
     assert time.process_time() - begin < 0.5
 
 
@@ -233,7 +233,7 @@ def test_a_bomb_that_lies_about_its_size_is_refused() -> None:
     for at in (22, directory + 24):
         body[at : at + 4] = (1000).to_bytes(4, "little")
     begin = time.process_time()
-    assert [reason for _, reason in outcome(rows(bytes(body), "a.xlsx"))] == ["too_large"]
+    assert [reason for _, reason in outcome(rows(bytes(body), "a.xlsx"))] == ["input_too_large"]
     assert time.process_time() - begin < 2.0
 
 
@@ -243,7 +243,7 @@ def test_a_long_string_in_very_many_cells_is_refused() -> None:
     text = b"<si><t>" + b"x" * 30_000 + b"</t></si>"
     sheet = b"<worksheet><sheetData>" + b'<row><c t="s"><v>0</v></c></row>' * 5_000 + b"</sheetData></worksheet>"
     body = _zip({"xl/sharedStrings.xml": b"<sst>" + text + b"</sst>", "xl/worksheets/sheet1.xml": sheet})
-    assert outcome(rows(body, "a.xlsx", Shape(limits=limits))) == [(0, "too_large")]
+    assert outcome(rows(body, "a.xlsx", Shape(limits=limits))) == [(0, "input_too_large")]
 
 
 @pytest.mark.parametrize(
@@ -251,14 +251,19 @@ def test_a_long_string_in_very_many_cells_is_refused() -> None:
     [(as_csv(RECORDS), "a.csv"), (as_xlsx(RECORDS), "a.xlsx"), (as_json(RECORDS), "a.json"), (as_ndjson(RECORDS), "a.ndjson")],
 )
 def test_more_records_than_allowed(body: bytes, hint: str) -> None:
-    """The rest of a too long input is one rejection, not silence."""
-    found = rows(body, hint, Shape(limits=Limits(rows=2), knows=KNOWN.knows))
-    assert [reason for _, reason in outcome(found)] == ["", "", "too_large"]
+    """An input with too many records is refused whole with their number, before anything of it is taken; one at the limit is not."""
+    number = len(RECORDS)
+    [refused] = rows(body, hint, Shape(limits=Limits(rows=number - 1), knows=KNOWN.knows))
+    assert isinstance(refused, Broken)
+    assert (refused.position, refused.reason) == (0, "input_too_large")
+    assert f"{number} 条" in refused.message
+    assert f"{number - 1} 条" in refused.message
+    assert len(rows(body, hint, Shape(limits=Limits(rows=number), knows=KNOWN.knows))) == number
 
 
 def test_a_body_over_the_limit_is_one_rejection() -> None:
     """50 MB and more is answered, not read."""
-    assert outcome(rows(b"x" * 1001, "a.csv", Shape(limits=Limits(body=1000)))) == [(0, "too_large")]
+    assert outcome(rows(b"x" * 1001, "a.csv", Shape(limits=Limits(body=1000)))) == [(0, "input_too_large")]
 
 
 def test_an_empty_file_holds_nothing() -> None:

@@ -6,6 +6,7 @@ import csv
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -193,6 +194,23 @@ def test_broken_files_are_answered_too(house: House) -> None:
     house.put("b.csv", as_csv(RECORDS))
     one, two = house.inbox().scan_once(NOW)
     assert (one.taken.rejected, two.taken.accepted) == (1, 3)
+
+
+def test_a_file_over_a_limit_goes_to_failed_whole(house: House) -> None:
+    """Nothing of it is taken but one rejection; it lies in failed/ with its number of records, the limit, and what to do."""
+    feed = FEEDS["netizen-messages"]
+    strict = replace(feed, shape=replace(feed.shape, limits=replace(feed.shape.limits, rows=2)))
+    path = house.put("big.csv", as_csv(RECORDS))
+    house.put("small.csv", as_csv(RECORDS[:2]))
+    inbox = Inbox(house.top, {feed.feed: strict}, house.edge, house.clock, settle=timedelta(0))
+    big, small = inbox.scan_once(NOW)
+    assert (big.taken.accepted, big.taken.reasons(), small.taken.accepted) == (0, {"input_too_large": 1}, 2)
+    assert big.file == path.parent / "failed" / "big.csv"
+    note = big.file.with_name("big.csv.error.txt").read_text("utf-8")
+    assert "3 条" in note
+    assert "2 条" in note
+    assert "拆分" in note
+    assert not (path.parent / "done" / "big.csv").exists()
 
 
 class Dying(Edge):
