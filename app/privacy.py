@@ -119,11 +119,13 @@ class Privacy:
         goes as a whole. A second call finishes what a crash cut short: the value, by which the rest is found, goes last.
 
         Raises:
-            InvalidAction: neither or both of `token` and `value` are given, or `token` is none.
+            InvalidAction: neither or both of `token` and `value` are given, or `token` is none; or no reason to erase, or a long one.
             StoreUnavailable: a file cannot be deleted, or the disk does not take it.
         """
         if bool(token) == bool(value) or (token and tokens_in(token) != (token,)):
             raise InvalidAction(both("personal.one_of"))
+        if len(reason) > REASON_LIMIT or not (reason or preview):
+            raise InvalidAction(both("personal.no_reason_to_erase", limit=REASON_LIMIT))
         token = token or self._places.tokens.token(value)
         with self._database.read() as connection:
             found = find(connection, self._places, token, value)

@@ -990,6 +990,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "a reader holds the database's log: the sealed texts in it go later, which is tried every hour",
     ),
     "personal.no_reason": ("请写明查看事由，不超过 {limit} 字", "say why you read it, in at most {limit} characters"),
+    "personal.no_reason_to_erase": (
+        "请写明删除依据（案卷号，不写姓名），不超过 {limit} 字：reason，命令行为 --reason",
+        "say at whose request it is erased (a file number, no name), in at most {limit} characters: reason, or --reason",
+    ),
     "personal.not_here": (
         "本预警的依据中没有令牌 {token}，或无权查看",
         "no token {token} in the evidence of this warning, or none that you may read",

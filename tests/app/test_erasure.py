@@ -19,7 +19,7 @@ NAMESAKE = "王伟"
 
 def erase(world: World, value: str, **more: Any) -> dict[str, Any]:
     """Erase a value as the administrator."""
-    answer: dict[str, Any] = world.call("POST", "/v1/personal/erase", json={"value": value} | more).json()
+    answer: dict[str, Any] = world.call("POST", "/v1/personal/erase", json={"value": value, "reason": "卷 12"} | more).json()
     return answer
 
 

@@ -193,10 +193,20 @@ def test_an_erasure_names_one_thing(shared: World, body: dict[str, str]) -> None
     assert "令牌" in problem(refused)["detail"]
 
 
+@pytest.mark.parametrize("reason", ["", "  ", "x" * 201])
+def test_an_erasure_without_a_reason_erases_nothing(full: World, reason: str) -> None:
+    """It is kept for good at whose request something went; a preview, which changes nothing, needs none."""
+    token = token_of(full, PHONE)
+    refused = full.ask("admin", "POST", "/v1/personal/erase", json={"token": token, "reason": reason})
+    assert (refused.status_code, "案卷号" in problem(refused)["detail"]) == (422, True)
+    assert full.call("POST", "/v1/personal/erase", json={"token": token, "preview": True}).json()["values"] == 1
+    assert ask(full, "duty", token).json()["state"] == "kept"
+
+
 def test_a_value_that_comes_again_after_its_erasure_is_kept_again(full: World) -> None:
     """The sender tells it anew: that is a new reason to keep it, also on the day of the erasure."""
     token = token_of(full, PHONE)
-    full.call("POST", "/v1/personal/erase", json={"token": token})
+    full.call("POST", "/v1/personal/erase", json={"token": token, "reason": "卷 12"})
     assert ask(full, "duty", token).json()["state"] == "erased"
     full.post(ticket(20), feed=FEED, who="admin")
     assert ask(full, "duty", token).json()["value"] == PHONE
