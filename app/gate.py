@@ -26,6 +26,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+LINKS = "/answer/"  # what the paths of one-time links begin with
 SESSION_COOKIE = "fengsui_session"
 SIGNED_BODY_LIMIT = 256 * 1024  # bytes of a signed answer
 refusals = Sparing(structlog.get_logger(__name__))  # anybody can be refused, as often as he likes
@@ -56,6 +57,14 @@ class Credentials(Protocol):
         ...
 
 
+class SignInPage(Protocol):
+    """What a browser sees instead of a page that it may not see yet."""
+
+    def __call__(self, *, dead_link: bool = False) -> bytes:
+        """Return the page; with `dead_link` it says that a one-time link opens nothing, without a word on whether it ever did."""
+        ...
+
+
 class _Signed(msgspec.Struct):
     """What the gate reads of a signed body; whose secret to try follows from the task."""
 
@@ -69,7 +78,7 @@ class Gate:
         self,
         app: AsgiApp,
         credentials: Credentials,
-        login_page: Callable[[], bytes],
+        login_page: SignInPage,
         on_refused: Callable[[str], None] = lambda _reason: None,
     ) -> None:
         """`login_page` is what a browser sees instead of a page that it may not see yet; `on_refused` is told why."""
@@ -106,10 +115,8 @@ class Gate:
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and token:
             return self._credentials.by_token(fingerprint(token.strip()))
-        if path.startswith("/answer/"):
-            found = self._credentials.by_link(fingerprint(path.removeprefix("/answer/").split("/", maxsplit=1)[0]))
-            if found is not None:
-                return found
+        if path.startswith(LINKS):  # who is signed in has the warning's own page: a session opens no link
+            return self._credentials.by_link(fingerprint(path.removeprefix(LINKS).split("/", maxsplit=1)[0]))
         try:
             cookie = SimpleCookie(headers.get("cookie", "")).get(SESSION_COOKIE)
         except CookieError:
@@ -135,7 +142,8 @@ class Gate:
     async def _refuse(self, scope: Scope, headers: dict[str, str], send: Send) -> None:
         refusals.info("access.refused", method=scope["method"], path=scope["path"].split("/")[1])
         if "text/html" in headers.get("accept", ""):
-            await _answer(send, 401, self._login_page(), "text/html; charset=utf-8")
+            dead_link = scope["path"].startswith(LINKS)
+            await _answer(send, 404 if dead_link else 401, self._login_page(dead_link=dead_link), "text/html; charset=utf-8")
             return
         detail = {
             "type": "about:blank",

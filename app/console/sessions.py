@@ -23,14 +23,14 @@ LIFETIME = timedelta(hours=12)  # one shift of the duty desk
 Posted = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
 
 
-def login_page(*, refused: bool = False) -> bytes:
+def login_page(*, refused: bool = False, dead_link: bool = False) -> bytes:
     """Return the page that asks for a token, in both languages at once: whoever reads it has no cookie yet.
 
     It carries its own style, allowed by its hash: without a credential nothing else may be fetched.
     """
     style = (STATIC / "login.css").read_text(encoding="utf-8")
     policy = f"default-src 'none'; style-src {style_hash(style)}; base-uri 'none'; form-action 'self'"
-    return environment.get_template("login.html").render(style=style, policy=policy, refused=refused).encode()
+    return environment.get_template("login.html").render(style=style, policy=policy, refused=refused, dead_link=dead_link).encode()
 
 
 def _login(status: int, *, refused: bool = False) -> Response[bytes]:

@@ -13,6 +13,7 @@ from tests.console.city import FED_BACK, HANDLED, LEAD, PARTNER, TOKENS, VERIFIE
 from tests.console.conftest import Browser
 from tests.console.html import Page
 from tests.console.test_answering import fill, stage_of
+from tests.console.test_sessions import signed_in
 
 
 @pytest.fixture
@@ -32,15 +33,15 @@ def test_a_link_leads_from_step_to_step(browser: Browser, city: City, warning: s
         assert target == path.split("?")[0]
         answer = client.post(target, data=told)
         assert answer.status_code == 303, answer.text
-        assert client.get(path).status_code == 401, "a link serves one answer"
-        assert client.post(target, data=told).status_code == 401
+        assert client.get(path).status_code == 404, "a link serves one answer"
+        assert client.post(target, data=told).status_code == 404
         path = answer.headers["location"]
         assert "已记录" in client.get(path).text
     target, told = fill(Page(client.get(path).text), "feed_back", operator="李四", **FED_BACK)
     last = client.post(target, data=told)
     assert (last.status_code, "没有需要通过链接办理的步骤了" in last.text) == (200, True)
     assert Page(last.text).forms == []
-    assert client.get(path).status_code == 401
+    assert client.get(path).status_code == 404
     assert stage_of(city, warning, LEAD) is Stage.FED_BACK
 
 
@@ -107,16 +108,23 @@ def test_a_link_runs_out(browser: Browser, city: City, warning: str) -> None:
     """After its lifetime it opens nothing."""
     client, path = browser(""), city.link(warning, LEAD)
     city.clock.advance(LINK_LIFETIME)
-    assert client.get(path).status_code == 401
+    assert client.get(path).status_code == 404
 
 
 def test_an_invented_link_opens_nothing(browser: Browser, city: City, warning: str) -> None:
     """Nor does one token with something behind it reach another page."""
     client = browser("")
-    assert client.get("/answer/AAAA").status_code == 401
+    invented = client.get("/answer/AAAA")
+    assert (invented.status_code, "此链接已用过或已失效" in invented.text) == (404, True)
+    path = city.link(warning, LEAD)
+    city.clock.advance(LINK_LIFETIME)
+    assert client.get(path).content == invented.content, "whether it ever existed is not told"
+    assert "此链接" not in client.get("/warnings/none").text
     path = city.link(warning, LEAD)
     assert client.get(f"{path}/../../warnings/{warning}").status_code in {401, 403, 404}
     assert client.get(f"{path}/more").status_code in {401, 404}
+    signed_in(client, "duty")
+    assert client.get("/answer/AAAA").content == invented.content, "nor is somebody who is signed in told that he may not"
 
 
 def test_a_return_by_link_ends_it(browser: Browser, city: City, warning: str) -> None:
