@@ -1,4 +1,4 @@
-"""The child that looks at a rule set before it may run: checks it, tests it if asked to, and counts new indicators back.
+"""The child that looks at a rule set before it may run: checks it, tests it, and counts new indicators back.
 
 `app.workshop` starts it, at the lowest priority and in a process of its own: what a rule text does to whoever reads it, it does here.
 It reads the journal that `serve` is writing, writes nothing but the artifact, and ends with its parent. A task is one line of JSON on
@@ -68,9 +68,9 @@ def _look(task: Task) -> Refused | Sound:
         return Refused(problems=[problem for problem in problems if problem.severity == "error"])
     remarks = tuple(str(problem) for problem in problems[:SHOWN])
     sound = Sound(rules=len(ruleset.rules), indicators=len(ruleset.indicators), remarks=remarks)
-    if task.tests:
-        failed = [f"{each.case.file}:{each.case.line} {each.case.name}" for each in run_cases(ruleset, REGISTRY) if not each.passed]
-        sound = msgspec.structs.replace(sound, tests=len(ruleset.cases), failed=tuple(failed[:SHOWN]))
+    signal.alarm(CHECK_SECONDS)  # anew: reading the files has its own
+    failed = [f"{each.case.file}:{each.case.line} {each.case.name}" for each in run_cases(ruleset, REGISTRY) if not each.passed]
+    sound = msgspec.structs.replace(sound, tests=len(ruleset.cases), failed=tuple(failed[:SHOWN]))
     resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
     signal.alarm(0)
     return _count_back(task, sound, ruleset) if task.count_back else sound

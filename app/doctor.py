@@ -17,12 +17,14 @@ from app.rulebook import read_folder
 from domain.errors import FengsuiError, FileProblems
 from domain.inference import Program
 from domain.messages import both, text
+from models.registry import REGISTRY
 from rules import load
 from storage import audit, risk
 from storage.database import Database, quick_check
 from storage.datadir import NETWORK, DataPaths, file_system
 from storage.journal_folder import JournalFolder
 from storage.sealing import SEALING_KEY, check_key
+from streams.ruletest import run_cases
 from streams.runtimes.inference import SupervisedInference, installed, smoke_sets
 
 WAL_FIXED = (3, 51, 3)  # SQLite's WAL-reset defect; harmless with one writer, which is what Fengsui has
@@ -70,6 +72,10 @@ def _rules(folder: Path) -> Finding:
         errors = [str(problem) for problem in problems if problem.severity == "error"]
         more = f"; {len(errors) - 1} more, see fengsui rules check {folder}" if len(errors) > 1 else ""
         return Finding("rules", ok=False, detail=f"{folder}: {errors[0]}{more}")
+    failing = [f"{each.case.file}:{each.case.line} {each.case.name}" for each in run_cases(ruleset, REGISTRY) if not each.passed]
+    if failing:
+        more = f"; {len(failing) - 1} more, see fengsui rules test {folder}" if len(failing) > 1 else ""
+        return Finding("rules", ok=False, detail=f"{folder}: {both('rules.test_fails', test=failing[0])}{more}")
     return Finding("rules", ok=True, detail=f"{folder} sound, {len(ruleset.rules)} rules, version {ruleset.version[:12]}")
 
 

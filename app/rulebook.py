@@ -126,6 +126,7 @@ class Rulebook:
         self._deaths = 0  # of children over the candidate that the folder holds
         self.active = ""
         self.problems: list[Problem] = []
+        self.failing: tuple[str, ...] = ()  # tests in the active set's own files, as they came out when it was activated
         self.preparing = ""  # the version that a child is looking at
         self.pinned: Pin | None = None  # what a person went back to
         metrics.sources.append(self._samples)
@@ -269,7 +270,7 @@ class Rulebook:
             return "waits"
         free = standing == "approved"
         try:
-            found = self._workshop.look_at(texts, base, wanted=lambda: self._wanted(texts), tests=not free, count_back=free)
+            found = self._workshop.look_at(texts, base, wanted=lambda: self._wanted(texts), count_back=free)
         finally:
             self.preparing = ""
         if isinstance(found, Unwanted):
@@ -289,6 +290,9 @@ class Rulebook:
             log.warning("rules.remark", remark=remark, version=version)
         log.info("rules.prepared", version=ruleset.version, indicators=found.fresh, position=found.position)
         self._activate(ruleset, self.approval.approver(version) or author or by, prepared)
+        self.failing = found.failed
+        for case in found.failed:
+            log.error("rules.test_fails", test=case, version=version)
         self._done(texts)  # only now: an activation that the disk did not take is tried again
         return "activated"
 

@@ -42,7 +42,6 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     aside: tuple[int, ...] = ()
     delays: Mapping[str, timedelta] = {}
     waiting_limit: int = 100_000
-    tests: bool = False
     count_back: bool = True
 
 
@@ -113,7 +112,6 @@ class Workshop:
         base: Mapping[str, str],
         *,
         wanted: Callable[[], bool],
-        tests: bool = False,
         count_back: bool = True,
     ) -> Refused | Sound | Died | Unwanted:
         """Return what the child says of `texts` in the place of `base`; `wanted` is asked now and then whether it should go on."""
@@ -125,7 +123,6 @@ class Workshop:
             artifacts=str(self._paths.backfill),
             aside=self._aside(),
             delays=self._delays,
-            tests=tests,
             count_back=count_back,
         )
         environment = {name: value for name, value in os.environ.items() if not name.startswith("FENGSUI_")} | {"PYTHONPATH": str(ROOT)}

@@ -488,6 +488,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "console.tasks_overdue": ("超时任务", "overdue tasks"),
     "console.text": ("内容", "text"),
     "console.timeline": ("经过", "line of time"),
+    "console.tests_fail": (
+        "已启用的规则集有 {count} 项自带测试未通过，规则可能与作者本意不符，请运行 fengsui rules test",
+        "{count} of the active set's own tests fail: the rules may not do what their author meant; run fengsui rules test",
+    ),
     "console.to_duty": ("回到值班台", "to the duty desk"),
     "console.to_review": ("待审核", "to review"),
     "console.to_whom": ("送 {whom}", "to {whom}"),
@@ -1432,6 +1436,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "规则目录下没有 “{read}” 这样的子目录；可用：{legal}{near}",
         "“{read}” is no folder of rule files; legal: {legal}{near}",
     ),
+    "rules.test_fails": ("规则文件内的测试未通过：{test}", "a test in the rule files fails: {test}"),
     "rules.unknown_function": ("未知的函数 “{read}”；可用：{legal}{near}", "unknown function “{read}”; legal: {legal}{near}"),
     "rules.unknown_input": (
         "“{read}” 不是本规则包中数值型的指标；可用：{legal}{near}",

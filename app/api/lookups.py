@@ -33,7 +33,7 @@ def get_rules(services: ServicesGiven) -> rule_views.RulesPage:
     """Return the active rules with their health, and what is wrong with a refused set."""
     now, ruleset, health = services.clock.now(), services.rulebook.current(), services.health.found(services.clock.now())
     with services.database.read() as connection:
-        return rule_views.rules_page(connection, ruleset, services.rulebook.problems, now, health)
+        return rule_views.rules_page(connection, ruleset, services.rulebook.problems, now, health, services.rulebook.failing)
 
 
 @post(

@@ -162,15 +162,18 @@ def depends(
 def status(url: UrlOption = URL, data: DataOption = DATA, output: OutputOption = Output.TABLE) -> None:
     """运行中的规则及其健康状况 / The active rules and their health, from the running server."""
     from app.client import Client
+    from domain.messages import both
 
     with plain_errors():
         answer = Client.for_data(url, data).call("GET", "/v1/rules")
     for problem in answer["problems"]:
         note(f"{problem['file']}:{problem['line']}:{problem['column']} {problem['message']}")
+    for case in answer["failing"]:
+        note(both("rules.test_fails", test=case))
     rows = [rule | {"health": [_ailment(one) for one in rule["health"]], "trial": _trial(rule["trial"])} for rule in answer["rules"]]
     told = answer["rules"] if output is Output.JSON else rows
     show(told, ["id", "title", "status", "hits_day", "hits_month", "blind_month", "last_hit", "health", "trial"], output)
-    if answer["problems"]:
+    if answer["problems"] or answer["failing"]:
         raise typer.Exit(FINDINGS)
 
 

@@ -64,13 +64,14 @@ class RuleView(Noun, frozen=True, kw_only=True):
 
 
 class RulesPage(Noun, frozen=True, kw_only=True):
-    """The active set, "" where none is yet, and the problems of the newest one that was refused."""
+    """The active set, "" where none is yet, which of its own tests fail, and the problems of the newest one that was refused."""
 
     version: str
     activated_at: datetime | None
     activated_by: str
     rules: tuple[RuleView, ...]
     problems: tuple[Problem, ...]
+    failing: tuple[str, ...] = ()
 
 
 def rules_page(
@@ -79,6 +80,7 @@ def rules_page(
     problems: Sequence[Problem],
     now: datetime,
     health: Mapping[str, tuple[Ailment, ...]] = MappingProxyType({}),
+    failing: tuple[str, ...] = (),
 ) -> RulesPage:
     """Return the rules of the active set in the order of their files; `problems` are those of a refused one, `health` is by rule."""
     counted = _counted(connection, now) if ruleset is not None else {}
@@ -92,6 +94,7 @@ def rules_page(
         if ruleset is not None
         else (),
         problems=tuple(problems),
+        failing=failing,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from app import doctor
 from domain.records import RulesetEntry
 from tests.app.test_rule_folder import look
 from tests.app.world import RULES, World, penalty
@@ -174,3 +175,17 @@ def test_rules_say_from_when_on_they_know_everything(world: World) -> None:
     first = next(world.app.journal.read(0)).received_at
     complete = world.app.engine.complete_from()["gas-many-fines"]
     assert (complete - first).days == 10
+
+
+def test_a_set_whose_own_tests_fail_is_activated_and_that_is_told(world: World) -> None:
+    """A threshold may have to change tonight; what its author said would happen and does not is told until it is mended."""
+    failing = MORE.replace("expect: none", "expect: {hit_at: +0h, level: orange}")
+    assert failing != MORE
+    assert change(world, failing) == "activated"
+    assert any("不足三万元不报" in case for case in world.read("/v1/rules", "duty")["failing"])
+    told = doctor.examine(world.folder / "data", world.rules)
+    assert [one.ok for one in told if one.what == "rules"] == [False]
+    assert change(world, MORE) == "activated"
+    assert world.read("/v1/rules", "duty")["failing"] == []
+    told = doctor.examine(world.folder / "data", world.rules)
+    assert [one.ok for one in told if one.what == "rules"] == [True]
