@@ -739,6 +739,11 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "intake.near": ('；是否想写 "{near}"？', '; did you mean "{near}"?'),
     "intake.no_boundary": ("multipart 内容缺少 boundary", "multipart without a boundary"),
     "intake.no_column": ("没有对应的列；接受的列名：{legal}", "no such column; accepted: {legal}"),
+    "intake.no_columns": (
+        "缺少必需的列：{missing}；不认识的列：{unknown}{near}。整份内容均未读取，请改正表头后重送",
+        "columns are missing: {missing}; unknown columns: {unknown}{near}. Nothing was taken: mend the header and send again",
+    ),
+    "intake.near_column": ('；"{value}" 是否应为 "{near}"', '; is "{value}" meant to be "{near}"'),
     "intake.no_header": (
         "前 10 行中没有可识别的表头；请核对数据源与字段映射",
         "no known header in the first 10 rows; check feed and mapping",

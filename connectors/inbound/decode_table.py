@@ -71,6 +71,10 @@ def decode_delimited(source: Text, delimiter: str, shape: Shape) -> DecodedRows:
         yield Broken(0, "bad_header", say("intake.no_header"), to_bytes(source.text[:4096], source.encoding))
         return
     start, height, names = found
+    lack = shape.lacks(names)
+    if lack:
+        yield Broken(0, "bad_header", lack, to_bytes(source.text[:4096], source.encoding))
+        return
     table = _Table(source.encoding, unique_headers(names), "".join(record.text for record in head[start : start + height]), shape)
     position = start + height
     if len(source.text.splitlines()) > shape.limits.rows:

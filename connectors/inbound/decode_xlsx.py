@@ -71,16 +71,21 @@ def _rows(sheets: Sequence[tuple[str, list[list[Any]]]], body: bytes, shape: Sha
     offset = 0
     tables: list[tuple[str, int, int, list[str], list[list[Any]]]] = []
     skipped: list[int] = []
+    lacking: list[tuple[int, str, str]] = []
     for name, grid in sheets:
         found = find_header([[cell_text(cell) for cell in row] for row in grid[:11]], shape.knows)
         if found is not None:
             start, height, names = found
-            tables.append((name, offset, start + height, unique_headers(names), grid))
+            lack = shape.lacks(names)
+            if lack:
+                lacking.append((offset + start + 1, name, lack))
+            else:
+                tables.append((name, offset, start + height, unique_headers(names), grid))
         elif any(cell_text(cell).strip() for row in grid for cell in row):
             skipped.append(offset + 1)
         offset += len(grid)
     if not tables:
-        yield Broken(0, "bad_header", say("intake.no_header"), body[:4096])
+        yield Broken(0, "bad_header", lacking[0][2] if lacking else say("intake.no_header"), body[:4096])
         return
     refused = too_many((cells for _, _, top, _, grid in tables for cells in grid[top:] if _is_filled(cells)), shape.limits)
     if refused is not None:
@@ -93,6 +98,8 @@ def _rows(sheets: Sequence[tuple[str, list[list[Any]]]], body: bytes, shape: Sha
             if _is_filled(cells):
                 place = say("intake.row", position=number) if table is first else say("intake.sheet_row", sheet=name, position=number)
                 yield _row(offset + number, headers, cells, place, shape.limits)
+    for position, name, lack in lacking:  # beside a sheet that is whole, one that is not is refused by itself
+        yield Broken(position, "bad_header", f"{name}: {lack}", b"")
     for position in skipped:
         yield Ignored(position, "sheet_without_header")
 

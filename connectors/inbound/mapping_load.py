@@ -15,6 +15,7 @@ from connectors.inbound.dates import DEFAULT_FORMATS, TimeFormats, check_format
 from connectors.inbound.headers import header_forms, normalise_header
 from connectors.inbound.mapping_docs import ChooserDoc, FieldDoc, KeywordsDoc, MappingDoc, SignalDoc, VocabularyDoc
 from connectors.inbound.mapping_model import MONEY, Chooser, Field, Keywords, Mapping, Refusal, Skip, Slots
+from connectors.inbound.required import lacking
 from connectors.inbound.rows import Explode, Limits, Shape
 from domain.errors import FileProblems, Problem
 from domain.kinds import KINDS, SECTORS
@@ -158,7 +159,7 @@ class _Compiler:
             title=doc.title,
             source=doc.source,
             confidential=doc.confidential,
-            shape=self._shape(fields, limits),
+            shape=self._shape(fields, slots, key, limits),
             fields=MappingProxyType(fields),
             conditional=MappingProxyType({name: each for name, each in fields.items() if each.conditional}),
             slots=slots,
@@ -218,17 +219,20 @@ class _Compiler:
             spot.point, spot.lng, spot.lat, spot.datum,
         )  # fmt: skip
 
-    def _shape(self, fields: ReadOnly[str, Field], limits: Limits) -> Shape:
+    def _shape(self, fields: ReadOnly[str, Field], slots: Slots, key: tuple[tuple[str, ...], ...], limits: Limits) -> Shape:
         doc = self.doc
         explode = doc.explode
+        knows = _recogniser(alias for each in fields.values() for alias in each.aliases)
+        sound = explode is None and all(name in fields for names in (slots.occurred_at, *key) for name in names)
         return Shape(
             formats=doc.formats,
             encodings=tuple(canonical_encoding(name) for name in doc.encodings),
             records=doc.records,
             explode=None if explode is None else Explode(explode.path, explode.name, explode.value, explode.also),
             images=doc.images,
-            knows=_recogniser(alias for each in fields.values() for alias in each.aliases),
+            knows=knows,
             limits=limits,
+            **({"lacks": lacking(fields, slots, key, knows)} if sound else {}),
         )
 
     def _chooser(self, doc: ChooserDoc, name: str, legal: Iterable[str]) -> Chooser:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,6 +44,11 @@ def _any_header(_: str) -> bool:
     return True
 
 
+def _lacks_nothing(_: Sequence[str]) -> str:
+    """Ask for no column: likewise."""
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """How one source writes its inputs: the part of a mapping that decoding needs."""
@@ -54,6 +59,7 @@ class Shape:
     explode: Explode | None = None
     images: tuple[str, ...] = ()  # dotted paths (`[]` for every element) of base64 images, replaced by their SHA-256
     knows: Callable[[str], bool] = _any_header  # says whether a table's header is one of this source
+    lacks: Callable[[Sequence[str]], str] = _lacks_nothing  # says which columns a table of this source lacks, "" for none
     limits: Limits = field(default_factory=Limits)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,8 @@ def test_a_record_rejected_for_the_mapping_counts_once_after_the_mapping_is_mend
     shipped = (SHIPPED_MAPPINGS / "penalties.yaml").read_text(encoding="utf-8")
     with World(tmp_path / "world", mappings=mended) as world:
         renamed = [{"CF_XDR_XM" if name == "CF_XDR_MC" else name: value for name, value in penalty(n, "3").items()} for n in (1, 2)]
-        assert world.post(*renamed)["reasons"] == {"bad_header": 2}
+        sent = {"content": json.dumps(renamed).encode(), "headers": {"content-type": "application/json"}}
+        assert world.call("POST", "/v1/feeds/penalties/records", "feed", **sent).json()["reasons"] == {"bad_header": 2}
         assert world.warnings() == []
         (mended / "penalties.yaml").write_text(shipped.replace("from: [CF_XDR_MC,", "from: [CF_XDR_XM, CF_XDR_MC,"), encoding="utf-8")
         world.restart()

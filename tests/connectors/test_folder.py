@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -194,6 +194,19 @@ def test_broken_files_are_answered_too(house: House) -> None:
     house.put("b.csv", as_csv(RECORDS))
     one, two = house.inbox().scan_once(NOW)
     assert (one.taken.rejected, two.taken.accepted) == (1, 3)
+
+
+@pytest.mark.parametrize("make", [as_csv, as_xlsx])
+def test_a_table_without_a_needed_column_is_one_rejection(house: House, make: Callable[..., bytes]) -> None:
+    """Nothing of it is taken; the one message has the columns by their titles, the unknown ones seen, and the nearest."""
+    renamed = [{"留言时问" if name == "留言时间" else name: value for name, value in record.items()} for record in RECORDS]
+    house.put("a.xlsx" if make is as_xlsx else "a.csv", make(renamed))
+    [told] = house.inbox().scan_once(NOW)
+    [result] = told.taken.results
+    assert (result.position, result.reason) == (0, "bad_header")
+    assert "缺少必需的列：留言时间" in result.message
+    assert "不认识的列：留言时问" in result.message
+    assert '"留言时问" 是否应为 "留言时间"' in result.message
 
 
 def test_a_file_over_a_limit_goes_to_failed_whole(house: House) -> None:
