@@ -743,6 +743,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "缺少必需的列：{missing}；不认识的列：{unknown}{near}。整份内容均未读取，请改正表头后重送",
         "columns are missing: {missing}; unknown columns: {unknown}{near}. Nothing was taken: mend the header and send again",
     ),
+    "intake.misplaced": (
+        "这里的文件不会被处理：文件须直接放在 {inbox}/<数据源>/ 之下，不分子目录；现有数据源：{legal}",
+        "files here are not taken: they belong into {inbox}/<feed>/ itself, without folders below; feeds: {legal}",
+    ),
     "intake.near_column": ('；"{value}" 是否应为 "{near}"', '; is "{value}" meant to be "{near}"'),
     "intake.no_header": (
         "前 10 行中没有可识别的表头；请核对数据源与字段映射",

@@ -1,8 +1,9 @@
 """The watched folder: `<inbox>/<feed>/file` goes in and is moved to `<inbox>/<feed>/done/` once the journal has all of it.
 
 A crash anywhere repeats a file, never loses one: the second pass finds every signal already there. What was rejected is listed beside
-the file in `done/` as `<name>.rejections.csv`. Files of an unknown feed stay where they are, with a note saying so. A file that no reader
-survives, or that is over a limit (`rows.Limits`), is set aside in `failed/` with `<name>.error.txt` beside it; the others go on.
+the file in `done/` as `<name>.rejections.csv`. Files of an unknown feed, of the inbox itself and of folders below a feed's stay where
+they are, with a note saying so. A file that no reader survives, or that is over a limit (`rows.Limits`), is set aside in `failed/` with
+`<name>.error.txt` beside it; the others go on.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ FAILED = "failed"
 REJECTIONS = ".rejections.csv"  # behind the name of a file that was taken
 WHY = ".error.txt"  # behind the name of a file that was set aside
 NOTE = "_UNKNOWN_FEED.txt"
+MISPLACED = "_NOT_TAKEN.txt"
 _UNFINISHED = (".tmp", ".part", ".partial", ".crdownload", ".filepart", ".swp", ".lock")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run a cell that starts so
 _log = structlog.get_logger(__name__)
@@ -111,14 +113,16 @@ class Inbox:
         taken: list[FileTaken] = []
         mappings = self._mappings
         present: set[Path] = set()
-        for folder in _folders(self._inbox):
+        feeds = _folders(self._inbox)
+        self._note_misplaced(feeds, mappings)
+        for folder in feeds:
             files = _files(folder)
             present.update(files)
             mapping = mappings.get(folder.name)
+            unknown = "" if mapping is not None else say("intake.unknown_feed", value=folder.name, legal=", ".join(sorted(mappings)))
+            self._note(folder / NOTE, unknown, waiting=bool(files))
             if mapping is None:
-                self._note(folder, mappings, waiting=bool(files))
                 continue
-            (folder / NOTE).unlink(missing_ok=True)
             for file in files:
                 if not self._settled(file, now):
                     continue
@@ -204,18 +208,30 @@ class Inbox:
             return False
         return now - seen.since >= self._settle
 
-    def _note(self, folder: Path, mappings: ReadOnly[str, Mapping], *, waiting: bool) -> None:
-        """Leave a note in the folder of an unknown feed while files wait in it."""
-        note = folder / NOTE
-        if waiting and not note.exists():
-            message = say("intake.unknown_feed", value=folder.name, legal=", ".join(sorted(mappings)))
-            _log.error("unknown_feed_folder", folder=str(folder))
+    def _note_misplaced(self, feeds: list[Path], mappings: ReadOnly[str, Mapping]) -> None:
+        """Leave a note where files lie that belong to no feed: in the inbox itself, and in folders below a feed's."""
+        if not self._inbox.is_dir():
+            return
+        message = say("intake.misplaced", inbox=self._inbox.name, legal=", ".join(sorted(mappings)))
+        found = [self._inbox, *(inner for folder in feeds for inner in _folders(folder) if inner.name not in {DONE, FAILED})]
+        while found:
+            folder = found.pop()
+            try:
+                self._note(folder / MISPLACED, message, waiting=bool(_files(folder)))
+                found += _folders(folder) if folder != self._inbox else []
+            except OSError as error:  # gone again, or not readable: the sender's doing, others go on
+                _log.error("feed_file_unreadable", file=str(folder), reason=str(error))
+
+    def _note(self, note: Path, message: str, *, waiting: bool) -> None:
+        """Leave a note with `message` while files wait beside it that nobody takes; take it away when there is nothing to say."""
+        if not (waiting and message):
+            note.unlink(missing_ok=True)
+        elif not note.exists():
+            _log.error("feed_files_not_taken", folder=str(note.parent), note=note.name, reason=message)
             try:
                 _write(note, (message + "\n").encode())
             except OSError as error:
-                _log.error("note_not_written", folder=str(folder), reason=str(error))
-        elif not waiting:
-            note.unlink(missing_ok=True)
+                _log.error("note_not_written", folder=str(note.parent), reason=str(error))
 
 
 def _folders(inbox: Path) -> list[Path]:

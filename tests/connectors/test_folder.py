@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from connectors.inbound.edge import Edge, Taken
-from connectors.inbound.folder import NOTE, Inbox, SetAside
+from connectors.inbound.folder import MISPLACED, NOTE, Inbox, SetAside
 from connectors.inbound.mapping_model import Mapping
 from domain.clock import ManualClock
 from domain.errors import StoreUnavailable
@@ -207,6 +207,21 @@ def test_a_table_without_a_needed_column_is_one_rejection(house: House, make: Ca
     assert "缺少必需的列：留言时间" in result.message
     assert "不认识的列：留言时问" in result.message
     assert '"留言时问" 是否应为 "留言时间"' in result.message
+
+
+def test_files_that_lie_where_nobody_looks_are_told(house: House) -> None:
+    """In the inbox itself, and at any depth below a feed's folder, a note says where they belong; it goes away with them."""
+    lost = [house.put(name, as_csv(RECORDS), feed=feed) for name, feed in (("a.csv", "."), ("b.csv", "netizen-messages/2026/03"))]
+    inbox = house.inbox()
+    house.put("c.csv", as_csv(RECORDS))
+    assert [one.file.name for one in inbox.scan_once(NOW)] == ["c.csv"]
+    for path in lost:
+        assert path.exists()
+        assert "inbox/<数据源>/" in path.with_name(MISPLACED).read_text("utf-8")
+        path.unlink()
+    assert sorted(path.name for path in house.top.rglob(MISPLACED)) == [MISPLACED] * 2
+    inbox.scan_once(NOW)
+    assert list(house.top.rglob(MISPLACED)) == []
 
 
 def test_a_file_over_a_limit_goes_to_failed_whole(house: House) -> None:
