@@ -73,7 +73,7 @@ def options(
 
 @app.command()
 def doctor(
-    data: Annotated[Path, typer.Option(help="数据目录 / data folder")] = Path("data"),
+    data: Annotated[Path | None, typer.Option(help="数据目录，缺省为 data / data folder, default data")] = None,
     rules: Annotated[Path | None, typer.Option(help="规则目录，缺省为随附规则包 / folder of rule packs, default the shipped ones")] = None,
     sealing_key: Annotated[
         Path | None,
@@ -87,7 +87,7 @@ def doctor(
     from app.settings import SHIPPED_PACKS
 
     with plain_errors():
-        findings = examine(data, rules or SHIPPED_PACKS, sealing_key)
+        findings = examine(data or Path("data"), rules or SHIPPED_PACKS, sealing_key, named=data is not None)
     for finding in findings:
         typer.echo(f"{'ok   ' if finding.ok else 'LOOK '} {finding.what}: {finding.detail}")
     if not all(finding.ok for finding in findings):

@@ -41,8 +41,8 @@ class Finding:
     detail: str
 
 
-def examine(data: Path, rules: Path, sealing_key: Path | None = None) -> list[Finding]:
-    """Return what was looked at, in order; a data folder that is not there yet is fine.
+def examine(data: Path, rules: Path, sealing_key: Path | None = None, *, named: bool = False) -> list[Finding]:
+    """Return what was looked at, in order; a data folder that is not there yet is fine, unless somebody named it (`named`).
 
     `sealing_key` is the setting of that name: where the key lies, if not in the data folder.
     """
@@ -52,6 +52,11 @@ def examine(data: Path, rules: Path, sealing_key: Path | None = None) -> list[Fi
         _rules(rules),
         _inference(rules),
     ]
+    if data.exists() and not data.is_dir():
+        return [*findings, Finding("data folder", ok=False, detail=f"{data} 不是目录 / is no folder")]
+    if not data.is_dir() and named:
+        missing = f"没有这个目录：{data}，请核对 --data / no such folder; check --data, or let the first serve make it"
+        return [*findings, Finding("data folder", ok=False, detail=missing)]
     if not data.is_dir():
         return [*findings, Finding("data folder", ok=True, detail=f"{data} 尚未建立，首次 serve 时建立 / made by the first serve")]
     return [*findings, *_folder(data), _journal(data), *_database(data, sealing_key or data / SEALING_KEY)]

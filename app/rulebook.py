@@ -47,6 +47,9 @@ def read_folder(folder: Path) -> dict[str, str]:
     Raises:
         FileProblems: there is no such folder, it holds no rule file, or a file is not UTF-8 or over 1 MiB.
     """
+    if folder.is_file():
+        whole = f"这是一个文件，请给出它所在的目录：{folder.parent} / this is a file; name the folder that it lies in"
+        raise FileProblems([Problem(file=str(folder), line=0, column=0, message=whole)])
     if not folder.is_dir():
         raise FileProblems([Problem(file=str(folder), line=0, column=0, message="没有这个目录 / no such folder; see --rules")])
     texts: dict[str, str] = {}

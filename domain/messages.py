@@ -1472,6 +1472,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "同一来源没有编号为 “{read}” 的信号；可用：{legal}{near}",
         "no signal of this source is called “{read}”; legal: {legal}{near}",
     ),
+    "rules.unknown_sector": (
+        "领域 “{read}” 不在通用词表中，可能没有对应的事项，预警会转值班台{near}",
+        "sector “{read}” is none of the shipped ones; where the catalogue has no item for it, warnings go to the duty desk{near}",
+    ),
     "rules.unknown_unit": (
         "未知的单位 “{read}”；可用：{legal}；以数字开头的代码请加引号",
         "unknown unit “{read}”; legal: {legal}; quote a code that begins with a digit",

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
-from domain.kinds import KINDS
+from domain.kinds import KINDS, SECTORS
 from rules.compile import CompiledPack
 from rules.conditions import cycles, expressions
 from rules.documents import RuleDoc
@@ -31,6 +31,9 @@ def lint_packs(packs: Sequence[CompiledPack], problems: Problems, feed_delays: M
     _circles(packs, problems)
     _renamed(packs, problems)
     for pack in packs:
+        sector = pack.parsed.doc.sector
+        if sector and sector not in SECTORS:
+            problems.warn(pack.parsed.file, place(pack.parsed.tree, ("sector",)), "rules.unknown_sector", read=sector, legal=set(SECTORS))
         judge = _Judge(pack, problems)
         judge.indicators(feed_delays or {})
         for index, doc in enumerate(pack.parsed.doc.rules):

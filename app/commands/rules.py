@@ -28,7 +28,7 @@ def _texts(folder: Path | None) -> dict[str, str]:
     from app.settings import SHIPPED_PACKS
 
     chosen = folder or SHIPPED_PACKS
-    if not chosen.is_dir():
+    if not chosen.exists():
         raise FileNotFoundError(chosen)
     return read_folder(chosen)
 

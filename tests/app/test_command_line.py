@@ -344,3 +344,30 @@ def test_a_refused_file_is_told_once(served: World, tmp_path: Path) -> None:
     refused = through(served, "import", "catalogue", tmp_path / "c.csv")
     assert refused.exit_code == USAGE
     assert refused.stderr.count("没有可识别的表头") == 1
+
+
+def test_a_data_folder_that_is_not_there_is_a_finding_where_it_was_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mistyped name, or a file, is not all well; without a word the folder may still be to come."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("")
+    assert run("doctor").exit_code == OK
+    for named in ("typo", "file"):
+        told = run("doctor", "--data", named)
+        assert (told.exit_code, "LOOK  data folder" in told.stdout) == (FINDINGS, True), named
+
+
+def test_a_rule_file_in_the_place_of_a_folder_is_told_which_folder(tmp_path: Path) -> None:
+    """It exists, so it is not "no such file"."""
+    (tmp_path / "mine.yaml").write_text(RULES, encoding="utf-8")
+    for command, code in (("check", FINDINGS), ("test", USAGE)):
+        told = run("rules", command, tmp_path / "mine.yaml")
+        assert told.exit_code == code
+        assert f"所在的目录：{tmp_path}" in told.stderr
+
+
+def test_a_mistyped_sector_is_a_warning_with_the_nearest_one(tmp_path: Path) -> None:
+    """A deployment may have its own, so that it is no error."""
+    (tmp_path / "gas.yaml").write_text(RULES.replace("sector: gas", "sector: gass"), encoding="utf-8")
+    told = run("rules", "check", tmp_path)
+    assert told.exit_code == OK
+    assert re.search(r"gas.yaml:\d+:\d+ 领域 “gass”.*gas.*\[warning\]", told.stdout)
