@@ -9,6 +9,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 
 from app.api import access, health, imports, intake, lookups, personal, rule_life, spec, warning
+from app.api.parameters import only_known
 from app.api.problems import on_fengsui_error, on_http_error, on_too_deep, on_unexpected
 from app.api.roles import NOBODY, guard, principal_of
 from app.console.pages import console_router, login_page
@@ -65,7 +66,7 @@ def make_litestar(services: Services) -> Litestar:
     """Return the routes without the gate; tests walk them."""
     return Litestar(
         route_handlers=[*ROUTES, console_router()],
-        guards=[guard],
+        guards=[guard, only_known],
         dependencies={
             "services": Provide(lambda: services, sync_to_thread=False),
             "principal": Provide(principal_of, sync_to_thread=False),

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
 from litestar.openapi.spec import Example
 from litestar.params import HeaderParameter, PathParameter, QueryParameter
 
-from app.views.filters import DELIVERY_STATES, LEVELS, REJECTION_STATUSES, STATUSES
+from app.views.filters import DELIVERY_STATES, LEVELS, REJECTION_STATUSES, STATUSES, check_value
 from domain.messages import both
 from domain.rejections import REASONS
+
+LONGEST_NAME = 40  # characters that a refusal repeats of a parameter's name
 
 
 def _path(name: str, example: str) -> Any:
@@ -59,3 +63,19 @@ IdempotencyKey = Annotated[
     str,
     HeaderParameter(name="Idempotency-Key", description=both("parameter.idempotency_key"), examples=[Example(value="answer-2026-0302-1")]),
 ]
+
+
+def only_known(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Refuse a parameter behind `?` that a reading route of the API does not have: a filter with a typo looks like no filter.
+
+    Raises:
+        IllegalValue: with the route's parameters and the nearest one.
+    """
+    if connection.scope.get("method") != "GET" or not connection.scope["path"].startswith("/v1/"):
+        return
+    fields = handler.parsed_fn_signature.parameters
+    queries = {name: field.kwarg_definition for name, field in fields.items() if isinstance(field.kwarg_definition, QueryParameter)}
+    legal = sorted(one.name or name for name, one in queries.items())
+    for name in connection.query_params:
+        if name not in legal:
+            check_value("query parameter", name[:LONGEST_NAME] or "=", legal)
