@@ -135,6 +135,16 @@ def is_placeholder(code: str) -> bool:
     return len(code) > 1 and _PLACEHOLDER.fullmatch(code) is not None
 
 
+def check_of(code: str) -> str:
+    """Return what a code's check digit says: "right", "wrong", or "none" where the code has none.
+
+    >>> check_of("no code at all")
+    'none'
+    """
+    valid = classify_code(code)[1]
+    return "none" if valid is None else "right" if valid else "wrong"
+
+
 def classify_code(text: str) -> tuple[CodeKind, bool | None]:
     """Return the kind of a code and whether its check digit is right (None where the kind carries none).
 

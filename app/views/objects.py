@@ -14,6 +14,7 @@ from app.views.titles import Titles
 from domain.base import Noun
 from domain.errors import NotFound
 from domain.findings import Contribution
+from domain.identifiers import check_of
 from domain.messages import text
 from domain.objects import RegulatedObject
 from domain.principals import Principal
@@ -52,6 +53,7 @@ class SignalView(Noun, frozen=True, kw_only=True):
     status: str
     method: str
     confidence: float
+    code_check: str  # of the code that the record names its object by: right, wrong, or none
 
 
 class ObjectWarning(Noun, frozen=True, kw_only=True):
@@ -169,6 +171,7 @@ def _signal(one: intake_reads.StoredSignal, principal: Principal) -> SignalView:
         status=one.status,
         method=one.method,
         confidence=one.confidence,
+        code_check=check_of(said.object.code),
     )
 
 

@@ -20,6 +20,7 @@ from app.views.titles import Titles
 from app.views.why import Why
 from domain.base import Noun
 from domain.findings import Evidence
+from domain.identifiers import check_of
 from domain.principals import Principal
 from domain.tasks import Action
 from storage import audit, obligations, outbox
@@ -45,6 +46,7 @@ class EvidenceView(Noun, frozen=True, kw_only=True):
     text: str
     hidden: bool
     status: str
+    code_check: str  # of the code that the record names its object by: right, wrong, or none
 
 
 class AttemptView(Noun, frozen=True, kw_only=True):
@@ -177,7 +179,8 @@ def _evidence(connection: Connection, seen: Sight) -> tuple[EvidenceView, ...]:
 
 def _evidence_view(one: Evidence, row: Any, seen: Sight) -> EvidenceView:
     """Take what the signals table says now; a signal that is not there any more is shown as the warning kept it."""
-    hidden = row is not None and not seen.reads_restricted and decode_entry(row.body).signal.confidential == "restricted"
+    said = decode_entry(row.body).signal if row is not None else None
+    hidden = said is not None and not seen.reads_restricted and said.confidential == "restricted"
     return EvidenceView(
         seq=one.seq,
         feed=one.feed,
@@ -192,6 +195,7 @@ def _evidence_view(one: Evidence, row: Any, seen: Sight) -> EvidenceView:
         text="" if hidden else (row.text if row is not None else one.text),
         hidden=hidden,
         status=row.status if row is not None else "active",
+        code_check=check_of(said.object.code) if said is not None else "none",
     )
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from connectors.inbound.resolve import Proposal, propose
 from domain.base import Noun
 from domain.errors import IllegalValue
+from domain.identifiers import check_of
 from domain.messages import both
 from domain.objects import RegulatedObject
 from domain.ports import ObjectLookup
@@ -32,6 +33,7 @@ class UnresolvedView(Noun, frozen=True, kw_only=True):
     region: str
     name: str
     code: str
+    code_check: str  # right, wrong, or none
     address: str
     method: str
     proposals: tuple[Proposal, ...]
@@ -115,6 +117,7 @@ def _view(one: intake_reads.StoredSignal, lookup: ObjectLookup) -> UnresolvedVie
         region=signal.region,
         name=signal.object.name,
         code=signal.object.code,
+        code_check=check_of(signal.object.code),
         address=signal.object.address,
         method=one.method,
         proposals=tuple(propose(signal.object, signal.text, lookup, signal.region, one.entry.resolution.candidates)),

@@ -8,6 +8,7 @@ from domain.objects import Resolution
 from domain.records import ResolutionEntry
 from domain.signals import ObjectRef
 from storage import intake_reads
+from tests.connectors.senders import uscc
 from tests.console.city import City
 from tests.console.conftest import Browser
 from tests.console.html import Page
@@ -118,6 +119,22 @@ def test_only_the_duty_desk_decides_and_only_from_its_own_page(browser: Browser,
     assert client.post(f"/unresolved/{waiting}", data={"object": "o-4"}, headers={"origin": "http://evil.test"}).status_code == 403
     assert client.post("/unresolved/99999", data={"object": "o-4"}, headers={"origin": HOME}).status_code == 404
     assert queue(city) == [waiting]
+
+
+def test_a_wrong_check_digit_is_marked_wherever_its_signal_is_shown(browser: Browser, city: City) -> None:
+    """A code that was taken as it stands is seen to be wrong wherever its signal is shown; a right one bears no mark."""
+    right = uscc(77)
+    wrong = right[:-1] + ("A" if right[-1] != "A" else "B")
+    client = browser("duty")
+    city.signal("c-1", object=ObjectRef(name="甲店", code=right), resolution=Resolution())
+    assert "校验不符" not in client.get("/unresolved").text
+    seq, entry = city.signal("c-2", object=ObjectRef(name="乙店", code=wrong), resolution=Resolution())
+    assert client.get("/unresolved").text.count("校验不符") == 1
+    before = client.get("/objects/o-1").text.count("校验不符")
+    client.post(f"/unresolved/{seq}", data={"object": "o-1"})
+    assert client.get("/objects/o-1").text.count("校验不符") == before + 1
+    warning = city.warn("o-1", evidence=[(seq, entry)])
+    assert client.get(f"/warnings/{warning}").text.count("校验不符") == 1
 
 
 def test_a_long_queue_is_paged(browser: Browser, city: City) -> None:
