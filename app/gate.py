@@ -29,6 +29,12 @@ OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 LINKS = "/answer/"  # what the paths of one-time links begin with
 SESSION_COOKIE = "fengsui_session"
 SIGNED_BODY_LIMIT = 256 * 1024  # bytes of a signed answer
+NO_CREDENTIAL = "缺少或无效的凭据：请使用 Authorization: Bearer <令牌>。No valid credential: send Authorization: Bearer <token>."
+NOT_SIGNED_SO = (  # the same whichever it is: who signs nothing right shall not learn which tasks there are
+    "签名不能验证：正文须为 JSON 且写明 task（任务编号），签名用该任务部门的密钥按 Standard Webhooks 计算，时间戳与现在相差不超过 5 分钟。"
+    "The signature does not fit: the body is JSON that names its task, signed as Standard Webhooks say with the secret of that task's "
+    "department, at most 5 minutes ago."
+)
 refusals = Sparing(structlog.get_logger(__name__))  # anybody can be refused, as often as he likes
 
 
@@ -97,12 +103,13 @@ class Gate:
             await self._app(scope, receive, send)  # the token is in the form; the route itself answers 401
             return
         principal = self._identify(scope["path"], headers)
-        if principal is None and "webhook-signature" in headers and scope["method"] == "POST":
+        signed = "webhook-signature" in headers and scope["method"] == "POST" and "authorization" not in headers
+        if principal is None and signed:
             body, receive = await _buffer(receive)
             principal = self._by_signature(headers, body)
         if principal is None:
             self._on_refused("no_credential")
-            await self._refuse(scope, headers, send)
+            await self._refuse(scope, headers, send, signed=signed)
             return
         if principal.via == "session" and scope["method"] not in {"GET", "HEAD"} and not _same_origin(headers):
             self._on_refused("cross_site")
@@ -139,7 +146,7 @@ class Gate:
             return principal
         return None
 
-    async def _refuse(self, scope: Scope, headers: dict[str, str], send: Send) -> None:
+    async def _refuse(self, scope: Scope, headers: dict[str, str], send: Send, *, signed: bool = False) -> None:
         refusals.info("access.refused", method=scope["method"], path=scope["path"].split("/")[1])
         if "text/html" in headers.get("accept", ""):
             dead_link = scope["path"].startswith(LINKS)
@@ -149,7 +156,7 @@ class Gate:
             "type": "about:blank",
             "title": "Unauthorized",
             "status": 401,
-            "detail": "缺少或无效的凭据：请使用 Authorization: Bearer <令牌>。No valid credential: send Authorization: Bearer <token>.",
+            "detail": NOT_SIGNED_SO if signed else NO_CREDENTIAL,
         }
         await _answer(send, 401, json.dumps(detail, ensure_ascii=False).encode(), "application/problem+json")
 

@@ -250,3 +250,15 @@ def test_a_one_time_link_opens_one_task_for_one_answer(world: World) -> None:
     assert entry["actor"] == "link:李四", "said by whoever held the link, recorded as a claim"
     world.at("16d")
     assert world.http.get(following).status_code == 401
+
+
+def test_a_signed_answer_that_does_not_pass_is_told_what_a_signature_needs(shared: World) -> None:
+    """Without a task nobody knows whose secret to try; the sentence is the same for a wrong signature and an unknown task."""
+    signature = {"webhook-id": "a-1", "webhook-timestamp": "0", "webhook-signature": "v1,AAAA"}
+    told = {
+        problem(shared.http.post("/v1/warnings/w/responses", headers=signature, content=body))["detail"]
+        for body in (b'{"action": "receive"}', b'{"action": "receive", "task": "t"}', b"no JSON")
+    }
+    (detail,) = told
+    assert "写明 task" in detail
+    assert "Bearer" not in detail
