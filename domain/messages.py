@@ -747,7 +747,15 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "这里的文件不会被处理：文件须直接放在 {inbox}/<数据源>/ 之下，不分子目录；现有数据源：{legal}",
         "files here are not taken: they belong into {inbox}/<feed>/ itself, without folders below; feeds: {legal}",
     ),
+    "intake.looks_like_table": (
+        "声明为 JSON，内容却像 CSV 表格；请以 text/csv 或 .csv 文件发送",
+        "declared as JSON, but this looks like CSV: send it as text/csv or as a .csv file",
+    ),
     "intake.near_column": ('；"{value}" 是否应为 "{near}"', '; is "{value}" meant to be "{near}"'),
+    "intake.read_as": (
+        "按 {encoding} 编码读出；若文件是其他编码（如 Big5），请另存为 UTF-8",
+        "it was read as {encoding}: where it is in another encoding (such as Big5), save it as UTF-8",
+    ),
     "intake.no_header": (
         "前 10 行中没有可识别的表头；请核对数据源与字段映射",
         "no known header in the first 10 rows; check feed and mapping",

@@ -40,6 +40,9 @@ def decode_json(source: Text, shape: Shape) -> DecodedRows:
             yield from _items(whole, source.encoding, shape)
             return
     first = text.lstrip().split("\n", 1)
+    if not first[0].startswith(("{", "[")) and any(mark in first[0] for mark in ",\t;"):
+        yield Broken(0, "bad_structure", say("intake.looks_like_table"), to_bytes(text[:4096], source.encoding))
+        return
     if len(first) > 1 and _is_object(first[0]):
         yield from decode_ndjson(source, shape)
         return

@@ -68,7 +68,12 @@ def decode_delimited(source: Text, delimiter: str, shape: Shape) -> DecodedRows:
             break
     found = find_header([record.cells for record in head], shape.knows)
     if found is None:
-        yield Broken(0, "bad_header", say("intake.no_header"), to_bytes(source.text[:4096], source.encoding))
+        yield Broken(
+            0,
+            "bad_header",
+            f"{say('intake.no_header')}；{say('intake.read_as', encoding=source.encoding)}",
+            to_bytes(source.text[:4096], source.encoding),
+        )
         return
     start, height, names = found
     lack = shape.lacks(names)

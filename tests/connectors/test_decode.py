@@ -261,6 +261,17 @@ def test_more_records_than_allowed(body: bytes, hint: str) -> None:
     assert len(rows(body, hint, Shape(limits=Limits(rows=number), knows=KNOWN.knows))) == number
 
 
+def test_a_table_in_another_guise_is_told_as_what_it_looks_like() -> None:
+    """A table in an encoding that nobody declared is told how it was read; one that is called JSON, that it looks like CSV."""
+    [big5] = rows("編號,名稱\n一,二\n".encode("big5"), "a.csv", Shape(knows=KNOWN.knows))
+    assert isinstance(big5, Broken)
+    assert "gb18030" in big5.message
+    assert "Big5" in big5.message
+    [table] = rows(as_csv(RECORDS), "application/json")
+    assert isinstance(table, Broken)
+    assert "CSV" in table.message
+
+
 def test_a_body_over_the_limit_is_one_rejection() -> None:
     """50 MB and more is answered, not read."""
     assert outcome(rows(b"x" * 1001, "a.csv", Shape(limits=Limits(body=1000)))) == [(0, "input_too_large")]
