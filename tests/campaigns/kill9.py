@@ -45,6 +45,8 @@ OBJECTS = 400
 BATCH = 20
 LIFE = (0.3, 1.5)  # seconds of load before a random kill
 PATIENCE = 6.0  # seconds that a named point gets to be reached
+RELOAD_PATIENCE = 20.0  # a candidate is checked by a child of low priority first, which a change of the folder gives up
+FIRST_START = ("key.before_rename", "key.after_rename")  # keys are made once
 
 REGISTER = "id,type,name,code,region\n" + "".join(
     f"{door}-{n},enterprise,{'网' if door == 'h' else '文'}点{n}号燃气有限公司,,610113\n" for door in "hf" for n in range(OBJECTS)
@@ -276,31 +278,34 @@ def killed_run(top: Path, receiver: Receiver, *, kills: int, seed: int, plant: s
     write_policies(top / "policies")
     serving = Serving(top / "killed", top / "rules", settings=settings_of(top))
     receiver.api = serving.url
+    named: Counter[str] = Counter()
+    missed: Counter[str] = Counter()
+    for point in FIRST_START[:kills]:
+        serving.start(**{CRASH_VARIABLE: f"{point}:1"})
+        (missed if serving.wait_ready() else named)[point] += 1
+        serving.kill()
     serving.start()
     assert serving.wait_ready()
     load = Load(serving, prepare(serving, receiver), seed)
     thread = threading.Thread(target=load.run, daemon=True)
     thread.start()
     serving.kill()
-    named: Counter[str] = Counter()
-    missed: Counter[str] = Counter()
-    points = [name for name in POINTS if name not in OUT_OF_REACH]
+    points = [name for name in POINTS if name not in OUT_OF_REACH and name not in FIRST_START]
     environment = {PLANT_VARIABLE: plant} if plant else {}
     longest = 0.0
-    for number in range(kills):
+    for number in range(kills - sum((named + missed).values())):
         point = points[number // 2 % len(points)] if number % 2 else ""
-        armed = {CRASH_VARIABLE: f"{point}:{rng.randint(1, 4)}"} if point else {}
+        reloading = point.startswith("reload.")
+        nth = rng.randint(1, 4)
+        armed = {CRASH_VARIABLE: f"{point}:{1 if reloading else nth}"} if point else {}
         before = time.monotonic()
         serving.start(**environment, **armed)
         ready = serving.wait_ready()
         longest = max(longest, time.monotonic() - before)
-        end = time.monotonic() + (PATIENCE if point else rng.uniform(*LIFE))
-        turn = 0
+        end = time.monotonic() + (RELOAD_PATIENCE if reloading else PATIENCE if point else rng.uniform(*LIFE))
+        if ready and reloading:
+            write_rules(top / "rules", number)
         while ready and serving.alive() and time.monotonic() < end:
-            if point.startswith("reload."):
-                turn += 1
-                write_rules(top / "rules", number * 1000 + turn)
-                time.sleep(1.0)  # a changed folder has to stand still between two looks
             if point.startswith("erase."):
                 erase(serving)
             time.sleep(0.01)
