@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -92,8 +93,11 @@ class Serving:
         given = {"authorization": f"Bearer {token or self.token()}", "content-type": "application/json"}
         given |= {name.replace("_", "-"): value for name, value in headers.items()}
         request = urllib.request.Request(self.url + path, data=body, method=method, headers=given)
-        with urllib.request.urlopen(request, timeout=timeout) as response:
-            content = response.read()
+        try:
+            with urllib.request.urlopen(request, timeout=timeout) as response:
+                content = response.read()
+        except http.client.HTTPException as error:  # killed in the middle of its answer
+            raise ConnectionResetError(f"{path}: half an answer: {error}") from error
         return json.loads(content) if content else None
 
     def refused(self, method: str, path: str, body: bytes | None = None, **options: Any) -> int:
