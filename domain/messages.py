@@ -751,6 +751,14 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "声明为 JSON，内容却像 CSV 表格；请以 text/csv 或 .csv 文件发送",
         "declared as JSON, but this looks like CSV: send it as text/csv or as a .csv file",
     ),
+    "intake.odd_region": (
+        '已照收；"{value}" 不是区划代码（6、9 或 12 位数字，前两位为省）',
+        'taken as it stands; "{value}" is no region code (6, 9 or 12 digits that begin with a province)',
+    ),
+    "intake.unknown_kind": (
+        '已照收；类型 "{value}" 不在类型表中，是否应为 "{near}"',
+        'taken as it stands; the kind "{value}" is in no list, is "{near}" meant',
+    ),
     "intake.near_column": ('；"{value}" 是否应为 "{near}"', '; is "{value}" meant to be "{near}"'),
     "intake.read_as": (
         "按 {encoding} 编码读出；若文件是其他编码（如 Big5），请另存为 UTF-8",

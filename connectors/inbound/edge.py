@@ -22,12 +22,16 @@ from connectors.inbound.personal import Tokens
 from connectors.inbound.resolve import Resolver
 from domain.digest import digest_of
 from domain.errors import StoreUnavailable
+from domain.identifiers import is_region_code
+from domain.kinds import KINDS
 from domain.messages import text as say
 from domain.objects import Resolution
 from domain.personal import KeptRaw, PersonalValue
 from domain.ports import Intake, ObjectLookup, Offer, Receipt
 from domain.records import AnyEntry, RejectionEntry, SignalEntry
 from domain.rejections import RAW_LIMIT
+from domain.signals import Signal
+from rules.problems import nearest
 
 KeepPersonal = Callable[[str, datetime, Sequence[PersonalValue], Sequence[KeptRaw]], None]  # feed, instant of reception, what to keep
 CHUNK = 1_000  # records offered to the journal at once
@@ -262,6 +266,8 @@ def _taken(mapped: Mapped, receipt: Receipt, resolution: Resolution) -> RecordRe
         remarks.append(say("intake.ambiguous_object" if resolution.candidates else "intake.no_such_object"))
     if fresh and resolution.code_valid is False:
         remarks.append(say("intake.bad_check_digit", value=mapped.signal.object.code))
+    if fresh:
+        remarks += _oddities(mapped.signal)
     return RecordResult(
         mapped.position,
         receipt.status,
@@ -272,6 +278,15 @@ def _taken(mapped: Mapped, receipt: Receipt, resolution: Resolution) -> RecordRe
         "；".join(remarks),
         resolved=not fresh or bool(resolution.object_id),
     )
+
+
+def _oddities(signal: Signal) -> list[str]:
+    """Return what in a signal is legal and probably a slip: a kind near a known one (kinds are open), a region that is no code."""
+    near = nearest(signal.kind, KINDS) if signal.kind not in KINDS else ""
+    remarks = [say("intake.unknown_kind", value=signal.kind, near=near)] if near else []
+    if signal.region and not is_region_code(signal.region):
+        remarks.append(say("intake.odd_region", value=signal.region))
+    return remarks
 
 
 def _digest(body: bytes) -> str:

@@ -209,6 +209,19 @@ def test_a_content_type_that_says_nothing_is_not_believed_more_than_the_bytes(sh
     assert [(one["accepted"], one["duplicates"]) for one in answers] == [(1, 0), (0, 1), (0, 1)]
 
 
+def test_a_probable_slip_in_a_signal_is_taken_and_remarked(shared: World) -> None:
+    """Kinds are open and a region may be left out: a kind near a known one and a region that is no code are told, not refused."""
+    answer = shared.signals(
+        signal("slip-1", kind="gas.leek"), signal("slip-2", region="61013"), signal("slip-3", kind="gas.leak", region="610113")
+    ).json()
+    assert answer["accepted"] == 3, answer
+    told = {one["position"]: one.get("message", "") for one in answer["results"]}
+    assert "gas.leak" in told[1]
+    assert "61013" in told[2]
+    assert "区划" not in told[3]
+    assert "类型" not in told[3]
+
+
 @pytest.mark.parametrize(("path", "who"), [(RECORDS, "feed"), ("/v1/signals", "signals")])
 def test_more_records_than_one_input_may_have_are_refused_whole(shared: World, path: str, who: str) -> None:
     """413 with their number and the limit; the rejection that is kept of it stands for the whole input."""
