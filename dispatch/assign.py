@@ -83,9 +83,10 @@ def start_joint(draft: Draft, departments: int) -> None:
     if draft.case.level not in rule.levels and not (rule.departments and departments >= rule.departments):
         return
     draft.start("", "joint", rule.within)
+    said = text("task.joint", quorum=text("quorum.all" if rule.quorum == "all" else "quorum.half"))
     desk = Recipient(role="task_force", department=draft.case.task_force or draft.case.duty_desk)
     for recipient in (desk, *(Recipient(role="department_lead", department=unit) for unit in (draft.case.lead, *draft.case.cooperating))):
-        draft.tell(recipient, "case.joint_assessment", text("task.joint", quorum=rule.quorum))
+        draft.tell(recipient, "case.joint_assessment", said)
 
 
 def precedent(precedents: tuple[Precedent, ...], matter: str, kind: str, region: str) -> Precedent | None:

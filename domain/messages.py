@@ -71,6 +71,8 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "audit.overdue": ("逾期", "overdue"),
     "audit.personal_erased": ("删除个人信息", "erased personal values"),
     "audit.personal_read": ("查看个人信息", "read a personal value"),
+    "audit.raise_level": ("上调等级", "level raised"),
+    "audit.recompute": ("重算时限", "limits computed anew"),
     "audit.refused": ("不予受理", "refused"),
     "audit.revisit": ("回访", "revisit"),
     "audit.route": ("分派", "routed"),
@@ -1057,6 +1059,9 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "policy.any": ("通用", "general"),
     "policy.built_in": ("适用内置时限政策 {policy}", "the built-in policy {policy} applies"),
     "policy.chosen": ("适用时限政策 {policy}（{named}）", "policy {policy} applies ({named})"),
+    # quorum: who has to come to a joint assessment
+    "quorum.all": ("牵头单位和全部配合单位", "the lead and all cooperating units"),
+    "quorum.half": ("牵头单位和至少半数的配合单位", "the lead and at least half of the cooperating units"),
     # recipient: whom a rung reaches
     "recipient.department": ("承办部门", "department"),
     "recipient.department_lead": ("部门负责人", "head of department"),

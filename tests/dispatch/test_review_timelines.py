@@ -134,7 +134,8 @@ def test_a_red_warning_calls_the_departments_together() -> None:
     """综合研判 within two hours, with the lead and half of the others; without the quorum it does not count."""
     story = Story()
     story.warning(level="red")
-    assert story.told("gas-force", "case.joint_assessment")
+    (note, *_) = story.told("gas-force", "case.joint_assessment")
+    assert "牵头单位和至少半数的配合单位" in repr(note), "said in words, not in those of the policy file"
     joint = story.case().clock("joint")
     assert joint is not None
     assert joint.due_at == MONDAY + timedelta(hours=2)
