@@ -9,7 +9,7 @@ from domain.messages import text
 from rules.ruleset import RuleSet
 from streams.runtimes.inference import SupervisedInference, Trouble
 
-REMEDY = "pip install 'fengsui[inference]' (needs a C compiler)"
+REMEDY = "make inference"
 log = structlog.get_logger(__name__)
 
 

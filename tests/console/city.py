@@ -233,8 +233,8 @@ class City:
         self.send(TickEntry(), outcomes=[WarningRaised(warning=EarlyWarning(**(given | kw)))])
         return identity
 
-    def hit(self, rule: str, seq: int, at: datetime, object_id: str = "o-1") -> None:
-        """Record that a rule became true."""
+    def hit(self, rule: str, seq: int, at: datetime, object_id: str = "o-1", **values: float) -> None:
+        """Record that a rule became true; `values` are what its indicators came to, by their name with `__` for the point."""
         found = RuleHit(
             rule=rule,
             subject=object_id,
@@ -244,7 +244,7 @@ class City:
             signal="s",
             seq=seq,
             at=at,
-            values={},
+            values={name.replace("__", "."): value for name, value in values.items()},
             message="",
         )
         self.send(TickEntry(), outcomes=[found])

@@ -64,7 +64,7 @@ def seed(city: City) -> str:
     city.hit("food-poisoning", calls[2][0], _ago(city, 90), object_id="o-7")
     hours = {calls[0][0]: ("gas-complaint-burst", 40), calls[3][0]: ("gas-complaint-burst", 1), calls[1][0]: ("gas-repeat-offender", 30)}
     for seq, (rule, ago) in hours.items():
-        city.hit(rule, seq, _ago(city, ago))
+        city.hit(rule, seq, _ago(city, ago), **VALUES[rule])
     closed = city.warn("o-7", sector="food", level="yellow")
     city.wait(minutes=5)
     _close(city, closed)
@@ -155,6 +155,12 @@ def _intake(city: City) -> None:
         resolution=Resolution(method="ambiguous", candidates=("o-3", "o-8")),
     )
     city.silence("penalties")
+
+
+VALUES: dict[str, dict[str, float]] = {
+    "gas-complaint-burst": {"gas__complaints_7d": 5, "gas__channels_7d": 2},
+    "gas-repeat-offender": {"gas__penalties_1y": 2, "gas__failed_checks_90d": 1, "gas__fines_1y": 35000},
+}
 
 
 def take(folder: Path) -> None:
