@@ -158,7 +158,7 @@ def test_without_the_library_the_operator_is_told_how_to_get_it() -> None:
     metrics = Metrics()
     inferring = Inferring(metrics, SupervisedInference(available=False))
     inferring.gate(load_rules({"gas.yaml": RULES + INFERENCES}))
-    assert "pip install 'fengsui[inference]'" in inferring.notice()
+    assert "make inference" in inferring.notice()
     assert b"fengsui_inference_stand_in 1.0" in metrics.exposition()
     inferring.gate(load_rules({"gas.yaml": RULES}))
     assert inferring.notice() == ""
