@@ -7,7 +7,7 @@ replay finds the very texts again. Activation is a journal record; what was judg
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime
@@ -382,24 +382,3 @@ class Rulebook:
                 counted[rule.status] = counted.get(rule.status, 0) + 1
             samples += [Sample("fengsui_rules_active", float(n), (status,)) for status, n in sorted(counted.items())]
         return samples
-
-
-class FolderWatch(threading.Thread):
-    """Looks at a folder again and again; a plain poll is right on every file system and costs a few reads a second."""
-
-    def __init__(self, name: str, look: Callable[[], object], seconds: float, metrics: Metrics, end: threading.Event) -> None:
-        """Call `look` every `seconds` until `end` is set; 0 never."""
-        super().__init__(name=name, daemon=True)
-        self._look = look
-        self.seconds = seconds
-        self._metrics = metrics
-        self._end = end
-
-    def run(self) -> None:
-        """Look again and again; a folder that cannot be read now is looked at the next time."""
-        while self.seconds > 0 and not self._end.wait(self.seconds):
-            try:
-                self._look()
-            except (FengsuiError, OSError):
-                self._metrics.loop_errors.labels(loop=self.name).inc()
-                log.exception("watch.failed", watch=self.name)

@@ -27,7 +27,7 @@ from app.pipelines import feed_delays, load_mappings, make_pipeline
 from app.privacy import Privacy
 from app.retention import Retention
 from app.rule_health import RuleHealth
-from app.rulebook import FolderWatch, Rulebook
+from app.rulebook import Rulebook
 from app.services import Services
 from app.settings import Settings
 from app.silence import SilenceWatch
@@ -35,6 +35,7 @@ from app.synced import offer, synced
 from app.version import VERSION
 from app.views.aside import aside
 from app.views.duty import samples as duty_samples
+from app.watch import Watch
 from app.workshop import Workshop
 from connectors.inbound.edge import Edge
 from connectors.inbound.folder import Inbox, SetAside
@@ -149,10 +150,10 @@ class Application:
         inbox, done = paths.top / "inbox", timedelta(hours=settings.inbox_done_hours)
         self.retention = Retention(raw, vault, inbox, retention, self.clock, done=done)
         watches = (
-            FolderWatch("rules", self._rulebook.look, settings.reload_seconds, self.metrics, self._end),
-            FolderWatch("inbox", self.inbox.scan, settings.inbox_seconds, self.metrics, self._end),
-            FolderWatch("silence", self.silence.look, 0 if lockstep else SILENCE_SECONDS, self.metrics, self._end),
-            FolderWatch("retention", self.retention.enforce, RETENTION_SECONDS, self.metrics, self._end),
+            Watch("rules", self._rulebook.look, settings.reload_seconds, self.metrics, self._end),
+            Watch("inbox", self.inbox.scan, settings.inbox_seconds, self.metrics, self._end),
+            Watch("silence", self.silence.look, 0 if lockstep else SILENCE_SECONDS, self.metrics, self._end),
+            Watch("retention", self.retention.enforce, RETENTION_SECONDS, self.metrics, self._end),
         )
         self._watches = [watch for watch in watches if watch.seconds > 0]
         self.health = RuleHealth(self.database, self._rulebook, mappings, self.engine.complete_from)

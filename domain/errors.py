@@ -42,9 +42,9 @@ class FileProblems(FengsuiError):
 
 
 class SignalRejected(FengsuiError):
-    """A record cannot become a signal; it is kept with `reason` and can be replayed.
+    """A record cannot become a signal, or an input is too large to be read at all; it is kept with `reason`.
 
-    Operator action: mend the mapping or ask the sender, then `fengsui feeds replay FEED`.
+    Operator action: mend the mapping or ask the sender, then `fengsui feeds replay FEED`; have what is too large sent in parts.
     """
 
     def __init__(self, reason: str, message: str, *, field: str = "") -> None:
@@ -79,13 +79,6 @@ class InvalidAction(FengsuiError):
     """A task does not allow this action in its stage, role or with this form.
 
     Operator action: the message lists the legal actions and the missing fields.
-    """
-
-
-class InputTooLarge(FengsuiError):
-    """An input is over a limit; nothing of it was taken.
-
-    Operator action: split it and send the parts; the message names the limit.
     """
 
 

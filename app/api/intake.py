@@ -25,6 +25,7 @@ from app.api.parameters import (
     RejectionStatusQuery,
     SignalPath,
 )
+from app.api.problems import TOO_LARGE
 from app.api.roles import ADMINS, DUTY, FEEDS, OVERSEERS
 from app.second_chances import CANONICAL
 from app.synced import offer, synced
@@ -35,7 +36,7 @@ from app.views.filters import check_rejection_filters
 from connectors.inbound.canonical import TOLERANCE
 from connectors.inbound.edge import Taken
 from domain.base import Noun
-from domain.errors import Forbidden, InputTooLarge, InvalidAction, NotFound
+from domain.errors import Forbidden, InvalidAction, NotFound, SignalRejected
 from domain.instants import rfc3339
 from domain.messages import both, text
 from domain.principals import Principal
@@ -144,9 +145,9 @@ def post_records(
 
 
 def _within_limits(taken: Taken) -> Answer:
-    """Return the answer for an input; raises InputTooLarge where it was over a limit and nothing of it was taken."""
+    """Return the answer for an input; raises SignalRejected where it was over a limit and nothing of it was taken."""
     if taken.too_large:
-        raise InputTooLarge(taken.too_large)
+        raise SignalRejected(TOO_LARGE, taken.too_large)
     return answer_of(taken)
 
 

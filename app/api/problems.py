@@ -16,7 +16,6 @@ from domain.errors import (
     FileProblems,
     Forbidden,
     IllegalValue,
-    InputTooLarge,
     InvalidAction,
     NotFound,
     SignalRejected,
@@ -33,10 +32,10 @@ STATUS: dict[type[FengsuiError], tuple[int, str]] = {
     Conflict: (409, "Conflict"),
     Forbidden: (403, "Forbidden"),
     IllegalValue: (400, "Bad Request"),
-    InputTooLarge: (413, "Content Too Large"),
     InvalidAction: (422, "Action refused"),
     StoreUnavailable: (503, "Storage unavailable"),
 }
+TOO_LARGE = "input_too_large"  # the reason of a rejection that has a status of its own in HTTP
 
 
 class ProblemDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -59,6 +58,8 @@ def answer(document: ProblemDocument, headers: dict[str, str] | None = None) -> 
 def on_fengsui_error(_request: Request[Any, Any, Any], error: FengsuiError) -> Response[bytes]:
     """Answer an error that Fengsui raised on purpose."""
     status, title = next((found for kind, found in STATUS.items() if isinstance(error, kind)), (500, "Internal error"))
+    if isinstance(error, SignalRejected) and error.reason == TOO_LARGE:
+        status, title = 413, HTTPStatus(413).phrase
     problems = [msgspec.structs.asdict(problem) for problem in error.problems] if isinstance(error, FileProblems) else []
     document = ProblemDocument(title=title, status=status, detail=str(error), problems=problems)
     return answer(document, {"Retry-After": "5"} if status == 503 else None)
