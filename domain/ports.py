@@ -5,10 +5,10 @@ Adapters live in `storage`, `connectors`, `models` and `app`; each port has one 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from domain.base import Noun
 from domain.findings import Outcome
@@ -194,16 +194,4 @@ class Inference(Protocol):
 
         The answer is the same whoever gives it; it never fails: an engine that cannot answer has somebody stand in for it.
         """
-        ...
-
-
-class KeyedState(Protocol):
-    """State that goes into a snapshot."""
-
-    def snapshot(self) -> Mapping[str, Any]:
-        """Return plain data (str, int, float, bytes, list, dict); the same history gives the same data."""
-        ...
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Take up a snapshot's data."""
         ...

@@ -35,10 +35,6 @@ class _TooWide(Exception):
     """A condition has more alternatives, or longer ones, than an engine takes."""
 
 
-def _which(clause: Literals, *, holds: bool) -> tuple[str, ...]:
-    return tuple(fact for fact, wanted in clause.items() if wanted == holds)
-
-
 def _both(one: list[Literals], other: list[Literals]) -> list[Literals]:
     made = [left | right for left in one for right in other if all(right.get(fact, holds) == holds for fact, holds in left.items())]
     return _either((made,))
