@@ -21,7 +21,7 @@ PIP_LOCKED  = $(PIP_INSTALL) --require-hashes --only-binary :all:
 # The checkout itself, editable, so that `fengsui` is a command; hatchling comes from the lock, hence no build isolation.
 PIP_SELF    = $(PIP_INSTALL) --quiet --no-deps --no-build-isolation --editable .
 
-SERVICE_PACKAGES := curl prometheus chromium fonts-noto-cjk gcc libc6-dev python3-dev
+SERVICE_PACKAGES := curl prometheus chromium fonts-noto-cjk gcc libc6-dev python3-dev openjdk-17-jre-headless maven
 
 .PHONY: help
 help:  ## print this list
@@ -102,16 +102,18 @@ nightly: setup-dev  ## the long campaigns (ONLY=kill9; ARGS="--plant NAME" must 
 	@$(PY) deploy/run_scripts.py tests/campaigns --only "$(ONLY)" -- $(ARGS)
 
 .PHONY: services
-services:  ## apt-get install what some tests need: curl, prometheus, chromium, fonts, a compiler (root)
+services:  ## apt-get install what some tests need: curl, prometheus, chromium, fonts, a compiler, Java (root)
 	@bash deploy/services.sh $(SERVICE_PACKAGES)
 
 .PHONY: lock
-lock: $(VENV)/.stamp-venv  ## write both lock files anew from pyproject.toml (ARGS=--upgrade moves the versions)
+lock: $(VENV)/.stamp-venv  ## write the lock files anew from pyproject.toml (ARGS=--upgrade moves the versions)
 	@$(PIP_INSTALL) --quiet "uv==$(UV_VERSION)"
 	$(VENV)/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
 	  --group build $(ARGS) pyproject.toml --output-file requirements.lock
 	$(VENV)/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
-	  --group build --group dev --constraint requirements.lock pyproject.toml --output-file requirements-dev.lock
+	  --group build --extra kafka --constraint requirements.lock pyproject.toml --output-file requirements-cluster.lock
+	$(VENV)/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
+	  --group build --group dev --extra kafka --constraint requirements-cluster.lock pyproject.toml --output-file requirements-dev.lock
 
 .PHONY: clean
 clean:  ## remove caches and build output; .venv stays

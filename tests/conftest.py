@@ -46,6 +46,7 @@ SERVICES = {
     "curl": Service(("curl",), ("curl",)),
     "durable-rules": Service(("gcc",), ("gcc", "libc6-dev", "python3-dev"), ("durable_rules_engine",)),
     "chromium": Service(("chromium",), ("chromium", "fonts-noto-cjk")),
+    "kafka": Service(("java", "mvn"), ("openjdk-17-jre-headless", "maven")),  # the broker itself comes from Maven Central
 }
 
 
