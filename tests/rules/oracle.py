@@ -13,13 +13,13 @@ from domain.instants import EPOCH, SHANGHAI
 from domain.objects import RegulatedObject, Resolution
 from domain.records import SignalEntry
 from models.fast import Fast
-from rules.cases import BASE, Case
+from rules.cases import Case
 from rules.ruleset import Facts, Indicator, Rule, RuleSet, Window
 
 
 @dataclass
 class Hit:
-    """One hit of the rule: when, for whom, what it said, and the signals in its indicators' windows."""
+    """One hit of the rule: when it was known, for whom, what it said, and the signals in its indicators' windows."""
 
     at: timedelta
     subject: str
@@ -135,5 +135,5 @@ class Oracle:
             if rose and received - self._last_hit.get(subject, timedelta(days=-10000)) >= self._rule.cooldown:
                 self._last_hit[subject] = received
                 evidence = set().union(*(names for _, names in read.values())) | {signal.id}
-                self.hits.append(Hit(signal.occurred_at - BASE, subject, self._rule.say(facts), evidence))
+                self.hits.append(Hit(received, subject, self._rule.say(facts), evidence))
         return self.hits
