@@ -207,6 +207,15 @@ def _put(doc: Any, path: Path_, new: Any) -> Any:
     return changed
 
 
+def _put_in_rule(doc: Doc, path: Path_, new: Any) -> Doc:
+    """Return the pack with the change; a family's cap, above which a first hit shows nothing, goes up with the points."""
+    changed: Doc = _put(doc, path, new)
+    rule = _at(changed, path[:2])
+    if path[2:] == ("points",) and "cap" in rule:
+        rule["cap"] = max(rule["cap"], new)
+    return changed
+
+
 def mutants(rule_id: str, docs: Mapping[str, Doc]) -> Iterator[Mutant]:
     """Yield the mutants of a rule, each with all the files that it needs."""
     file, cut = alone(rule_id, docs)
@@ -225,4 +234,5 @@ def mutants(rule_id: str, docs: Mapping[str, Doc]) -> Iterator[Mutant]:
     others = {name: written(each) for name, each in cut.items() if name != file}
     for path, new in changes:
         at = ".".join(str(key) for key in path[2:] if path[0] == "rules") or ".".join(map(str, path))
-        yield Mutant(rule_id, at, str(_at(doc, path)), str(new), others | {file: written(_put(doc, path, new))})
+        changed = (_put_in_rule if path[0] == "rules" else _put)(doc, path, new)
+        yield Mutant(rule_id, at, str(_at(doc, path)), str(new), others | {file: written(changed)})
