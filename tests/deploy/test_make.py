@@ -11,7 +11,7 @@ import pytest
 
 from tests.architecture.tree import TOP, tracked_files
 
-SCRIPTS = ["deploy/install.sh", "deploy/services.sh", ".ci/run"]
+SCRIPTS = ["deploy/install.sh", "deploy/kafka/fetch.sh", "deploy/services.sh", ".ci/run"]
 
 
 def _run_scripts(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
