@@ -11,6 +11,7 @@ from app.commands import (
     access,
     audit,
     bench,
+    cluster,
     dashboards,
     demo,
     feeds,
@@ -53,6 +54,7 @@ app.add_typer(personal.app, name="personal")
 app.add_typer(journal.app, name="journal")
 app.add_typer(dashboards.app, name="dashboards")
 app.add_typer(bench.app, name="bench")
+app.add_typer(cluster.topics, name="topics")
 
 
 def _version(asked: bool) -> None:

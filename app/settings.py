@@ -12,8 +12,13 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from connectors.kafka.access import Access, Mechanism
+from connectors.kafka.layout import Layout
 from connectors.outbound.egress import networks
 from connectors.outbound.webhook import TIMEOUT
+from domain.errors import StoreUnavailable
+from domain.messages import both
+from domain.partitions import MOST_PARTITIONS
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED_PACKS = ROOT / "rules" / "packs"
@@ -42,8 +47,66 @@ class Limits(BaseModel):
     body_bytes: int = Field(default=16 * 2**20, gt=0, description="largest request body; more is refused with 413")
 
 
+class Kafka(BaseModel):
+    """The brokers and topics of a cluster; `serve` needs none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    bootstrap: str = Field(default="127.0.0.1:9092", description="addresses HOST:PORT of brokers, comma-separated")
+    prefix: str = Field(
+        default="fengsui", pattern=r"^[A-Za-z0-9._-]{1,100}$", description="what the names of the deployment's topics begin with"
+    )
+    partitions: int = Field(default=24, ge=1, le=MOST_PARTITIONS, description="of the topic of frames; fixed once it is made")
+    replicas: int = Field(default=3, ge=1, description="machines that have each record")
+    min_insync: int = Field(default=2, ge=1, description="machines that must have a record before it is acknowledged")
+    retention_days: float = Field(default=0, ge=0, description="days that the log is kept; 0 for good")
+    reduced_durability: bool = Field(default=False, description="whether fewer than 3 replicas or 2 in sync are accepted")
+    tls: bool = Field(default=False, description="whether connections are encrypted")
+    ca_file: Path | None = Field(default=None, description="PEM file of the authority that signed the brokers' certificates")
+    cert_file: Path | None = Field(default=None, description="PEM file of our own certificate, where the brokers want one")
+    key_file: Path | None = Field(default=None, description="PEM file of its key")
+    mechanism: Mechanism = Field(default="", description="how we log in: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; empty for no password")
+    user: str = Field(default="", description="user name of the login")
+    password_file: Path | None = Field(default=None, description="file with the password, and nothing else")
+
+    def access(self) -> Access:
+        """Return how the brokers are reached, with the password.
+
+        Raises:
+            StoreUnavailable: there is a mechanism and no readable password file.
+        """
+        password = ""
+        if self.mechanism:
+            try:
+                password = self.password_file.read_text(encoding="utf-8").strip() if self.password_file is not None else ""
+            except OSError as error:
+                raise StoreUnavailable(both("kafka.password_file", file=self.password_file, error=error.strerror or error)) from error
+            if not password:
+                raise StoreUnavailable(both("kafka.no_password", mechanism=self.mechanism))
+        return Access(
+            bootstrap=self.bootstrap,
+            tls=self.tls,
+            ca_file=self.ca_file,
+            cert_file=self.cert_file,
+            key_file=self.key_file,
+            mechanism=self.mechanism,
+            user=self.user,
+            password=password,
+        )
+
+    def layout(self) -> Layout:
+        """Return what the topics have to be."""
+        return Layout(
+            prefix=self.prefix,
+            partitions=self.partitions,
+            replicas=self.replicas,
+            min_insync=self.min_insync,
+            retention_days=self.retention_days,
+            reduced_durability=self.reduced_durability,
+        )
+
+
 class Settings(BaseSettings):
-    """Everything that `fengsui serve` can be told."""
+    """Everything that Fengsui's processes can be told."""
 
     model_config = SettingsConfigDict(env_prefix="FENGSUI_", env_nested_delimiter="__", extra="forbid", frozen=True)
 
@@ -72,6 +135,7 @@ class Settings(BaseSettings):
     )
     egress: Egress = Egress()
     limits: Limits = Limits()
+    kafka: Kafka = Kafka()
 
     @classmethod
     def settings_customise_sources(

@@ -849,6 +849,57 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "要更正或撤回的记录 {target} 在该来源中不存在；请先报送原记录再重放",
         "record {target}, to be corrected or withdrawn, was never sent by this feed; send it first, then replay",
     ),
+    # kafka: why the brokers do not answer
+    "kafka.bad_address": ("kafka.bootstrap {value} 不是“主机:端口”", "kafka.bootstrap {value} is not HOST:PORT"),
+    "kafka.unreachable": (
+        "连不上 Kafka {address}：{error}；请启动该服务或改正 kafka.bootstrap",
+        "Kafka at {address} cannot be reached: {error}; start it, or mend kafka.bootstrap",
+    ),
+    "kafka.wants_tls": (
+        "Kafka {address} 要求 TLS；请设置 kafka.tls=true 和 kafka.ca_file",
+        "Kafka at {address} speaks TLS; set kafka.tls=true and kafka.ca_file",
+    ),
+    "kafka.no_tls": (
+        "与 Kafka {address} 建立 TLS 失败：{error}；该端口若不加密，请设置 kafka.tls=false",
+        "no TLS with Kafka at {address}: {error}; set kafka.tls=false where that port is not encrypted",
+    ),
+    "kafka.certificate": (
+        "Kafka {address} 的证书不被信任：{error}；请把签发机构的证书给 kafka.ca_file，地址须与证书一致",
+        "the certificate of Kafka at {address} is not trusted: {error}; name its authority in kafka.ca_file, and an address it is for",
+    ),
+    "kafka.wants_password": (
+        "Kafka {address} 要求用户名和口令；请设置 kafka.mechanism（{mechanisms}）、kafka.user 和 kafka.password_file",
+        "Kafka at {address} wants a user and a password; set kafka.mechanism ({mechanisms}), kafka.user and kafka.password_file",
+    ),
+    "kafka.no_password_wanted": (
+        "Kafka {address} 的该端口不接受口令登录；请去掉 kafka.mechanism 或换一个端口",
+        "that port of Kafka at {address} takes no passwords; leave kafka.mechanism out, or name another port",
+    ),
+    "kafka.mechanism": (
+        "Kafka {address} 不支持 kafka.mechanism={value}；可用：{legal}",
+        "Kafka at {address} does not know kafka.mechanism={value}; legal: {legal}",
+    ),
+    "kafka.login_refused": (
+        "Kafka {address} 拒绝用户 {user}：口令或用户名不对，或该用户没有权限；请核对 kafka.user 和 kafka.password_file",
+        "Kafka at {address} refuses user {user}: wrong password or name, or no rights; look at kafka.user and kafka.password_file",
+    ),
+    "kafka.no_password": (
+        "设置了 kafka.mechanism={mechanism}，但没有口令；请用 kafka.password_file 指明口令文件",
+        "kafka.mechanism={mechanism} is set and there is no password; name its file with kafka.password_file",
+    ),
+    "kafka.password_file": (
+        "读不了 kafka.password_file {file}：{error}",
+        "kafka.password_file {file} cannot be read: {error}",
+    ),
+    "kafka.extra": (
+        "没有安装集群所需的部件；请运行 pip install --require-hashes -r requirements-cluster.lock",
+        "what a cluster needs is not installed; run pip install --require-hashes -r requirements-cluster.lock",
+    ),
+    "kafka.not_ready": (
+        "Kafka {address} 有应答但没有就绪；请看其日志，稍后再试",
+        "Kafka at {address} answers but is not ready; look at its log, try again later",
+    ),
+    "kafka.refused": ("Kafka {address} 拒绝：{error}", "Kafka at {address} refused: {error}"),
     # level: risk levels (风险等级), an internal grade
     "kernel.compiling": (
         "正在编译计算内核，每个版本一次，约半分钟……",
@@ -1717,6 +1768,59 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "timer.reminder": ("{clock}时限已过{share}%，到期 {due}", "{share} % of the {clock} limit has passed, due {due}"),
     "timer.revisit": ("到期回访：{department}", "revisit: {department}"),
     "timer.rung": ("{department} {clock}逾期，时限为 {due}", "{department} missed {clock}, due {due}"),
+    # topics: what is wrong with those of Kafka
+    "topics.missing": ("没有这个主题；请运行 fengsui topics apply", "there is no such topic; run fengsui topics apply"),
+    "topics.fine": ("主题齐全，符合要求", "all topics are there and as they have to be"),
+    "topics.made": ("已创建：{partitions} 个分区，{replicas} 个副本", "made with {partitions} partitions, {replicas} replicas"),
+    "topics.marked": ("已记下分区数 {partitions} 和散列 {hash}", "{partitions} partitions and the hash {hash} are written down"),
+    "topics.no_mark": (
+        "没有记下分区数和散列；请运行 fengsui topics apply",
+        "partitions and hash are not written down; run fengsui topics apply",
+    ),
+    "topics.mark": (
+        "建立时为 {found}（分区数/散列），设置为 {wanted}，改变会拆散对象的状态；请改回，或换一个 kafka.prefix（现为 {prefix}）",
+        "made with {found} (partitions/hash), settings say {wanted}; put it back, or take another prefix than {prefix}",
+    ),
+    "topics.partitions": (
+        "有 {found} 个分区，应为 {wanted} 个；分区数不可改变，请改正 kafka.partitions 或换一个 kafka.prefix",
+        "has {found} partitions, {wanted} are wanted; their number cannot be changed: mend kafka.partitions or take another kafka.prefix",
+    ),
+    "topics.too_many_partitions": (
+        "kafka.partitions 为 {value}，应在 1 到 {most} 之间",
+        "kafka.partitions is {value}, legal are 1 to {most}",
+    ),
+    "topics.settings_durability": (
+        "副本 {replicas}、min_insync {min_insync}：少于 3 和 2 时坏一台机器会丢失已应答的数据；确要如此，请加 --reduced-durability",
+        "kafka.replicas={replicas}, min_insync={min_insync}: below 3 and 2 a lost machine loses data; or say --reduced-durability",
+    ),
+    "topics.replicas": (
+        "有 {found} 个副本，应为 {wanted} 个；请用 Kafka 的 kafka-reassign-partitions 增加，或加 --reduced-durability",
+        "has {found} replicas, {wanted} are wanted; add some with Kafka's kafka-reassign-partitions, or say --reduced-durability",
+    ),
+    "topics.compacted": (
+        "cleanup.policy={value} 会删去没有处理的记录，应为 delete 且不设保留期限",
+        "cleanup.policy={value} removes records that were not read; it has to be delete, kept for good",
+    ),
+    "topics.retention": (
+        "{key}={value} 会删去重放所需的记录，应为 {wanted}",
+        "{key}={value} deletes records that a replay needs; it has to be {wanted}",
+    ),
+    "topics.min_insync": (
+        "min.insync.replicas={value}，应为 {wanted}：否则只在一台机器上的数据也会被应答",
+        "min.insync.replicas={value}, {wanted} is wanted: what stands on one machine only would be acknowledged",
+    ),
+    "topics.never_in_sync": (
+        "min.insync.replicas={value} 多于副本数 {replicas}，什么都写不进去",
+        "min.insync.replicas={value} is more than the {replicas} replicas: nothing can be written",
+    ),
+    "topics.unclean": (
+        "unclean.leader.election.enable 应为 false，否则故障时会丢失已应答的数据",
+        "unclean.leader.election.enable has to be false: else a failure loses what was acknowledged",
+    ),
+    "topics.message_bytes": (
+        "max.message.bytes={value}，应为 {wanted}：大的登记册和目录写不进去",
+        "max.message.bytes={value}, {wanted} is wanted: large registers and catalogues do not fit",
+    ),
     # track: stations of a task
     "track.accepted": ("审核", "review"),
     "track.closed": ("办结", "close"),

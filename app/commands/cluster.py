@@ -1,0 +1,134 @@
+"""The commands of a cluster: `fengsui topics plan|apply|check`, and its roles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tomllib import TOMLDecodeError
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app.commands.output import FINDINGS, USAGE, Output, OutputOption, note, plain_errors, show
+from domain.messages import both
+
+if TYPE_CHECKING:
+    from app.settings import Settings
+    from connectors.kafka.topics import Topics
+
+topics = typer.Typer(no_args_is_help=True, help="集群的 Kafka 主题 / Kafka topics of a cluster")
+
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="TOML 设置文件 / settings file")]
+BootstrapOption = Annotated[str | None, typer.Option("--bootstrap", help="Kafka 地址，主机:端口 / addresses of brokers, HOST:PORT,…")]
+PrefixOption = Annotated[str | None, typer.Option("--prefix", help="主题名的开头，缺省 fengsui / what topic names begin with")]
+PartitionsOption = Annotated[int | None, typer.Option("--partitions", help="分区数，建立后不可改变 / partitions; fixed once made")]
+ReducedOption = Annotated[
+    bool,
+    typer.Option(
+        "--reduced-durability", help="接受少于 3 个副本：坏一台机器会丢数据 / accept fewer than 3 replicas: one lost machine loses data"
+    ),
+]
+
+
+@topics.command()
+def plan(
+    config: ConfigOption = None,
+    bootstrap: BootstrapOption = None,
+    prefix: PrefixOption = None,
+    partitions: PartitionsOption = None,
+    *,
+    reduced_durability: ReducedOption = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """显示 apply 会做什么，不做改动 / Show what `apply` would do; nothing is changed. Exit code 1 where it could not do all of it."""
+    settings = _settings(config, bootstrap, prefix, partitions, reduced_durability=reduced_durability)
+    with _topics(settings) as found:
+        wrong = found.differences()
+        show([_row(one.topic, "apply" if one.mendable else "refuse", one.what) for one in wrong], ("topic", "what", "detail"), output)
+        if any(not one.mendable for one in wrong):
+            raise typer.Exit(FINDINGS)
+
+
+@topics.command()
+def apply(
+    config: ConfigOption = None,
+    bootstrap: BootstrapOption = None,
+    prefix: PrefixOption = None,
+    partitions: PartitionsOption = None,
+    *,
+    reduced_durability: ReducedOption = False,
+) -> None:
+    """建立缺少的主题，改正会丢数据的设置；从不删除，从不改变分区数 / Make what is missing, mend settings; nothing is ever deleted."""
+    settings = _settings(config, bootstrap, prefix, partitions, reduced_durability=reduced_durability)
+    with _topics(settings) as found:
+        for done in found.apply() or [both("topics.fine")]:
+            typer.echo(done)
+
+
+@topics.command()
+def check(
+    config: ConfigOption = None,
+    bootstrap: BootstrapOption = None,
+    prefix: PrefixOption = None,
+    partitions: PartitionsOption = None,
+    *,
+    reduced_durability: ReducedOption = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """检查主题能否使用 / Check whether the topics can be used; exit code 1 where something is wrong."""
+    settings = _settings(config, bootstrap, prefix, partitions, reduced_durability=reduced_durability)
+    with _topics(settings) as found:
+        wrong = found.differences()
+    if wrong:
+        show([_row(one.topic, "missing" if one.missing else "wrong", one.what) for one in wrong], ("topic", "what", "detail"), output)
+        raise typer.Exit(FINDINGS)
+    show([], ("topic", "what", "detail"), output) if output is Output.JSON else typer.echo(both("topics.fine"))
+
+
+def _row(topic: str, what: str, detail: str) -> dict[str, Any]:
+    return {"topic": topic, "what": what, "detail": detail}
+
+
+@contextmanager
+def _topics(settings: Settings) -> Iterator[Topics]:
+    """Give the topics on the brokers; whatever goes wrong is told in a line and ends with exit code 2."""
+    with plain_errors(), needs_extra():
+        from connectors.kafka.topics import Topics
+
+        with Topics(settings.kafka.access(), settings.kafka.layout()) as found:
+            yield found
+
+
+@contextmanager
+def needs_extra() -> Iterator[None]:
+    """Say what to install where the extra `kafka` is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in {"aiokafka", "faust", "kafka", "mode"}:
+            raise
+        note(both("kafka.extra"))
+        raise typer.Exit(USAGE) from error
+
+
+def _settings(
+    config: Path | None, bootstrap: str | None, prefix: str | None, partitions: int | None, *, reduced_durability: bool, **flags: object
+) -> Settings:
+    """Return the settings of a role of the cluster; flags that were not given leave what file and environment say."""
+    from pydantic import ValidationError
+
+    from app.settings import load_settings
+
+    given = {"bootstrap": bootstrap, "prefix": prefix, "partitions": partitions, "reduced_durability": reduced_durability or None}
+    kafka = {name: value for name, value in given.items() if value is not None}
+    try:
+        with plain_errors():
+            return load_settings(config, kafka=kafka or None, **flags)
+    except TOMLDecodeError as error:
+        note(f"{config}: 不是有效的 TOML / not valid TOML: {error}")
+        raise typer.Exit(USAGE) from error
+    except ValidationError as error:
+        for problem in error.errors():
+            note(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}")
+        raise typer.Exit(USAGE) from error

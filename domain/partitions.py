@@ -1,0 +1,67 @@
+"""Where a record goes in a cluster, and what number it has there.
+
+All signals of one object share a partition, so that one pipeline sees all of them in order. The hash is CRC-32 of the key's UTF-8, the
+same in every process, version and language; the number of partitions is fixed for as long as the log is kept.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Final, NamedTuple
+
+from domain.records import AnyEntry, RejectionEntry, SignalEntry, TickEntry
+
+HASH: Final = "crc32"  # written down with the number of partitions, and compared
+MOST_PARTITIONS: Final = 1 << 10
+MOST_OFFSETS: Final = 1 << 40
+MOST_IN_FRAME: Final = 1 << 12
+
+
+def partition_of(key: str, partitions: int) -> int:
+    """Return the partition of `key`, from 0.
+
+    >>> [partition_of("obj-1", 24), partition_of("企业甲", 24)]
+    [18, 5]
+    """
+    return zlib.crc32(key.encode("utf-8", "surrogatepass")) % partitions
+
+
+def routing_key(entry: AnyEntry) -> str | None:
+    """Return what decides about the partition of `entry`; None for what every partition has to know.
+
+    A signal goes where its object is; one whose object nobody knows goes by its own name, and so does a rejection.
+    """
+    if isinstance(entry, SignalEntry):
+        return entry.resolution.object_id or f"{entry.feed}\0{entry.signal.corrects or entry.signal.withdraws or entry.signal.id}"
+    if isinstance(entry, RejectionEntry):
+        return f"{entry.feed}\0{entry.batch}\0{entry.position}"
+    if isinstance(entry, TickEntry):
+        raise TypeError("a tick belongs to the partition whose worker wrote it")
+    return None
+
+
+class Place(NamedTuple):
+    """Where a record stands: partition, offset of its frame in the topic, the how-manieth in the frame; all from 0."""
+
+    partition: int
+    offset: int
+    nth: int
+
+    def seq(self) -> int:
+        """Return the number of the record: unique in the cluster, growing within a partition, below 2^62, never 0.
+
+        >>> Place.of(Place(3, 17, 5).seq())
+        Place(partition=3, offset=17, nth=5)
+        """
+        if not (0 <= self.partition < MOST_PARTITIONS and 0 <= self.offset < MOST_OFFSETS - 1 and 0 <= self.nth < MOST_IN_FRAME):
+            raise ValueError(
+                f"{self}: at most {MOST_PARTITIONS} partitions, {MOST_OFFSETS - 1} offsets, {MOST_IN_FRAME} records in a frame"
+            )
+        return (self.partition * MOST_OFFSETS + self.offset + 1) * MOST_IN_FRAME + self.nth
+
+    @classmethod
+    def of(cls, seq: int) -> Place:
+        """Return the place that `seq` was made of."""
+        at, nth = divmod(seq, MOST_IN_FRAME)
+        partition, offset = divmod(at, MOST_OFFSETS)
+        return cls(partition, offset - 1, nth)
