@@ -21,7 +21,7 @@ PIP_LOCKED  = $(PIP_INSTALL) --require-hashes --only-binary :all:
 # The checkout itself, editable, so that `fengsui` is a command; hatchling comes from the lock, hence no build isolation.
 PIP_SELF    = $(PIP_INSTALL) --quiet --no-deps --no-build-isolation --editable .
 
-SERVICE_PACKAGES := curl prometheus chromium fonts-noto-cjk gcc libc6-dev python3-dev openjdk-17-jre-headless maven
+SERVICE_PACKAGES := curl postgresql prometheus chromium fonts-noto-cjk gcc libc6-dev python3-dev openjdk-17-jre-headless maven
 
 .PHONY: help
 help:  ## print this list
@@ -102,7 +102,7 @@ nightly: setup-dev  ## the long campaigns (ONLY=kill9; ARGS="--plant NAME" must 
 	@$(PY) deploy/run_scripts.py tests/campaigns --only "$(ONLY)" -- $(ARGS)
 
 .PHONY: services
-services:  ## apt-get install what some tests need: curl, prometheus, chromium, fonts, a compiler, Java (root)
+services:  ## apt-get install what some tests need: curl, postgresql, prometheus, chromium, fonts, a compiler, Java (root)
 	@bash deploy/services.sh $(SERVICE_PACKAGES)
 
 .PHONY: lock

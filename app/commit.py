@@ -1,7 +1,7 @@
 """The one place where findings become obligations: a single transaction for the risk side, the tasks, the outbox and the position.
 
-`Commit` is what both runtimes are given (`domain.ports.Commit`). After a crash the pipeline recomputes outcomes that are committed
-already; they are at or below the applied position and change nothing.
+`Commit` is what a runtime over the journal is given, `PartitionedCommit` one over partitions (`domain.ports`). After a crash the
+pipeline recomputes outcomes that are committed already; they are at or below the applied position and change nothing.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
+import msgspec
 import structlog
 from sqlalchemy import Connection
 
@@ -24,10 +25,10 @@ from dispatch.route import Routed, Unrouted, route, unroutable
 from domain.errors import Conflict, InvalidAction, NotFound
 from domain.findings import EarlyWarning, EpisodeEnded, Outcome, RuleBlind, RuleHit, WarningRaised, WarningUpdated
 from domain.messages import text
-from domain.ports import Clock
+from domain.ports import Clock, Grant
 from domain.records import Record
 from domain.tasks import Task, WarningCase
-from storage import obligations, risk
+from storage import obligations, progress, risk
 from storage.crashpoints import reach
 from storage.database import Database
 
@@ -38,36 +39,22 @@ Decide = Callable[[WarningCase, tuple[Task, ...], Context, datetime], Applied]
 log = structlog.get_logger(__name__)
 
 
-class Commit:
-    """Writes what follows from journal records, once."""
+class Consequences:
+    """What follows from records and outcomes, written inside somebody's transaction."""
 
-    def __init__(self, database: Database, desk: Desk, writer: EffectWriter, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, desk: Desk, writer: EffectWriter, clock: Clock, metrics: Metrics) -> None:
         """`clock` stamps obligations: a department's time starts when it can be told, not when the record was received."""
-        self._database = database
         self._desk = desk
         self._writer = writer
         self._clock = clock
         self._metrics = metrics
 
-    def __call__(self, records: Sequence[Record], outcomes: Sequence[Outcome]) -> None:
-        """Write everything in one transaction with the applied position.
-
-        Raises:
-            StoreUnavailable: nothing was written; call again with the same arguments.
-        """
-        if not records:
-            return
-        reach("commit.before")
-        with self._database.write() as connection:
-            if records[-1].seq <= risk.applied_position(connection):
-                return
-            risk.apply_records(connection, records)
-            risk.apply_outcomes(connection, outcomes)
-            for outcome in outcomes:
-                self._oblige(connection, outcome)
-            risk.set_applied(connection, records[-1].seq)
-        reach("commit.after")
-        self._count(outcomes)
+    def write(self, connection: Connection, records: Sequence[Record], outcomes: Sequence[Outcome], after: int | None = None) -> None:
+        """Write everything; records at or below `after` (the applied position of the journal where it is left out) leave no row."""
+        risk.apply_records(connection, records, after)
+        risk.apply_outcomes(connection, outcomes)
+        for outcome in outcomes:
+            self._oblige(connection, outcome)
 
     def _oblige(self, connection: Connection, outcome: Outcome) -> None:
         match outcome:
@@ -108,7 +95,8 @@ class Commit:
         self._metrics.loop_errors.labels(loop="routing").inc()
         log.critical("routing.failed", warning=warning_id, exc_info=error)
 
-    def _count(self, outcomes: Sequence[Outcome]) -> None:
+    def count(self, outcomes: Sequence[Outcome]) -> None:
+        """Count what was committed."""
         for outcome in outcomes:
             if isinstance(outcome, RuleHit) and outcome.suppressed:
                 self._metrics.suppressed.labels(filter=outcome.suppressed).inc()
@@ -118,6 +106,68 @@ class Commit:
                 self._metrics.blind.labels(rule=outcome.rule).inc()
             elif isinstance(outcome, WarningRaised):
                 self._metrics.raised.labels(level=outcome.warning.level, matter=outcome.warning.matter).inc()
+
+
+class Commit:
+    """`domain.ports.Commit`: writes what follows from journal records, once."""
+
+    def __init__(self, database: Database, consequences: Consequences) -> None:
+        """Write into `database`."""
+        self._database = database
+        self._consequences = consequences
+
+    def __call__(self, records: Sequence[Record], outcomes: Sequence[Outcome]) -> None:
+        """Write everything in one transaction with the applied position.
+
+        Raises:
+            StoreUnavailable: nothing was written; call again with the same arguments.
+        """
+        if not records:
+            return
+        reach("commit.before")
+        with self._database.write() as connection:
+            if records[-1].seq <= risk.applied_position(connection):
+                return
+            self._consequences.write(connection, records, outcomes)
+            risk.set_applied(connection, records[-1].seq)
+        reach("commit.after")
+        self._consequences.count(outcomes)
+
+
+class PartitionedCommit:
+    """`domain.ports.PartitionCommit`: the same for one partition of a cluster, fenced by its grant.
+
+    The `seq` of records is theirs alone in the whole cluster: it is a key of the tables.
+    """
+
+    def __init__(self, database: Database, consequences: Consequences, clock: Clock) -> None:
+        """Write into `database`; `clock` stamps the progress."""
+        self._database = database
+        self._consequences = consequences
+        self._clock = clock
+
+    def __call__(self, grant: Grant, upto: int, records: Sequence[Record], outcomes: Sequence[Outcome]) -> Grant:
+        """Write everything that follows from the messages up to offset `upto` in one transaction with the partition's progress.
+
+        Raises:
+            Fenced: the partition is somebody else's by now; nothing was written.
+            Conflict: some of the messages are done already: the call before went through; go on behind what `Progress.standing` says.
+            StoreUnavailable: call again with the same arguments.
+        """
+        reach("commit.before")
+        with self._database.write() as connection:
+            done = progress.hold(connection, grant)
+            if upto <= done:
+                return msgspec.structs.replace(grant, offset_done=done)
+            if done != grant.offset_done:
+                raise Conflict(
+                    f"partition {grant.partition} of {grant.topic} is done up to {done}, not {grant.offset_done}; go on from there"
+                )
+            self._consequences.write(connection, records, outcomes, after=0)
+            moved = progress.move(connection, grant, upto, self._clock.now())
+        reach("commit.after")
+        self._consequences.count(outcomes)
+        return moved
 
 
 def _named(error: Exception) -> str:

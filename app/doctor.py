@@ -20,10 +20,11 @@ from domain.messages import both, text
 from models.registry import REGISTRY
 from rules import load
 from storage import audit, risk
-from storage.database import Database, quick_check
+from storage.database import Database
 from storage.datadir import NETWORK, DataPaths, file_system
 from storage.journal_folder import JournalFolder
 from storage.sealing import SEALING_KEY, check_key
+from storage.sqlite import quick_check
 from streams.ruletest import run_cases
 from streams.runtimes.inference import SupervisedInference, installed, smoke_sets
 

@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import select
 
 from app.columnar import NeedsPipeline, Read, both, first_lines_are_signals, open_replay, why_not
-from app.commit import Commit
+from app.commit import Commit, Consequences
 from app.desk import Desk
 from app.effects import EffectWriter
 from app.metrics import Metrics
@@ -72,7 +72,7 @@ class Replaying:
                 obligations.put_departments(connection, found.directory.departments)
         writer = EffectWriter(base_url="", link_key=b"no link leaves a replay")
         desk = Desk(load_calendar(YEARS), SHIPPED_POLICIES)
-        self._commit = Commit(self._database, desk, writer, self._clock, Metrics())
+        self._commit = Commit(self._database, Consequences(desk, writer, self._clock, Metrics()))
         self._on_outcomes: Callable[[Sequence[Outcome]], None] = lambda _found: None
 
     def why_not_columnar(self, signals: Sequence[Path]) -> str:

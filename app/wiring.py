@@ -15,7 +15,7 @@ import structlog
 from app.answers import Answers
 from app.approval import Approval
 from app.clock import SystemClock
-from app.commit import Commit
+from app.commit import Commit, Consequences
 from app.desk import Desk
 from app.duty import DutyLoop
 from app.effects import EffectWriter
@@ -106,7 +106,7 @@ class Application:
         self.engine = Engine(
             make_pipeline(self.settings, self._rulebook.load, history, inferring.engine),
             self.journal,
-            Commit(self.database, desk, writer, self.clock, self.metrics),
+            Commit(self.database, Consequences(desk, writer, self.clock, self.metrics)),
             append=self._append,
             clock=self.clock,
             snapshots=PipelineSnapshots(SnapshotStore(paths.snapshots), self.metrics),

@@ -110,6 +110,13 @@ class StoreCorrupt(FengsuiError):
     """
 
 
+class Fenced(FengsuiError):
+    """A partition was assigned to somebody else since: nothing of the transaction was kept, and nothing more may be written for it.
+
+    Operator action: none, the other process goes on; where it repeats, look why assignments move (pauses, restarts, time-outs).
+    """
+
+
 class ServerSaid(FengsuiError):
     """The server that a command talks to refused, or could not be reached.
 

@@ -186,6 +186,67 @@ class Commit(Protocol):
         ...
 
 
+class Grant(Noun, frozen=True, kw_only=True):
+    """The right to write for one partition of a topic, as its assignment gave it; the next assignment has a higher `epoch` and ends it.
+
+    `offset_done` is the offset of the last message whose effects are committed, -1 before the first: consumption goes on at
+    `offset_done + 1`, whatever offsets Kafka has of the group.
+    """
+
+    topic: str
+    partition: int
+    epoch: int
+    offset_done: int
+
+
+class Progress(Protocol):
+    """How far each partition is, kept beside the effects; `storage.progress.SqlProgress` implements it.
+
+    A runtime calls `assign` for each partition that it is given, before it reads a message of it, and hands the grant to
+    `PartitionCommit` with everything it commits:
+
+        grant = progress.assign("signals", 3, owner="worker-1:4711")
+        consumer.seek(TopicPartition("signals", 3), grant.offset_done + 1)
+        for message in consumer:
+            ...
+            grant = commit(grant, message.offset, records, outcomes)
+    """
+
+    def assign(self, topic: str, partition: int, owner: str) -> Grant:
+        """Take a partition over and return the grant; it waits for a transaction of the owner before, whose effects it then counts.
+
+        Raises:
+            StoreUnavailable: the database does not take it; assign again.
+        """
+        ...
+
+    def standing(self, topic: str, partition: int) -> Grant | None:
+        """Return the newest grant of a partition and how far it is, whoever has it; None before the first assignment.
+
+        Raises:
+            StoreUnavailable: the database cannot be read.
+        """
+        ...
+
+
+class PartitionCommit(Protocol):
+    """What a runtime does with the outcomes of one partition; `app.commit.PartitionedCommit` implements it."""
+
+    def __call__(self, grant: Grant, upto: int, records: Sequence[Record], outcomes: Sequence[Outcome]) -> Grant:
+        """Write what follows from the messages up to offset `upto`, in one transaction with `offset_done`; return the grant as it is then.
+
+        `records` are those of the messages behind `grant.offset_done`, in order, and may be empty: the offset moves all the same.
+        Where `upto` is done already nothing is written.
+
+        Raises:
+            Fenced: the partition is somebody else's by now; nothing was written. Drop its state, commit nothing more for it.
+            Conflict: some of the messages are done already, since a call that seemed to fail went through and this one has another end;
+                go on behind what `Progress.standing` says.
+            StoreUnavailable: call again with the same arguments: if the first call was committed after all, the second changes nothing.
+        """
+        ...
+
+
 class Inference(Protocol):
     """What follows from the findings of one object: forward chaining over facts."""
 

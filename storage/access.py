@@ -14,6 +14,7 @@ from sqlalchemy import Connection, delete, insert, or_, select, update
 from domain.base import Noun
 from domain.principals import Principal
 from storage.database import Database
+from storage.dialects import upsert
 from storage.duty_tables import credentials, endpoint_secrets, endpoints, links, sessions, tasks
 
 
@@ -128,11 +129,9 @@ def end_session(connection: Connection, fingerprint: str) -> None:
 
 def add_link(connection: Connection, fingerprint: str, task_id: str, warning_id: str, department: str, expires_at: datetime) -> None:
     """Store a one-time link for one task."""
-    connection.execute(
-        insert(links)
-        .prefix_with("OR REPLACE")
-        .values(fingerprint=fingerprint, task_id=task_id, warning_id=warning_id, department=department, expires_at=expires_at, used=False)
-    )
+    values = {"task_id": task_id, "warning_id": warning_id, "department": department, "expires_at": expires_at, "used": False}
+    link = upsert(links).values(fingerprint=fingerprint, **values)
+    connection.execute(link.on_conflict_do_update(index_elements=["fingerprint"], set_=values))
 
 
 def use_up_links(connection: Connection, task_id: str) -> None:

@@ -1,7 +1,7 @@
-"""The database: one writing connection that alone checkpoints, any number of readers (decision 12).
+"""The database behind two doors, one for writing and one for reading, whichever kind it is.
 
-SQLite through the stdlib, WAL, `synchronous=FULL`. A single writer closes the WAL-reset race of SQLite before 3.51.3 and makes
-every `write()` block one serial transaction; readers see the last committed one.
+SQLite is the default and lives in the data folder (`storage.sqlite`); PostgreSQL serves several processes at once
+(`storage.postgres`). Stores are written once over SQLAlchemy Core and `storage.dialects`, and are the same for both.
 """
 
 from __future__ import annotations
@@ -10,37 +10,43 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self, TypeVar
 
-import structlog
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.pool import QueuePool, StaticPool
 
-from domain.errors import FengsuiError, StoreCorrupt, StoreUnavailable
 from storage.migrate import migrate
+from storage.sqlite import Sqlite, looking
 
-_log = structlog.get_logger(__name__)
 
-BUSY_MS = 5_000  # milliseconds that a statement waits for a lock before it gives up
-READERS = 16
-SYNC_FAILED = 70  # exit status: a sync failed, so nothing written since is known to be on the disk
+class Kind(Protocol):
+    """What a kind of database has to do."""
 
-# Primary result codes of https://www.sqlite.org/rescode.html by what the caller does next.
-_UNAVAILABLE = {
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_PROTOCOL,
-    sqlite3.SQLITE_READONLY,
-}
-_CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_SYNC = {sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC}
+    where: str  # names it in messages; never holds a secret
+    shares_connection: bool  # readers wait for the writer: a read inside a read would wait for itself
+
+    def writing(self) -> AbstractContextManager[Connection]:
+        """Give a connection inside a transaction, committed at the end, rolled back on any error."""
+        ...
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """Give a connection that cannot write and sees one committed state throughout."""
+        ...
+
+    def translated(self, error: Exception, *, reading: bool) -> Exception:
+        """Return what the caller of a door should see: an error of the store, or `error` itself where the statement was at fault."""
+        ...
+
+    def sweep(self) -> bool:
+        """Leave as little as it can of what was erased; return False where it has to be tried again."""
+        ...
+
+    def close(self) -> None:
+        """Give files and connections back."""
+        ...
 
 
 class Database:
@@ -49,19 +55,14 @@ class Database:
     Each block is one transaction. Blocks of one thread do not nest in a `write()`: pass the connection on instead.
     """
 
-    def __init__(self, writer: Engine, readers: Engine | None, *, where: str, die: Callable[[int], Any]) -> None:
-        """Use `open` or `in_memory`; without `readers`, reads share the writing connection under its lock."""
-        self._where = where
-        self._die = die
-        self._engine = writer
-        self._readers = readers
-        self._lock = threading.Lock()
-        self._holder: int | None = None  # thread that is inside the writing connection
-        self._writer = writer.connect()
+    def __init__(self, kind: Kind) -> None:
+        """Use `open`, `in_memory` or `storage.postgres.connect`."""
+        self._kind = kind
+        self._inside = threading.local()  # the doors that this thread stands in
 
     @classmethod
     def open(cls, path: Path, *, die: Callable[[int], Any] = os._exit) -> Self:
-        """Open or make the database at `path` and bring its tables up to date.
+        """Open or make the SQLite database at `path` and bring its tables up to date.
 
         `die` ends the process with a status when a sync failed; tests watch it.
 
@@ -69,150 +70,73 @@ class Database:
             StoreUnavailable: the file cannot be opened, or a newer Fengsui wrote it.
             StoreCorrupt: the file is no SQLite database or damaged.
         """
-
-        def connect() -> sqlite3.Connection:
-            connection = sqlite3.connect(path, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False)
-            connection.execute("PRAGMA journal_mode = WAL").fetchone()
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("PRAGMA journal_size_limit = 67108864")
-            connection.execute("PRAGMA secure_delete = ON").fetchone()  # what is erased leaves nothing behind in free pages
-            return connection
-
-        def connect_reader() -> sqlite3.Connection:
-            uri = f"{path.absolute().as_uri()}?mode=ro"
-            return sqlite3.connect(uri, uri=True, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False)
-
-        writer = _engine(connect, "BEGIN IMMEDIATE", poolclass=StaticPool)
-        readers = _engine(connect_reader, "BEGIN", poolclass=QueuePool, pool_size=READERS, max_overflow=0, pool_timeout=BUSY_MS / 1000)
-        return cls._ready(writer, readers, str(path), die)
-
-    @classmethod
-    @contextmanager
-    def look(cls, path: Path) -> Iterator[Connection]:
-        """Give a connection that only reads the database at `path`, beside a running `serve`; nothing is made or migrated.
-
-        Raises:
-            StoreUnavailable: there is no database, or it cannot be read.
-        """
-        if not path.is_file():
-            raise StoreUnavailable(f"{path} 不存在：请用 --data 指明数据目录 / not there: name the data folder of a serve that has run")
-        uri = f"{path.absolute().as_uri()}?mode=ro"
-        engine = _engine(lambda: sqlite3.connect(uri, uri=True, timeout=BUSY_MS / 1000, isolation_level=None), "BEGIN")
-        try:
-            with engine.connect() as connection, connection.begin():
-                yield connection
-        except DBAPIError as error:
-            raise _translated(error, str(path), os._exit) from error
-        finally:
-            engine.dispose()
+        return _migrated(cls(Sqlite.open(path, die)))
 
     @classmethod
     def in_memory(cls) -> Self:
         """Return an empty database of the current shape that lives in memory: for replays, the demo and tests."""
+        return _migrated(cls(Sqlite.in_memory()))
 
-        def connect() -> sqlite3.Connection:
-            connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-            connection.execute("PRAGMA foreign_keys = ON")
-            return connection
+    @staticmethod
+    def look(path: Path) -> AbstractContextManager[Connection]:
+        """Give a connection that only reads the SQLite database at `path`, beside a running `serve`; nothing is made or migrated.
 
-        return cls._ready(_engine(connect, "BEGIN IMMEDIATE", poolclass=StaticPool), None, ":memory:", os._exit)
+        Raises:
+            StoreUnavailable: there is no database, or it cannot be read.
+        """
+        return looking(path)
 
-    @classmethod
-    def _ready(cls, writer: Engine, readers: Engine | None, where: str, die: Callable[[int], Any]) -> Self:
-        try:
-            database = cls(writer, readers, where=where, die=die)
-            with database.write() as connection:
-                migrate(connection, where)
-        except (DBAPIError, sqlite3.Error) as error:
-            raise _translated(error, where, die) from error
-        return database
+    @property
+    def where(self) -> str:
+        """What names it in messages: a path, or an address without its secret."""
+        return self._kind.where
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """Hold the writing connection for one transaction: committed at the end, rolled back on any error.
+        """Give a connection for one transaction: committed at the end, rolled back on any error.
+
+        In SQLite transactions take turns. In PostgreSQL they do not: what two of them decide about is held by a row lock or by
+        compare-and-set, and one that cannot go on says so.
 
         Raises:
-            StoreUnavailable: the disk is full or fails; nothing of the block is kept.
-            StoreCorrupt: the file is damaged.
+            StoreUnavailable: the database does not take it, or another transaction was in the way; nothing of the block is kept, but
+                where the connection was lost in the very commit nobody knows: do it again in a way that changes nothing twice.
+            StoreCorrupt: stored pages are damaged.
         """
-        with self._hold():
-            try:
-                with self._writer.begin():
-                    yield self._writer
-            except DBAPIError as error:
-                raise _translated(error, self._where, self._die) from error
+        with self._entered(), self._translating(reading=False), self._kind.writing() as connection:
+            yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Give a connection that cannot write and sees one committed state throughout the block.
 
-        A statement that writes is a defect of the caller and raises SQLAlchemy's OperationalError.
+        A statement that writes is a defect of the caller and raises SQLAlchemy's DBAPIError.
 
         Raises:
-            StoreUnavailable: the file cannot be read, or all readers were taken for too long.
-            StoreCorrupt: the file is damaged.
+            StoreUnavailable: the database cannot be read, or all readers were taken for too long.
+            StoreCorrupt: stored pages are damaged.
         """
-        if self._holder == threading.get_ident():
-            raise RuntimeError("read() inside write() or read() of the same thread; pass the connection on")
-        try:
-            if self._readers is not None:
-                with self._readers.connect() as connection, connection.begin():
-                    yield connection
-                return
-            with self._hold(), self._writer.begin():
-                self._writer.exec_driver_sql("PRAGMA query_only = ON")
-                try:
-                    yield self._writer
-                finally:
-                    self._writer.exec_driver_sql("PRAGMA query_only = OFF")
-        except PoolTimeout as error:
-            raise StoreUnavailable(f"{self._where}: all {READERS} readers are busy; try again in a second") from error
-        except DBAPIError as error:
-            if _code(error) & 0xFF == sqlite3.SQLITE_READONLY:
-                raise
-            raise _translated(error, self._where, self._die) from error
+        if self._kind.shares_connection:
+            with self._entered(), self._translating(reading=True), self._kind.reading() as connection:
+                yield connection
+            return
+        self._refuse_nesting()
+        with self._translating(reading=True), self._kind.reading() as connection:
+            yield connection
 
-    @contextmanager
-    def _hold(self) -> Iterator[None]:
-        """Own the writing connection; a second entry by the same thread would wait for itself for ever, so it raises."""
-        me = threading.get_ident()
-        if self._holder == me:
-            raise RuntimeError("write() inside write() of the same thread; pass the connection on")
-        with self._lock:
-            self._holder = me
-            try:
-                yield
-            finally:
-                self._holder = None
-
-    def empty_log(self) -> bool:
-        """Move all of the write-ahead log into the database and cut it to nothing, so that it holds nothing that was erased.
-
-        Return whether that was possible: a reader of an older state keeps the log as it is, and nobody waits for it.
+    def sweep(self) -> bool:
+        """Leave as little as the database can of what was erased; return False where a reader holds it: try again.
 
         Raises:
-            StoreUnavailable: the disk is full or fails.
-            StoreCorrupt: the file is damaged.
+            StoreUnavailable: the database does not take it.
+            StoreCorrupt: stored pages are damaged.
         """
-        with self._hold():
-            driver = self._writer.connection.driver_connection
-            assert isinstance(driver, sqlite3.Connection)
-            try:
-                driver.execute("PRAGMA busy_timeout = 0").fetchone()  # the one writer must not stand still for a reader
-                busy, _, _ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            except sqlite3.Error as error:
-                raise _translated(error, self._where, self._die) from error
-            finally:
-                driver.execute(f"PRAGMA busy_timeout = {BUSY_MS}").fetchone()
-        return not busy
+        with self._entered(), self._translating(reading=False):
+            return self._kind.sweep()
 
     def close(self) -> None:
-        """Give the files back; the last checkpoint is the writer's."""
-        if self._readers is not None:
-            self._readers.dispose()
-        self._writer.close()
-        self._engine.dispose()
+        """Give files and connections back."""
+        self._kind.close()
 
     def __enter__(self) -> Self:
         return self
@@ -220,43 +144,35 @@ class Database:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @contextmanager
+    def _entered(self) -> Iterator[None]:
+        """Stand in a door; a second entry by the same thread would wait for itself for ever, so it raises."""
+        self._refuse_nesting()
+        self._inside.door = True
+        try:
+            yield
+        finally:
+            self._inside.door = False
 
-def quick_check(connection: Connection) -> list[str]:
-    """Return what SQLite finds wrong in the file behind `connection`, nothing for a sound one; reads all of it."""
-    rows = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA quick_check")]
-    return [] if rows == ["ok"] else rows
+    def _refuse_nesting(self) -> None:
+        if getattr(self._inside, "door", False):
+            raise RuntimeError("write() or read() inside write() of the same thread; pass the connection on")
+
+    @contextmanager
+    def _translating(self, *, reading: bool) -> Iterator[None]:
+        try:
+            yield
+        except (DBAPIError, PoolTimeout, sqlite3.Error) as error:
+            found = self._kind.translated(error, reading=reading)
+            if found is error:
+                raise
+            raise found from error
 
 
-def _engine(connect: Callable[[], sqlite3.Connection], begin: str, **options: Any) -> Engine:
-    """Return an engine whose transactions start with `begin`: the driver's own guessing is switched off (isolation_level None)."""
-    engine = create_engine("sqlite+pysqlite://", creator=connect, **options)
-
-    def start(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
-
-    event.listen(engine, "begin", start)
-    return engine
+_D = TypeVar("_D", bound=Database)
 
 
-def _code(error: DBAPIError | sqlite3.Error) -> int:
-    """Return SQLite's extended result code, 0 where there is none."""
-    original = error.orig if isinstance(error, DBAPIError) else error
-    return int(getattr(original, "sqlite_errorcode", 0))
-
-
-def _translated(error: DBAPIError | sqlite3.Error, where: str, die: Callable[[int], Any]) -> Exception:
-    """Return what the caller should see: an error of the store, or `error` itself where the statement was at fault."""
-    original = error.orig if isinstance(error, DBAPIError) else error
-    code = _code(error)
-    translated: FengsuiError
-    if code in _SYNC:
-        # After a failed sync the pages may be marked clean though they never reached the disk: trying again would seem to work.
-        _log.critical("database_sync_failed", file=where, error=str(original))
-        die(SYNC_FAILED)
-    if code & 0xFF in _CORRUPT:
-        translated = StoreCorrupt(f"{where}: {original}; restore it from a backup")
-    elif code & 0xFF in _UNAVAILABLE:
-        translated = StoreUnavailable(f"{where}: {original}; free space or restore the device, then send again")
-    else:
-        return error
-    return translated
+def _migrated(database: _D) -> _D:
+    with database.write() as connection:
+        migrate(connection, database.where)
+    return database

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Row, and_, bindparam, insert, or_, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from domain.findings import EarlyWarning, EpisodeEnded, Outcome, RuleBlind, RuleHit, WarningRaised, WarningUpdated
+from storage.dialects import upsert
 from storage.tables import blinds, hits, warning_events, warnings
 
 _warning = msgspec.json.Decoder(EarlyWarning)

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, literal
 
 from domain.errors import Conflict, NotFound
 from domain.records import SignalEntry
+from storage.dialects import json_at
 from storage.tables import feeds, rejected_raw, rejections, signals
 
 _entry = msgspec.json.Decoder(SignalEntry)
@@ -27,7 +28,7 @@ _waiting = and_(signals.c.object_id == literal_column("''"), signals.c.status ==
 # What nobody can be asked about: it has no name, code or id, and nothing in its text was found in the registry.
 _named = or_(
     signals.c.method == "ambiguous",
-    *(func.coalesce(func.json_extract(signals.c.body, f"$.signal.object.{part}"), "") != "" for part in ("name", "code", "id")),
+    *(func.coalesce(json_at(signals.c.body, "signal", "object", part), "") != "" for part in ("name", "code", "id")),
 )
 _surest_first = case((signals.c.method == "ambiguous", 1), else_=0)
 

@@ -19,6 +19,13 @@ def newest() -> str:
     return ScriptDirectory(str(_FOLDER)).get_current_head() or ""
 
 
+def standing(connection: Connection) -> str | None:
+    """Return the revision of the tables behind `connection`, "" where there are none, None where this code does not know it."""
+    held = MigrationContext.configure(connection).get_current_revision() or ""
+    known = {revision.revision for revision in ScriptDirectory(str(_FOLDER)).walk_revisions()}
+    return held if held in known or not held else None
+
+
 def migrate(connection: Connection, where: str) -> list[str]:
     """Run every migration that the database behind `connection` has not seen and return their revisions, oldest first.
 

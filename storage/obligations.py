@@ -8,12 +8,12 @@ from functools import lru_cache
 
 import msgspec
 from sqlalchemy import Connection, bindparam, func, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from domain.base import Noun
 from domain.departments import Department, Directory
 from domain.errors import Conflict, NotFound
 from domain.tasks import Escalation, Precedent, Task, Timer, WarningCase
+from storage.dialects import larger, upsert
 from storage.duty_tables import cases, departments, outbox, owed_entries, precedents, rungs, tasks, timers
 
 _case = msgspec.json.Decoder(WarningCase)
@@ -196,7 +196,7 @@ _AGENDA = select(
     .where(timers.c.state == "pending", timers.c.id.not_in(bindparam("aside", expanding=True)))
     .scalar_subquery()
     .label("timer"),
-    select(func.min(func.max(outbox.c.next_at, func.coalesce(outbox.c.lease_until, outbox.c.next_at)), type_=outbox.c.next_at.type))
+    select(func.min(larger(outbox.c.next_at, func.coalesce(outbox.c.lease_until, outbox.c.next_at)), type_=outbox.c.next_at.type))
     .where(outbox.c.state == "waiting", outbox.c.endpoint_id != "")
     .scalar_subquery()
     .label("attempt"),

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, case, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, case, func, or_, select, update
 
 from domain.base import Noun
 from domain.errors import Conflict, NotFound
 from domain.messages import text
+from storage.dialects import upsert
 from storage.duty_tables import attempts, endpoints, outbox
 
 PER_ENDPOINT = 4  # attempts under way at a time
@@ -57,7 +58,7 @@ def add(connection: Connection, delivery: Delivery) -> bool:
     """Write a delivery that is due at once; return False where its id is there already (the same thing told before)."""
     values = {name: getattr(delivery, name) for name in Delivery.__struct_fields__}
     values["next_at"] = delivery.next_at or delivery.created_at
-    statement = insert(outbox).prefix_with("OR IGNORE").values(**values)
+    statement = upsert(outbox).values(**values).on_conflict_do_nothing()
     return connection.execute(statement).rowcount == 1
 
 
@@ -126,9 +127,9 @@ def record_attempt(connection: Connection, attempt: AttemptRow, *, next_at: date
     """
     told = state == "sent"
     connection.execute(
-        insert(attempts)
-        .prefix_with("OR IGNORE")
+        upsert(attempts)
         .values(delivery_id=attempt.delivery_id, n=attempt.n, at=attempt.at, status=attempt.status, detail=attempt.detail)
+        .on_conflict_do_nothing()
     )
     statement = (
         update(outbox)

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 from sqlalchemy import Connection, delete, func, insert, or_, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from domain.names import looks_like_code, normalise_code, normalise_name
 from domain.objects import RegulatedObject
 from domain.records import ObjectsEntry
 from storage.database import Database
+from storage.dialects import upsert
 from storage.tables import meta, object_codes, object_names, objects
 
 _VERSION = "registry_version"

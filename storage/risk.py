@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import Connection, and_, bindparam, case, func, insert, or_, select, update
-from sqlalchemy.dialects.sqlite import dialect
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Connection, and_, bindparam, case, insert, or_, select, update
 
 from domain.catalogue import Catalogue
 from domain.objects import Resolution
@@ -24,6 +22,7 @@ from domain.records import (
     SignalEntry,
     TickEntry,
 )
+from storage.dialects import insert_tuples, larger, upsert
 from storage.findings import WarningEvent, add_warning_event, apply_outcomes, get_warning
 from storage.registry import write_objects
 from storage.tables import activations, applied, catalogues, feeds, rejections, rulesets, signals, to_us
@@ -50,9 +49,8 @@ _encoder = msgspec.json.Encoder()
 _POSITION = select(applied.c.position).where(applied.c.id == 0)
 _NEW_POSITION = upsert(applied)
 _SET_POSITION = _NEW_POSITION.on_conflict_do_update(
-    index_elements=["id"], set_={"position": func.max(applied.c.position, _NEW_POSITION.excluded.position)}
+    index_elements=["id"], set_={"position": larger(applied.c.position, _NEW_POSITION.excluded.position)}
 )
-_INSERT_SIGNALS = str(insert(signals).compile(dialect=dialect()))  # rows are tuples in the order of the table's columns
 _NEW_COUNTS = upsert(feeds)
 _ADD_COUNTS = _NEW_COUNTS.on_conflict_do_update(
     index_elements=["feed"],
@@ -83,9 +81,12 @@ def set_applied(connection: Connection, position: int) -> None:
     connection.execute(_SET_POSITION, {"id": 0, "position": position})
 
 
-def apply_records(connection: Connection, records: Sequence[Record]) -> None:
-    """Write the rows of `records`, which come in the order of the journal; those at or below the applied position change nothing."""
-    position = applied_position(connection)
+def apply_records(connection: Connection, records: Sequence[Record], after: int | None = None) -> None:
+    """Write the rows of `records`, which come in their order; those at or below `after` change nothing.
+
+    `after` is the applied position of the journal where it is left out.
+    """
+    position = applied_position(connection) if after is None else after
     rows = _Rows(connection)
     for record in records:
         if record.seq > position:
@@ -211,7 +212,7 @@ class _Rows:
     def _insert(self) -> None:
         """Write the rows collected so far."""
         if self._signals:
-            self._connection.exec_driver_sql(_INSERT_SIGNALS, self._signals)
+            insert_tuples(self._connection, signals, self._signals)
         if self._rejections:
             self._connection.execute(insert(rejections), self._rejections)
         self._signals, self._rejections = [], []

@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 import msgspec
 from sqlalchemy import Connection, delete, func, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from domain.base import Noun
 from storage import audit
+from storage.dialects import upsert
 from storage.tables import activations, meta, rule_candidates, rulesets
 
 CHAIN = "rules"  # the hash chain of what people decided about rule sets

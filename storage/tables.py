@@ -64,6 +64,18 @@ applied = Table(  # one row: outcomes of records up to `position` are in the tab
     Column("position", BigInteger, nullable=False),
 )
 
+progress = Table(  # in a cluster: outcomes of messages up to `offset_done` of each partition are in the tables
+    "progress",
+    metadata,
+    Column("topic", String, primary_key=True),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("epoch", BigInteger, nullable=False),  # of the last assignment: who has an older one may write nothing
+    Column("offset_done", BigInteger, nullable=False),  # -1: nothing yet
+    Column("owner", String, nullable=False),
+    Column("assigned_at", Instant, nullable=False),
+    Column("moved_at", Instant),
+)
+
 objects = Table(
     "objects",
     metadata,

@@ -12,13 +12,13 @@ from datetime import date, datetime, timedelta
 
 import msgspec
 from sqlalchemy import Connection, and_, func, or_, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from domain.base import Noun
 from domain.instants import SHANGHAI
 from domain.personal import KeptRaw, PersonalValue
 from storage.crashpoints import reach
 from storage.database import Database
+from storage.dialects import larger, upsert
 from storage.intake_reads import Rejection
 from storage.sealing import Seal
 from storage.tables import personal_values, rejected_raw
@@ -30,8 +30,8 @@ _KEEP_VALUE = _NEW_VALUE.on_conflict_do_update(
     index_elements=["token", "feed"],
     set_={
         "sealed": func.coalesce(personal_values.c.sealed, _NEW_VALUE.excluded.sealed),
-        "last_seen": func.max(personal_values.c.last_seen, _NEW_VALUE.excluded.last_seen),
-        "keep_until": func.max(personal_values.c.keep_until, _NEW_VALUE.excluded.keep_until),
+        "last_seen": larger(personal_values.c.last_seen, _NEW_VALUE.excluded.last_seen),
+        "keep_until": larger(personal_values.c.keep_until, _NEW_VALUE.excluded.keep_until),
         "erased_at": None,
         "erased_by": "",
     },
@@ -41,7 +41,7 @@ _KEEP_RAW = _NEW_RAW.on_conflict_do_update(
     index_elements=["feed", "batch", "position"],
     set_={
         "sealed": _NEW_RAW.excluded.sealed,
-        "keep_until": func.max(rejected_raw.c.keep_until, _NEW_RAW.excluded.keep_until),
+        "keep_until": larger(rejected_raw.c.keep_until, _NEW_RAW.excluded.keep_until),
         "deleted_at": None,
     },
 )
@@ -193,7 +193,7 @@ class Vault:
     def cut(self) -> bool:
         """Leave nothing of what was erased in the write-ahead log; return False while a reader holds it: retention tries again."""
         if self._uncut:
-            self._uncut = not self._database.empty_log()
+            self._uncut = not self._database.sweep()
         return not self._uncut
 
 

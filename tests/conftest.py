@@ -10,10 +10,15 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 import structlog
+
+from storage.database import Database
+
+if TYPE_CHECKING:
+    from tests.postgres import PostgresServer
 
 # A traceback with every local variable of an application takes longer to print than its client waits for the answer.
 _PLAIN = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
@@ -45,6 +50,7 @@ SERVICES = {
     "prometheus": Service(("prometheus", "promtool"), ("prometheus",)),
     "curl": Service(("curl",), ("curl",)),
     "durable-rules": Service(("gcc",), ("gcc", "libc6-dev", "python3-dev"), ("durable_rules_engine",)),
+    "postgresql": Service(("postgres", "initdb"), ("postgresql",)),
     "chromium": Service(("chromium",), ("chromium", "fonts-noto-cjk")),
     "kafka": Service(("java", "mvn"), ("openjdk-17-jre-headless", "maven")),  # the broker itself comes from Maven Central
 }
@@ -54,10 +60,16 @@ class Unavailable(Exception):
     """A service is not on this machine and could not be installed; the text names the command that installs it."""
 
 
+def which(program: str) -> str | None:
+    """Return where a program lies; Debian keeps PostgreSQL's servers off the path, one folder per version."""
+    servers = sorted(str(folder) for folder in Path("/usr/lib/postgresql").glob("*/bin"))
+    return shutil.which(program, path=os.pathsep.join([os.environ.get("PATH", os.defpath), *reversed(servers)]))
+
+
 def _missing(service: Service) -> list[str]:
     if service.modules:
         return [module for module in service.modules if importlib.util.find_spec(module) is None]
-    return [program for program in service.programs if shutil.which(program) is None]
+    return [program for program in service.programs if which(program) is None]
 
 
 def _make_inference() -> str:
@@ -84,7 +96,7 @@ def provide(service: Service, *, root: bool, install: Callable[[tuple[str, ...]]
         if _missing(service):
             command = f"apt-get install --no-install-recommends {' '.join(service.packages)}"
             raise Unavailable(f"{', '.join(_missing(service))} not found ({trouble or 'still missing'}); run as root: {command}")
-    return Path(shutil.which(service.programs[0]) or "")
+    return Path(which(service.programs[0]) or "")
 
 
 def _apt_install(packages: tuple[str, ...]) -> str:
@@ -125,3 +137,26 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def service() -> Callable[[str], Path]:
     """Return `service(name) -> path of its program`, which skips or fails the test where there is none."""
     return demand
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """Return a running PostgreSQL of this test process, which gives databases of their own: `postgres.fresh()`."""
+    programs = demand("postgresql").parent
+    from tests.postgres import PostgresServer  # noqa: PLC0415  it brings the driver, which most tests do without
+
+    with PostgresServer(programs) as server:
+        yield server
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """Give an empty database of each kind: what stores promise, they promise over all of them."""
+    if request.param == "memory":
+        opened = Database.in_memory()
+    elif request.param == "sqlite":
+        opened = Database.open(tmp_path / "contract.db")
+    else:
+        opened = request.getfixturevalue("postgres").open()
+    with opened as database:
+        yield database

@@ -18,6 +18,7 @@ from domain.instants import rfc3339
 from domain.levels import DEFAULT_LEVELS
 from domain.records import RejectionEntry, SignalEntry
 from domain.tasks import Stage, Task
+from storage.dialects import json_at
 from storage.duty_tables import outbox, rungs, tasks, timers
 from storage.tables import objects, warnings
 
@@ -70,7 +71,7 @@ def summarise(application: Application, plan: Plan, doors: Doors, departments: d
         ]
         found_tasks = [msgspec.json.decode(body, type=Task) for body in connection.scalars(select(tasks.c.body).order_by(tasks.c.id))]
         deliveries = {row[0]: row[1] for row in connection.execute(select(outbox.c.state, func.count()).group_by(outbox.c.state))}
-        acts = connection.scalars(select(func.json_extract(rungs.c.body, "$.act"))).all()
+        acts = connection.scalars(select(json_at(rungs.c.body, "act"))).all()
         fired = connection.scalar(select(func.count()).select_from(timers).where(timers.c.state == "fired"))
         registered = connection.scalar(select(func.count()).select_from(objects))
     verdict = _judge(raised, found_tasks, plan)

@@ -11,14 +11,14 @@ from domain import errors
 from domain.errors import FengsuiError
 from tests.architecture.tree import TOP, product_modules
 
-MOST_CLASSES = 12
+MOST_CLASSES = 13
 
 
 def _tree(root: type[FengsuiError]) -> list[type[FengsuiError]]:
     return [root, *(leaf for child in root.__subclasses__() for leaf in _tree(child))]
 
 
-def test_the_tree_has_at_most_twelve_classes() -> None:
+def test_the_tree_has_at_most_thirteen_classes() -> None:
     """One leaf per thing that the caller does next, and not many of those."""
     assert len(_tree(FengsuiError)) <= MOST_CLASSES, [leaf.__name__ for leaf in _tree(FengsuiError)]
 

@@ -15,7 +15,7 @@ from litestar.di import Provide
 from app.answers import Answer, Answers, Reply
 from app.api.roles import guard, principal_of
 from app.approval import Approval
-from app.commit import Commit
+from app.commit import Commit, Consequences
 from app.console.pages import console_router, login_page
 from app.desk import Desk
 from app.duty import delivered
@@ -119,7 +119,7 @@ class City:
         self.desk = shipped_desk()
         self.writer = EffectWriter(base_url=self.settings.base_url, link_key=b"k" * 32)
         self.answers = Answers(self.database, self.desk, self.writer, self.clock, self.metrics)
-        self.commit = Commit(self.database, self.desk, self.writer, self.clock, self.metrics)
+        self.commit = Commit(self.database, Consequences(self.desk, self.writer, self.clock, self.metrics))
         self.lookup = MemoryObjectLookup()
         self._outcomes: list[Outcome] = []
         self.journal = journal = MemoryJournal()

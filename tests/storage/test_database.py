@@ -15,10 +15,10 @@ from sqlalchemy import Table, insert, select
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from domain.errors import StoreCorrupt, StoreUnavailable
-from storage import database as module
 from storage import tables
-from storage.database import SYNC_FAILED, Database, quick_check
+from storage.database import Database
 from storage.migrate import migrate, newest
+from storage.sqlite import SYNC_FAILED, quick_check, translated
 from storage.tables import meta, metadata
 
 
@@ -181,7 +181,7 @@ def test_a_failed_sync_ends_the_process() -> None:
     error = sqlite3.OperationalError("disk I/O error")
     error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
     deaths: list[int] = []
-    assert isinstance(module._translated(error, "x.db", deaths.append), StoreUnavailable)
+    assert isinstance(translated(error, "x.db", deaths.append), StoreUnavailable)
     assert deaths == [SYNC_FAILED]
 
 

@@ -23,8 +23,12 @@ _TOKEN = re.compile(r"(/answer/)[\w-]+$")
 def upgrade() -> None:
     """Add the column, then clear what is stored."""
     op.add_column("outbox", sa.Column("series_from", sa.Integer, nullable=False, server_default="0"))
-    op.execute("UPDATE cases SET body = json_remove(body, '$.answered')")
     connection = op.get_bind()
+    for row in connection.execute(sa.text("SELECT warning_id, body FROM cases")).all():
+        case = json.loads(row.body)
+        if case.pop("answered", None) is not None:
+            kept = json.dumps(case, ensure_ascii=False, separators=(",", ":"))
+            connection.execute(sa.text("UPDATE cases SET body = :body WHERE warning_id = :id"), {"body": kept, "id": row.warning_id})
     for row in connection.execute(sa.text("SELECT id, body FROM outbox")).all():
         message = json.loads(row.body)
         links = message["data"]["links"]

@@ -1,0 +1,74 @@
+"""What SQLite and PostgreSQL spell differently, in one place: every store is written once, over these.
+
+A statement is built once and compiled by whichever database runs it (ADR 10).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, String, Table, case, insert
+from sqlalchemy.dialects.postgresql import insert as upsert  # SQLite's compiler reads the same clauses: the contract suite runs both
+from sqlalchemy.dialects.sqlite import dialect as sqlite
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+__all__ = ["insert_tuples", "json_at", "larger", "upsert"]
+
+
+def larger(one: ColumnElement[Any], other: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return the larger of two values that are not null."""
+    return case((one >= other, one), else_=other)
+
+
+class json_at(FunctionElement[str]):  # noqa: N801  reads as the SQL function it is
+    """The text at a path of names in a column that holds JSON, null where there is none: `json_at(rungs.c.body, "recipient", "name")`."""
+
+    type = String()
+    inherit_cache = True
+    name = "json_at"
+
+    def __init__(self, column: ColumnElement[str], *path: str) -> None:
+        super().__init__(column, *path)
+
+
+@compiles(json_at, "sqlite")
+def _json_at_sqlite(element: json_at, compiler: SQLCompiler, **options: Any) -> str:
+    column, *path = element.clauses
+    steps = " || '.' || ".join(compiler.process(step, **options) for step in path)
+    return f"json_extract({compiler.process(column, **options)}, '$.' || {steps})"
+
+
+@compiles(json_at, "postgresql")
+def _json_at_postgresql(element: json_at, compiler: SQLCompiler, **options: Any) -> str:
+    column, *path = element.clauses
+    steps = ", ".join(compiler.process(step, **options) for step in path)
+    return f"(CAST({compiler.process(column, **options)} AS json) #>> ARRAY[{steps}])"
+
+
+def insert_tuples(connection: Connection, table: Table, rows: Sequence[tuple[object, ...]]) -> None:
+    """Write many rows at once, as tuples in the order of the table's columns, in the values of the database (instants as microseconds).
+
+    The quickest way that each driver has: the type machinery between would cost more than the writing.
+    """
+    if connection.dialect.name == "postgresql":
+        driver = connection.connection.driver_connection
+        assert driver is not None, "a connection inside a transaction has its driver's"
+        names = ", ".join(connection.dialect.identifier_preparer.format_column(column) for column in table.c)
+        with driver.cursor() as cursor, cursor.copy(f"COPY {table.name} ({names}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+    else:
+        connection.exec_driver_sql(_insert_of(table), list(rows))
+
+
+def _insert_of(table: Table) -> str:
+    text = _INSERTS.get(table.name)
+    if text is None:
+        text = _INSERTS.setdefault(table.name, str(insert(table).compile(dialect=sqlite())))
+    return text
+
+
+_INSERTS: dict[str, str] = {}

@@ -1,0 +1,259 @@
+"""PostgreSQL under `storage.database`: the same stores for several processes at once (ADR 10).
+
+Transactions are READ COMMITTED and run side by side; reads are REPEATABLE READ and read-only. Nothing is migrated at a start:
+`fengsui db upgrade` does that, once, as the owner of the tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+
+import psycopg
+from psycopg.types.string import StrDumper
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from domain.errors import StoreCorrupt, StoreUnavailable
+from domain.ports import Clock
+from storage.database import Database
+from storage.migrate import migrate, newest, standing
+from storage.tables import from_us
+
+WRITERS = 8
+READERS = 16
+POOL_SECONDS = 5.0  # for which a caller waits for a connection
+CONNECT_SECONDS = 5
+LOCK_SECONDS = 10  # a transaction that waits longer for another one's row gives up and is done again
+IDLE_SECONDS = 30  # a process that stands still inside a transaction loses it, and with it its row locks: somebody else goes on
+SKEW = timedelta(seconds=5)  # by which this machine's clock may differ from the database's
+_UPGRADE_LOCK = 0x46656E67  # one `db upgrade` at a time
+_COLLATIONS = frozenset({"C", "POSIX", "C.UTF-8", "C.utf8"})  # in which text sorts as it does in SQLite and in Python
+
+# SQLSTATE (https://www.postgresql.org/docs/current/errcodes-appendix.html) by what the caller does next: do the same again.
+_UNAVAILABLE_CLASSES = ("08", "53", "57P", "58")  # connection, resources, shutdown, system
+_UNAVAILABLE = frozenset(
+    {
+        "25006",  # a standby: nothing can be written
+        "25P03",  # stood still inside a transaction
+        "40001",  # serialization
+        "40P01",  # deadlock
+        "55P03",  # lock time-out
+        "57014",  # statement time-out
+    }
+)
+_CORRUPT = frozenset({"XX001", "XX002"})
+_READ_ONLY = "25006"
+
+
+class _Text(StrDumper):
+    """Text as PostgreSQL can hold it: a NUL, which it cannot, becomes U+2400; the noun in the row's `body` keeps what was sent."""
+
+    def dump(self, obj: str) -> Any:
+        return super().dump(obj.replace("\0", "\u2400") if "\0" in obj else obj)
+
+
+class Postgres:
+    """A PostgreSQL database as `storage.database.Kind`."""
+
+    shares_connection = False
+
+    def __init__(self, url: URL) -> None:
+        """Connect with `url`, whose password is never shown; nothing is asked of the server yet."""
+        self.where = _shown(url)
+        self._writers = _engine(url, WRITERS, f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
+        self._readers = _engine(
+            url, READERS, "SET default_transaction_read_only = on", "SET default_transaction_isolation = 'repeatable read'"
+        )
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Give a connection inside a transaction."""
+        with self._writers.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Give a connection that cannot write and sees one committed state throughout."""
+        with self._readers.connect() as connection, connection.begin():
+            yield connection
+
+    def translated(self, error: Exception, *, reading: bool) -> Exception:
+        """Return what the caller of a door should see."""
+        if isinstance(error, PoolTimeout):
+            return StoreUnavailable(f"{self.where}: all connections are busy; try again in a second")
+        if not isinstance(error, DBAPIError):
+            return error
+        state = getattr(error.orig, "sqlstate", None) or ""
+        if state in _CORRUPT:
+            return StoreCorrupt(f"{self.where}: {error.orig}; restore it from a backup")
+        lost = isinstance(error, OperationalError) and not state  # the driver's own: no connection, or none any more
+        if lost or ((state.startswith(_UNAVAILABLE_CLASSES) or state in _UNAVAILABLE) and not (reading and state == _READ_ONLY)):
+            return StoreUnavailable(f"{self.where}: {_one_line(error)}; see that the server runs and takes writes, then do it again")
+        return error
+
+    def sweep(self) -> bool:
+        """Let the rows that erasure left behind be overwritten; what was in them is sealed, so no key, no value."""
+        with self._writers.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("VACUUM personal_values, rejected_raw")
+        return True
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._readers.dispose()
+        self._writers.dispose()
+
+
+class PostgresDatabase(Database):
+    """`storage.database.Database` on PostgreSQL."""
+
+    @classmethod
+    def connect(cls, url: str, clock: Clock, *, password_file: Path | None = None) -> Self:
+        """Connect to a database whose tables are those of this version.
+
+        Raises:
+            StoreUnavailable: it does not answer, its tables are older or newer, it sorts text in another way, or `clock` and its own
+                differ by more than `SKEW`; the message says what to do.
+        """
+        with ExitStack() as stack:
+            database = cls(Postgres(address(url, password_file)))
+            stack.callback(database.close)
+            with database.read() as connection:
+                _check_text(connection, database.where)
+                _check_revision(connection, database.where)
+                check_clock(connection, clock, database.where)
+            stack.pop_all()
+        return database
+
+    @classmethod
+    def upgrade(cls, url: str, *, password_file: Path | None = None) -> list[str]:
+        """Bring the tables up to date and return the revisions that were run, oldest first; one process at a time.
+
+        Raises:
+            StoreUnavailable: it does not answer, a newer Fengsui made its tables, or it sorts text in another way.
+        """
+        with cls(Postgres(address(url, password_file))) as database, database.write() as connection:
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})")
+            _check_text(connection, database.where)
+            return migrate(connection, database.where)
+
+    @classmethod
+    @contextmanager
+    def looking(cls, url: str, *, password_file: Path | None = None) -> Iterator[Connection]:
+        """Give a connection that only reads, whatever the tables are.
+
+        Raises:
+            StoreUnavailable: it does not answer.
+        """
+        with cls(Postgres(address(url, password_file))) as database, database.read() as connection:
+            yield connection
+
+
+def address(url: str, password_file: Path | None = None) -> URL:
+    """Return the address of a database, with the password of `password_file`.
+
+    Raises:
+        StoreUnavailable: it is no PostgreSQL address, holds a password itself, or the file cannot be read; no secret is repeated.
+    """
+    try:
+        found = make_url(url)
+    except ArgumentError as error:
+        raise StoreUnavailable("store.url is no address; write it like postgresql://fengsui@db.example:5432/fengsui") from error
+    if found.drivername not in {"postgresql", "postgres"}:
+        raise StoreUnavailable(f"store.url begins with {found.drivername!r}; write it like postgresql://fengsui@db.example:5432/fengsui")
+    if found.password is not None or "password" in found.query:
+        raise StoreUnavailable("store.url holds a password; put it alone into a file and name that in store.password_file")
+    if password_file is not None:
+        try:
+            found = found.set(password=password_file.read_text(encoding="utf-8").strip())
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "not UTF-8"
+            raise StoreUnavailable(f"store.password_file {password_file}: {reason}; it holds the password of store.url alone") from error
+    return found.set(drivername="postgresql+psycopg")
+
+
+def clock_difference(connection: Connection, clock: Clock) -> timedelta:
+    """Return by how much this machine's clock is ahead of the database's, negative where it is behind."""
+    before = clock.now()
+    said: int = connection.exec_driver_sql("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint").scalar_one()
+    return _middle(before, clock.now()) - from_us(said)
+
+
+def check_clock(connection: Connection, clock: Clock, where: str) -> None:
+    """Refuse a machine whose clock is not the database's: what is due would be early or late, and leases would not mean the same.
+
+    Raises:
+        StoreUnavailable: they differ by more than `SKEW`.
+    """
+    ahead = clock_difference(connection, clock)
+    if abs(ahead) > SKEW:
+        said = f"{abs(ahead).total_seconds():.1f} s {'ahead of' if ahead > timedelta(0) else 'behind'}"
+        raise StoreUnavailable(
+            f"本机时钟与数据库相差 {abs(ahead).total_seconds():.1f} 秒（上限 {SKEW.seconds} 秒）：请用 NTP 校时后重启 / "
+            f"the clock of this machine is {said} that of {where}, at most {SKEW.seconds} s are legal: "
+            "set both by NTP (chronyc tracking), then start again"
+        )
+
+
+def _middle(one: datetime, other: datetime) -> datetime:
+    return one + (other - one) / 2
+
+
+def _check_text(connection: Connection, where: str) -> None:
+    query = "SELECT pg_encoding_to_char(encoding), datcollate FROM pg_database WHERE datname = current_database()"
+    encoding, collation = connection.exec_driver_sql(query).one()
+    if encoding != "UTF8" or collation not in _COLLATIONS:
+        raise StoreUnavailable(
+            f"{where} has encoding {encoding} and sorts text by {collation}; make it with "
+            "`createdb --encoding=UTF8 --locale=C.UTF-8 --template=template0 NAME`, so that every list has one order"
+        )
+
+
+def _check_revision(connection: Connection, where: str) -> None:
+    held = standing(connection)
+    if held == newest():
+        return
+    if held is None:
+        raise StoreUnavailable(
+            f"{where} 版本比本程序新 / has tables of a newer version than this one, which knows them up to {newest()}: "
+            "install the newer version of Fengsui on this machine"
+        )
+    raise StoreUnavailable(
+        f"{where} 的表需要升级 / has {f'tables of revision {held}' if held else 'no tables yet'}, this version needs {newest()}: "
+        "run `fengsui db upgrade` once as the owner of the database, then start again"
+    )
+
+
+def _engine(url: URL, size: int, *settings: str) -> Engine:
+    engine = create_engine(
+        url,
+        pool_size=size,
+        max_overflow=0,
+        pool_timeout=POOL_SECONDS,
+        pool_pre_ping=True,
+        hide_parameters=True,
+        connect_args={"connect_timeout": CONNECT_SECONDS, "application_name": "fengsui"},
+    )
+
+    def prepare(driver: psycopg.Connection[Any], _: object) -> None:
+        driver.adapters.register_dumper(str, _Text)
+        with driver.cursor() as cursor:
+            for setting in ("SET TIME ZONE 'UTC'", f"SET lock_timeout = '{LOCK_SECONDS}s'", *settings):
+                cursor.execute(setting)
+        driver.commit()
+
+    event.listen(engine, "connect", prepare)
+    return engine
+
+
+def _shown(url: URL) -> str:
+    """Return an address without its password, as a message may name it."""
+    return url.set(drivername="postgresql", password=None).render_as_string(hide_password=True)
+
+
+def _one_line(error: DBAPIError) -> str:
+    return " ".join(str(error.orig).split())

@@ -1,0 +1,97 @@
+"""How far each partition of a cluster is, and who may write for it: one row per partition, locked by every transaction of effects.
+
+The row is the fence. A transaction holds it from its first statement on, by topic, partition *and epoch*; an assignment bumps the
+epoch. So an assignment waits for a transaction that is under way and counts what it did, and one that comes later finds no row: a
+process that slept through its own replacement writes nothing, however late it wakes.
+
+    with database.write() as connection:
+        done = progress.hold(connection, grant)             # raises Fenced; the row is this transaction's from here on
+        ...                                                 # effects of the messages behind `done`
+        grant = progress.move(connection, grant, upto, now)
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import Connection, bindparam, select, update
+
+from domain.errors import Fenced
+from domain.ports import Clock, Grant
+from storage.database import Database
+from storage.dialects import upsert
+from storage.tables import progress
+
+_of = (progress.c.topic == bindparam("of_topic"), progress.c.partition == bindparam("of_partition"))
+_mine = (*_of, progress.c.epoch == bindparam("of_epoch"))
+_STANDING = select(progress.c.topic, progress.c.partition, progress.c.epoch, progress.c.offset_done).where(*_of)
+_HOLD = select(progress.c.offset_done).where(*_mine).with_for_update()
+_MOVE = update(progress).where(*_mine)
+_NEW = upsert(progress)
+_ASSIGN = _NEW.on_conflict_do_update(
+    index_elements=["topic", "partition"],
+    set_={"epoch": progress.c.epoch + 1, "owner": _NEW.excluded.owner, "assigned_at": _NEW.excluded.assigned_at},
+)
+
+
+class SqlProgress:
+    """`domain.ports.Progress` over the table."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        """Keep in `database`, stamp with `clock`."""
+        self._database = database
+        self._clock = clock
+
+    def assign(self, topic: str, partition: int, owner: str) -> Grant:
+        """Take a partition over and return the grant.
+
+        Raises:
+            StoreUnavailable: the database does not take it; assign again.
+        """
+        row = {"topic": topic, "partition": partition, "epoch": 1, "offset_done": -1, "owner": owner, "assigned_at": self._clock.now()}
+        with self._database.write() as connection:
+            connection.execute(_ASSIGN, row)
+            return Grant(**connection.execute(_STANDING, {"of_topic": topic, "of_partition": partition}).mappings().one())
+
+    def standing(self, topic: str, partition: int) -> Grant | None:
+        """Return the newest grant of a partition, None before the first assignment.
+
+        Raises:
+            StoreUnavailable: the database cannot be read.
+        """
+        with self._database.read() as connection:
+            row = connection.execute(_STANDING, {"of_topic": topic, "of_partition": partition}).mappings().one_or_none()
+        return None if row is None else Grant(**row)
+
+
+def hold(connection: Connection, grant: Grant) -> int:
+    """Hold the partition's row for this transaction and return the offset that is done; call it before the first effect.
+
+    Raises:
+        Fenced: the partition was assigned again since.
+    """
+    done: int | None = connection.scalar(_HOLD, _key(grant))
+    if done is None:
+        raise _fenced(grant)
+    return done
+
+
+def move(connection: Connection, grant: Grant, upto: int, now: datetime) -> Grant:
+    """Say in the transaction of the effects that messages up to offset `upto` are done, and return the grant as it is then.
+
+    Raises:
+        Fenced: the partition was assigned again since; the transaction must not be committed.
+    """
+    if connection.execute(_MOVE, _key(grant) | {"offset_done": upto, "moved_at": now}).rowcount != 1:
+        raise _fenced(grant)
+    return msgspec.structs.replace(grant, offset_done=upto)
+
+
+def _key(grant: Grant) -> dict[str, object]:
+    return {"of_topic": grant.topic, "of_partition": grant.partition, "of_epoch": grant.epoch}
+
+
+def _fenced(grant: Grant) -> Fenced:
+    place = f"partition {grant.partition} of {grant.topic}"
+    return Fenced(f"{place} was assigned again since epoch {grant.epoch}; this process writes nothing for it any more")

@@ -1,0 +1,123 @@
+"""What the progress of partitions promises, over every kind of database: nothing is done twice, and who is replaced writes nothing."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import insert, select
+
+from domain.clock import ManualClock
+from domain.errors import Fenced
+from domain.ports import Grant
+from storage import progress
+from storage.database import Database
+from storage.progress import SqlProgress
+from storage.tables import meta
+from tests.factories import T0
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """Give the time of all."""
+    return ManualClock(T0)
+
+
+def commit(database: Database, grant: Grant, upto: int, key: str) -> Grant:
+    """Write one effect with the progress, as a worker does."""
+    with database.write() as connection:
+        progress.hold(connection, grant)
+        connection.execute(insert(meta).values(key=key, value="effect"))
+        return progress.move(connection, grant, upto, T0)
+
+
+def effects(database: Database) -> list[str]:
+    """Return the effects that were kept."""
+    with database.read() as connection:
+        return list(connection.scalars(select(meta.c.key).where(meta.c.value == "effect").order_by(meta.c.key)))
+
+
+def test_a_partition_begins_before_its_first_message(database: Database, clock: ManualClock) -> None:
+    """Nobody had it: no standing, then epoch 1 and offset -1, and each partition has a row of its own."""
+    kept = SqlProgress(database, clock)
+    assert kept.standing("signals", 3) is None
+    assert kept.assign("signals", 3, "a") == Grant(topic="signals", partition=3, epoch=1, offset_done=-1)
+    assert kept.standing("signals", 3) == Grant(topic="signals", partition=3, epoch=1, offset_done=-1)
+    assert (kept.standing("signals", 4), kept.standing("findings", 3)) == (None, None)
+
+
+def test_the_offset_is_where_the_next_one_goes_on(database: Database, clock: ManualClock) -> None:
+    """What is committed with the effects is what a later assignment is given, under a higher epoch."""
+    kept = SqlProgress(database, clock)
+    grant = commit(database, kept.assign("signals", 0, "a"), 41, "x")
+    assert grant.offset_done == 41
+    clock.advance(timedelta(minutes=1))
+    assert kept.assign("signals", 0, "b") == Grant(topic="signals", partition=0, epoch=2, offset_done=41)
+    assert effects(database) == ["x"]
+
+
+def test_who_was_replaced_writes_nothing(database: Database, clock: ManualClock) -> None:
+    """The old owner is refused with its first statement; its own next assignment lets it write again."""
+    kept = SqlProgress(database, clock)
+    old = kept.assign("signals", 0, "a")
+    new = kept.assign("signals", 0, "b")
+    with pytest.raises(Fenced, match=r"partition 0 of signals.*epoch 1"):
+        commit(database, old, 5, "zombie")
+    commit(database, new, 5, "b")
+    with pytest.raises(Fenced):
+        commit(database, old, 6, "zombie")
+    commit(database, kept.assign("signals", 0, "a"), 6, "c")
+    assert effects(database) == ["b", "c"]
+
+
+def test_a_replacement_in_the_middle_takes_all_with_it(database: Database, clock: ManualClock) -> None:
+    """A transaction that finds at its end that the epoch moved on keeps nothing, also what it wrote before."""
+    kept = SqlProgress(database, clock)
+    old = kept.assign("signals", 0, "a")
+    kept.assign("signals", 0, "b")
+
+    def sleepwalk() -> None:
+        with database.write() as connection:
+            connection.execute(insert(meta).values(key="zombie", value="effect"))
+            progress.move(connection, old, 5, T0)
+
+    with pytest.raises(Fenced):
+        sleepwalk()
+    assert effects(database) == []
+
+
+def test_an_assignment_waits_for_the_transaction_under_way(database: Database, clock: ManualClock) -> None:
+    """The new owner is told of everything that the old one still committed: there is no instant at which both may write."""
+    kept = SqlProgress(database, clock)
+    old = kept.assign("signals", 0, "a")
+    given: list[Grant] = []
+    taking = threading.Thread(target=lambda: given.append(kept.assign("signals", 0, "b")))
+    with database.write() as connection:
+        progress.hold(connection, old)
+        taking.start()
+        taking.join(timeout=0.2)
+        assert given == []
+        connection.execute(insert(meta).values(key="last", value="effect"))
+        progress.move(connection, old, 9, T0)
+    taking.join(timeout=10)
+    assert given == [Grant(topic="signals", partition=0, epoch=2, offset_done=9)]
+    assert effects(database) == ["last"]
+
+
+def test_assignments_at_once_get_epochs_of_their_own(database: Database, clock: ManualClock) -> None:
+    """Eight processes that take a partition at the same instant: eight epochs, and only the highest may write."""
+    kept = SqlProgress(database, clock)
+    given: list[Grant] = []
+    takers = [threading.Thread(target=lambda name=name: given.append(kept.assign("signals", 0, name))) for name in "abcdefgh"]
+    for taker in takers:
+        taker.start()
+    for taker in takers:
+        taker.join(timeout=10)
+    given.sort(key=lambda grant: grant.epoch)
+    assert [grant.epoch for grant in given] == list(range(1, 9))
+    for grant in given[:-1]:
+        with pytest.raises(Fenced):
+            commit(database, grant, 0, f"zombie-{grant.epoch}")
+    commit(database, given[-1], 0, "winner")
+    assert effects(database) == ["winner"]
