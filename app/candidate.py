@@ -2,7 +2,7 @@
 
 `app.workshop` starts it, at the lowest priority and in a process of its own: what a rule text does to whoever reads it, it does here.
 It reads the journal that `serve` is writing, writes nothing but the artifact, and ends with its parent. A task is one line of JSON on
-standard input, so is each message on standard output.
+standard input, so is each message on standard output; after the answer it waits for the next task.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ import sys
 import threading
 import time
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Final
 
 import msgspec
 
 from app.workshop import Message, Progress, Refused, Sound, Task
 from models.registry import REGISTRY
-from rules.load import check, load_rules
+from rules.load import check, load_rules, version_of
 from rules.ruleset import EMPTY, RuleSet
 from storage.artifacts import ArtifactStore
 from storage.journal_folder import JournalFolder
@@ -35,21 +36,37 @@ REPORT_SECONDS: Final = 0.5
 SHOWN: Final = 20  # failing tests, and remarks
 
 
-def main() -> int:
-    """Do the task on standard input; 0 where the set is sound, 1 where it is refused."""
-    task = msgspec.json.decode(sys.stdin.buffer.readline(), type=Task)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+def main() -> None:
+    """Do the tasks on standard input until it is closed."""
+    tasks: SimpleQueue[bytes] = SimpleQueue()
+    threading.Thread(target=_listen, args=(tasks,), daemon=True).start()
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(CHECK_SECONDS)
-    found = _look(task)
-    _say(found)
-    return int(isinstance(found, Refused))
+    known = EMPTY
+    while True:
+        known = _do(msgspec.json.decode(tasks.get(), type=Task), known)
 
 
-def _end_with_parent() -> None:
-    """Wait until the other end of standard input is closed: by a parent that wants no more of this, or by its death."""
-    sys.stdin.buffer.read()
+def _listen(tasks: SimpleQueue[bytes]) -> None:
+    """Hand on the lines of standard input until its other end is closed: by a parent that wants no more of this, or by its death."""
+    for line in sys.stdin.buffer:
+        tasks.put(line)
     os._exit(1)
+
+
+def _do(task: Task, known: RuleSet) -> RuleSet:
+    """Do one task and say what became of it; return the set that the next one is likely to start from."""
+    base = known if known.version == version_of(task.base) else load_rules(task.base) if task.base else EMPTY
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (CHECK_BYTES, hard))
+    try:
+        found, ruleset = _look(task)
+    finally:
+        signal.alarm(0)
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+    if isinstance(found, Sound) and task.count_back:
+        found = _count_back(task, found, ruleset, base)
+    _say(found)
+    return ruleset if isinstance(found, Sound) else base
 
 
 def _say(message: Message) -> None:
@@ -60,25 +77,22 @@ def _say(message: Message) -> None:
         os._exit(1)
 
 
-def _look(task: Task) -> Refused | Sound:
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (CHECK_BYTES, hard))
+def _look(task: Task) -> tuple[Refused | Sound, RuleSet]:
+    """Return what is said of the texts, and the set that they are (the empty one where they are none)."""
+    signal.alarm(CHECK_SECONDS)
     ruleset, problems = check(task.texts, feed_delays=task.delays)
     if ruleset is None:
-        return Refused(problems=[problem for problem in problems if problem.severity == "error"])
+        return Refused(problems=[problem for problem in problems if problem.severity == "error"]), EMPTY
     remarks = tuple(str(problem) for problem in problems[:SHOWN])
     sound = Sound(rules=len(ruleset.rules), indicators=len(ruleset.indicators), remarks=remarks)
     signal.alarm(CHECK_SECONDS)  # anew: reading the files has its own
     failed = [f"{each.case.file}:{each.case.line} {each.case.name}" for each in run_cases(ruleset, REGISTRY) if not each.passed]
-    sound = msgspec.structs.replace(sound, tests=len(ruleset.cases), failed=tuple(failed[:SHOWN]))
-    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-    signal.alarm(0)
-    return _count_back(task, sound, ruleset) if task.count_back else sound
+    return msgspec.structs.replace(sound, tests=len(ruleset.cases), failed=tuple(failed[:SHOWN])), ruleset
 
 
-def _count_back(task: Task, sound: Sound, ruleset: RuleSet) -> Sound:
+def _count_back(task: Task, sound: Sound, ruleset: RuleSet, base: RuleSet) -> Sound:
     """Read the journal from its first record to near its end, and write down what the new indicators have then."""
-    scope = scope_of(ruleset, load_rules(task.base) if task.base else EMPTY)
+    scope = scope_of(ruleset, base)
     sound = msgspec.structs.replace(sound, fresh=scope.names)
     journal = JournalFolder(Path(task.journal))
     head, first = journal.head(), journal.first()
@@ -102,4 +116,4 @@ def _count_back(task: Task, sound: Sound, ruleset: RuleSet) -> Sound:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

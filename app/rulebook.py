@@ -36,6 +36,7 @@ MOST_BYTES = 2**20  # of one rule file
 RULE_FILES = ("*.yaml", "lists/*.txt", "overrides/*.yaml", "tuning/*.yaml")
 DEATHS = 3  # of children over one candidate; then it is refused
 LOGGED = 50  # problems of one refused set
+HELD = 4  # rule sets in memory: the active one, the one before it, and what somebody looks at; ten thousand rules take 50 MB
 log = structlog.get_logger(__name__)
 
 
@@ -57,12 +58,11 @@ def read_folder(folder: Path) -> dict[str, str]:
     for path in sorted(path for pattern in RULE_FILES for path in folder.glob(pattern)):
         if path.name.startswith("."):
             continue
-        data = path.read_bytes()
-        if len(data) > MOST_BYTES:
-            problems.append(
-                Problem(file=str(path), line=0, column=0, message=f"文件 {len(data)} 字节，超过上限 {MOST_BYTES} / file too large")
-            )
+        size = path.stat().st_size
+        if size > MOST_BYTES:
+            problems.append(Problem(file=str(path), line=0, column=0, message=f"文件 {size} 字节，超过上限 {MOST_BYTES} / file too large"))
             continue
+        data = path.read_bytes()
         try:
             texts[path.relative_to(folder).as_posix()] = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
@@ -122,6 +122,7 @@ class Rulebook:
         self.approval = approval
         self._end = end or threading.Event()
         self._cache: dict[str, RuleSet] = {}
+        self._cached = threading.Lock()
         self._seen: Mapping[str, str] | None = None  # what the folder held when it was last dealt with
         self._last_look: Mapping[str, str] | str | None = None
         self._lock = threading.Lock()
@@ -145,14 +146,24 @@ class Rulebook:
         Raises:
             NotFound: the version was never stored here.
         """
-        if version not in self._cache:
+        found = self._cache.get(version)
+        if found is None:
             with self._database.read() as connection:
-                self._cache[version] = stored(connection, version)
-        return self._mixed(version) if planted("mixed_set") else self._cache[version]
+                found = self._hold(stored(connection, version))
+        return self._mixed(found) if planted("mixed_set") else found
 
-    def _mixed(self, version: str) -> RuleSet:
+    def _hold(self, ruleset: RuleSet) -> RuleSet:
+        """Keep a set in memory; those that came longest ago make room."""
+        with self._cached:
+            self._cache[ruleset.version] = ruleset
+            spare = [version for version in self._cache if version not in {self.active, ruleset.version}]
+            for version in spare[: max(0, len(self._cache) - HELD)]:
+                del self._cache[version]
+        return ruleset
+
+    def _mixed(self, new: RuleSet) -> RuleSet:
         """Return what a swap in parts would give: the planted defect of the campaign `reloads`."""
-        new, old = self._cache[version], self._cache.get(self.active)
+        old = self._cache.get(self.active)
         last = max((rule.pack for rule in new.rules), default="")
         if old is None or self._activating is None:
             return new
@@ -332,7 +343,7 @@ class Rulebook:
     def _activate(self, ruleset: RuleSet, by: str, prepared: Prepared | None) -> None:
         with self._database.write() as connection:
             risk.store_ruleset(connection, ruleset.version, ruleset.texts, by)
-        self._cache[ruleset.version] = ruleset
+        self._hold(ruleset)
         self.inferring.gate(ruleset)
         reach("reload.before_swap")
         self._seen = None  # until it stands in the journal, what the folder holds is to be compared with the active set, not with this
@@ -367,6 +378,11 @@ class Rulebook:
             self.inferring.gate(self.load(self.active))
         if not (watched and self.active):
             self.refresh()
+
+    def close(self) -> None:
+        """End the children."""
+        self._workshop.close()
+        self.inferring.close()
 
     def current(self) -> RuleSet | None:
         """Return the active set, None before the first one was activated."""

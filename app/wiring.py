@@ -200,7 +200,7 @@ class Application:
         self.duty.stop()
         self.intake.close()
         self.engine.stop()
-        self._rulebook.inferring.close()
+        self._rulebook.close()
         self.journal.close()
         self.database.close()
         self.socket.close()

@@ -6,6 +6,7 @@ import os
 import select
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
@@ -24,6 +25,7 @@ from storage.journal_folder import JournalFolder
 ROOT: Final = Path(__file__).resolve().parent.parent
 _CHILD: Final = "import os, runpy; os.nice(19); runpy.run_module('app.candidate', run_name='__main__')"  # its imports too are polite
 LOOK_SECONDS: Final = 0.5  # between two looks at whether the candidate is still wanted
+STAY_SECONDS: Final = 60.0  # for which a child waits for the next candidate: who writes rules saves often, and a start costs half a second
 KEPT: Final = 2  # snapshots; what is older than all of them is not replayed
 MARGIN: Final = 3600.0  # seconds between an artifact and the activation that names it, at the most
 log = structlog.get_logger(__name__)
@@ -90,7 +92,7 @@ class Unwanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Workshop:
-    """Runs one child at a time over the data folder of this service."""
+    """Runs one child at a time over the data folder of this service; one that has answered waits for the next candidate for a while."""
 
     def __init__(
         self, paths: DataPaths, aside: Callable[[], tuple[int, ...]] = lambda: (), delays: Mapping[str, timedelta] = MappingProxyType({})
@@ -101,6 +103,13 @@ class Workshop:
         self._delays = dict(delays)
         self.artifacts = ArtifactStore(paths.backfill)
         self.progress: Progress | None = None
+        self._idle: subprocess.Popen[bytes] | None = None
+        self._changing = threading.Lock()
+        self._dismissal: threading.Timer | None = None
+
+    def close(self) -> None:
+        """End the child that waits; a look under way ends by itself."""
+        self._take_idle()
 
     def unused(self) -> bool:
         """Tell whether the journal holds nothing yet: there is nothing to count back, and nothing to keep out of a rule text's way."""
@@ -125,16 +134,35 @@ class Workshop:
             delays=self._delays,
             count_back=count_back,
         )
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("FENGSUI_")} | {"PYTHONPATH": str(ROOT)}
-        command = [sys.executable, "-P", "-c", _CHILD]
-        with subprocess.Popen(  # noqa: S603  # this very program
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
-        ) as child:
-            try:
-                return self._listen(child, msgspec.json.encode(task) + b"\n", wanted)
-            finally:
-                self.progress = None
-                child.kill()
+        child = self._take_idle(end=False) or _start()
+        found: Refused | Sound | Died | Unwanted = Unwanted()
+        try:
+            found = self._listen(child, msgspec.json.encode(task) + b"\n", wanted)
+        finally:
+            self.progress = None
+            if isinstance(found, Refused | Sound):
+                self._let_wait(child)
+            else:
+                _end(child)
+        return found
+
+    def _let_wait(self, child: subprocess.Popen[bytes]) -> None:
+        with self._changing:
+            self._idle = child
+            self._dismissal = threading.Timer(STAY_SECONDS, self.close)
+            self._dismissal.daemon = True
+            self._dismissal.start()
+
+    def _take_idle(self, *, end: bool = True) -> subprocess.Popen[bytes] | None:
+        """Return the child that waits, None where there is none that lives; to `end` it is what becomes of it otherwise."""
+        with self._changing:
+            child, self._idle = self._idle, None
+            if self._dismissal is not None:
+                self._dismissal.cancel()
+        if child is not None and (end or child.poll() is not None):
+            _end(child)
+            return None
+        return child
 
     def _listen(self, child: subprocess.Popen[bytes], task: bytes, wanted: Callable[[], bool]) -> Refused | Sound | Died | Unwanted:
         assert child.stdin is not None
@@ -158,6 +186,19 @@ class Workshop:
         snapshots = [path.stat().st_mtime for path in self._paths.snapshots.glob("*.snap")]
         if len(snapshots) >= KEPT:
             self.artifacts.clear(before=min(snapshots) - MARGIN)
+
+
+def _start() -> subprocess.Popen[bytes]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("FENGSUI_")} | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-P", "-c", _CHILD]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)  # noqa: S603  # this very program
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Kill a child and let go of its pipes."""
+    child.kill()
+    with child:
+        pass
 
 
 def _messages(descriptor: int) -> Iterator[Message | None]:

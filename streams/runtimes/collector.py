@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-YOUNG: Final = 50_000  # allocations between two looks at the young
-OLDER: Final = (20, 100)
+YOUNG: Final = 5_000  # allocations between two looks at the young: everything stands still meanwhile, for a millisecond or two
+OLDER: Final = (5, 4_000)
 
 
 def settle_collector() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from app import doctor
+from app.rulebook import HELD
 from domain.records import RulesetEntry
 from tests.app.test_rule_folder import look
 from tests.app.world import RULES, World, penalty
@@ -144,6 +145,7 @@ def test_a_child_that_is_killed_leaves_the_old_set_and_is_tried_again(world: Wor
     assert book.look() == "activated"
     (world.rules / "gas.yaml").write_text(MORE + "\n# another\n", encoding="utf-8")
     book.look()
+    book.close()
     killer = threading.Thread(target=kill, args=(3,))
     killer.start()
     assert [book.look() for _ in range(4)] == ["died", "died", "refused", "same"]
@@ -152,6 +154,44 @@ def test_a_child_that_is_killed_leaves_the_old_set_and_is_tried_again(world: Wor
     (world.rules / "gas.yaml").write_text(MORE, encoding="utf-8")
     look(world)
     assert book.problems == []
+
+
+def test_the_child_that_answered_looks_at_the_next_candidate_too(world: World) -> None:
+    """Who writes rules saves often: sound or refused, the same process answers, and it remembers nothing of the one before."""
+    assert change(world, MORE) == "activated"
+    (child,) = children()
+    assert change(world, MORE.replace("fines_10d >= 3万元", "fines_11d >= 3万元")) == "refused"
+    assert change(world, MORE.replace("fines_10d >= 3万元", "fines_10d >= 2万元")) == "activated"
+    assert children() == [child]
+    assert activations(world)[-1].prepared is None, "no indicator is new: the child starts from the set that is active"
+
+
+def test_a_waiting_child_that_is_gone_is_replaced(world: World) -> None:
+    """A child that dies while nobody asks it anything costs no candidate an attempt."""
+    change(world, MORE)
+    (child,) = children()
+    os.kill(child, signal.SIGKILL)
+    assert change(world, MORE + "\n# another\n") == "activated"
+    assert child not in children()
+
+
+def test_no_child_is_left_when_the_service_has_stopped(world: World) -> None:
+    """Stopping ends the child that waits."""
+    change(world, MORE)
+    assert children() != []
+    world.app.services.rulebook.close()
+    assert children() == []
+
+
+def test_only_a_few_rule_sets_stay_in_memory(world: World) -> None:
+    """Each change is another set; those that nobody asks for are let go, and come back from the data folder when somebody does."""
+    first = world.app.services.rulebook.active
+    for n in range(6):
+        assert change(world, f"{RULES}\n# {n}\n") == "activated"
+    book = world.app.services.rulebook
+    assert len(book._cache) <= HELD
+    assert book.active in book._cache
+    assert book.load(first).version == first
 
 
 def test_a_candidate_that_is_overtaken_by_another_is_given_up(world: World) -> None:
