@@ -18,14 +18,14 @@ This page is generated from `rules/packs/`; do not edit it by hand.
 
 共 {packs} 个规则包、{rules} 条规则、{tests} 个测试。每条规则都有法律依据、责任部门、预案和测试，
 并写明触发它的一条真实记录：来自哪个数据源、映射成哪种信号。
-没有两条规则在去掉数值、时长和代码之后说的是同一件事；改动规则的一个界限，它自己的测试应当失败；
-演练 `rule-mutation` 逐一改动，并列出尚未测到的（见 campaigns.md）。
+没有两条规则在去掉数值、时长和代码之后说的是同一件事；改动规则的任何一个界限、窗口或得分，它自己的测试就会失败，
+由演练 `rule-mutation` 逐一改动查证（见 campaigns.md）。
 得分为 0 的规则只记录命中：它们说的是检查、处罚、审批本身，不给监管对象加分。
 预案编号是各地自己预案的代号；法律依据以最新文本为准，启用前请由法制机构核对。
 
 {packs} packs, {rules} rules, {tests} tests. Each rule has a basis, an owner, a plan, tests, and names a record that triggers it.
-No two rules say the same when numbers, lengths of time and codes are taken out; another number in one of them should make its own tests
-fail; campaign `rule-mutation` tries each and lists those that no test notices yet (see campaigns.md).
+No two rules say the same when numbers, lengths of time and codes are taken out; another threshold, window or score in one of them makes
+its own tests fail, which campaign `rule-mutation` holds by changing each (see campaigns.md).
 Rules of 0 points only record a hit: they are about inspecting, fining and licensing, and add nothing to an object's score.
 """
 
