@@ -163,10 +163,11 @@ class Rulebook:
 
     def _mixed(self, new: RuleSet) -> RuleSet:
         """Return what a swap in parts would give: the planted defect of the campaign `reloads`."""
-        old = self._cache.get(self.active)
-        last = max((rule.pack for rule in new.rules), default="")
-        if old is None or self._activating is None:
+        held = list(self._cache)
+        place = held.index(new.version)
+        if place == 0:
             return new
+        old, last = self._cache[held[place - 1]], max((rule.pack for rule in new.rules), default="")
         rules = [rule for rule in new.rules if rule.pack != last] + [rule for rule in old.rules if rule.pack == last]
         return replace(new, rules=tuple(rules))
 

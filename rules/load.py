@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -30,6 +31,8 @@ _DIALECT: Final = Dialect(
     stand_ins={"when": "true", "say": "-", "status": "draft", "at": "+0s", "hit_at": "+0s", "kind": "other.request"},
 )
 FOLDERS: Final = (LISTS, OVERRIDES, TUNING)
+KEPT: Final = 64  # parsed packs in memory, …
+MOST_KEPT: Final = 100_000  # … each of a text of at most so many characters
 
 
 def version_of(texts: Mapping[str, str]) -> str:
@@ -47,6 +50,21 @@ def version_of(texts: Mapping[str, str]) -> str:
 
 def parse(file: str, text: str, problems: Problems) -> ParsedPack | None:
     """Return the pack in `text`, or None after reporting; its shape is right, its expressions are not looked at."""
+    if len(text) > MOST_KEPT:
+        return _parse(file, text, problems)
+    pack, found = _kept(file, text, problems.language)
+    problems.take(found)
+    return pack
+
+
+@lru_cache(maxsize=KEPT)
+def _kept(file: str, text: str, language: str) -> tuple[ParsedPack | None, list[Problem]]:
+    """Return what `parse` does, from memory where the same text was parsed before: of a changed set most files are as they were."""
+    problems = Problems(language)
+    return _parse(file, text, problems), problems.all()
+
+
+def _parse(file: str, text: str, problems: Problems) -> ParsedPack | None:
     written = read_tree(file, text, problems)
     if written is None:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -46,8 +46,12 @@ class Problems:
 
     def __init__(self, language: str = "zh-CN") -> None:
         """Messages are made in `language`, one of `domain.messages.LANGUAGES`."""
-        self._language = language
+        self.language = language
         self._found: dict[Problem, None] = {}
+
+    def take(self, found: Iterable[Problem]) -> None:
+        """Add problems that were found elsewhere, in this language."""
+        self._found.update(dict.fromkeys(found))
 
     def add(self, file: str, mark: Mark, key: str, **values: object) -> None:
         """Add an error: the message of `key` at `mark`.
@@ -64,17 +68,17 @@ class Problems:
     def _add(self, severity: str, file: str, mark: Mark, key: str, values: dict[str, object]) -> None:
         for name, value in values.items():
             if isinstance(value, Phrase):
-                values[name] = text(value.key, self._language)
+                values[name] = text(value.key, self.language)
         legal = values.get("legal")
         if isinstance(legal, tuple | list | frozenset | set | dict):
             words = [str(word) for word in legal]
             near = nearest(str(values.get("read", "")), words)
-            values["near"] = text("rules.near", self._language, near=near) if near else ""
-            values["legal"] = ", ".join(words) if words else text("rules.none", self._language)
+            values["near"] = text("rules.near", self.language, near=near) if near else ""
+            values["legal"] = ", ".join(words) if words else text("rules.none", self.language)
         instead = values.get("instead")
         if isinstance(instead, tuple):
-            values["instead"] = instead[1 if self._language == "en" else 0]
-        message = text(key, self._language, **values)
+            values["instead"] = instead[1 if self.language == "en" else 0]
+        message = text(key, self.language, **values)
         problem = Problem(file=file, line=mark.line, column=mark.column, message=message, severity=severity)
         self._found.setdefault(problem)
 

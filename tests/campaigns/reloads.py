@@ -39,13 +39,15 @@ from tests.campaigns.kill9 import CATALOGUE, DEPARTMENTS, OBJECTS, REGISTER
 from tests.campaigns.rule_turns import BAD, many, packs
 from tests.campaigns.serving import Serving
 
-SETTINGS = {"FENGSUI_RELOAD_SECONDS": "0.1", "FENGSUI_SNAPSHOT_EVERY": "5000"}
+SETTINGS = {"FENGSUI_RELOAD_SECONDS": "0.05", "FENGSUI_SNAPSHOT_EVERY": "5000"}
 SENDERS = 2
-BATCH = 10
-PAUSE = 0.04  # seconds between two requests of one sender: about half of what it takes
-CALM = 5.0  # seconds without reloads, before, between and after
+BATCH = 4
+PAUSE = 0.05  # seconds between two requests of one sender
+CALM = 2.0  # seconds without reloads, before, after, and between every TURNS of them: the same load in the same minutes
+TURNS = 20
 PATIENCE = 90.0
-HUGE = 50  # every so many changes the set has ten thousand rules
+POLL = 0.02  # seconds between two looks at the log
+HUGE = 100  # every so many changes the set has ten thousand rules
 NEW_INDICATOR = 10  # every so many sound changes
 KILL = 5  # every so many new indicators
 
@@ -201,7 +203,7 @@ class Reloads:
         while time.monotonic() < end:
             if reached():
                 return True
-            time.sleep(0.1)
+            time.sleep(POLL)
         return False
 
 
@@ -322,7 +324,7 @@ def run_campaign(serving: Serving, *, reloads: int, seed: int, plant: str, small
             run.bad(kinds[number // 2 % len(kinds)])
         if run.kills == kills:
             busy.append((began, time.monotonic()))
-        if number % 20 == 19:
+        if number % TURNS == TURNS - 1:
             rest()
     rest()
     end.set()
