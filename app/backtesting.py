@@ -16,11 +16,14 @@ from domain.base import Noun
 from domain.errors import InvalidAction
 from domain.instants import SHANGHAI
 from domain.records import CatalogueEntry, FeedEntry, ObjectsEntry, OutcomeEntry, Record, SignalEntry
+from models.registry import VECTOR_REGISTRY
+from models.shared import SharedComparison
 from rules.load import load_rules
 from rules.reach import FOR_EVER, longest_reach
 from rules.ruleset import RuleSet
 from storage.calendars import load_calendar
 from storage.tables import warnings
+from streams.pipeline import Pipeline
 from streams.runtimes.trial import Episode, Known, Trial
 
 HALF_LIVES: Final = 3  # of warming up beyond the longest window: an eighth of the points is left then
@@ -121,10 +124,12 @@ def backtest(folder: Folder, terms: Terms, told: Callable[[int, int], object] = 
         context = desk.context(connection)
         rows = connection.execute(select(warnings.c.id, warnings.c.subject, warnings.c.matter, warnings.c.raised_at))
         known = {row.id: Known(subject=row.subject, matter=row.matter, raised_at=row.raised_at) for row in rows}
-    trials = [
-        Trial(lambda ruleset: make_pipeline(settings, {ruleset.version: ruleset}.__getitem__, folder.history), each, context, terms.from_)
-        for each in (old, new)
-    ]
+    shared = SharedComparison(VECTOR_REGISTRY["forest"])  # both sides ask the same of most sectors, every night
+
+    def make(ruleset: RuleSet) -> Pipeline:
+        return make_pipeline(settings, {ruleset.version: ruleset}.__getitem__, folder.history, comparison=lambda: shared)
+
+    trials = [Trial(make, each, context, terms.from_) for each in (old, new)]
     records, signals = _run(folder, trials, known, start, terms.to, told)
     pairs = list(_matched(*(trial.episodes for trial in trials)))
     changes = [found for pair in pairs if (found := _change(*pair, terms)) is not None]

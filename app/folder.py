@@ -28,7 +28,7 @@ from storage.tables import rulesets
 from streams.pipeline import Pipeline
 from streams.runtimes.poison import PoisonGuard
 
-TELL_EVERY: Final = 1000  # records
+TELL_EVERY: Final = 100  # records
 SHORTEST: Final = 6  # characters of a version that name it
 
 

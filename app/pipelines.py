@@ -11,7 +11,7 @@ from connectors.inbound.mapping_load import load_folder
 from connectors.inbound.mapping_model import Mapping as FeedMapping
 from domain.catalogue import Catalogue
 from domain.levels import DEFAULT_LEVELS
-from domain.ports import History, Inference
+from domain.ports import History, Inference, PeerComparison
 from models.registry import REGISTRY, VECTOR_REGISTRY
 from rules.ruleset import RuleSet
 from streams.pipeline import Pipeline, PipelineSettings
@@ -43,11 +43,17 @@ def feed_delays(mappings: Mapping[str, FeedMapping]) -> dict[str, timedelta]:
     return found
 
 
-def make_pipeline(settings: Settings, load: Callable[[str], RuleSet], history: History, inference: Inference | None = None) -> Pipeline:
+def make_pipeline(
+    settings: Settings,
+    load: Callable[[str], RuleSet],
+    history: History,
+    inference: Inference | None = None,
+    comparison: Callable[[], PeerComparison] = VECTOR_REGISTRY["forest"],
+) -> Pipeline:
     """Return a pipeline that has taken in nothing; `load` finds a rule set by its version, `history` what was before it.
 
-    `inference` answers what follows from findings, without it the matcher: the outcomes are the same.
+    `inference` answers what follows from findings, without it the matcher: the outcomes are the same. `comparison` makes what compares
+    objects at night.
     """
     own = PipelineSettings(namespace=settings.namespace, quiet=settings.quiet, lateness=lateness(settings.mappings))
-    forest = VECTOR_REGISTRY["forest"]
-    return Pipeline(DEFAULT_LEVELS, Catalogue(), load, REGISTRY, own, object_detector=forest, history=history, inference=inference)
+    return Pipeline(DEFAULT_LEVELS, Catalogue(), load, REGISTRY, own, object_detector=comparison, history=history, inference=inference)

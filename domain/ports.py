@@ -132,7 +132,23 @@ class Detector(Protocol):
         ...
 
 
-class VectorDetector(Protocol):
+class PeerComparison(Protocol):
+    """Finds those among peers (同类对象) that are unlike the others."""
+
+    def unusual(
+        self, vectors: Sequence[Sequence[float | None]], names: Sequence[str], *, learnt: int, above: float
+    ) -> list[tuple[int, Score]]:
+        """Return the vectors that score above `above`, a score in [0, 1), by their place in `vectors`, in ascending order.
+
+        At most `learnt` vectors, evenly spread, say what is usual; all are scored. `names` are the indicators' titles, None is missing.
+
+        Raises:
+            ValueError: a vector is not as long as `names`.
+        """
+        ...
+
+
+class VectorDetector(PeerComparison, Protocol):
     """An anomaly detector over the indicator vectors of peers (同类对象); mutable, behind snapshot and restore.
 
     Scores are in [0, 1], higher is riskier: the share of the peers it was fitted on that are less unusual, so 0.995 means that one

@@ -7,6 +7,7 @@ Each check takes a factory and raises AssertionError with what was expected. `SE
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -360,7 +361,20 @@ def check_vectors_width(make: MakeVectorDetector) -> None:
         raise AssertionError("a vector of another length than the names was taken")
 
 
+def check_vectors_unusual(make: MakeVectorDetector) -> None:
+    """What is unusual is what `fit` and `score` find above the bound, whether all peers are learnt from or not."""
+    rounded = [[None if value is None else round(value / 20.0) for value in row] for row in peers(700, seed=3)]
+    crowds = ([], peers(10), peers(150), peers(), rounded, peers(700, seed=3), [[1.0, 2.0, 3.0, None]] * 80)
+    for vectors, learnt, above in itertools.product(crowds, (4096, 100), (0.0, 0.9, 0.99)):
+        detector, judged = make(), make()
+        judged.fit(vectors[:: max(1, -(-len(vectors) // learnt))], NAMES)
+        expected = [(place, score) for place, score in enumerate(judged.score(vectors)) if score.value > above]
+        told = f"{len(vectors)} peers, {learnt} learnt from, above {above}"
+        assert detector.unusual(vectors, NAMES, learnt=learnt, above=above) == expected, told
+
+
 VECTOR_CHECKS: Final[tuple[Callable[[MakeVectorDetector], None], ...]] = (
+    check_vectors_unusual,
     check_vectors_range,
     check_vectors_untouched,
     check_vectors_outlier,

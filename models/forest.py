@@ -99,18 +99,49 @@ class Forest:
         """
         if not names:
             raise ValueError("detector forest needs at least one indicator name")
-        distinct, place = _matrix(vectors, len(names))
+        self._learn(*_matrix(vectors, len(names)), names)
+
+    def _learn(self, distinct: Floats, place: list[int], names: Sequence[str]) -> Floats:
+        """Learn from the rows of `distinct` at `place`; return the isolation of `distinct`, nothing of it for too few peers."""
         self._names, self._peers, self._trees = tuple(names), len(place), None
         self._centre, self._spread, self._ranks = np.zeros(0), np.zeros(0), np.zeros(0)
         self._decay = 1.0
         if self._peers < LEAST_PEERS:
-            return
+            return np.zeros(0)
         self._centre, self._spread = _standard(distinct[place])
         standard = self._standardise(distinct)
         trees = self._trees = _grow(standard[place])
-        self._ranks = np.sort(trees.isolation(standard)[place])
+        isolation = trees.isolation(standard)
+        self._ranks = np.sort(isolation[place])
         top = self._ranks[-max(8, self._peers // 50) :]
         self._decay = max(float(np.mean(top - top[0])), 1e-6)
+        return isolation
+
+    def unusual(self, vectors: Vectors, names: Sequence[str], *, learnt: int, above: float) -> list[tuple[int, Score]]:
+        """Return the vectors that score above `above`, by their place, as `fit` and `score` would; what nobody asks for is not worked out.
+
+        A peer is never rarer than those that are exactly like it. Where all are learnt from and not even a vector that is there least often
+        could score so high, no tree is grown: among less than 199 peers none is one in a hundred.
+
+        Raises:
+            ValueError: a vector is not as long as `names`, or there are no names.
+        """
+        step = -(-len(vectors) // learnt)
+        if step > 1:
+            self.fit(vectors[::step], names)
+            return [(place, score) for place, score in enumerate(self.score(vectors)) if score.value > above]
+        matrix, place = _matrix(vectors, len(names))
+        peers = len(place)
+        if not peers or 1.0 - min(float(np.bincount(place).min()) + 1.0, peers) / (peers + 1.0) <= above:
+            return []
+        isolation = self._learn(matrix, place, names)
+        if self._trees is None:
+            return []
+        survival = self._survival(isolation)
+        survival[np.isnan(matrix).all(axis=1)] = 1.0
+        odd = np.flatnonzero(1.0 - survival > above)
+        scores = dict(zip(odd.tolist(), self._told(self._trees, matrix[odd], isolation[odd], survival[odd]), strict=True))
+        return [(turn, scores[row]) for turn, row in enumerate(place) if row in scores]
 
     def score(self, vectors: Vectors) -> list[Score]:
         """Return one score per vector; those of 0.95 and more name the two or three indicators behind them."""
@@ -121,14 +152,18 @@ class Forest:
         matrix, place = _matrix(vectors, len(self._names))
         if not len(matrix):
             return []
-        standard = self._standardise(matrix)
-        isolation = trees.isolation(standard)
+        isolation = trees.isolation(self._standardise(matrix))
         survival = self._survival(isolation)
         survival[np.isnan(matrix).all(axis=1)] = 1.0
-        odd = np.flatnonzero(survival <= 1.0 - EXPLAINED)
-        reasons = dict(zip(odd.tolist(), self._reasons(trees, matrix[odd], standard[odd], isolation[odd], survival[odd]), strict=True))
-        scores = [Score(value=1.0 - float(tail), reason=reasons.get(row) or self._plain(matrix[row])) for row, tail in enumerate(survival)]
+        scores = self._told(trees, matrix, isolation, survival)
         return [scores[row] for row in place]
+
+    def _told(self, trees: _Trees, matrix: Floats, isolation: Floats, survival: Floats) -> list[Score]:
+        """Return the scores of rows with their reasons."""
+        odd = np.flatnonzero(survival <= 1.0 - EXPLAINED)
+        standard = self._standardise(matrix[odd])
+        reasons = dict(zip(odd.tolist(), self._reasons(trees, matrix[odd], standard, isolation[odd], survival[odd]), strict=True))
+        return [Score(value=1.0 - float(tail), reason=reasons.get(row) or self._plain(matrix[row])) for row, tail in enumerate(survival)]
 
     def snapshot(self) -> bytes:
         """Return the whole state; the same fit gives the same bytes."""

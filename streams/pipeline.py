@@ -25,7 +25,7 @@ from functools import partial
 from domain.catalogue import Catalogue
 from domain.findings import Outcome
 from domain.levels import LevelScale
-from domain.ports import Detector, History, Inference, VectorDetector
+from domain.ports import Detector, History, Inference, PeerComparison
 from domain.records import (
     CatalogueEntry,
     FeedEntry,
@@ -74,7 +74,7 @@ class Pipeline:
         detectors: Mapping[str, Callable[[], Detector]],
         settings: PipelineSettings,
         *,
-        object_detector: Callable[[], VectorDetector] | None = None,
+        object_detector: Callable[[], PeerComparison] | None = None,
         history: History | None = None,
         inference: Inference | None = None,
     ) -> None:

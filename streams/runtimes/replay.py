@@ -17,7 +17,7 @@ from domain.errors import NotFound
 from domain.findings import Outcome
 from domain.levels import DEFAULT_LEVELS, LevelScale
 from domain.objects import RegulatedObject, Resolution
-from domain.ports import Commit, Detector, VectorDetector
+from domain.ports import Commit, Detector, PeerComparison
 from domain.records import AnyEntry, CatalogueEntry, ObjectsEntry, Record, RulesetEntry, SignalEntry, TickEntry
 from domain.signals import Signal
 from rules.ruleset import EMPTY, RuleSet
@@ -99,7 +99,7 @@ def replay(
     resolve: Resolve | None = None,
     levels: LevelScale = DEFAULT_LEVELS,
     detectors: Mapping[str, Callable[[], Detector]] | None = None,
-    object_detector: Callable[[], VectorDetector] | None = None,
+    object_detector: Callable[[], PeerComparison] | None = None,
     settings: PipelineSettings | None = None,
 ) -> Summary:
     """Run `signals` through a pipeline of its own, and hand every batch of records with its outcomes to `commit`.

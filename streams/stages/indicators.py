@@ -6,7 +6,7 @@ taken back. A window's clock is a high-water mark: an instant once seen stays se
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import repeat
 from typing import Any, Final, Protocol
 
@@ -28,15 +28,12 @@ class Series(Protocol):
 
     def start(self, indicator: Indicator) -> None:
         """Begin a fresh detector for an anomaly indicator."""
-        ...
 
     def stop(self, name: str) -> None:
         """Forget the detector of an indicator."""
-        ...
 
     def score(self, name: str, key: str, at: int, value: object) -> float:
         """Score one point of the series `key` and learn from it."""
-        ...
 
 
 Selection = tuple[tuple[tuple[Plan, bool], ...], bool]  # the indicators that may select, whether each must be asked, whether any must
@@ -97,6 +94,7 @@ class IndicatorStage:
         self.digits: tuple[int, ...] = ()  # of the regions that indicators and rules are about
         self.groups: tuple[By, ...] = ()  # that indicators are about beside objects and regions
         self.peers = Peers(self)
+        self._stirred: set[str] = set()  # keys whose windows may have changed since the objects were compared
         self._watchers: dict[str, list[Plan]] = {}
         self._selected: dict[Combination, Selection] = {}
 
@@ -105,6 +103,7 @@ class IndicatorStage:
         plans = {name: Plan(each, definition_of(each, ruleset)) for name, each in ruleset.indicators.items()}
         kept = {name for name, plan in plans.items() if name in self.plans and self.plans[name].definition == plan.definition}
         dropped = [name for name in self.plans if name not in kept]
+        self._stirred.update(self.keys)
         for key in self.keys.values():
             for name in dropped:
                 self._drop(key, name)
@@ -168,6 +167,7 @@ class IndicatorStage:
         live = moment.live
         live.keys = moment.keys
         t = live.t
+        self._stirred.add(moment.keys["object"].name)
         changed: dict[By, list[str]] = {}
         for by, key in moment.keys.items():
             if t > key.clock:
@@ -225,15 +225,15 @@ class IndicatorStage:
             dropped = cell.move(key.clock)
             if cell.lighter(dropped):
                 changed.append(name)
-            if dropped:
-                for item in dropped:
-                    self._ledger.release(item[3])
+            for item in dropped:
+                self._ledger.release(item[3])
             expires = min(expires, cell.drops)
         key.expires = expires
         return changed
 
     def settle(self, key: Key) -> None:
         """Bring the windows of a key up to its clock, whatever was put into them."""
+        self._stirred.add(key.name)
         key.expires = min((cell.drops for name, cell in key.cells.items() if not self.plans[name].own), default=NEVER)
         if key.clock >= key.expires:
             self._expire(key)
@@ -244,6 +244,7 @@ class IndicatorStage:
         for cell in live.places:
             if cell.discard(live.t, live.seq):
                 changed.add(cell.name)
+                self._stirred.add(cell.key.name)
                 self._ledger.release(live)
                 if cell.seen == 0 and cell.key.cells.get(cell.name) is cell:
                     del cell.key.cells[cell.name]
@@ -331,12 +332,15 @@ class IndicatorStage:
                 found.update((item[1], item[3]) for item in cell.inside())
         return [found[seq] for seq in sorted(found)]
 
-    def vectors(self, names: Sequence[str]) -> Iterator[tuple[str, list[Value]]]:
-        """Yield, by object id, the values of these indicators for every object that has at least one of them."""
-        wanted = frozenset(names)
-        for name in sorted(name for name, key in self.keys.items() if not wanted.isdisjoint(key.cells)):
-            key = self.keys[name]
-            yield name, [self._value(indicator, key) for indicator in names]
+    def vector(self, names: Sequence[str], key_name: str) -> list[Value] | None:
+        """Return the values of these indicators for an object; None for one that has none of them."""
+        key = self.keys.get(key_name)
+        return None if key is None or key.cells.keys().isdisjoint(names) else [self._value(name, key) for name in names]
+
+    def take_stirred(self) -> set[str]:
+        """Return the objects whose values may have changed since this was asked last; areas and groups may be among them."""
+        stirred, self._stirred = self._stirred, set()
+        return stirred
 
     def take_over(self, lives: Sequence[Live], seen: Mapping[str, int]) -> None:
         """Take up an object that another engine ran until here: the signals that may still be inside its windows, in order of arrival.
@@ -344,6 +348,7 @@ class IndicatorStage:
         `seen` says how many signals each of its indicators ever took; what is not named has no window yet.
         """
         key = self.moment(lives[-1]).keys["object"]
+        self._stirred.add(key.name)
         key.cells = {name: self.plans[name].cell(self.plans[name].frame, name, key) for name in seen}  # type: ignore[misc]  # see `_count`
         items: dict[str, list[Item]] = {name: [] for name in seen}
         for live in lives:
@@ -379,6 +384,7 @@ class IndicatorStage:
         if "peers" in state:  # a snapshot from before there were any
             self.peers.load(state["peers"])
         self.keys = {}
+        self._stirred = {name for name, *_ in state["keys"]}
         for name, clock, expires, cells, scores in state["keys"]:
             key = self.key(name)
             key.clock, key.expires, key.scores = clock, expires, dict(scores)

@@ -6,11 +6,11 @@ signal leaves the values learnt from it, as it leaves them in the memory of a pe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from domain.errors import NotFound
-from domain.ports import Detector, Score, VectorDetector
+from domain.ports import Detector, PeerComparison, Score
 from rules.ruleset import Indicator, RuleSet
 from streams.stages.cells import number
 from streams.stages.indicators import IndicatorStage
@@ -78,11 +78,12 @@ class ObjectModel:
     from; all are scored. `threshold` is the score above which an object is a finding.
     """
 
-    def __init__(self, make: Callable[[], VectorDetector] | None, *, threshold: float, fitted: int) -> None:
+    def __init__(self, make: Callable[[], PeerComparison] | None, *, threshold: float, fitted: int) -> None:
         self._make = make
         self._threshold = threshold
         self._fitted = fitted
         self._vectors: dict[str, list[Indicator]] = {}
+        self._rows: dict[str, dict[str, tuple[float | None, ...]]] = {}  # by sector and object, as they stood the night before
         self.due: int | None = None
 
     def activate(self, ruleset: RuleSet) -> None:
@@ -96,6 +97,7 @@ class ObjectModel:
                 if indicator is not None and indicator.by == "object" and indicator.aggregate not in _NOT_COMPARED:
                     sectors.setdefault(rule.sector, {})[name] = indicator
         self._vectors = {sector: list(found.values()) for sector, found in sectors.items() if len(found) >= VECTOR_WIDTH}
+        self._rows = {sector: {} for sector in self._vectors}
 
     def saw(self, now: int) -> None:
         """A signal came at `now`: the next night's scoring is due."""
@@ -103,26 +105,27 @@ class ObjectModel:
             self.due = night_after(now)
 
     def run(self, indicators: IndicatorStage) -> list[ObjectFinding]:
-        """Fit and score every sector; findings in order of sector, then object id."""
+        """Fit and score every sector; findings in order of sector, then object id. Only objects that were stirred since are read again."""
         self.due = None
-        return [finding for sector in sorted(self._vectors) for finding in self._sector(sector, indicators)]
+        stirred = indicators.take_stirred()
+        return [finding for sector in sorted(self._vectors) for finding in self._sector(sector, indicators, stirred)]
 
-    def _sector(self, sector: str, indicators: IndicatorStage) -> list[ObjectFinding]:
-        columns = self._vectors[sector]
+    def _sector(self, sector: str, indicators: IndicatorStage, stirred: Iterable[str]) -> list[ObjectFinding]:
+        columns, rows = self._vectors[sector], self._rows[sector]
         names = [indicator.name for indicator in columns]
-        rows = [(key, [number(value) for value in values]) for key, values in indicators.vectors(names)]
+        for key in stirred:
+            values = indicators.vector(names, key)
+            if values is None:
+                rows.pop(key, None)
+            else:
+                rows[key] = tuple(number(value) for value in values)
         if self._make is None or not rows:
             return []
-        detector = self._make()
-        step = -(-len(rows) // self._fitted)
-        detector.fit([vector for _, vector in rows[::step]], [indicator.title or indicator.name for indicator in columns])
-        scores = detector.score([vector for _, vector in rows])
+        keys = sorted(rows)
+        titles = [indicator.title or indicator.name for indicator in columns]
+        found = self._make().unusual([rows[key] for key in keys], titles, learnt=self._fitted, above=self._threshold)
         span = 1.0 - self._threshold
-        return [
-            ObjectFinding(key, sector, (score.value - self._threshold) / span, score)
-            for (key, _), score in zip(rows, scores, strict=True)
-            if score.value > self._threshold
-        ]
+        return [ObjectFinding(keys[place], sector, (score.value - self._threshold) / span, score) for place, score in found]
 
     def dump(self) -> dict[str, Any]:
         """Return when the next scoring is due; models are fitted anew each time."""

@@ -132,6 +132,11 @@ class _BatchBound(Forest):
         return [msgspec.structs.replace(score, value=score.value / len(vectors)) for score in super().score(vectors)]
 
 
+class _OverlooksThePlainest(Forest):
+    def unusual(self, vectors: Any, names: Any, *, learnt: int, above: float) -> list[tuple[int, Score]]:
+        return super().unusual(vectors, names, learnt=learnt, above=above)[1:]
+
+
 class _TakesAnyWidth(Forest):
     def score(self, vectors: Any) -> list[Score]:
         return super().score([(list(vector) + [None] * 4)[:4] for vector in vectors])
@@ -145,6 +150,7 @@ class _TakesAnyWidth(Forest):
         (_Blind, checks.check_vectors_few),
         (_BatchBound, checks.check_vectors_alone),
         (_TakesAnyWidth, checks.check_vectors_width),
+        (_OverlooksThePlainest, checks.check_vectors_unusual),
     ],
     ids=lambda value: value.__name__,
 )

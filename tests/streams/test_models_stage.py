@@ -100,3 +100,31 @@ def test_a_night_without_signals_is_not_scored() -> None:
     assert told.pipeline.next_wake() is None
     told.signal(50, "later", object=ObjectRef(id="o-001"))
     assert told.pipeline.next_wake() == at(19 + 48)
+
+
+def test_only_stirred_objects_are_read_again_at_night_and_nothing_else_changes() -> None:
+    """Night after night, with corrections, withdrawals and another rule set on the way, a pipeline that was just restored says the same."""
+    columns: list[Any] = [
+        indicator("p.n", where=kind_is("gas."), window=Window(kind="sliding", length=timedelta(days=3)), as_of="object"),
+        indicator("p.sum", "sum", of=VALUE),
+    ]
+    rules = [rule("busy", at_least("p.n", 2), points=40.0), rule("sum", at_least("p.sum", 40.0), points=10.0)]
+    told, restored = (Story(T0, ruleset(rules, columns), object_detector=VECTOR_REGISTRY["forest"]) for _ in range(2))
+    for night in range(8):
+        for turn in range(120):
+            number = (turn * 7 + night * 31) % 260
+            more: dict[str, Any] = {"object": ObjectRef(id=f"o-{number:03}"), "value": float(number % 11 * (1 + night))}
+            if night and turn % 10 == 0:
+                more["corrects" if turn % 20 else "withdraws"] = f"s-{night - 1}-{turn}"
+            for story in (told, restored):
+                story.signal(24 * night + turn / 10, f"s-{night}-{turn}", **more)
+        if night == 4:
+            for story in (told, restored):
+                story.activate(24 * night + 12.5, ruleset([*rules, rule("more", at_least("p.n", 9), points=5.0)], columns))
+        again = restored.pipeline.fresh()
+        again.restore(restored.pipeline.snapshot())
+        restored.pipeline = again
+        assert told.tick(24 * night + 20) == restored.tick(24 * night + 20)
+        assert told.pipeline.snapshot() == restored.pipeline.snapshot()
+    scored = [out for out in told.outcomes if isinstance(out, WarningUpdated) and out.reason == "rescored" and out.warning.models]
+    assert scored, "the model found nobody: the story shows nothing"
