@@ -364,7 +364,15 @@ def check_vectors_width(make: MakeVectorDetector) -> None:
 def check_vectors_unusual(make: MakeVectorDetector) -> None:
     """What is unusual is what `fit` and `score` find above the bound, whether all peers are learnt from or not."""
     rounded = [[None if value is None else round(value / 20.0) for value in row] for row in peers(700, seed=3)]
-    crowds = ([], peers(10), peers(150), peers(), rounded, peers(700, seed=3), [[1.0, 2.0, 3.0, None]] * 80)
+    crowds: tuple[list[list[float | None]], ...] = (
+        [],
+        peers(10),
+        peers(150),
+        peers(),
+        rounded,
+        peers(700, seed=3),
+        [[1.0, 2.0, 3.0, None]] * 80,
+    )
     for vectors, learnt, above in itertools.product(crowds, (4096, 100), (0.0, 0.9, 0.99)):
         detector, judged = make(), make()
         judged.fit(vectors[:: max(1, -(-len(vectors) // learnt))], NAMES)
