@@ -48,19 +48,22 @@ class Replaying:
 
     def __init__(
         self,
-        rules: Path | None,
+        rules: Sequence[Path] = (),
         *,
         objects: Path | None,
         catalogue: Path | None,
         departments: Path | None,
         mappings: Path | None = None,
     ) -> None:
-        """Read the files; `mappings` is a folder of own mappings beside the shipped ones, which say how late the data of a feed may be.
+        """Read the files; `rules` are folders of packs, the one that is in force first, then those that a journal export activates.
+
+        `mappings` is a folder of own mappings beside the shipped ones, which say how late the data of a feed may be.
 
         Raises:
             FileProblems: a file cannot be used; all problems at once.
         """
-        self._rules = load_rules(read_folder(rules or SHIPPED_PACKS))
+        sets = [load_rules(read_folder(folder)) for folder in rules or (SHIPPED_PACKS,)]
+        self._rules, self._sets = sets[0], {each.version: each for each in sets}
         self._objects = read_objects(objects.read_bytes(), objects.name).objects if objects else ()
         self._catalogue = read_catalogue(catalogue.read_bytes(), catalogue.name).catalogue if catalogue else None
         self._lateness = lateness(mappings)
@@ -101,19 +104,25 @@ class Replaying:
 
     def play(
         self,
-        given: Iterable[tuple[str, Signal, datetime | None] | Record],
+        given: Callable[[], Iterable[tuple[str, Signal, datetime | None] | Record]],
         *,
         until: datetime | None,
         on_outcomes: Callable[[Sequence[Outcome]], None],
     ) -> Summary:
-        """Run everything through the pipeline and return what it was."""
+        """Run everything through the pipeline and return what it was; `given` is asked again where an activation counts back.
+
+        Raises:
+            NotFound: a journal export activates a rule set that is not among the given ones, or counts back to records that are not there.
+        """
         self._on_outcomes = on_outcomes
         return replay(
-            given,
+            given(),
+            again=given,
             commit=self._take,
             objects=self._objects,
             catalogue=self._catalogue,
             ruleset=self._rules,
+            rulesets=self._sets,
             until=until,
             resolve=self._resolver(),
             detectors=REGISTRY,

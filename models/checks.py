@@ -363,7 +363,7 @@ def check_vectors_width(make: MakeVectorDetector) -> None:
 
 def check_vectors_unusual(make: MakeVectorDetector) -> None:
     """What is unusual is what `fit` and `score` find above the bound, whether all peers are learnt from or not."""
-    rounded = [[None if value is None else round(value / 20.0) for value in row] for row in peers(700, seed=3)]
+    rounded = [[None if value is None else value // 20.0 for value in row] for row in peers(700, seed=3)]
     crowds: tuple[list[list[float | None]], ...] = (
         [],
         peers(10),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from errno import ENOENT
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,11 +19,13 @@ app = typer.Typer(no_args_is_help=True, help="日志 / The journal")
 @app.command()
 def export(
     after: Annotated[int, typer.Option(min=0, help="从此序号之后 / records after this number")] = 0,
+    rules: Annotated[Path | None, typer.Option(help="启用过的各套规则写到此目录下，供 replay --rules / the rule sets go there")] = None,
     data: DataOption = DATA,
 ) -> None:
     """逐行输出日志（NDJSON），服务运行时也可用 / Write the journal as NDJSON; also beside a running serve."""
     import msgspec
 
+    from domain.records import RulesetEntry
     from storage.datadir import DataPaths
     from storage.journal_folder import JournalFolder
 
@@ -30,5 +34,27 @@ def export(
         folder = DataPaths(data).journal
         if not folder.is_dir():
             raise FileNotFoundError(ENOENT, "no journal", str(folder))
+        versions: dict[str, None] = {}
         for record in JournalFolder(folder).read(after):
             sys.stdout.buffer.write(encoder.encode(record) + b"\n")
+            if isinstance(record.entry, RulesetEntry):
+                versions[record.entry.version] = None
+        if rules is not None:
+            _write_sets(DataPaths(data).database, list(versions), rules)
+
+
+def _write_sets(database: Path, versions: Sequence[str], target: Path) -> None:
+    """Write stored rule sets as folders, numbered in the order of their first activation; existing files are written over."""
+    from domain.errors import NotFound
+    from storage import risk
+    from storage.database import Database
+
+    with Database.look(database) as connection:
+        for number, version in enumerate(versions, start=1):
+            texts = risk.ruleset_texts(connection, version)
+            if texts is None:
+                raise NotFound(f"规则集 {version} 没有存档 / rule set {version} is not stored: restore the data folder")
+            for name, text in texts.items():
+                path = target / f"{number:03}-{version[:12]}" / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8")

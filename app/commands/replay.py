@@ -34,7 +34,9 @@ class Engine(StrEnum):
 def replay(
     signals: Annotated[list[Path], typer.Option(exists=True, dir_okay=False, help="信号 NDJSON，或 journal export 的输出；可多次给出")],
     out: Annotated[Path, typer.Option(help="预警 NDJSON / where the warnings go")],
-    rules: Annotated[Path | None, typer.Option(help="规则目录，缺省为随附规则包 / folder of packs")] = None,
+    rules: Annotated[
+        list[Path] | None, typer.Option(help="规则目录，缺省为随附规则包；日志中启用过的各套，可多次给出 / folder of packs")
+    ] = None,
     objects: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="监管对象 CSV、XLSX / objects")] = None,
     catalogue: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="事项清单 CSV、XLSX / catalogue")] = None,
     departments: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="部门 YAML、CSV、XLSX / departments")] = None,
@@ -51,7 +53,7 @@ def replay(
 
     end = instant("--until", until) if until else None
     with plain_errors():
-        run = Replaying(rules, objects=objects, catalogue=catalogue, departments=departments, mappings=mappings)
+        run = Replaying(rules or (), objects=objects, catalogue=catalogue, departments=departments, mappings=mappings)
         reason = "" if engine is Engine.AUTO else "--engine python"
         done = None
         if not reason:
@@ -64,7 +66,7 @@ def replay(
                     if target is not None:
                         target.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in _hits(found))
 
-                done = run.play(_given(signals), until=end, on_outcomes=on_outcomes)
+                done = run.play(lambda: _given(signals), until=end, on_outcomes=on_outcomes)
         count = 0
         with out.open("w", encoding="utf-8") as lines:
             for warning in run.warnings():

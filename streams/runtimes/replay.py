@@ -6,11 +6,14 @@ unless `until` is given. It streams: at most `BATCH` records are in memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import sys
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
 from typing import Final
+
+import msgspec
 
 from domain.catalogue import Catalogue
 from domain.errors import NotFound
@@ -18,7 +21,7 @@ from domain.findings import Outcome
 from domain.levels import DEFAULT_LEVELS, LevelScale
 from domain.objects import RegulatedObject, Resolution
 from domain.ports import Commit, Detector, PeerComparison
-from domain.records import AnyEntry, CatalogueEntry, ObjectsEntry, Record, RulesetEntry, SignalEntry, TickEntry
+from domain.records import AnyEntry, CatalogueEntry, ObjectsEntry, Prepared, Record, RulesetEntry, SignalEntry, TickEntry
 from domain.signals import Signal
 from rules.ruleset import EMPTY, RuleSet
 from streams.pipeline import Pipeline, PipelineSettings
@@ -74,23 +77,114 @@ class Known:
         return Resolution()
 
 
-class _Numbered:
-    """Numbers what comes as a journal would, and never lets time go back."""
+class _Source:
+    """The entries of a replay in order: what was given, the registry and catalogue before it, the rule set before the first signal.
 
-    def __init__(self) -> None:
+    The rule set is left out where a journal export activates one itself before any signal.
+    """
+
+    def __init__(
+        self,
+        objects: Sequence[RegulatedObject],
+        catalogue: Catalogue | None,
+        ruleset: RuleSet,
+        resolve: Resolve | None,
+        until: datetime | None,
+    ) -> None:
+        self._objects = objects
+        self._catalogue = catalogue
+        self._ruleset = ruleset
+        self._known = Known()
+        for thing in objects:
+            self._known.add(thing)
+        self._resolve = resolve or self._known
+        self._until = until
+
+    def entries(self, given: Iterable[Given | Record]) -> Iterator[tuple[datetime, AnyEntry, int]]:
+        """Yield (time, entry, its number in the journal that it is from or 0)."""
+        begun, wants = False, self._ruleset.version != EMPTY.version
+        for each in given:
+            at = each.received_at if isinstance(each, Record) else each[2] or each[1].occurred_at
+            entry = each.entry if isinstance(each, Record) else self._entry(each)
+            if not begun:
+                begun = True
+                yield from ((at, setup, 0) for setup in self._setup())
+            if wants and isinstance(entry, RulesetEntry | SignalEntry):
+                wants = False
+                if isinstance(entry, SignalEntry):
+                    yield at, RulesetEntry(version=self._ruleset.version), 0
+            yield at, entry, each.seq if isinstance(each, Record) else 0
+        if not begun and self._until is not None:
+            yield from ((self._until, setup, 0) for setup in self._setup())
+
+    def _entry(self, given: Given) -> SignalEntry:
+        feed, signal, _ = given
+        return SignalEntry(feed=feed, signal=signal, resolution=self._resolve(signal), digest="")
+
+    def _setup(self) -> Iterator[AnyEntry]:
+        """Yield the entries that come into force before everything else."""
+        for end in range(OBJECTS_PER_RECORD, len(self._objects) + OBJECTS_PER_RECORD, OBJECTS_PER_RECORD):
+            chunk = tuple(self._objects[end - OBJECTS_PER_RECORD : end])
+            yield ObjectsEntry(version=min(end, len(self._known)), objects=chunk)
+        if self._catalogue is not None:
+            yield CatalogueEntry(catalogue=self._catalogue)
+
+
+class _Numbered:
+    """Numbers what comes as a journal would, and never lets time go back; `ticks` are the numbers that ticks took."""
+
+    def __init__(self, ticks: Sequence[int] = ()) -> None:
+        """`ticks` are the numbers to be passed over, those of an earlier numbering of the same."""
         self.seq = 0
         self.now: datetime | None = None
+        self.ticks = list(ticks)
+        self._skipped = 0
 
     def record(self, at: datetime, entry: AnyEntry) -> Record:
         self.seq += 1
+        while self._skipped < len(self.ticks) and self.ticks[self._skipped] == self.seq:
+            self._skipped += 1
+            self.seq += 1
         self.now = at if self.now is None else max(at, self.now)
         return Record(seq=self.seq, received_at=self.now, entry=entry)
+
+    def tick(self) -> int:
+        """Let a tick take the number that was given last; return the next one."""
+        self.ticks.append(self.seq)
+        self._skipped = len(self.ticks)
+        self.seq += 1
+        return self.seq
+
+
+class _Again:
+    """The past of a replay, for activations that count back: what was given is read once more, and numbered as it was."""
+
+    def __init__(self, source: _Source, again: Callable[[], Iterable[Given | Record]], numbered: _Numbered) -> None:
+        self._source = source
+        self._again = again
+        self._numbered = numbered
+
+    def records(self, after: int, before: int) -> Iterator[Record]:
+        """Yield the records between two; those that a back-fill reads, which ticks are not among."""
+        numbered = _Numbered(self._numbered.ticks)
+        for at, entry, _ in self._source.entries(self._again()):
+            record = numbered.record(at, entry)
+            if record.seq >= before:
+                return
+            if record.seq > after:
+                yield record
+        raise NotFound("the input cannot be read a second time, and an activation counts back: give files, no pipe")
+
+    def artifact(self, name: str) -> None:
+        """Know no stored back-fill: an export holds none."""
+        del name
 
 
 def replay(
     signals: Iterable[Given | Record],
     *,
     commit: Commit,
+    again: Callable[[], Iterable[Given | Record]] | None = None,
     objects: Iterable[RegulatedObject] = (),
     catalogue: Catalogue | None = None,
     ruleset: RuleSet = EMPTY,
@@ -105,13 +199,14 @@ def replay(
     """Run `signals` through a pipeline of its own, and hand every batch of records with its outcomes to `commit`.
 
     Signals are (feed, signal, received_at); without a time of receipt one counts as received at the greatest `occurred_at` so far.
-    `objects`, `catalogue` and `ruleset` come into force before the first of them. Records of a journal export may stand in their place
-    (or among them): they keep their entries and times, are numbered anew, and may activate any of `rulesets`. `resolve` finds a
-    signal's object; by default by exact id, then code, and without any objects the signal's own id or code. `until` lets time run on
-    after the last signal.
+    `objects` and `catalogue` come into force before everything else, `ruleset` before the first signal. Records of a journal export may
+    stand in their place (or among them): they keep their entries and times, are numbered anew, and may activate any of `rulesets`; where
+    one does before the first signal, `ruleset` is only one of those. `again` gives the same input once more, for activations whose
+    indicators count from the past on. `resolve` finds a signal's object; by default by exact id, then code, and without any objects the
+    signal's own id or code. `until` lets time run on after the last signal.
 
     Raises:
-        NotFound: a record activates a rule set that is not among `rulesets`.
+        NotFound: a record activates a rule set that is not among `rulesets`, or counts back to records that were not given.
     """
     sets = {**(rulesets or {}), ruleset.version: ruleset}
 
@@ -120,47 +215,50 @@ def replay(
             raise NotFound(f"the journal activates rule set {version}, which was not given; given: {', '.join(sorted(sets))}")
         return sets[version]
 
-    pipeline = Pipeline(levels, Catalogue(), load, detectors or {}, settings or PipelineSettings(), object_detector=object_detector)
-    known = Known()
-    run = _Run(pipeline, commit)
+    source = _Source(tuple(objects), catalogue, ruleset, resolve, until)
     numbered = _Numbered()
-    source = iter(signals)
-    first = next(source, None)
-    if first is None and until is None:
-        return run.summary(numbered.now)
-    start = until if first is None else first.received_at if isinstance(first, Record) else first[2] or first[1].occurred_at
-    assert start is not None
-    for entry in _setup(objects, known, catalogue, ruleset):
-        run.take(numbered.record(start, entry), numbered)
+    history = None if again is None else _Again(source, again, numbered)
+    options = settings or PipelineSettings()
+    pipeline = Pipeline(levels, Catalogue(), load, detectors or {}, options, object_detector=object_detector, history=history)
+    run = _Run(pipeline, commit)
+    places = _Places()
     with settled_collector():
-        for given in chain(() if first is None else (first,), source):
-            if isinstance(given, Record):
-                run.take(numbered.record(given.received_at, given.entry), numbered)
-            else:
-                feed, signal, received = given
-                entry = SignalEntry(feed=feed, signal=signal, resolution=(resolve or known)(signal), digest="")
-                run.take(numbered.record(received or signal.occurred_at, entry), numbered)
+        for at, entry, number in source.entries(signals):
+            run.take(numbered.record(at, places.renumbered(entry, number)), numbered)
+            places.note(number, numbered.seq)
     if until is not None:
         run.let_pass(until, numbered)
     run.flush()
     return run.summary(numbered.now)
 
 
-def _setup(objects: Iterable[RegulatedObject], known: Known, catalogue: Catalogue | None, ruleset: RuleSet) -> Iterator[AnyEntry]:
-    """Yield the entries that come into force before the first signal."""
-    chunk: list[RegulatedObject] = []
-    for version, thing in enumerate(objects, start=1):
-        known.add(thing)
-        chunk.append(thing)
-        if len(chunk) == OBJECTS_PER_RECORD:
-            yield ObjectsEntry(version=version, objects=tuple(chunk))
-            chunk = []
-    if chunk:
-        yield ObjectsEntry(version=len(known), objects=tuple(chunk))
-    if catalogue is not None:
-        yield CatalogueEntry(catalogue=catalogue)
-    if ruleset.version != EMPTY.version:
-        yield RulesetEntry(version=ruleset.version)
+class _Places:
+    """Where the records of a journal export stand in the replay: one entry for each run of them that nothing comes between."""
+
+    def __init__(self) -> None:
+        self._runs: list[tuple[int, int]] = []  # (number in the journal, number here)
+
+    def note(self, number: int, seq: int) -> None:
+        """Note that the journal's record `number` (0: none of a journal) is record `seq` here."""
+        if number and (not self._runs or seq - number != self._runs[-1][1] - self._runs[-1][0]):
+            self._runs.append((number, seq))
+
+    def renumbered(self, entry: AnyEntry, number: int) -> AnyEntry:
+        """Return the journal's record `number` as one of this replay: an activation names the record that it counts back to.
+
+        Raises:
+            NotFound: it counts back to a record before the first that was given.
+        """
+        if not isinstance(entry, RulesetEntry) or entry.prepared is None:
+            return entry
+        first, oldest = entry.prepared.first, self._runs[0][0] if self._runs else number
+        if first < oldest:
+            raise NotFound(
+                f"record {number} activates rule set {entry.version}, whose new indicators count from record {first} on; the input begins "
+                f"with record {oldest}: export the journal from there, with --after {first - 1}"
+            )
+        there, here = self._runs[bisect_right(self._runs, (first, sys.maxsize)) - 1] if first > oldest else (first, 1)
+        return msgspec.structs.replace(entry, prepared=Prepared(first=here + first - there))
 
 
 class _Run:
@@ -182,8 +280,7 @@ class _Run:
             if wake is None or wake > record.received_at:
                 break
             self._step(Record(seq=record.seq, received_at=wake, entry=TickEntry()))
-            numbered.seq += 1
-            record = Record(seq=numbered.seq, received_at=record.received_at, entry=record.entry)
+            record = Record(seq=numbered.tick(), received_at=record.received_at, entry=record.entry)
         self._signals += isinstance(record.entry, SignalEntry)
         self._step(record)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -10,12 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner, Result
 
 from app import doctor
+from app.cli import app as command_line
+from app.commands.output import USAGE
 from app.rulebook import HELD
 from domain.records import RulesetEntry
 from tests.app.test_rule_folder import look
-from tests.app.world import RULES, World, penalty
+from tests.app.test_slice import of_the_engine
+from tests.app.world import DEPARTMENTS, RULES, World, penalty
 
 MORE = RULES.replace(
     "rules:\n",
@@ -114,6 +119,37 @@ def test_a_restart_from_the_journal_comes_to_the_same_whatever_became_of_the_art
     assert world.app.engine.complete_from() == before
     world.post(penalty(3, "1"))
     assert rules_of_the_warning(world) == (["gas-many-fines"], ["gas-many-fines"])
+
+
+def test_a_replay_of_the_journal_with_its_rule_sets_gives_the_live_warnings(world: World) -> None:
+    """`journal export --rules` writes the sets; `replay --rules` of each counts back as the server did; one that is missing is named."""
+    world.post(penalty(1, "1"))
+    world.post(penalty(2, "1"))
+    assert change(world, MORE) == "activated"
+    world.post(penalty(3, "1"))
+    live = {one["id"]: world.read(f"/v1/warnings/{one['id']}") for one in world.warnings()}
+    assert len(live) == 1
+    world.shut()
+    sets, journal, out = (world.folder / name for name in ("sets", "journal.ndjson", "warnings.ndjson"))
+    exported = CliRunner().invoke(command_line, ["journal", "export", "--data", str(world.folder / "data"), "--rules", str(sets)])
+    assert exported.exit_code == 0, exported.output
+    journal.write_bytes(exported.stdout_bytes)
+    assert [(folder / "gas.yaml").read_text(encoding="utf-8") for folder in sorted(sets.iterdir())] == [RULES, MORE]
+    (world.folder / "d.yaml").write_text(DEPARTMENTS, encoding="utf-8")
+
+    def replayed(*folders: Path) -> Result:
+        chosen = [part for folder in folders for part in ("--rules", str(folder))]
+        given = ["--signals", str(journal), "--departments", str(world.folder / "d.yaml"), "--out", str(out)]
+        return CliRunner().invoke(command_line, ["replay", *chosen, *given])
+
+    done = replayed(*sorted(sets.iterdir()))
+    assert done.exit_code == 0, done.output
+    found = {one["id"]: one for one in map(json.loads, out.read_text(encoding="utf-8").splitlines())}
+    assert {name: of_the_engine(one) for name, one in found.items()} == {name: of_the_engine(one) for name, one in live.items()}
+    assert replayed(*sorted(sets.iterdir(), reverse=True)).exit_code == 0, "the order does not matter where the export names the first set"
+    refused = replayed(min(sets.iterdir()))
+    assert refused.exit_code == USAGE
+    assert "which was not given" in refused.stderr
 
 
 def test_a_set_without_new_indicators_is_activated_without_the_past(world: World) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -14,11 +15,12 @@ from domain.catalogue import Catalogue
 from domain.errors import NotFound
 from domain.findings import WarningRaised
 from domain.levels import DEFAULT_LEVELS
-from domain.records import Prepared, Record, ResolutionEntry, RulesetEntry
+from domain.records import Prepared, Record, ResolutionEntry, RulesetEntry, TickEntry
 from models.registry import REGISTRY
 from rules.load import load_rules
 from rules.ruleset import EMPTY, Window
 from streams.pipeline import Pipeline, PipelineSettings
+from streams.runtimes.replay import replay
 from streams.stages.backfill import Backfill, scope_of
 from tests.factories import T0, at, make_entry
 from tests.streams.kit import DAYS, Story, at_least, indicator, rule, ruleset, source_is
@@ -115,6 +117,60 @@ def test_a_back_fill_that_was_written_down_goes_on_as_if_there_had_been_no_pause
     for record in records[place:]:
         after.take(record)
     assert list(whole.dump()) == list(after.dump())
+
+
+def plain(outcomes: list[Any]) -> Any:
+    """Return outcomes as plain data."""
+    return msgspec.json.decode(msgspec.json.encode(outcomes))
+
+
+def numbered_as_given(outcomes: list[Any], numbers: dict[int, int]) -> Any:
+    """Return outcomes as plain data with the record numbers of the journal that was replayed."""
+
+    def mended(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: numbers[each] if key == "seq" else mended(each) for key, each in value.items()}
+        return [mended(each) for each in value] if isinstance(value, list) else value
+
+    return mended(plain(outcomes))
+
+
+@thorough
+@given(worlds(), st.integers(0, 200))
+def test_a_replay_of_an_export_with_activations_that_count_back_gives_the_same(records: list[Record], shift: int) -> None:
+    """The input is read again for them; ticks that the replay puts in, and a journal that begins later than with 1, change no outcome."""
+    past = with_past(records, "an artifact that an export does not hold")
+    prepared = Prepared(first=1 + shift)
+    export = [replace(each, seq=each.seq + shift) for each in past]
+    export = [
+        replace(each, entry=replace(each.entry, prepared=prepared)) if isinstance(each.entry, RulesetEntry) else each for each in export
+    ]
+    found: list[Any] = []
+    numbers: dict[int, int] = {}
+
+    def commit(taken: Sequence[Record], outcomes: Sequence[Any]) -> None:
+        for record in taken:
+            place = len(numbers)
+            if not isinstance(record.entry, TickEntry) or (place < len(past) and isinstance(past[place].entry, TickEntry)):
+                numbers[record.seq] = past[place].seq
+        found.extend(outcomes)
+
+    replay(export, again=lambda: export, commit=commit, rulesets=SETS, detectors=REGISTRY)
+    assert len(numbers) == len(past)
+    assert numbered_as_given(found, numbers) == plain(fresh(Past(past)).step(past))
+
+
+def test_a_replay_counts_back_to_no_record_that_was_not_given() -> None:
+    """An export that begins too late is refused with the option that gives the rest, and so is input that cannot be read twice."""
+    signals = [Record(seq=number, received_at=at(number), entry=make_entry(id=f"s{number}", occurred_at=at(number))) for number in (4, 5)]
+    new = Record(seq=6, received_at=at(6), entry=RulesetEntry(version="new", prepared=Prepared(first=3)))
+    options: dict[str, Any] = {"commit": lambda _records, _outcomes: None, "ruleset": OLD, "rulesets": {"new": NEW}}
+    with pytest.raises(NotFound, match=r"count from record 3 on; the input begins with record 4: .* --after 2"):
+        replay([*signals, new], again=lambda: [*signals, new], **options)
+    whole = [*signals, replace(new, entry=RulesetEntry(version="new", prepared=Prepared(first=4)))]
+    with pytest.raises(NotFound, match="cannot be read a second time"):
+        replay(whole, again=list, **options)
+    assert replay(whole, again=lambda: whole, **options).signals == 2
 
 
 N = indicator("p.n")
