@@ -891,6 +891,15 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "读不了 kafka.password_file {file}：{error}",
         "kafka.password_file {file} cannot be read: {error}",
     ),
+    "kafka.closed": ("接入已关闭，请稍后重新报送", "the intake is closed; send again when the service is back"),
+    "kafka.queue_full": (
+        "已有 {offers} 条、{bytes} 字节等待 Kafka 确认，请稍后重新报送",
+        "{offers} records of {bytes} bytes wait for Kafka; send again in a second, larger batches in parts",
+    ),
+    "kafka.too_few_in_sync": (
+        "{topic}：同步的副本少于 min.insync.replicas，Kafka 不接收；请恢复停下的机器，数据请稍后重新报送",
+        "{topic}: fewer replicas in sync than min.insync.replicas, Kafka takes nothing; bring the machines back, then send again",
+    ),
     "kafka.extra": (
         "没有安装集群所需的部件；请运行 pip install --require-hashes -r requirements-cluster.lock",
         "what a cluster needs is not installed; run pip install --require-hashes -r requirements-cluster.lock",
