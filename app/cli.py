@@ -42,6 +42,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("serve")(serve.serve)
 app.command("replay")(replay.replay)
+app.command("edge")(cluster.edge)
 rule_life.add_to(rules.app)
 app.add_typer(rules.app, name="rules")
 app.add_typer(models.app, name="models")

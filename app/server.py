@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 import uvicorn
 
-from app.api.application import make_asgi
-from app.wiring import Application
+from app.gate import AsgiApp, Credentials
+from domain.ports import Clock
 from storage.access import SqlCredentials
+from storage.database import Database
 
 GRACE = 10  # seconds that running requests get at the end
+
+
+class Served(Protocol):
+    """What is served: `serve` as a whole, or a role of a cluster."""
+
+    database: Database
+    clock: Clock
+    socket: socket.socket
+
+    def asgi(self, credentials: Credentials) -> AsgiApp:
+        """Return the routes behind the gate."""
+        ...
 
 
 class _Uvicorn(uvicorn.Server):
@@ -37,11 +52,11 @@ class _Uvicorn(uvicorn.Server):
 class Server:
     """Serves one application on the socket that it bound; in this thread, or beside it."""
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: Served) -> None:
         """Make the routes; nothing listens before `run` or `start`."""
         credentials = SqlCredentials(application.database, application.clock.now)
         config = uvicorn.Config(
-            make_asgi(application.services, credentials),
+            application.asgi(credentials),
             log_config=None,
             access_log=False,
             lifespan="on",

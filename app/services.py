@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from app.answers import Answers
 from app.desk import Desk
@@ -24,6 +25,40 @@ from storage.registry import MemoryObjectLookup
 from streams.runtimes.embedded import Engine
 
 SHOWN_SECONDS = 10.0
+
+
+class Door(Protocol):
+    """What the routes of the intake need of whatever process they run in: all of `serve`, or the edge of a cluster."""
+
+    @property
+    def clock(self) -> Clock:
+        """What time it is."""
+        ...
+
+    @property
+    def edge(self) -> Edge:
+        """From bytes to the log."""
+        ...
+
+    @property
+    def intake(self) -> Intake:
+        """The log itself."""
+        ...
+
+    @property
+    def mappings(self) -> Mapping[str, FeedMapping]:
+        """The feeds' contracts."""
+        ...
+
+    @property
+    def metrics(self) -> Metrics:
+        """What is counted."""
+        ...
+
+    @property
+    def trouble(self) -> Callable[[], str]:
+        """Why work does not move, "" while it does."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

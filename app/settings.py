@@ -133,8 +133,15 @@ class Settings(BaseSettings):
     sealing_key: Path | None = Field(
         default=None, description="file with the key of personal values and raw input (openssl rand -hex 32); default <data>/sealing-key"
     )
+    personal_key: Path | None = Field(
+        default=None, description="file with the key of personal tokens, the same for all edges of a cluster; default <data>/personal-key"
+    )
     egress: Egress = Egress()
     limits: Limits = Limits()
+    database_url: str = Field(
+        default="", description="PostgreSQL of a cluster, postgresql://user@host/name; empty for the SQLite file in the data folder"
+    )
+    database_password_file: Path | None = Field(default=None, description="file with the password of database_url, and nothing else")
     kafka: Kafka = Kafka()
 
     @classmethod

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import socket
 import threading
 from collections import Counter
@@ -12,14 +11,16 @@ from typing import Self
 
 import structlog
 
+from app.admin_token import ensure_admin_token
 from app.answers import Answers
+from app.api.application import make_asgi
 from app.approval import Approval
 from app.clock import SystemClock
 from app.commit import Commit, Consequences
 from app.desk import Desk
 from app.duty import DutyLoop
 from app.effects import EffectWriter
-from app.gate import fingerprint
+from app.gate import AsgiApp, Credentials
 from app.history import JournalHistory
 from app.links import load_or_make_key
 from app.metrics import Metrics, Sample
@@ -43,10 +44,9 @@ from connectors.inbound.personal import Tokens
 from connectors.outbound.egress import networks
 from domain.errors import StoreUnavailable
 from domain.ports import Clock
-from domain.principals import Principal
 from domain.records import AnyEntry, ObjectsEntry, Record, RejectionEntry, SignalEntry
 from rules.health import KINDS
-from storage import access, intake_reads, risk
+from storage import intake_reads, risk
 from storage.calendars import load_calendar
 from storage.crashpoints import reach
 from storage.database import Database
@@ -82,7 +82,7 @@ class Application:
         """
         wall = SystemClock()
         self.clock: Clock = clock or wall
-        self.socket = _listen(settings.host, settings.port)
+        self.socket = listen(settings.host, settings.port)
         self.settings = settings.model_copy(update={"port": self.socket.getsockname()[1]})
         self._folder = DataDir(settings.data)
         paths = self._folder.paths
@@ -122,7 +122,7 @@ class Application:
         def retention(feed: str) -> timedelta:
             return mappings[feed].retention if feed in mappings else timedelta(days=settings.retention_days)
 
-        vault, personal_key = Vault(self.database, seal, retention), load_or_make_key(paths.top / "personal-key")
+        vault, personal_key = Vault(self.database, seal, retention), load_or_make_key(settings.personal_key or paths.top / "personal-key")
         self.silence = SilenceWatch(mappings, self.intake, self.clock)
         edge = Edge(
             self.intake,
@@ -182,7 +182,7 @@ class Application:
 
     def start(self) -> None:
         """Start the engine (snapshot, then the rest of the journal), the rules, the duty loop and the watches."""
-        self._admin_token()
+        ensure_admin_token(self.settings.data, self.database, self.clock)
         with self.database.read() as connection:
             told, position = intake_reads.feeds_status(connection), risk.applied_position(connection)
         self.silence.take_up(told, self.journal.read(position))
@@ -205,6 +205,10 @@ class Application:
         self.database.close()
         self.socket.close()
         self._folder.close()
+
+    def asgi(self, credentials: Credentials) -> AsgiApp:
+        """Return the routes behind the gate."""
+        return make_asgi(self.services, credentials)
 
     def settle(self) -> datetime | None:
         """In lock-step: return when engine, duty loop and the watch over silent feeds have done all that is due at the clock's instant.
@@ -303,20 +307,6 @@ class Application:
             Sample("fengsui_build_info", 1.0, (VERSION,)),
         ]
 
-    def _admin_token(self) -> None:
-        """Make the administrator's token at the first start; it lies in the data folder, readable by its owner alone."""
-        path = self.settings.data / "admin-token"
-        if not path.exists():
-            new = path.with_name(".admin-token.new")
-            new.touch(mode=0o600)
-            new.write_text(secrets.token_urlsafe(32) + "\n")
-            new.replace(path)
-            log.info("access.admin_token_made", file=str(path))
-        print_of_it = fingerprint(path.read_text().strip())
-        with self.database.write() as connection:  # a crash between file and row is mended here, a revoked token stays revoked
-            if all(row.fingerprint != print_of_it for row in access.list_credentials(connection)):
-                access.add_credential(connection, print_of_it, Principal(name="admin", role="admin"), self.clock.now())
-
 
 class PipelineSnapshots:
     """The engine's state in the snapshot store; a state of other software is not taken up, the journal gives it anew."""
@@ -343,7 +333,7 @@ class PipelineSnapshots:
         return state
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """Bind before anything else: links name the port, and a second server on it is refused at once."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # The protocol is named because asyncio switches Nagle's delay off for named ones only: 40 ms for each answer on a kept connection.

@@ -896,9 +896,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "已有 {offers} 条、{bytes} 字节等待 Kafka 确认，请稍后重新报送",
         "{offers} records of {bytes} bytes wait for Kafka; send again in a second, larger batches in parts",
     ),
-    "kafka.too_few_in_sync": (
-        "{topic}：同步的副本少于 min.insync.replicas，Kafka 不接收；请恢复停下的机器，数据请稍后重新报送",
-        "{topic}: fewer replicas in sync than min.insync.replicas, Kafka takes nothing; bring the machines back, then send again",
+    "kafka.in_sync": ("机器停下，或同步的副本少于 min.insync.replicas", "brokers are away, or fewer in sync than min.insync.replicas"),
+    "kafka.stuck": (
+        "{topic}：Kafka 已有 {seconds} 秒没有确认：{why}；请恢复停下的机器，数据请稍后重新报送",
+        "{topic}: Kafka has not acknowledged for {seconds} s: {why}; bring the brokers back, then send again",
     ),
     "kafka.extra": (
         "没有安装集群所需的部件；请运行 pip install --require-hashes -r requirements-cluster.lock",
@@ -1780,6 +1781,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     # topics: what is wrong with those of Kafka
     "topics.missing": ("没有这个主题；请运行 fengsui topics apply", "there is no such topic; run fengsui topics apply"),
     "topics.fine": ("主题齐全，符合要求", "all topics are there and as they have to be"),
+    "topics.refused": (
+        "主题不符合要求，没有启动；请运行 fengsui topics plan",
+        "the topics are not as they have to be, nothing was started; run fengsui topics plan",
+    ),
     "topics.made": ("已创建：{partitions} 个分区，{replicas} 个副本", "made with {partitions} partitions, {replicas} replicas"),
     "topics.marked": ("已记下分区数 {partitions} 和散列 {hash}", "{partitions} partitions and the hash {hash} are written down"),
     "topics.no_mark": (
@@ -1819,8 +1824,8 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "min.insync.replicas={value}, {wanted} is wanted: what stands on one machine only would be acknowledged",
     ),
     "topics.never_in_sync": (
-        "min.insync.replicas={value} 多于副本数 {replicas}，什么都写不进去",
-        "min.insync.replicas={value} is more than the {replicas} replicas: nothing can be written",
+        "min.insync.replicas={value} 多于副本数 {replicas}，Kafka 4 之前的版本什么都写不进去",
+        "min.insync.replicas={value} is more than the {replicas} replicas: brokers before Kafka 4 take nothing",
     ),
     "topics.unclean": (
         "unclean.leader.election.enable 应为 false，否则故障时会丢失已应答的数据",

@@ -7,8 +7,9 @@ are synced and told to the index, so a group that cannot be written leaves no tr
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Protocol
 
 import msgspec
 
@@ -18,7 +19,7 @@ from domain.ports import Offer, Receipt
 from domain.records import AnyEntry, Record, RejectionEntry, SignalEntry
 from domain.rejections import RAW_LIMIT
 from domain.signals import Signal
-from storage.identity import Identity, Key, Known, rejection_key
+from storage.identity import Key, Known, rejection_key
 
 MAX_ENTRY = 32 * 1024 * 1024  # bytes, encoded; half of what a frame may hold
 
@@ -58,8 +59,16 @@ def storable(offer: Offer) -> tuple[Offer, int]:
     return storable(Offer(keep=offer.keep, entry=_rejection(entry, "too_large", "", size=str(size), most=str(MAX_ENTRY))))
 
 
-def admit(offers: Sequence[Offer], identity: Identity, *, head: int, received_at: datetime) -> Plan:
-    """Decide about `offers` in their order, numbering from `head` + 1.
+class Names(Protocol):
+    """What is known of keys; `storage.identity.Identity` is one."""
+
+    def lookup(self, keys: Iterable[Key]) -> dict[Key, Known]:
+        """Return what is known of `keys`; unknown ones are left out. Raises StoreUnavailable."""
+        ...
+
+
+def admit(offers: Sequence[Offer], identity: Names, *, head: int, received_at: datetime, spaced: bool = False) -> Plan:
+    """Decide about `offers` in their order, numbering from `head` + 1; where `spaced`, duplicates take a number too.
 
     A rejection that is kept already, or that its offer does not want kept, is answered and not written.
 
@@ -70,8 +79,8 @@ def admit(offers: Sequence[Offer], identity: Identity, *, head: int, received_at
     records: list[Record] = []
     receipts: list[Receipt] = []
     duplicates: Counter[str] = Counter()
-    for offer in offers:
-        seq = head + len(records) + 1
+    for place, offer in enumerate(offers):
+        seq = head + (place if spaced else len(records)) + 1
         entry: AnyEntry = offer.entry
         if isinstance(entry, SignalEntry):
             if not entry.digest:

@@ -155,6 +155,13 @@ class MemoryObjectLookup:
         lookup.apply(ObjectsEntry(version=registry_version(connection), objects=things))
         return lookup
 
+    def refresh(self, connection: Connection) -> None:
+        """Take in what the tables have and this does not, where another process feeds them."""
+        newest = registry_version(connection)
+        if newest > self._version:
+            rows = connection.scalars(select(objects.c.body).where(objects.c.version > self._version).order_by(objects.c.id))
+            self.apply(ObjectsEntry(version=newest, objects=tuple(_object.decode(body) for body in rows)))
+
     def apply(self, entry: ObjectsEntry) -> None:
         """Take in new and replaced objects; an entry that is not newer than what is known changes nothing."""
         with self._lock:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from litestar import Litestar, Router
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
+from litestar.types import ControllerRouterHandler
 
 from app.api import access, health, imports, intake, lookups, personal, rule_life, spec, warning
 from app.api.parameters import only_known
@@ -14,7 +17,9 @@ from app.api.problems import on_fengsui_error, on_http_error, on_too_deep, on_un
 from app.api.roles import NOBODY, guard, principal_of
 from app.console.pages import console_router, login_page
 from app.gate import AsgiApp, Credentials, Gate
-from app.services import Services
+from app.metrics import Metrics
+from app.services import Door, Services
+from app.settings import Limits
 from app.version import VERSION
 from domain.errors import FengsuiError
 from domain.messages import both
@@ -62,10 +67,26 @@ ROUTES = [
 ]
 
 
+DOOR_ROUTES = [
+    health.healthz,
+    health.readyz,
+    health.metrics,
+    intake.post_signals,
+    intake.post_records,
+    intake.post_complete,
+    spec.openapi,
+]
+
+
 def make_litestar(services: Services) -> Litestar:
     """Return the routes without the gate; tests walk them."""
+    return _litestar(services, [*ROUTES, console_router()], services.settings.limits)
+
+
+def _litestar(services: Services | Door, routes: Sequence[ControllerRouterHandler], limits: Limits) -> Litestar:
+    """Return `routes`, which are given `services`."""
     return Litestar(
-        route_handlers=[*ROUTES, console_router()],
+        route_handlers=routes,
         guards=[guard, only_known],
         dependencies={
             "services": Provide(lambda: services, sync_to_thread=False),
@@ -87,7 +108,7 @@ def make_litestar(services: Services) -> Litestar:
             render_plugins=[],
             openapi_router=Router("/_openapi", route_handlers=[], opt={"roles": NOBODY}, include_in_schema=False),  # ours is `spec.openapi`
         ),
-        request_max_body_size=services.settings.limits.body_bytes,
+        request_max_body_size=limits.body_bytes,
         debug=False,
         logging_config=None,
     )
@@ -95,8 +116,16 @@ def make_litestar(services: Services) -> Litestar:
 
 def make_asgi(services: Services, credentials: Credentials) -> AsgiApp:
     """Return the whole application."""
+    return _gated(make_litestar(services), services.metrics, credentials)
 
+
+def make_door(services: Door, credentials: Credentials, limits: Limits) -> AsgiApp:
+    """Return the routes of the intake alone, for the edge of a cluster."""
+    return _gated(_litestar(services, DOOR_ROUTES, limits), services.metrics, credentials)
+
+
+def _gated(routes: Litestar, metrics: Metrics, credentials: Credentials) -> AsgiApp:
     def refused(reason: str) -> None:
-        services.metrics.refused.labels(reason=reason).inc()
+        metrics.refused.labels(reason=reason).inc()
 
-    return Gate(make_litestar(services), credentials, login_page, refused)
+    return Gate(routes, credentials, login_page, refused)

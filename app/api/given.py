@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from litestar.di import NamedDependency
+from typing import Annotated
 
-from app.services import Services
+from litestar.di import NamedDependency
+from litestar.params import Dependency
+
+from app.services import Door, Services
 from domain.principals import Principal
 
 ServicesGiven = NamedDependency[Services]
+DoorGiven = Annotated[Door, Dependency(skip_validation=True)]  # a protocol, of which nothing is an instance
 PrincipalGiven = NamedDependency[Principal]

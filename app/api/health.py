@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from litestar import Response, get
 
-from app.api.given import ServicesGiven
+from app.api.given import DoorGiven, ServicesGiven
 from app.api.roles import MONITORS, OPEN, OVERSEERS
 from app.metrics import CONTENT_TYPE
 from app.version import VERSION
@@ -20,7 +20,7 @@ def healthz() -> dict[str, str]:
 
 
 @get("/readyz", summary=both("operation.readyz"), opt={"roles": OPEN}, sync_to_thread=True)
-def readyz(services: ServicesGiven) -> Response[dict[str, str]]:
+def readyz(services: DoorGiven) -> Response[dict[str, str]]:
     """Say whether work moves: the journal takes records, the engine keeps up, every loop runs."""
     trouble = services.trouble()
     if trouble:
@@ -29,7 +29,7 @@ def readyz(services: ServicesGiven) -> Response[dict[str, str]]:
 
 
 @get("/metrics", summary=both("operation.metrics"), opt={"roles": MONITORS}, sync_to_thread=True)
-def metrics(services: ServicesGiven) -> Response[bytes]:
+def metrics(services: DoorGiven) -> Response[bytes]:
     """Return the metrics for Prometheus; it needs a token of the role monitor."""
     return Response(services.metrics.exposition(), media_type=CONTENT_TYPE)
 

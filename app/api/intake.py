@@ -12,7 +12,7 @@ from litestar.params import JSONBody, RawBody
 
 from app import second_chances
 from app.api import bodies
-from app.api.given import PrincipalGiven, ServicesGiven
+from app.api.given import DoorGiven, PrincipalGiven, ServicesGiven
 from app.api.parameters import (
     AfterRecord,
     BeforeRecord,
@@ -104,7 +104,7 @@ def answer_of(taken: Taken) -> Answer:
     status_code=202,
     sync_to_thread=True,
 )
-def post_signals(services: ServicesGiven, principal: PrincipalGiven, request: Request[Any, Any, Any], body: RawBody) -> Answer:
+def post_signals(services: DoorGiven, principal: PrincipalGiven, request: Request[Any, Any, Any], body: RawBody) -> Answer:
     """Take canonical signals: one, an array, NDJSON, or CloudEvents; 202 means that they are on the disk.
 
     The feed comes from the credential; the body never names it (decision 1).
@@ -131,9 +131,7 @@ def post_signals(services: ServicesGiven, principal: PrincipalGiven, request: Re
     status_code=202,
     sync_to_thread=True,
 )
-def post_records(
-    services: ServicesGiven, principal: PrincipalGiven, request: Request[Any, Any, Any], feed: FeedPath, body: RawBody
-) -> Answer:
+def post_records(services: DoorGiven, principal: PrincipalGiven, request: Request[Any, Any, Any], feed: FeedPath, body: RawBody) -> Answer:
     """Take raw records of a feed through its mapping; 202 means that they are on the disk, with what was rejected and why."""
     _own(principal, feed)
     mapping = services.mappings.get(feed)
@@ -173,9 +171,7 @@ def _unknown(feed: str, legal: Iterable[str]) -> NotFound:
     status_code=202,
     sync_to_thread=True,
 )
-def post_complete(
-    services: ServicesGiven, principal: PrincipalGiven, feed: FeedPath, data: JSONBody[Completeness]
-) -> Response[dict[str, Any]]:
+def post_complete(services: DoorGiven, principal: PrincipalGiven, feed: FeedPath, data: JSONBody[Completeness]) -> Response[dict[str, Any]]:
     """Take a feed's word that it has sent everything up to an instant: it speaks, and there is nothing more to wait for before that.
 
     An input without records says the same of everything but the feed's usual delay.

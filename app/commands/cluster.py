@@ -23,6 +23,12 @@ ConfigOption = Annotated[Path | None, typer.Option("--config", help="TOML 设置
 BootstrapOption = Annotated[str | None, typer.Option("--bootstrap", help="Kafka 地址，主机:端口 / addresses of brokers, HOST:PORT,…")]
 PrefixOption = Annotated[str | None, typer.Option("--prefix", help="主题名的开头，缺省 fengsui / what topic names begin with")]
 PartitionsOption = Annotated[int | None, typer.Option("--partitions", help="分区数，建立后不可改变 / partitions; fixed once made")]
+DataOption = Annotated[Path | None, typer.Option("--data", help="本进程的数据目录，缺省 ./data / data folder of this process")]
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option("--database-url", help="集群共用的 PostgreSQL：postgresql://用户@主机/库 / PostgreSQL that all roles share"),
+]
+VerboseOption = Annotated[bool, typer.Option("--verbose", help="详细日志 / debug logs")]
 ReducedOption = Annotated[
     bool,
     typer.Option(
@@ -84,6 +90,34 @@ def check(
         show([_row(one.topic, "missing" if one.missing else "wrong", one.what) for one in wrong], ("topic", "what", "detail"), output)
         raise typer.Exit(FINDINGS)
     show([], ("topic", "what", "detail"), output) if output is Output.JSON else typer.echo(both("topics.fine"))
+
+
+def edge(
+    data: DataOption = None,
+    config: ConfigOption = None,
+    bootstrap: BootstrapOption = None,
+    prefix: PrefixOption = None,
+    partitions: PartitionsOption = None,
+    host: Annotated[str | None, typer.Option(help="监听地址，缺省 127.0.0.1 / address to listen on")] = None,
+    port: Annotated[int | None, typer.Option(help="监听端口，缺省 8080 / port to listen on")] = None,
+    database_url: DatabaseOption = None,
+    *,
+    reduced_durability: ReducedOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """集群的接入：与 serve 相同的入口，写入 Kafka / The doors of a cluster: as those of `serve`, with Kafka in the place of the journal."""
+    flags = {"data": data, "host": host, "port": port, "database_url": database_url}
+    settings = _settings(config, bootstrap, prefix, partitions, reduced_durability=reduced_durability, **flags)
+    from app.logs import configure
+
+    configure(verbose=verbose)
+    with plain_errors(), needs_extra():
+        from app.cluster.edge import EdgeRole
+        from app.server import Server
+
+        with EdgeRole(settings) as role:
+            note(f"烽燧 Fengsui edge  {role.settings.base_url}/   令牌文件 / token: {settings.data / 'admin-token'}")
+            Server(role).run()
 
 
 def _row(topic: str, what: str, detail: str) -> dict[str, Any]:

@@ -3,6 +3,9 @@
 Group commit without waiting, as in the journal's appender, but per partition: while one frame is on its way the next one gathers, so
 frames grow with the load and a lone signal waits for nobody. One frame of a partition at a time: its records keep their order.
 
+A frame that the brokers do not take now is offered to them until they do, under the same sequence number: it is never written twice. Its
+senders may stop waiting and send again; while one waits for long, new offers are refused.
+
 The same content again is answered as a duplicate where that is known here, from what this edge sent lately and from the rows of the
 database; what is judged for good is judged by the worker of the partition, in the order of its log.
 """
@@ -11,8 +14,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -21,7 +25,7 @@ from typing import Final, Self
 import msgspec
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, NotEnoughReplicasAfterAppendError, NotEnoughReplicasError
+from aiokafka.errors import KafkaError
 
 from connectors.kafka.access import Access
 from connectors.kafka.diagnosis import diagnose
@@ -36,7 +40,8 @@ from domain.records import AnyEntry, SignalEntry
 MOST_OFFERS: Final = 50_000  # queued and in flight
 MOST_BYTES: Final = 128 * 1024 * 1024  # of their encoded entries
 REQUEST_BYTES: Final = 40 * 1024 * 1024  # of one frame: a single record may have 32 MiB
-REQUEST_MS: Final = 20_000  # after which a frame that was not acknowledged has failed
+STUCK_SECONDS: Final = 10.0  # after which a frame that is not acknowledged keeps others from being offered
+CLOSE_SECONDS: Final = 10.0  # that what is queued gets at the end
 RECENT: Final = 100_000  # names that this edge remembers having sent
 START_SECONDS: Final = 30.0
 
@@ -68,7 +73,9 @@ class _Lane:
     """What waits for one partition: (call, place in it, size, offer), in order."""
 
     queue: deque[tuple[_Call, int, int, Offer]] = field(default_factory=deque)
+    under_way: list[tuple[_Call, int, int, Offer]] = field(default_factory=list)
     busy: bool = False
+    since: float = 0.0  # when the frame under way was sent, 0 for none; of `time.monotonic`
 
 
 class KafkaIntake:
@@ -110,6 +117,7 @@ class KafkaIntake:
         self._producer: AIOKafkaProducer | None = None
         self._mending = asyncio.Lock()
         self._draining: set[asyncio.Task[None]] = set()
+        self._stopping: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Connect.
@@ -151,6 +159,21 @@ class KafkaIntake:
             self._loop.call_soon_threadsafe(self._enqueue, call, plan)
         return future
 
+    def trouble(self) -> str:
+        """Return why nothing is taken now, "" while everything is; it may take seconds to find out."""
+        if not self._thread.is_alive():
+            return both("kafka.closed")
+        waited = self._stuck()
+        if not waited:
+            return ""
+        return both("kafka.stuck", topic=self._topic, seconds=f"{waited:.0f}", why=diagnose(self._access))
+
+    def _stuck(self) -> float:
+        """Return for how many seconds the brokers have left a frame unanswered, 0 for no longer than is usual."""
+        oldest = min((lane.since for lane in self._lanes if lane.since), default=0.0)
+        waited = time.monotonic() - oldest if oldest else 0.0
+        return waited if waited > STUCK_SECONDS else 0.0
+
     def alive(self) -> bool:
         """Tell whether the thread runs; if it does not, nothing is ever accepted again and the process should end."""
         return self._thread.is_alive()
@@ -161,7 +184,7 @@ class KafkaIntake:
             return self._offers, self._bytes
 
     def close(self) -> None:
-        """Take nothing more, answer all that is queued, disconnect."""
+        """Take nothing more, answer all that is queued (with a refusal what the brokers do not take within seconds), disconnect."""
         with self._lock:
             self._closing = True
         if self._thread.is_alive():
@@ -179,6 +202,8 @@ class KafkaIntake:
     def _make_room(self, call: _Call) -> None:
         if self._closing or not self._thread.is_alive():
             raise StoreUnavailable(both("kafka.closed"))
+        if waited := self._stuck():
+            raise StoreUnavailable(both("kafka.stuck", topic=self._topic, seconds=f"{waited:.0f}", why=both("kafka.in_sync")))
         if self._offers + len(call.entries) > MOST_OFFERS or self._bytes + call.size > MOST_BYTES:
             raise StoreUnavailable(both("kafka.queue_full", offers=self._offers, bytes=self._bytes))
         self._offers += len(call.entries)
@@ -227,11 +252,10 @@ class KafkaIntake:
             enable_idempotence=True,
             max_request_size=REQUEST_BYTES,
             max_batch_size=REQUEST_BYTES,
-            request_timeout_ms=REQUEST_MS,
         )
         try:
             await producer.start()
-        except BaseException:
+        except KafkaError:
             await producer.stop()
             raise
         self._producer = producer
@@ -254,7 +278,7 @@ class KafkaIntake:
         """Send what waits for a partition, frame after frame, until nothing does."""
         while lane.queue:
             [first, *_] = split([(size, offer) for _, _, size, offer in islice(lane.queue, MOST_IN_FRAME)], MOST_IN_FRAME)
-            items = [lane.queue.popleft() for _ in first]
+            items = lane.under_way = [lane.queue.popleft() for _ in first]
             try:
                 offset = await self._send(partition, Frame(received_at=self._clock.now(), offers=tuple(first), by=self._by))
             except FengsuiError as error:
@@ -262,27 +286,35 @@ class KafkaIntake:
             else:
                 for nth, (call, place, _, offer) in enumerate(items):
                     self._sent(call, place, offer.entry, Place(partition, offset, nth))
+            lane.under_way = []
         lane.busy = False
 
     async def _send(self, partition: int, frame: Frame) -> int:
         """Return the offset at which all in-sync brokers have `frame`; raises StoreUnavailable."""
-        producer = None
+        async with self._mending:
+            producer = self._producer if self._producer is not None else await self._connect()
+        assert producer is not None
+        lane = self._lanes[partition]
+        lane.since = time.monotonic()
         try:
-            async with self._mending:
-                producer = self._producer or await self._connect()
             acknowledged = await producer.send_and_wait(self._topic, encode(frame), partition=partition)
-        except KafkaError as error:
-            if producer is not None and producer is self._producer:
-                self._producer = None  # its sequence has a hole now, which the brokers would refuse for ever
-                await producer.stop()
-            raise StoreUnavailable(await self._reason(error)) from error
+        except KafkaError as error:  # none that passes: those are tried again for as long as it takes
+            _log.error("kafka.frame_refused", partition=partition, records=len(frame.offers), error=repr(error))
+            if self._producer is producer:
+                self._producer = None
+            self._give_up(producer)
+            raise StoreUnavailable(
+                both("kafka.refused", address=self._access.bootstrap, error=f"{type(error).__name__}: {error}")
+            ) from error
+        finally:
+            lane.since = 0.0
         return int(acknowledged.offset)
 
-    async def _reason(self, error: KafkaError) -> str:
-        if isinstance(error, NotEnoughReplicasError | NotEnoughReplicasAfterAppendError):
-            return both("kafka.too_few_in_sync", topic=self._topic)
-        _log.warning("kafka.send_failed", error=repr(error))
-        return await asyncio.to_thread(diagnose, self._access)
+    def _give_up(self, producer: AIOKafkaProducer) -> None:
+        """Stop a producer whose sequence may have a hole now; what others have under way ends there."""
+        task = self._loop.create_task(producer.stop())
+        self._stopping.add(task)
+        task.add_done_callback(self._stopping.discard)
 
     def _sent(self, call: _Call, place: int, entry: AnyEntry, at: Place) -> None:
         """The brokers have one offer of a call, or one of its copies."""
@@ -310,7 +342,7 @@ class KafkaIntake:
         if again:
             self._on_duplicates(again)
 
-    def _fail(self, items: Sequence[tuple[_Call, int, int, Offer]], error: FengsuiError) -> None:
+    def _fail(self, items: Iterable[tuple[_Call, int, int, Offer]], error: FengsuiError) -> None:
         """Tell the callers; what was remembered of these names is forgotten, so that the next try is sent."""
         failed: dict[int, _Call] = {}
         counted: defaultdict[int, int] = defaultdict(int)
@@ -333,9 +365,12 @@ class KafkaIntake:
             self._bytes -= call.size
 
     async def _finish(self) -> None:
-        await asyncio.gather(*self._draining)
-        if self._producer is not None:
-            await self._producer.stop()
+        if self._draining:
+            await asyncio.wait(self._draining, timeout=CLOSE_SECONDS)
+        for lane in self._lanes:
+            self._fail([*lane.under_way, *lane.queue], StoreUnavailable(both("kafka.closed")))
+        if not self._draining and self._producer is not None:
+            await self._producer.stop()  # it would wait for ever for what the brokers do not take
 
 
 def _with_digest(offer: Offer) -> Offer:

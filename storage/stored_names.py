@@ -1,0 +1,123 @@
+"""Which names the rows of a cluster have already: what an edge asks before it sends, and a worker before it takes in.
+
+Every signal that was taken in has a row with its number, so the rows below a frame's first number are exactly what was there before it,
+also when the frame is read again after a crash: what came later does not count.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import Connection, select
+
+from domain.digest import digest_of
+from domain.frames import Frame
+from domain.partitions import Place
+from domain.records import Record, RejectionEntry, SignalEntry
+from storage.admission import admit
+from storage.database import Database
+from storage.identity import Key, Known, keys_of, rejection_key
+from storage.tables import rejections, signals
+
+_CHUNK = 1_000
+_entry = msgspec.json.Decoder(SignalEntry)
+
+
+def known_names(connection: Connection, keys: Iterable[Key], *, after: int = 0, before: int | None = None) -> dict[Key, Known]:
+    """Return the newest content of each of `keys` (feed, id) among the signals with after < `seq` < before."""
+    wanted: defaultdict[str, list[str]] = defaultdict(list)
+    for feed, identity in dict.fromkeys(keys):
+        wanted[feed].append(identity)
+    found: dict[Key, Known] = {}
+    for feed, ids in wanted.items():
+        for start in range(0, len(ids), _CHUNK):
+            rows = select(signals.c.id, signals.c.seq, signals.c.revision, signals.c.body).where(
+                signals.c.feed == feed, signals.c.id.in_(ids[start : start + _CHUNK]), signals.c.seq > after
+            )
+            if before is not None:
+                rows = rows.where(signals.c.seq < before)
+            for identity, seq, revision, body in connection.execute(rows.order_by(signals.c.seq)):
+                found[feed, identity] = Known(_digest(body), seq, revision)
+    return found
+
+
+def _digest(body: str) -> str:
+    entry = _entry.decode(body)
+    return entry.digest or digest_of(entry.signal)
+
+
+def kept_rejections(connection: Connection, entries: Collection[RejectionEntry], *, after: int, before: int) -> dict[Key, Known]:
+    """Return which of `entries` have a row with after < `seq` < before, by their key."""
+    batches = sorted({entry.batch for entry in entries})
+    found: dict[Key, Known] = {}
+    columns = ("feed", "batch", "position", "reason", "field", "message", "raw")
+    for start in range(0, len(batches), _CHUNK):
+        rows = select(rejections.c.seq, *(rejections.c[name] for name in columns)).where(
+            rejections.c.batch.in_(batches[start : start + _CHUNK]), rejections.c.seq > after, rejections.c.seq < before
+        )
+        for seq, *values in connection.execute(rows.order_by(rejections.c.seq)):
+            found.setdefault(rejection_key(RejectionEntry(**dict(zip(columns, values, strict=True)))), Known("", seq))
+    return found
+
+
+class _Before:
+    """What `admit` asks: the names of a partition as they were before a frame, with those of frames that have no rows yet."""
+
+    def __init__(self, connection: Connection, first: int, start: int, pending: Mapping[Key, Known], rejected: Mapping[Key, Known]) -> None:
+        self._connection = connection
+        self._first = first
+        self._start = start
+        self._pending = pending
+        self._rejected = rejected
+
+    def lookup(self, keys: Iterable[Key]) -> dict[Key, Known]:
+        wanted = list(dict.fromkeys(keys))
+        names = [key for key in wanted if not key[0].startswith("\0")]  # the others are rejections
+        found = known_names(self._connection, names, after=self._start, before=self._first)
+        found |= {key: self._rejected[key] for key in wanted if key in self._rejected}
+        return found | {key: self._pending[key] for key in wanted if key in self._pending}
+
+
+class PartitionAdmission:
+    """Decides what the frames of one partition bring in, by decision 1: duplicates leave no record, conflicts become kept rejections.
+
+    Frames come in the order of their offsets; `settled` says which of them have rows by now.
+    """
+
+    def __init__(self, database: Database, partition: int) -> None:
+        """Judge by the rows of `database`."""
+        self._database = database
+        self._start = Place(partition, 0, 0).seq() - 1
+        self._partition = partition
+        self._pending: dict[Key, Known] = {}
+        self.duplicates: dict[str, int] = {}
+
+    def __call__(self, offset: int, frame: Frame, received_at: datetime) -> list[Record]:
+        """Return the records of the frame at `offset`, each numbered by its place.
+
+        Raises:
+            StoreUnavailable: the rows cannot be read; ask again.
+        """
+        first = Place(self._partition, offset, 0).seq()
+        refused = [offer.entry for offer in frame.offers if isinstance(offer.entry, RejectionEntry)]
+        with self._database.read() as connection:
+            rejected = kept_rejections(connection, refused, after=self._start, before=first) if refused else {}
+            before = _Before(connection, first, self._start, self._pending, rejected)
+            plan = admit(frame.offers, before, head=first - 1, received_at=received_at, spaced=True)
+        self._pending |= keys_of(plan.records)
+        for feed, count in plan.duplicates.items():
+            self.duplicates[feed] = self.duplicates.get(feed, 0) + count
+        return plan.records
+
+    def settled(self) -> None:
+        """Every frame so far has its rows: they are asked from now on."""
+        self._pending.clear()
+
+
+def names_of(database: Database, keys: Sequence[Key]) -> dict[Key, Known]:
+    """Return the newest content of names anywhere in the cluster; raises StoreUnavailable."""
+    with database.read() as connection:
+        return known_names(connection, keys)
