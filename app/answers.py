@@ -96,7 +96,8 @@ class Answers:
 
     def _apply(self, connection: Connection, principal: Principal, warning_id: str, answer: Answer, key: str) -> Reply:
         action = _action(answer.action)
-        seen = sight(connection, principal, warning_id)  # first of all: whoever may not know of the warning learns nothing by its key
+        # First of all: whoever may not know of the warning learns nothing by its key.
+        seen = sight(connection, principal, warning_id, hold=True)
         case, tasks = seen.case, seen.all_tasks
         if case is None:
             raise NotFound(text("warning.not_found", id=warning_id))
@@ -156,7 +157,7 @@ class Answers:
                 self._metrics.refused.labels(reason="stranger").inc()
                 strangers.info("answer.refused", who=principal.name, department=principal.department, action=answer.action)
                 return
-            if obligations.get_case(connection, warning_id) is not None:
+            if obligations.hold_case(connection, warning_id) is not None:
                 audit.append(connection, warning_id, self._clock.now(), principal.name, "refused", detail)
 
 

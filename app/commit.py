@@ -80,7 +80,7 @@ class Consequences:
 
     def _change(self, connection: Connection, warning_id: str, decide: Decide) -> None:
         """Carry out what `decide` makes of a change of a case; a warning without one was never routed (a rule on trial)."""
-        case = obligations.get_case(connection, warning_id)
+        case = obligations.hold_case(connection, warning_id)
         if case is None:
             return
         tasks, context, now = obligations.tasks_of(connection, warning_id), self._desk.context(connection), self._clock.now()

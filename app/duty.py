@@ -58,10 +58,12 @@ class DutyLoop(threading.Thread):
         egress: tuple[Network, ...],
         attempt_seconds: float = TIMEOUT,
         lockstep: bool = False,
+        owner: str = "serve",
     ) -> None:
         """`clock` decides what is due, `wall` stamps signatures, `egress` are the networks that may be sent to.
 
-        An attempt is given up after `attempt_seconds`.
+        An attempt is given up after `attempt_seconds`. `owner` names this process among those that share the database: what it had
+        claimed before it died is taken up again at its next start, and by others once the lease has run out.
 
         In `lockstep` it does nothing by itself: `work` does all that is due at the clock's instant and returns.
         """
@@ -79,9 +81,10 @@ class DutyLoop(threading.Thread):
         self._awake = asyncio.Event()
         self._ending = False
         self._in_flight: set[asyncio.Task[None]] = set()
-        self._paying: tuple[int, Future[list[Receipt]]] | None = None  # last owed entry that is queued in the journal, and its answer
+        self._paying: tuple[list[int], Future[list[Receipt]]] | None = None  # owed entries that are queued in the journal, and its answer
         self._turning = threading.Lock()
         self._lockstep = lockstep
+        self._owner = owner
         self._broken = frozenset[str]()  # timers that failed in this life; the next one tries them again
         self._worked = threading.Event()
         self.done = 0  # owed entries paid, timers fired, attempts made
@@ -134,7 +137,7 @@ class DutyLoop(threading.Thread):
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
         with self._database.write() as connection:
-            outbox.release_leases(connection)
+            outbox.release_leases(connection, self._owner)
         async with WebhookSender(self._wall, self._egress, self._attempt_seconds) as sender:
             while not self._ending:
                 self._awake.clear()
@@ -173,47 +176,65 @@ class DutyLoop(threading.Thread):
         """Journal what is owed, once: entries that are queued already are waited for, not offered again."""
         if self._paying is None:
             with self._database.read() as connection:
-                owed = obligations.owed(connection)
+                if not obligations.owed(connection, 1):
+                    return False
+            with self._database.write() as connection:
+                owed = obligations.claim_owed(connection, self._clock.now(), LEASE, self._owner)
             if not owed:
                 return False
-            self._paying = owed[-1][0], offer(self._intake, [_entry.decode(body) for _, body in owed])
-        upto, answer = self._paying
+            try:
+                self._paying = [id_ for id_, _ in owed], offer(self._intake, [_entry.decode(body) for _, body in owed])
+            except StoreUnavailable:
+                self._release([id_ for id_, _ in owed])
+                raise
+        ids, answer = self._paying
         try:
             receipts = synced(answer, SYNC_SECONDS)
         except StoreUnavailable:
             if refused(answer):
                 self._paying = None
+                self._release(ids)
             raise
         with self._database.write() as connection:
-            obligations.paid(connection, upto)
+            obligations.paid(connection, ids)
         self._paying = None
         self.done += len(receipts)
         return True
+
+    def _release(self, ids: list[int]) -> None:
+        with self._database.write() as connection:
+            obligations.release_owed(connection, ids)
 
     def _fire_due(self) -> bool:
         now = self._clock.now()
         with self._database.read() as connection:
             found = obligations.due_timers(connection, now, TIMERS_A_TURN + len(self._broken))
         due = [timer for timer in in_due_order(found) if timer.id not in self._broken]
+        fired = False
         for timer in due:
             reach("timer.before_fire")
             try:
-                self._fire(timer, now)
+                fired |= self._fire(timer, now)
             except Conflict as error:
+                fired = True
                 log.info("timer.overtaken", timer=timer.id, reason=str(error))  # an answer came first and has the last word
             except StoreUnavailable:
                 raise
             except Exception:  # the outer loop: one timer that cannot fire must not hold up all the others
+                fired = True
                 self._broken |= {timer.id}
                 self._metrics.loop_errors.labels(loop="timer").inc()
                 log.critical("timer.broken", timer=timer.id, warning=timer.warning_id, exc_info=True)
             reach("timer.after_fire")
-        return bool(due)
+        return fired
 
-    def _fire(self, timer: Timer, now: datetime) -> None:
+    def _fire(self, timer: Timer, now: datetime) -> bool:
+        """Fire a timer; return False where somebody else does, or decides about its case: the next turn looks again."""
         with self._database.write() as connection:
-            case = obligations.get_case(connection, timer.warning_id)
-            assert case is not None, "a timer is written with its case"
+            case = obligations.hold_due(connection, timer.id)
+            if case is None:
+                assert obligations.get_case(connection, timer.warning_id) is not None, "a timer is written with its case"
+                return False
             tasks = obligations.tasks_of(connection, timer.warning_id)
             applied = fire(case, tasks, timer, self._desk.context(connection), now)
             self._writer.write(connection, applied.effects, now)
@@ -222,6 +243,7 @@ class DutyLoop(threading.Thread):
         for effect in applied.effects:
             if isinstance(effect, EscalationRaised):
                 self._metrics.escalations.labels(act=effect.escalation.act).inc()
+        return True
 
     def _send_due(self, sender: WebhookSender) -> None:
         room = IN_FLIGHT - len(self._in_flight)
@@ -233,7 +255,7 @@ class DutyLoop(threading.Thread):
         if first is None or first > now:
             return
         with self._database.write() as connection:
-            claimed = outbox.claim(connection, now, LEASE, room)
+            claimed = outbox.claim(connection, now, LEASE, room, self._owner)
         for delivery in claimed:
             task = asyncio.get_running_loop().create_task(self._deliver(sender, delivery))
             self._in_flight.add(task)
@@ -284,18 +306,19 @@ class DutyLoop(threading.Thread):
         judged = judge(delivery.id, n - delivery.series_from, attempt, now)
         row = outbox.AttemptRow(delivery_id=delivery.id, n=n, at=now, status=attempt.status or 0, detail=attempt.failure or "")
         with self._database.write() as connection:
+            obligations.hold_case(connection, delivery.warning_id)
             match judged:
                 case Delivered():
-                    if outbox.record_attempt(connection, row, next_at=None, state="sent"):
+                    if outbox.record_attempt(connection, row, next_at=None, state="sent", owner=self._owner):
                         delivered(self._writer, self._desk, connection, delivery, now)
                 case Dead():
-                    outbox.record_attempt(connection, row, next_at=None, state="dead")
+                    outbox.record_attempt(connection, row, next_at=None, state="dead", owner=self._owner)
                 case Gone():
-                    outbox.record_attempt(connection, row, next_at=now, state="waiting")
+                    outbox.record_attempt(connection, row, next_at=now, state="waiting", owner=self._owner)
                     if access.disable_endpoint(connection, delivery.endpoint_id, url):
                         outbox.to_inbox(connection, delivery.endpoint_id, now)
                 case _:
-                    outbox.record_attempt(connection, row, next_at=judged.at, state="waiting")
+                    outbox.record_attempt(connection, row, next_at=judged.at, state="waiting", owner=self._owner)
                     if judged.slow_down:
                         outbox.slow_down(connection, delivery.endpoint_id, judged.at)
         self.done += 1

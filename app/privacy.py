@@ -28,6 +28,7 @@ from domain.records import RejectionEntry, SignalEntry
 from storage import audit
 from storage.crashpoints import reach
 from storage.database import Database
+from storage.dialects import take_turns
 from storage.intake_reads import Rejection
 from storage.raw import RawStore
 from storage.tables import signals
@@ -90,7 +91,7 @@ class Privacy:
             raise InvalidAction(both("personal.no_reason", limit=REASON_LIMIT))
         found: list[Held] = []
         with self._database.write() as connection:
-            seen = sight(connection, principal, warning_id)
+            seen = sight(connection, principal, warning_id, hold=True)
             allowed = may_read(principal, seen)
             if allowed:
                 feeds = tokens_of(connection, seen).get(token)
@@ -159,6 +160,7 @@ class Privacy:
         reach("erase.after_raw")
         counts = {"inputs": len(found.inputs), "files": len(found.files), "rejected": len(found.rejected), "unreadable": found.unreadable}
         with self._database.write() as connection:
+            take_turns(connection, CHAIN)
             for one in found.rejected:
                 vault.delete_raw(connection, one, now)
             counts["values"] = vault.erase(connection, token, now, by)

@@ -39,7 +39,11 @@ def entry_hash(warning_id: str, n: int, at: datetime, said: tuple[str, str, str]
 
 
 def append(connection: Connection, warning_id: str, at: datetime, actor: str, what: str, detail: Mapping[str, Any]) -> None:
-    """Add an entry at the end of a warning's chain."""
+    """Add an entry at the end of a warning's chain.
+
+    The transaction holds the warning's case (`obligations.hold_case`), or takes turns about a chain that is no warning's: two entries
+    after the same one would be refused by the table.
+    """
     last = connection.execute(
         select(audit.c.n, audit.c.hash).where(audit.c.warning_id == warning_id).order_by(audit.c.n.desc()).limit(1)
     ).one_or_none()

@@ -5,17 +5,17 @@ A statement is built once and compiled by whichever database runs it (ADR 10).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, String, Table, case, insert
+from sqlalchemy import ColumnElement, Connection, String, Table, case, func, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert  # SQLite's compiler reads the same clauses: the contract suite runs both
 from sqlalchemy.dialects.sqlite import dialect as sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-__all__ = ["insert_tuples", "json_at", "larger", "upsert"]
+__all__ = ["insert_new", "insert_tuples", "json_at", "larger", "take_turns", "upsert"]
 
 
 def larger(one: ColumnElement[Any], other: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -46,6 +46,22 @@ def _json_at_postgresql(element: json_at, compiler: SQLCompiler, **options: Any)
     column, *path = element.clauses
     steps = ", ".join(compiler.process(step, **options) for step in path)
     return f"(CAST({compiler.process(column, **options)} AS json) #>> ARRAY[{steps}])"
+
+
+def insert_new(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:
+    """Write a row unless one with its key is there; return whether it was written."""
+    statement = upsert(table).values(**values).on_conflict_do_nothing()
+    # Asked for expressly: after an INSERT, only SQLite's driver still knows the count once the cursor is closed.
+    return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount == 1
+
+
+def take_turns(connection: Connection, what: str) -> None:
+    """Let transactions that name the same thing follow one another to their ends; in SQLite all of them do anyway.
+
+    For few things per transaction, which have no row of their own to lock: the server's table of such locks is small.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(what, 0))))
 
 
 def insert_tuples(connection: Connection, table: Table, rows: Sequence[tuple[object, ...]]) -> None:

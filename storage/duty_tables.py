@@ -84,6 +84,7 @@ outbox = Table(
     Column("series_from", Integer, nullable=False, server_default="0"),  # attempts made before it was sent again
     Column("next_at", Instant),
     Column("lease_until", Instant),
+    Column("lease_owner", String, nullable=False, server_default=""),  # whose attempt is under way, "" where none is
     Column("status", Integer),  # of the last attempt, 0 where no answer came
     Column("detail", Text, nullable=False),
     Column("delivered_at", Instant),
@@ -197,11 +198,13 @@ links = Table(
     Column("used", Boolean, nullable=False),
 )
 
-# Journal entries that follow from a transaction here (a verdict, a closure): written with it, submitted after it, deleted once synced.
-# A crash in between submits twice, which the pipeline takes once.
+# Journal entries that follow from a transaction here (a verdict, a closure): written with it, submitted after it under a lease, deleted
+# once synced. A crash in between submits twice, which the pipeline takes once.
 owed_entries = Table(
     "owed_entries",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("entry", LargeBinary, nullable=False),
+    Column("lease_owner", String, nullable=False, server_default=""),
+    Column("lease_until", Instant),
 )

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection, Row, and_, bindparam, insert, or_, select, update
 
 from domain.findings import EarlyWarning, EpisodeEnded, Outcome, RuleBlind, RuleHit, WarningRaised, WarningUpdated
-from storage.dialects import upsert
+from storage.dialects import insert_new, upsert
 from storage.tables import blinds, hits, warning_events, warnings
 
 _warning = msgspec.json.Decoder(EarlyWarning)
@@ -81,8 +81,7 @@ def _columns(warning: EarlyWarning) -> dict[str, object]:
 
 
 def _raise(connection: Connection, warning: EarlyWarning) -> None:
-    statement = upsert(warnings).values(**_columns(warning), risk_state="open", ended_reason="").on_conflict_do_nothing()
-    if connection.execute(statement).rowcount == 1:
+    if insert_new(connection, warnings, _columns(warning) | {"risk_state": "open", "ended_reason": ""}):
         _tell(connection, warning.id, warning.raised_at, "raised", {"level": warning.level, "score": warning.score, "rules": warning.rules})
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 
 import msgspec
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 
 from domain.base import Noun
 from domain.departments import Department, Directory
@@ -25,6 +25,7 @@ _precedent = msgspec.json.Decoder(Precedent)
 
 # Made once: building these costs more than running them, and every decision needs them.
 _CASE = select(cases.c.body).where(cases.c.warning_id == bindparam("key"))
+_HOLD_CASE = _CASE.with_for_update()
 _SET_CASE = update(cases).where(cases.c.warning_id == bindparam("key"), cases.c.version == bindparam("expected"))
 _TASK = select(tasks.c.body).where(tasks.c.id == bindparam("key"))
 _SET_TASK = update(tasks).where(tasks.c.id == bindparam("key"), tasks.c.version == bindparam("expected"))
@@ -35,12 +36,21 @@ _PUT_TIMER = _NEW_TIMER.on_conflict_do_update(
 )
 _DEPARTMENTS = select(departments.c.body).order_by(departments.c.id)
 _PRECEDENTS = select(precedents.c.body).order_by(precedents.c.id)
-_OWED = select(owed_entries).order_by(owed_entries.c.id).limit(bindparam("most"))
+_OWED = select(owed_entries.c.id, owed_entries.c.entry).order_by(owed_entries.c.id).limit(bindparam("most"))
+_FREE_OWED = _OWED.where(or_(owed_entries.c.lease_until.is_(None), owed_entries.c.lease_until <= bindparam("now"))).with_for_update(
+    skip_locked=True
+)
 _DUE = (
     select(timers.c.body)
     .where(timers.c.state == "pending", timers.c.due_at <= bindparam("now"))
     .order_by(timers.c.due_at, timers.c.id)
     .limit(bindparam("most"))
+)
+_HOLD_DUE = (
+    select(cases.c.body)
+    .join(timers, timers.c.warning_id == cases.c.warning_id)
+    .where(timers.c.id == bindparam("key"), timers.c.state == "pending")
+    .with_for_update(of=[cases, timers], skip_locked=True)
 )
 _RUNGS = select(rungs.c.body).where(rungs.c.warning_id == bindparam("key")).order_by(rungs.c.created_at, rungs.c.id)
 
@@ -83,6 +93,25 @@ def _case_columns(case: WarningCase) -> dict[str, object]:
 def get_case(connection: Connection, warning_id: str) -> WarningCase | None:
     """Return the case of a warning, None where it was never routed (a shadow or signal-only finding)."""
     body = connection.scalar(_CASE, {"key": warning_id})
+    return _case.decode(body) if body is not None else None
+
+
+def hold_case(connection: Connection, warning_id: str) -> WarningCase | None:
+    """Return the case of a warning and hold it to the end of the transaction: whoever decides about it too waits, and reads it after.
+
+    Take it before any other row of the warning, or two transactions may wait for each other.
+    """
+    body = connection.scalar(_HOLD_CASE, {"key": warning_id})
+    return _case.decode(body) if body is not None else None
+
+
+def hold_due(connection: Connection, timer_id: str) -> WarningCase | None:
+    """Return the case of a pending timer and hold both, None where somebody else fires it or decides about the case just now.
+
+    Several loops may go through the same list of due timers: each fires those that it gets, and none waits for another. The hold ends
+    with the transaction, and so with the process: nobody has to wait for a lease to run out.
+    """
+    body = connection.scalar(_HOLD_DUE, {"key": timer_id})
     return _case.decode(body) if body is not None else None
 
 
@@ -276,6 +305,26 @@ def owed(connection: Connection, limit: int = 1000) -> list[tuple[int, bytes]]:
     return [(row.id, row.entry) for row in connection.execute(_OWED, {"most": limit})]
 
 
-def paid(connection: Connection, upto: int) -> None:
-    """Forget the owed entries up to and including `upto`: the journal has them."""
-    connection.execute(owed_entries.delete().where(owed_entries.c.id <= upto))
+def claim_owed(connection: Connection, now: datetime, lease: timedelta, owner: str, limit: int = 1000) -> list[tuple[int, bytes]]:
+    """Take entries that nobody submits just now for `lease` and return them, oldest first."""
+    found = [(row.id, row.entry) for row in connection.execute(_FREE_OWED, {"most": limit, "now": now})]
+    _lease_owed(connection, [id_ for id_, _ in found], owner, now + lease)
+    return found
+
+
+def release_owed(connection: Connection, ids: Sequence[int]) -> None:
+    """Give claimed entries back: they were not taken."""
+    _lease_owed(connection, ids, "", None)
+
+
+def _lease_owed(connection: Connection, ids: Sequence[int], owner: str, until: datetime | None) -> None:
+    if ids:
+        connection.execute(update(owed_entries).where(owed_entries.c.id.in_(ids)).values(lease_owner=owner, lease_until=until))
+
+
+def paid(connection: Connection, ids: Sequence[int]) -> None:
+    """Forget these owed entries: the journal has them.
+
+    By name, not up to the last: one with a smaller id may have been written by a transaction that ended later.
+    """
+    connection.execute(owed_entries.delete().where(owed_entries.c.id.in_(ids)))

@@ -1,23 +1,27 @@
 """The outbox: what is still to be told, to whom, and every attempt that was made.
 
-A row is written in the transaction that made it necessary and keeps one id over all attempts. A claim is a lease: where the
-process dies between sending and marking, the lease runs out and the row is sent again with the same id (at least once).
+A row is written in the transaction that made it necessary and keeps one id over all attempts. A claim is a lease, of one duty loop
+at a time: where the process dies between sending and marking, the lease runs out and the row is sent again with the same id (at least
+once), by whichever loop comes first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, case, func, or_, select, update
 
 from domain.base import Noun
 from domain.errors import Conflict, NotFound
 from domain.messages import text
-from storage.dialects import upsert
-from storage.duty_tables import attempts, endpoints, outbox
+from storage.dialects import insert_new, upsert
+from storage.duty_tables import attempts, endpoints, outbox, owed_entries
 
 PER_ENDPOINT = 4  # attempts under way at a time
+_FREE: Mapping[str, Any] = MappingProxyType({"lease_until": None, "lease_owner": ""})
 
 
 class Delivery(Noun, frozen=True, kw_only=True):
@@ -39,6 +43,7 @@ class Delivery(Noun, frozen=True, kw_only=True):
     series_from: int = 0
     next_at: datetime | None = None
     lease_until: datetime | None = None
+    lease_owner: str = ""
     status: int | None = None
     detail: str = ""
     delivered_at: datetime | None = None
@@ -58,14 +63,14 @@ def add(connection: Connection, delivery: Delivery) -> bool:
     """Write a delivery that is due at once; return False where its id is there already (the same thing told before)."""
     values = {name: getattr(delivery, name) for name in Delivery.__struct_fields__}
     values["next_at"] = delivery.next_at or delivery.created_at
-    statement = upsert(outbox).values(**values).on_conflict_do_nothing()
-    return connection.execute(statement).rowcount == 1
+    return insert_new(connection, outbox, values)
 
 
-def claim(connection: Connection, now: datetime, lease: timedelta, limit: int) -> list[Delivery]:
+def claim(connection: Connection, now: datetime, lease: timedelta, limit: int, owner: str = "") -> list[Delivery]:
     """Take due deliveries for `lease` and return them, by due time, then id; at most `limit`.
 
-    No endpoint has more than `PER_ENDPOINT` at a time, so that one that does not answer leaves room for the others.
+    No endpoint has more than `PER_ENDPOINT` at a time, so that one that does not answer leaves room for the others. Loops that claim at
+    the same time get different ones, and none waits for another.
     """
     due = (outbox.c.state == "waiting", outbox.c.next_at <= now, outbox.c.endpoint_id != "")
     held_first = (outbox.c.lease_until.is_(None), outbox.c.next_at, outbox.c.id)
@@ -78,18 +83,19 @@ def claim(connection: Connection, now: datetime, lease: timedelta, limit: int) -
         .where(ranked.c.place <= PER_ENDPOINT, free)
         .order_by(outbox.c.next_at, outbox.c.id)
         .limit(limit)
+        .with_for_update(of=outbox, skip_locked=True)
     )
     found = [_delivery(row) for row in connection.execute(query)]
     if found:
         ids = [delivery.id for delivery in found]
-        connection.execute(update(outbox).where(outbox.c.id.in_(ids)).values(lease_until=now + lease))
+        connection.execute(update(outbox).where(outbox.c.id.in_(ids)).values(lease_until=now + lease, lease_owner=owner))
     return found
 
 
 def to_inbox(connection: Connection, endpoint_id: str, now: datetime) -> None:
     """Move what an endpoint was to get, or did not take, into its department's inbox: it is gone, and the department has to be told."""
     left = update(outbox).where(outbox.c.endpoint_id == endpoint_id, outbox.c.state.in_(("waiting", "dead")))
-    connection.execute(left.values(endpoint_id="", state="waiting", next_at=now, lease_until=None))
+    connection.execute(left.values(endpoint_id="", state="waiting", next_at=now, **_FREE))
 
 
 def from_inbox(connection: Connection, recipient: str, endpoint_id: str, now: datetime) -> None:
@@ -101,7 +107,7 @@ def from_inbox(connection: Connection, recipient: str, endpoint_id: str, now: da
 def cancel(connection: Connection, warning_id: str) -> None:
     """Cancel what of a warning was not told yet, dead letters too: it would come after the message that all of it is off."""
     untold = update(outbox).where(outbox.c.warning_id == warning_id, outbox.c.state.in_(("waiting", "dead")))
-    connection.execute(untold.values(state="cancelled", next_at=None, lease_until=None))
+    connection.execute(untold.values(state="cancelled", next_at=None, **_FREE))
 
 
 def inbox(connection: Connection, recipients: Sequence[str]) -> list[Delivery]:
@@ -114,18 +120,22 @@ def inbox(connection: Connection, recipients: Sequence[str]) -> list[Delivery]:
     return [_delivery(row) for row in connection.execute(query)]
 
 
-def release_leases(connection: Connection) -> None:
-    """Give all leases back: the process that held them is gone, since this one has the data folder's lock."""
-    connection.execute(update(outbox).where(outbox.c.lease_until.is_not(None)).values(lease_until=None))
+def release_leases(connection: Connection, owner: str) -> None:
+    """Give the leases of `owner` back: the process that held them is gone, since this one has its name."""
+    connection.execute(update(outbox).where(outbox.c.lease_owner == owner, outbox.c.lease_until.is_not(None)).values(_FREE))
+    connection.execute(update(owed_entries).where(owed_entries.c.lease_owner == owner).values(_FREE))
 
 
-def record_attempt(connection: Connection, attempt: AttemptRow, *, next_at: datetime | None, state: str) -> bool:
-    """Write what came of an attempt; return False where the delivery was not waiting any more.
+def record_attempt(connection: Connection, attempt: AttemptRow, *, next_at: datetime | None, state: str, owner: str = "") -> bool:
+    """Write what came of an attempt of `owner`; return False where the delivery was not waiting for it any more.
 
     `state` is sent, dead, or waiting with the next attempt at `next_at`. What was moved to the inbox while the attempt was under way
-    goes on waiting there, and what was cancelled meanwhile and yet arrived has been told.
+    goes on waiting there, and what was cancelled meanwhile and yet arrived has been told. Where the lease ran out and another loop took
+    the delivery over, a success counts all the same; a failure is the other loop's to tell.
     """
     told = state == "sent"
+    mine = (outbox.c.state == "waiting", outbox.c.lease_owner.in_((owner, "")))
+    open_to = (outbox.c.state.in_(("waiting", "cancelled")),) if told else mine
     connection.execute(
         upsert(attempts)
         .values(delivery_id=attempt.delivery_id, n=attempt.n, at=attempt.at, status=attempt.status, detail=attempt.detail)
@@ -133,12 +143,12 @@ def record_attempt(connection: Connection, attempt: AttemptRow, *, next_at: date
     )
     statement = (
         update(outbox)
-        .where(outbox.c.id == attempt.delivery_id, outbox.c.state.in_(("waiting", "cancelled") if told else ("waiting",)))
+        .where(outbox.c.id == attempt.delivery_id, *open_to)
         .values(
             state=state if told else case((outbox.c.endpoint_id == "", "waiting"), else_=state),
             attempt=attempt.n,
             next_at=next_at,
-            lease_until=None,
+            **_FREE,
             status=attempt.status,
             detail=attempt.detail,
             delivered_at=attempt.at if told else None,
@@ -168,7 +178,7 @@ def resend(connection: Connection, delivery_id: str, now: datetime) -> Delivery:
     active = select(endpoints.c.id).where(endpoints.c.department == known.recipient, endpoints.c.state == "active").order_by(endpoints.c.id)
     listening = list(connection.execute(active).scalars())
     where = known.endpoint_id if known.endpoint_id in listening else next(iter(listening), "")
-    again = {"state": "waiting", "endpoint_id": where, "next_at": now, "lease_until": None, "series_from": known.attempt}
+    again = {"state": "waiting", "endpoint_id": where, "next_at": now, "series_from": known.attempt, **_FREE}
     connection.execute(update(outbox).where(outbox.c.id == delivery_id).values(**again))
     return get(connection, delivery_id)
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, func, select, update
 
 from domain.base import Noun
 from storage import audit
-from storage.dialects import upsert
+from storage.dialects import take_turns, upsert
 from storage.tables import activations, meta, rule_candidates, rulesets
 
 CHAIN = "rules"  # the hash chain of what people decided about rule sets
@@ -78,6 +78,7 @@ def pin(connection: Connection) -> Pin | None:
 
 def set_pin(connection: Connection, new: Pin) -> None:
     """Keep a pin in the place of any other."""
+    take_turns(connection, CHAIN)
     value = msgspec.json.encode(new).decode()
     connection.execute(upsert(meta).values(key=_PIN, value=value).on_conflict_do_update(index_elements=["key"], set_={"value": value}))
     audit.append(connection, CHAIN, new.at, new.by, "rules_rolled_back", {"version": new.version, "reason": new.reason})
@@ -105,6 +106,7 @@ def _candidate(row: Any) -> Candidate:
 
 def propose(connection: Connection, new: Candidate) -> None:
     """Have a candidate wait; one that waited before is replaced by it."""
+    take_turns(connection, CHAIN)
     pending = rule_candidates.c.state == "pending"
     connection.execute(update(rule_candidates).where(pending).values(state="replaced", decided_at=new.found_at))
     values = msgspec.structs.asdict(new) | {"report": msgspec.json.encode(new.report).decode()}
@@ -115,12 +117,14 @@ def propose(connection: Connection, new: Candidate) -> None:
 
 def vouch(connection: Connection, version: str, by: str, at: datetime) -> None:
     """Note who stands for a candidate that the folder brought."""
+    take_turns(connection, CHAIN)
     connection.execute(update(rule_candidates).where(rule_candidates.c.version == version).values(author=by))
     audit.append(connection, CHAIN, at, by, "rules_vouched", {"version": version})
 
 
 def decide(connection: Connection, version: str, state: State, by: str, at: datetime, reason: str) -> None:
     """Approve or refuse a candidate."""
+    take_turns(connection, CHAIN)
     values = {"state": state, "decided_by": by, "decided_at": at, "reason": reason}
     connection.execute(update(rule_candidates).where(rule_candidates.c.version == version).values(values))
     audit.append(connection, CHAIN, at, by, f"rules_{state}", {"version": version, "reason": reason})

@@ -70,6 +70,7 @@ def _deliver(services: Parts, principal: Principal) -> set[str]:
     now, fresh = services.clock.now(), set[str]()
     with services.database.write() as connection:
         for one in outbox.inbox(connection, units):
+            obligations.hold_case(connection, one.warning_id)
             row = outbox.AttemptRow(delivery_id=one.id, n=one.attempt + 1, at=now, status=SEEN, detail=f"inbox:{principal.name}")
             if outbox.record_attempt(connection, row, next_at=None, state="sent"):
                 delivered(services.writer, services.desk, connection, one, now)

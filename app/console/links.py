@@ -131,7 +131,7 @@ def _next_link(services: Parts, principal: Principal) -> str:
     """Use up the links of the task and return the token of a new one, "" where nothing is left to do by link."""
     with services.database.write() as connection:
         task = obligations.get_task(connection, principal.task_id)
-        case = obligations.get_case(connection, task.warning_id)
+        case = obligations.hold_case(connection, task.warning_id)
         access.use_up_links(connection, task.id)
         if case is None or task.stage.value in FINAL or case.level in SIGN_IN_LEVELS:
             return ""

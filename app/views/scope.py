@@ -78,8 +78,8 @@ def visible_tasks(principal: Principal, case: WarningCase | None, found: tuple[T
     return tuple(task for task in found if task.department == principal.department)
 
 
-def sight(connection: Connection, principal: Principal, warning_id: str) -> Sight:
-    """Return a warning as far as the principal may see it.
+def sight(connection: Connection, principal: Principal, warning_id: str, *, hold: bool = False) -> Sight:
+    """Return a warning as far as the principal may see it; whoever decides about it has its case held to the end of the transaction.
 
     Raises:
         NotFound: there is none of this id, or none that the principal may know of; the message is the same.
@@ -87,7 +87,7 @@ def sight(connection: Connection, principal: Principal, warning_id: str) -> Sigh
     body = connection.scalar(select(warnings.c.body).where(warnings.c.id == warning_id, within(principal)))
     if body is None:
         raise NotFound(text("warning.not_found", id=warning_id))
-    case = obligations.get_case(connection, warning_id)
+    case = obligations.hold_case(connection, warning_id) if hold else obligations.get_case(connection, warning_id)
     found = obligations.tasks_of(connection, warning_id)
     return Sight(
         warning=decode_warning(body),

@@ -274,7 +274,7 @@ def test_a_crash_between_sending_and_noting_sends_again_with_the_same_id(world: 
     world.warn()
     [waiting] = deliveries(world, LEAD)
     with world.app.database.write() as connection:  # claimed, as by a process that dies before it hears the answer
-        claimed = outbox.claim(connection, world.clock.now() + timedelta(minutes=1), timedelta(hours=9), 10)
+        claimed = outbox.claim(connection, world.clock.now() + timedelta(minutes=1), timedelta(hours=9), 10, "serve")
     assert [one.id for one in claimed] == [waiting["id"]]
     world.jump("2m")
     assert len(world.offices[LEAD].attempts) == 1, "nobody else takes what is leased"

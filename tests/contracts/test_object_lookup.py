@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -19,29 +19,28 @@ Apply = Callable[..., None]
 
 
 @pytest.fixture(params=["sql", "memory", "memory from sql"])
-def registry(request: pytest.FixtureRequest) -> Iterator[tuple[Callable[[], ObjectLookup], Apply]]:
+def registry(database: Database, request: pytest.FixtureRequest) -> tuple[Callable[[], ObjectLookup], Apply]:
     """Return how to get at the look-up and how to change the registry."""
-    with Database.in_memory() as database:
-        memory = MemoryObjectLookup()
-        seq = 0
+    memory = MemoryObjectLookup()
+    seq = 0
 
-        def lookup() -> ObjectLookup:
-            if request.param == "sql":
-                return SqlObjectLookup(database)
-            if request.param == "memory":
-                return memory
-            with database.read() as connection:
-                return MemoryObjectLookup.of(connection)
+    def lookup() -> ObjectLookup:
+        if request.param == "sql":
+            return SqlObjectLookup(database)
+        if request.param == "memory":
+            return memory
+        with database.read() as connection:
+            return MemoryObjectLookup.of(connection)
 
-        def apply(version: int, *things: RegulatedObject) -> None:
-            nonlocal seq
-            seq += 1
-            entry = ObjectsEntry(version=version, objects=things)
-            memory.apply(entry)
-            with database.write() as connection:
-                risk.apply_records(connection, [Record(seq=seq, received_at=T0, entry=entry)])
+    def apply(version: int, *things: RegulatedObject) -> None:
+        nonlocal seq
+        seq += 1
+        entry = ObjectsEntry(version=version, objects=things)
+        memory.apply(entry)
+        with database.write() as connection:
+            risk.apply_records(connection, [Record(seq=seq, received_at=T0, entry=entry)])
 
-        yield lookup, apply
+    return lookup, apply
 
 
 def test_an_empty_registry_finds_nothing(registry: tuple[Callable[[], ObjectLookup], Apply]) -> None:

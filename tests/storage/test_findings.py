@@ -17,9 +17,9 @@ from tests.factories import T0, at
 
 
 @pytest.fixture
-def connection() -> Iterator[Connection]:
-    """Give the inside of one transaction."""
-    with Database.in_memory() as database, database.write() as connection:
+def connection(database: Database) -> Iterator[Connection]:
+    """Give the inside of one transaction, over every kind of database."""
+    with database.write() as connection:
         yield connection
 
 
