@@ -56,7 +56,7 @@ class Plan:
         self.of = indicator.of
 
 
-def _text(expression: Expression | None, ruleset: RuleSet, pack: str) -> tuple[str, ...]:
+def meaning(expression: Expression | None, ruleset: RuleSet, pack: str) -> tuple[str, ...]:
     """Return what identifies an expression: what it says, and what its parameters and lists stand for (not told: in this version)."""
     if expression is None:
         return ()
@@ -75,14 +75,14 @@ def definition_of(indicator: Indicator, ruleset: RuleSet) -> object:
         return (PEERS, definition_of(source, ruleset) if source else None, indicator.by, indicator.take, indicator.rank, indicator.needs)
     pack = indicator.name.rpartition(".")[0]
     if indicator.formula is not None:
-        return (indicator.aggregate, _text(indicator.formula, ruleset, pack))
+        return (indicator.aggregate, meaning(indicator.formula, ruleset, pack))
     window = indicator.window
     base = definition_of(indicator.base, ruleset) if indicator.base is not None else None
     return (
         indicator.aggregate,
         (window.kind, window.length, window.exact) if window else None,
-        _text(indicator.where, ruleset, pack),
-        _text(indicator.of, ruleset, pack),
+        meaning(indicator.where, ruleset, pack),
+        meaning(indicator.of, ruleset, pack),
         indicator.as_of,
         indicator.by,
         indicator.needs,

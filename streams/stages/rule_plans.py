@@ -16,7 +16,7 @@ from domain.signals import Signal
 from rules.ruleset import By, Expression, Facts, Rule, RuleSet, Value, course_of, truth_of
 from streams.stages.indicators import Combination, Moment
 from streams.stages.making import unseen
-from streams.stages.plans import blank, settles
+from streams.stages.plans import blank, meaning, settles
 from streams.stages.windows import MICROSECOND, NEVER, to_us
 
 OBJECT_FIELD: Final = "object."
@@ -32,7 +32,7 @@ class RulePlan:
     """
 
     __slots__ = (
-        "clear", "cooldown", "ends", "formulas", "from_nothing", "hold", "id", "inputs", "least", "of_signal", "patient", "reads",
+        "clear", "cooldown", "course", "ends", "formulas", "from_nothing", "hold", "id", "inputs", "least", "of_signal", "patient", "reads",
         "refers", "rests", "rule", "sequence", "shadow", "starts", "test", "unsteady",
     )  # fmt: skip
 
@@ -47,6 +47,7 @@ class RulePlan:
         self.formulas = _formulas(self.reads, ruleset)
         self.inputs: tuple[tuple[str, By, Value], ...] = tuple((each.name, each.by, unseen(each)) for each in read)
         self.sequence = rule.sequence
+        self.course = _course(rule, ruleset)
         self.refers = rule.when.rules
         course = (course_of(rule.id),) if rule.sequence is not None else ()
         self.rests: tuple[str, ...] = (*ruleset.closure(rule.when.indicators), *course)
@@ -85,13 +86,17 @@ def plans_of(ruleset: RuleSet) -> list[RulePlan]:
 
 
 def same_course(plan: RulePlan, before: RulePlan) -> bool:
-    """Tell whether two versions of a rule wait for the same; a condition with parameters or lists is only the same within one version."""
-    one, other = plan.sequence, before.sequence
-    if one is None or other is None or plan.rule.by != before.rule.by:
-        return False
-    if any("$" in text or "@" in text for text in (one.first.text, one.then.text)):
-        return False
-    return (one.first.text, one.then.text, one.absent, one.within) == (other.first.text, other.then.text, other.absent, other.within)
+    """Tell whether two versions of a rule wait for the same: parameters and lists count for what they stand for."""
+    return plan.course is not None and plan.course == before.course and plan.rule.by == before.rule.by
+
+
+def _course(rule: Rule, ruleset: RuleSet) -> object:
+    """Return what a rule waits for: equal for two rules that do for the same; None for a rule without a sequence."""
+    sequence = rule.sequence
+    if sequence is None:
+        return None
+    parts = (meaning(each, ruleset, rule.pack) for each in (sequence.first, sequence.then))
+    return (*parts, sequence.absent, sequence.within)
 
 
 def _formulas(reads: tuple[str, ...], ruleset: RuleSet) -> tuple[tuple[str, Callable[[Facts], Any]], ...]:

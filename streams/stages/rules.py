@@ -3,7 +3,7 @@
 A rule is read again only where an indicator or a field that it reads can have changed since the subject's previous signal. Wakes
 never read a plain rule; what waits for time is decided by `streams.stages.deadlines`. A withdrawal reads again the rules that were true
 and read what it changed, on the facts of the subject's previous signal; it can only make them untrue: what it makes true is noticed at
-the subject's next signal.
+the subject's next signal. A rule with `clear_when` that was true stays so until that is, whatever is withdrawn or corrected.
 """
 
 from __future__ import annotations
@@ -265,9 +265,10 @@ class RuleStage:
         hits: set[str],
     ) -> None:
         """Read a rule that may be true for more than its condition at this signal."""
+        stood = subject.true.get(plan.id) or (before.get((subject.name, plan.id)) if before else None)
         moment.values.update((name, self._indicators.value(name, moment)) for name in plan.reads)
         moment.values.update((truth_of(name), name in subject.true) for name in plan.refers)
-        if not self._stays(plan, moment.facts, subject, moment, now, subject.true.get(plan.id)):
+        if not self._stays(plan, moment.facts, subject, moment, now, stood):
             subject.true.pop(plan.id, None)
             subject.holding.pop(plan.id, None)
         elif plan.id not in subject.true:
@@ -347,7 +348,9 @@ class RuleStage:
         if last_gone and plan.of_signal:
             return False
         touched = not changed.isdisjoint(plan.rests) or any(name not in subject.true for name in plan.refers)
-        return True if touched and not self.true(plan, self.facts(subject, moment, plan), subject, moment, now) else None
+        if not touched or self._stays(plan, self.facts(subject, moment, plan), subject, moment, now, subject.true[plan.id]):
+            return None
+        return True
 
     def _decide_again(self, gone: Moment, again: Iterable[tuple[Course, First]]) -> None:
         for course, first in again:

@@ -38,7 +38,7 @@ AGGREGATES = {
     "trend": "trend: value, per: 1h",
     "since": "since: last",
     "begun": "since: first",
-    "share": "percentage: severity >= 2",
+    "share": "percentage: severity >= $bad",
     "fresh": "new_value: kind",
     "change": "change: value",
     "enough": "mean: value, needs: 3",
@@ -87,7 +87,7 @@ NOT_DAILY = {"p50", "p90", "trend", "since", "begun", "share", "change", "enough
 def _indicators() -> list[str]:
     """Return one line for each aggregate, each with windows in turn, both clocks and several filters."""
     lines = []
-    filters = ["", "where: kind in gas.*, ", "where: source == iot, ", "where: value > 1, "]
+    filters = ["", "where: kind in gas.*, ", "where: source == iot, ", "where: value > $low, "]
     for place, (name, written) in enumerate(AGGREGATES.items()):
         for turn in range(3):
             window = WINDOWS[(place * 5 + turn * 3) % len(WINDOWS)]
@@ -107,7 +107,7 @@ def _rule(name: str, when: str, more: str = "") -> str:
     return f"  - {{id: {name}, title: {name}, status: active, basis: [b], when: '{when}', points: 30, say: x{more}}}"
 
 
-def text(rules: list[str], indicators: list[str]) -> str:
+def text(rules: list[str], indicators: list[str], params: str = "{low: 1, bad: 2}") -> str:
     """Return a pack."""
     return "\n".join(
         [
@@ -117,6 +117,7 @@ def text(rules: list[str], indicators: list[str]) -> str:
             "owner: 某局",
             "effective: {from: 2024-01-01}",
             "plan: p",
+            f"params: {params}",
             "indicators:",
             *indicators,
             "rules:",
@@ -140,19 +141,16 @@ RULES = [
     _rule("derived", "grown > 0.1 or part == 1"),
     _rule("little", "double < 3 and sum_by_2 > 0"),
     _rule("area", "count_2 >= 3 or fresh_2", ", subject: region(6)"),
+    _rule("sticky", "count_0 >= 2", ", clear_when: count_0 < 1 or by_0 < 1"),
+    _rule("worst", "severity >= 2 and by_0 >= 2", ", clear_when: severity == 0"),
+    _rule("spot", "count_2 >= 2", ", subject: region(6), clear_when: count_2 < 1 or share_2 < 1"),
 ]
 
 
 def rulesets() -> dict[str, RuleSet]:
-    """Return two rule sets that share most definitions."""
-    first, second = (
-        _indicators(),
-        [
-            line.replace("severity >= 2", "severity >= 1").replace("where: source == iot", "where: source == hotline")
-            for line in _indicators()
-        ],
-    )
+    """Return two rule sets that share most definitions; one parameter stands for the same in both, one does not."""
+    first, second = _indicators(), [line.replace("where: source == iot", "where: source == hotline") for line in _indicators()]
     return {
         "v1": replace(load_rules({"p.yaml": text(RULES, first)}), version="v1"),
-        "v2": replace(load_rules({"p.yaml": text(RULES[2:], second)}), version="v2"),
+        "v2": replace(load_rules({"p.yaml": text(RULES[2:], second, "{low: 1, bad: 1}")}), version="v2"),
     }

@@ -22,7 +22,7 @@ import msgspec
 from domain.objects import RegulatedObject, Resolution
 from domain.records import ObjectsEntry, Record, ResolutionEntry, RulesetEntry, SignalEntry
 from domain.signals import ObjectRef
-from rules.ruleset import Facts, Indicator, Rule, RuleSet, Window
+from rules.ruleset import Expression, Facts, Indicator, Rule, RuleSet, Window
 from tests.factories import make_entry
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -378,11 +378,16 @@ class Naive:
         if new.version == self.active.version:
             return
 
-        def shape(indicator: Indicator | None) -> Any:
+        def meant(expression: Expression | None, ruleset: RuleSet, pack: str) -> str | None:
+            """Return an expression with what its parameters stand for in their place."""
+            return expression and re.sub(r"\$([\w-]+)", lambda named: ruleset.params[pack][named[1]], expression.text)
+
+        def shape(indicator: Indicator | None, ruleset: RuleSet) -> Any:
+            pack = indicator.name.split(".")[0] if indicator else ""
             return indicator and (
-                indicator.aggregate, indicator.window, indicator.where and indicator.where.text, indicator.of and indicator.of.text,
+                indicator.aggregate, indicator.window, meant(indicator.where, ruleset, pack), meant(indicator.of, ruleset, pack),
                 indicator.as_of, indicator.by, indicator.needs, indicator.rank, indicator.per, indicator.end,
-                indicator.input, shape(indicator.base), indicator.periods, indicator.take, indicator.below,
+                indicator.input, shape(indicator.base, ruleset), indicator.periods, indicator.take, indicator.below,
             )  # fmt: skip
 
         old, self.active = self.active, new
@@ -395,21 +400,24 @@ class Naive:
         self.peers = {
             (name, group): value
             for (name, group), value in self.peers.items()
-            if name in new.indicators and shape(old.indicators[name]) == shape(new.indicators[name])
-            and shape(old.indicators[old.indicators[name].input]) == shape(new.indicators[new.indicators[name].input])
+            if name in new.indicators and shape(old.indicators[name], old) == shape(new.indicators[name], new)
+            and shape(old.indicators[old.indicators[name].input], old) == shape(new.indicators[new.indicators[name].input], new)
         }  # fmt: skip
         self.logs = {
             (key, name): log
             for (key, name), log in self.logs.items()
-            if name in new.indicators and shape(old.indicators[name]) == shape(new.indicators[name])
+            if name in new.indicators and shape(old.indicators[name], old) == shape(new.indicators[name], new)
         }
         for subject in self.truth:
             fact = self.last.get(subject)
             if fact is None:
                 self.truth[subject] &= {rule.id for rule in self.running()}
             else:
+                stood = self.truth[subject]
                 self.truth[subject] = {
-                    rule.id for rule in self.running() if self.is_about(rule, subject) and self.true(rule, fact, subject)
+                    rule.id
+                    for rule in self.running()
+                    if self.is_about(rule, subject) and self.true(rule, fact, subject, stood=rule.id in stood)
                 }
 
     def running(self) -> Iterator[Rule]:
@@ -420,7 +428,8 @@ class Naive:
         area = subject.removeprefix("region:") if subject.startswith("region:") else None
         return rule.by == "object" if area is None else rule.by == len(area)
 
-    def true(self, rule: Rule, fact: Fact, subject: str) -> bool:
+    def true(self, rule: Rule, fact: Fact, subject: str, *, stood: bool) -> bool:
+        """Tell whether a rule is true at a fact: for its condition, or because it `stood` and has not been cleared."""
         if rule.effective_from is not None and self.now < rule.effective_from:
             return False
         if rule.effective_to is not None and self.now >= rule.effective_to:
@@ -428,9 +437,11 @@ class Naive:
         keys = self.keys_of(fact.entry)
         if subject.startswith("region:"):
             keys[len(subject) - len("region:")] = subject
-        values = {name: self.value(name, keys) for name in rule.when.indicators}
-        thing = self.objects.get(fact.entry.resolution.object_id)
-        return rule.when.evaluate(Facts(fact.entry, thing, values)) is True
+        values = {name: self.value(name, keys) for each in (rule.when, rule.clear) if each is not None for name in each.indicators}
+        facts = Facts(fact.entry, self.objects.get(fact.entry.resolution.object_id), values)
+        if rule.when.evaluate(facts) is True:
+            return True
+        return stood and rule.clear is not None and rule.clear.evaluate(facts) is not True
 
     def undo(self, fact: Fact) -> set[tuple[str, str]]:
         """Take a fact back; return the truths that this ended."""
@@ -458,7 +469,7 @@ class Naive:
                     continue
                 reads_signal = any(name != "object" and not name.startswith("object.") for name in rule.when.fields)
                 judged_at = self.last.get(subject) or fact
-                if (gone and reads_signal) or (changed & self.read_by(rule) and not self.true(rule, judged_at, subject)):
+                if (gone and reads_signal) or (changed & self.read_by(rule) and not self.true(rule, judged_at, subject, stood=True)):
                     self.truth[subject].discard(rule.id)
                     ended.add((subject, rule.id))
             if gone:
@@ -536,7 +547,7 @@ class Naive:
             for rule in self.running():
                 if rule.by != by:
                     continue
-                if not self.true(rule, fact, subject):
+                if not self.true(rule, fact, subject, stood=rule.id in true or (subject, rule.id) in ended):
                     true.discard(rule.id)
                 elif rule.id not in true:
                     true.add(rule.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -268,6 +269,32 @@ def test_hysteresis_keeps_a_rule_true_until_it_is_cleared() -> None:
     assert [bool(each) for each in seen] == [True, False, False, False, False, True]
 
 
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_correction_ends_nothing_that_has_not_been_cleared(gone: bool) -> None:
+    """What is true only because it was not cleared yet is neither ended nor withdrawn by a signal that is told again or taken back."""
+    told = story("id: many, when: n >= 5, clear_when: n <= 1, points: 40")
+    for n, hours in enumerate((40, 41, 60, 61)):
+        leak(told, hours, f"a{n}")
+    assert hits(leak(told, 62, "b")) == [("many", 62.0)]
+    leak(told, 220, "c")
+    assert told.value("p.n") == 4
+    outcomes = told.signal(221, "x", withdraws="b", feed="hotline") if gone else leak(told, 62, "b", received=221, text="说明", revision=1)
+    assert told.value("p.n") == (3 if gone else 4)
+    assert EpisodeEnded not in [type(out) for out in outcomes]
+    assert hits(leak(told, 222, "d")) == []
+
+
+def test_what_a_correction_takes_and_gives_back_stood_all_the_while() -> None:
+    """The earlier content of the signal leaves so little that the rule would be cleared, the new content makes it as it was."""
+    told = story("id: many, when: n >= 3, clear_when: n <= 1, points: 40")
+    for n, hours in enumerate((0, 1, 60)):
+        leak(told, hours, f"a{n}")
+    leak(told, 200, "c")
+    assert told.value("p.n") == 2
+    assert EpisodeEnded not in [type(out) for out in leak(told, 200, "c", received=201, text="说明", revision=1)]
+    assert hits(leak(told, 202, "d")) == []
+
+
 def test_a_rule_waits_for_its_minimum_evidence() -> None:
     """A mean of one reading is no mean."""
     told = story("id: few, when: n > 0 and v >= 5, min_evidence: 3, points: 40")
@@ -282,6 +309,25 @@ def test_a_new_version_of_the_rule_set_keeps_what_is_waited_for() -> None:
     assert told.pipeline.next_wake() == at(49)
     told.activate(3, rules(ABSENT.replace("48h", "24h"), version="v3"))
     assert told.pipeline.next_wake() is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "kept"), [({}, True), ({"points": "70"}, True), ({"bad": "3"}, False), ({"kinds": "gas.leak\ngas.smell\n"}, False)]
+)
+def test_parameters_and_lists_of_what_is_waited_for_count_for_what_they_stand_for(changed: dict[str, str], kept: bool) -> None:
+    """A reload that leaves them as they are forgets nothing; another limit or another list is something else to wait for."""
+
+    def version(name: str, *, points: str = "60", bad: str = "2", kinds: str = "gas.leak\n") -> RuleSet:
+        when = "{first: kind in @kinds and severity >= $bad, then_not: source == inspection, within: 48h}"
+        rule = f"  - {{id: visit, status: active, basis: [某条例], plan: p, title: 某某, say: 某某, when: {when}, points: {points}}}\n"
+        pack = HEAD.replace("indicators:", f"params: {{bad: {bad}}}\nindicators:") + rule
+        return replace(load_rules({"p.yaml": pack, "lists/kinds.txt": kinds}), version=name)
+
+    told = Story(T0, version("v1"))
+    told.signal(-1, "other", received=0, source="inspection", kind="inspection.done", feed="checks", object=ObjectRef(id="o-9"))
+    leak(told, 1)
+    told.activate(2, version("v2", **changed))
+    assert told.pipeline.next_wake() == (at(49) if kept else None)
 
 
 def test_a_renamed_rule_keeps_its_state_and_its_warning() -> None:
