@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from domain.objects import Licence, RegulatedObject, Relation
 from domain.signals import ObjectRef, Signal
 from rules.documents import CaseDoc, CaseObjectDoc, ExpectDoc, GivenDoc
-from rules.durations import duration
+from rules.durations import LONGEST, duration
 from rules.literals import literal
 from rules.positions import Mapping, Path, find, place
 from rules.problems import Problems
@@ -154,6 +154,10 @@ class _Maker:
             self._names(index, given, {each.id for each in doc.given if each.id and each.source == given.source})
             start, step = duration(given.at.removeprefix("+")), duration(given.every or "0s")
             late = duration(given.late or "0s")
+            if start + (given.times - 1) * step > LONGEST:
+                said = {"field": "every × times", "read": f"{given.every} × {given.times}", "low": "0s", "high": f"{LONGEST.days}d"}
+                self._problem(("given", index, "every"), "rules.out_of_range", **said)
+                continue
             values = self.values(given, index)
             about = by_id[given.object]
             for repeat in range(given.times):

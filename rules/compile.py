@@ -5,16 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Literal
 
-from domain.instants import SHANGHAI, parse_rfc3339
 from rules.cases import Case, make_case
 from rules.conditions import Condition, ConditionReader, RuleHead
 from rules.derived import compile_indicators
 from rules.documents import NAME, RuleDoc
-from rules.durations import duration
+from rules.durations import duration, midnight
 from rules.expressions import Known, Scope
 from rules.indicators import by_text
 from rules.literals import Constant, literal
@@ -161,22 +160,11 @@ class _Compiler(Reporter):
         effective, where = (doc.effective, path) if doc.effective is not None else (self.parsed.doc.effective, ())
         if effective is None:
             return None, None
-        since = self._day((*where, "effective", "from"), effective.from_)
-        last = self._day((*where, "effective", "to"), effective.to)
-        until = last + timedelta(days=1) if last else None
+        since = midnight(effective.from_) if effective.from_ else None
+        until = midnight(effective.to) + timedelta(days=1) if effective.to else None
         if since and until and until <= since:
             self.problem((*where, "effective", "to"), "rules.ends_before", read=effective.to)
         return since, until
-
-    def _day(self, path: Path, text: str | None) -> datetime | None:
-        if text is None:
-            return None
-        try:
-            day = date.fromisoformat(text)
-        except ValueError:
-            self.problem(path, "rules.not_shaped", read=text, field=path[-1], shape=Phrase("rules.shape.date"))
-            return None
-        return parse_rfc3339(datetime.combine(day, time(), tzinfo=SHANGHAI).isoformat())
 
 
 def heads_of(packs: Sequence[ParsedPack]) -> dict[str, RuleHead]:

@@ -143,7 +143,10 @@ class Counting(Reporter):
         if doc.window in CALENDAR_WINDOWS:
             return Window(doc.window)  # type: ignore[arg-type]  # a key of CALENDAR_WINDOWS
         kind = call[1] if call is not None else "sliding"
-        length = duration(call[2] if call is not None else doc.window)
+        try:
+            length = duration(call[2] if call is not None else doc.window)
+        except ValueError:
+            length = timedelta.max
         longest = LONGEST / SESSION_GAPS if kind == "session" else LONGEST
         if not SHORTEST <= length <= longest:
             high = "11d" if kind == "session" else "1100d"

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from domain.instants import SHANGHAI, parse_rfc3339
 from rules.documents import REGION, OverrideDoc, TuningDoc
+from rules.durations import midnight
 from rules.expressions import Scope, compile_expression
 from rules.literals import Constant, Regional, literal
 from rules.positions import Mapping as MapTree
@@ -40,14 +40,6 @@ class Override:
     params: Mapping[str, Mapping[str, Any]]
 
 
-def _day(file: str, tree: MapTree, path: tuple[str | int, ...], text: str, problems: Problems) -> date | None:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        problems.add(file, place(tree, path), "rules.not_shaped", read=text, field=path[-1], shape=Phrase("rules.shape.date"))
-        return None
-
-
 def _expired(file: str, tree: MapTree, path: tuple[str | int, ...], until: date, today: date | None, problems: Problems) -> None:
     if today is not None and until < today:
         problems.warn(file, place(tree, path), "rules.expired", read=until.isoformat())
@@ -61,11 +53,9 @@ def read_override(file: str, text: str, problems: Problems, today: date | None) 
         return None
     tree = read_tree(file, text, problems)
     doc = read_struct(file, tree, OverrideDoc, problems) if tree is not None else None
-    if tree is None or doc is None or "until" not in tree.entries:
+    if tree is None or doc is None or not doc.until:
         return None
-    until = _day(file, tree, ("until",), doc.until, problems)
-    if until is None:
-        return None
+    until = date.fromisoformat(doc.until)
     _expired(file, tree, ("until",), until, today, problems)
     return Override(file, tree, region, until, doc.reason, doc.params)
 
@@ -113,7 +103,6 @@ def read_tuning(
     found: list[tuple[tuple[str, ...], Suppression]] = []
     for index, each in enumerate(doc.filters):
         path = ("filters", index)
-        until = _day(file, tree, (*path, "until"), each.until, problems) if each.until else None
         scalar = find(tree, (*path, "when"))
 
         def told(offset: int, key: str, values: Mapping[str, object], scalar: object = scalar) -> None:
@@ -127,9 +116,10 @@ def read_tuning(
             if not hit:
                 problems.add(file, place(tree, (*path, "rules", number)), "rules.no_such_rules", read=pattern, legal=known[:50])
             named |= dict.fromkeys(hit)
-        if until is None or when is None:
+        if not each.until or when is None:
             continue
+        until = date.fromisoformat(each.until)
         _expired(file, tree, (*path, "until"), until, today, problems)
-        ends = parse_rfc3339(datetime.combine(until + timedelta(days=1), time(), tzinfo=SHANGHAI).isoformat())
+        ends = midnight(each.until) + timedelta(days=1)
         found.append((tuple(named), Suppression(each.id, each.reason, each.owner, ends, when[0], file, place(tree, path).line)))
     return found

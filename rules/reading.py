@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cache
 from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import inspect
 
-from rules.documents import SHAPES
+from rules.documents import DATE, DURATION, OFFSET, SHAPES
+from rules.durations import FIRST_DAY, LAST_DAY, LONGEST, duration
 from rules.positions import Listing, Scalar, Tree
 from rules.positions import Mapping as MapTree
 from rules.problems import Mark, Phrase, Problems
@@ -144,6 +146,22 @@ class _Reader:
             return self._wrong(tree.mark, "rules.too_long", field=name, limit=wanted.max_length)
         if wanted.pattern is not None and not re.search(wanted.pattern, tree.raw):
             return self._wrong(tree.mark, "rules.not_shaped", read=tree.raw, field=name, shape=_shape(wanted.pattern))
+        return self._instant(tree, wanted.pattern, name)
+
+    def _instant(self, tree: Scalar, pattern: str | None, name: str) -> Any:
+        """Judge a text that may be a length of time or a day: one may have the shape and still be none, or none to calculate with."""
+        if pattern in {DURATION, OFFSET}:
+            try:
+                duration(tree.raw.removeprefix("+"))
+            except ValueError:
+                return self._wrong(tree.mark, "rules.out_of_range", field=name, read=tree.raw, low="0s", high=f"{LONGEST.days}d")
+        elif pattern == DATE:
+            try:
+                day = date.fromisoformat(tree.raw)
+            except ValueError:
+                return self._wrong(tree.mark, "rules.not_shaped", read=tree.raw, field=name, shape=_shape(DATE))
+            if not FIRST_DAY <= day <= LAST_DAY:
+                return self._wrong(tree.mark, "rules.out_of_range", field=name, read=tree.raw, low=FIRST_DAY, high=LAST_DAY)
         return tree.raw
 
     def _number(self, tree: Scalar, wanted: inspect.IntType | inspect.FloatType, name: str) -> Any:

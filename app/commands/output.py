@@ -78,10 +78,14 @@ def span(option: str, written: str) -> timedelta:
     from rules.documents import DURATION
     from rules.durations import duration
 
-    if not re.fullmatch(DURATION, written):
-        note(f"{option}: {written}；应如 / write it like 36h, 90d, 30天")
-        raise typer.Exit(USAGE)
-    return duration(written)
+    try:
+        if re.fullmatch(DURATION, written):
+            return duration(written)
+    except ValueError as error:
+        note(f"{option}: {error}")
+        raise typer.Exit(USAGE) from error
+    note(f"{option}: {written}；应如 / write it like 36h, 90d, 30天")
+    raise typer.Exit(USAGE)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from domain.errors import FileProblems
 from domain.findings import RuleHit, WarningRaised
 from domain.instants import SHANGHAI
 from domain.signals import ObjectRef
@@ -219,3 +220,23 @@ def test_the_schema_lets_a_template_be_typed() -> None:
     definitions: dict[str, Any] = schema()["$defs"]
     assert "each" in definitions["RuleDoc"]["properties"]
     assert definitions["RuleDoc"]["properties"]["id"]["pattern"].endswith("|<")
+
+
+@pytest.mark.parametrize(
+    ("until", "shown"),
+    [
+        ("9999-12-31", "超出范围 1900-01-01–9998-12-31"),
+        ("0001-01-01", "超出范围 1900-01-01–9998-12-31"),
+        ("2026-02-30", "不合格式：日期，如 2026-01-01"),
+    ],
+)
+def test_a_last_day_that_cannot_be_calculated_with_is_named(until: str, shown: str) -> None:
+    """In both kinds of file with its place, once."""
+    texts = {"gas.yaml": PACK, "overrides/610113.yaml": override(until=until), "tuning/a.yaml": TUNING.replace("2026-03-01", until)}
+    with pytest.raises(FileProblems) as caught:
+        load_rules(texts)
+    one, other = (str(problem) for problem in caught.value.problems)
+    assert one.startswith("overrides/610113.yaml:4:8 “until”")
+    assert other.startswith("tuning/a.yaml:8:12 “until”")
+    assert one.endswith(shown)
+    assert other.endswith(shown)
