@@ -24,18 +24,26 @@ class Inferring:
         metrics.sources.append(self._samples)
 
     def gate(self, ruleset: RuleSet) -> None:
-        """Try the inferences of a rule set in a child before it is activated; where that fails the place and the reason are logged."""
-        program = ruleset.program()
+        """Try the inferences of a rule set in a child before it is activated, those that run and, with those on trial among them, again.
+
+        Where that fails the place and the reason are logged.
+        """
+        programs = [program for program in dict.fromkeys((ruleset.program(), ruleset.program(trial=True))) if program.productions]
         self._trouble = ""
-        if not program.productions:
+        if not programs:
             return
         if not self.engine.available:
             self._trouble = text("inference.not_installed", remedy=REMEDY)
-            log.warning("inference.stand_in", reason="durable-rules is not installed", remedy=REMEDY, inferences=len(program.productions))
+            log.warning(
+                "inference.stand_in", reason="durable-rules is not installed", remedy=REMEDY, inferences=len(programs[-1].productions)
+            )
             return
-        trouble = self.engine.gate(program)
-        if trouble is None:
-            return
+        for program in programs:
+            trouble = self.engine.gate(program)
+            if trouble is not None:
+                self._refuse(ruleset, trouble)
+
+    def _refuse(self, ruleset: RuleSet, trouble: Trouble) -> None:
         place = next((f"{each.file}:{each.line}" for each in ruleset.inferences if each.id == trouble.production), "")
         self._trouble = text("inference.refused", inference=trouble.production, place=place, how=trouble.how)
         log.error("inference.refused", inference=trouble.production, place=place, how=trouble.how, answering="stand-in")

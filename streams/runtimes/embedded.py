@@ -226,7 +226,8 @@ class Engine:
         """A store was away while the pipeline was at work: start anew from the snapshot after a pause, nothing is set aside for it."""
         self._trouble = str(error)
         _log.warning("engine.store_unavailable", error=str(error))
-        self._guard.forget()
+        if not self._rebuild:  # else the guard may still have to write down who died
+            self._guard.forget()
         self._rebuild = True
         self._stopping.wait(BACKOFF_FIRST)
 

@@ -3,7 +3,8 @@
 The library answers in a child process, because rules alone can kill the process that runs them. What it answers is compared with the
 matcher, which costs microseconds, and it is the matcher's answer that goes on: so no outcome depends on which engine was there, on a child
 that died, or on a defect of either that the other does not share. A difference, a death or a question that takes too long twice retires
-the library for that program: the matcher alone answers from there on, which `status` and `on_trouble` say.
+the library for that program: the matcher alone answers from there on, which `status` and `on_trouble` say. A program is tried (`gate`)
+before it is used, by whoever activates it; the thread that asks never waits for that, and what was not tried the matcher alone answers.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ SESSIONS: Final = 100  # of one child; none may be deleted, and from some 150 on
 PATIENCE: Final = 10.0  # seconds for one answer, a child's start included
 TRIES: Final = 2  # children that one question may cost
 LINE: Final = 2**22  # bytes of the longest answer
+UNTRIED: Final = "not tried"
 
 
 class ChildDied(Exception):
@@ -70,11 +72,18 @@ class Child:
     """One child process; not for two threads at once."""
 
     def __init__(self, command: Sequence[str] = COMMAND, patience: float = PATIENCE) -> None:
-        """Start it; what it writes to stderr is the library's own chatter and goes nowhere."""
+        """Start it; what it writes to stderr is the library's own chatter and goes nowhere.
+
+        Raises:
+            ChildDied: the system has no process or memory left for it.
+        """
         self._patience = patience
-        self._process = subprocess.Popen(  # noqa: S603  # our own module
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
-        )
+        try:
+            self._process = subprocess.Popen(  # noqa: S603  # our own module
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+            )
+        except OSError as error:
+            raise ChildDied(f"not started: {error.strerror or error}") from error
         self._rest = b""
         self._loaded: set[str] = set()
         self.sessions = 0
@@ -164,7 +173,7 @@ class SupervisedInference:
         """Return what follows from `facts`: the matcher's answer, after the library was asked for its own."""
         found = self._matcher.infer(program, facts)
         self._latest = name = name_of(program)
-        if not self.available or self.gate(program) is not None:
+        if not self.available or self._verdict(name) is not None:
             self._stood_in += 1
             return found
         for attempt in range(TRIES):
@@ -208,14 +217,19 @@ class SupervisedInference:
                 self._gated[name] = None
         return self._gated[name]
 
+    def _verdict(self, name: str) -> Trouble | None:
+        """Return why the library is not asked about a program, None where it is."""
+        return self._gated.get(name, Trouble("", UNTRIED))
+
     def _retire(self, name: str, trouble: Trouble) -> None:
         self._gated[name] = trouble
         self._on_trouble(trouble)
 
     def _smoke(self, program: Program) -> str:
         """Return what went wrong, "" for nothing."""
-        name, child = name_of(program), self._start()
+        name, child = name_of(program), None
         try:
+            child = self._start()
             for facts in smoke_sets(program):
                 answer, right = child.ask(name, program, facts), self._matcher.infer(program, facts)
                 if answer != right:
@@ -223,7 +237,8 @@ class SupervisedInference:
         except ChildDied as died:
             return died.how
         finally:
-            child.kill()
+            if child is not None:
+                child.kill()
         return ""
 
     def _culprit(self, program: Program) -> str:
@@ -239,7 +254,7 @@ class SupervisedInference:
 
     def status(self) -> Status:
         """Return who answers for the program that was asked about last."""
-        trouble = self._gated.get(self._latest)
+        trouble = self._verdict(self._latest) if self._latest else None
         reason = "not installed" if not self.available else "" if trouble is None else trouble.how
         engine = "stand-in" if reason else "durable-rules"
         return Status(engine, reason, self._answered, self._stood_in, self._deaths, self._differences)

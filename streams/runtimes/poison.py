@@ -86,28 +86,30 @@ class PoisonGuard:
         self._write(0, 0, 0)
 
     def died(self) -> int | None:
-        """Take account of the step that was entered and not left; return the record that is now set aside, if one is."""
+        """Take account of the step that was entered and not left; return the record that is now set aside, if one is.
+
+        Raises:
+            StoreUnavailable: the disk does not take it; the step is then still to be taken account of.
+        """
         mark = self._mark
         if not mark.first:
             return None
-        self.suspects = range(mark.first, mark.last + 1)
-        self._deaths = mark.deaths + 1 if mark.first == mark.last else 0
-        aside = mark.first if self._deaths >= DEATHS else None
-        if aside is not None:
-            mark.quarantined.append(aside)
-            self.suspects = range(0)
-            self._deaths = 0
-        self._write(0, 0, 0)
+        deaths = mark.deaths + 1 if mark.first == mark.last else 0
+        aside = mark.first if deaths >= DEATHS else None
+        suspects = range(mark.first, mark.last + 1) if aside is None else range(0)
+        self._write(0, 0, 0, aside)
+        self.suspects, self._deaths = suspects, 0 if aside is not None else deaths
         return aside
 
-    def _write(self, first: int, last: int, deaths: int) -> None:
-        """Write the mark, over the old one where both are of one sector: a disk writes that whole or not at all.
+    def _write(self, first: int, last: int, deaths: int, aside: int | None = None) -> None:
+        """Write the mark, with one more record that is set `aside`; nothing of it holds before it is written.
 
-        It need not be synced each time, it is there for deaths of the process. A rename each time would make the disk wait for it all
-        the same, twice in each step.
+        It goes over the old one where both are of one sector: a disk writes that whole or not at all. It need not be synced each time,
+        it is there for deaths of the process. A rename each time would make the disk wait for it all the same, twice in each step.
         """
-        self._mark.first, self._mark.last, self._mark.deaths = first, last, deaths
-        content = msgspec.json.encode(self._mark).ljust(SECTOR)
+        quarantined = self._mark.quarantined if aside is None else [*self._mark.quarantined, aside]
+        mark = _Mark(first=first, last=last, deaths=deaths, quarantined=quarantined)
+        content = msgspec.json.encode(mark).ljust(SECTOR)
         size, self._size = self._size, 0
         try:
             if len(content) == SECTOR == size:
@@ -117,7 +119,7 @@ class PoisonGuard:
                 self._replace(content)
         except OSError as error:
             raise StoreUnavailable(f"{self._path}: {error.strerror or error}; free space or restore the device") from error
-        self._size = len(content)
+        self._mark, self._size = mark, len(content)
 
     def _replace(self, content: bytes) -> None:
         """Put a file of another size, or a first one, in place as a whole."""

@@ -153,6 +153,17 @@ def test_rules_that_kill_the_library_are_active_and_named() -> None:
     )
 
 
+def test_inferences_on_trial_are_tried_before_they_run_too() -> None:
+    """Those that run pass without one of their own, those on trial kill the library: it is known before the first question."""
+    code = "import sys, os; sys.stdin.buffer.readline(); os.kill(os.getpid(), 11)"
+    engine = SupervisedInference(start=lambda: Child((sys.executable, "-c", code)), available=True)
+    inferring = Inferring(Metrics(), engine)
+    ruleset = load_rules({"gas.yaml": RULES + INFERENCES.replace("status: active", "status: shadow")})
+    assert ruleset.program().productions == ()
+    inferring.gate(ruleset)
+    assert "gas.yaml:57" in inferring.notice()
+
+
 def test_without_the_library_the_operator_is_told_how_to_get_it() -> None:
     """A notice with the remedy, a metric, and the same answers; a set without inferences is no reason for a notice."""
     metrics = Metrics()

@@ -149,11 +149,13 @@ def compare(rng: random.Random, sets: int, start: Callable[[], Child]) -> tuple[
     troubles: list[str] = []
     programs, packs = 1, packs_program()
     inference = SupervisedInference(on_trouble=lambda trouble: troubles.append(f"{trouble.production}: {trouble.how}"), start=start)
+    inference.gate(packs)
     for _ in range(sets * 2 // 5):
         inference.infer(packs, random_facts(rng, packs))
     left = sets - sets * 2 // 5
     while left > 0:
         program = random_program(rng)
+        inference.gate(program)
         programs += 1
         for _ in range(min(left, ASKED_OF_ONE)):
             inference.infer(program, random_facts(rng, program))

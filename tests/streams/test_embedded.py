@@ -23,7 +23,7 @@ from streams.pipeline import Pipeline, PipelineSettings
 from streams.runtimes.embedded import Engine
 from streams.runtimes.poison import PoisonGuard
 from tests.factories import T0, at, make_entry
-from tests.streams.kit import VALUE, at_least, indicator, rule, ruleset
+from tests.streams.kit import VALUE, at_least, expression, indicator, rule, ruleset
 
 
 def say(facts: Facts) -> str:
@@ -265,6 +265,28 @@ def test_a_record_that_brings_the_engine_down_twice_is_set_aside_loudly(house: H
     assert (again.applied(), again.quarantined(), house.quarantined) == (6, (5,), [5])
 
 
+def test_a_disk_that_is_away_delays_the_alarm_and_does_not_lose_it(house: House) -> None:
+    """The mark cannot be written each time that the record brings the engine down; nobody has to see it die more often for that."""
+    deaths = []
+
+    def burst(facts: Facts) -> None:
+        if facts.entry.signal.text != "boom":
+            return
+        deaths.append(facts.entry.signal.id)
+        house.poison.unlink()
+        raise RuntimeError
+
+    house.sets["v1"] = ruleset([rule("high", expression("boom", burst, fields=("text",)))], [], "v1")
+    engine = house.engine()
+    engine.start()
+    engine.wait_idle()
+    house.signals(1, text="boom")
+    until(lambda: house.quarantined == [2])
+    assert deaths == ["s1", "s1"]
+    engine.wait_idle()
+    assert engine.quarantined() == (2,)
+
+
 def test_a_rule_set_that_is_missing_stops_the_engine_and_sets_nothing_aside(house: House) -> None:
     """An activation passed over would change everything after it: the operator has to act."""
     engine = house.engine()
@@ -319,6 +341,21 @@ class TestPoisonGuard:
             assert guard.died() == expected
             first, last = (5, 5) if guard.suspects or expected else (1, 9)
             guard.enter(first, last)
+        assert PoisonGuard(path).quarantined == (5,)
+
+    def test_what_the_disk_did_not_take_is_still_to_be_said(self, tmp_path: Path) -> None:
+        """A record counts as set aside, and its number is returned, once that is written down, and not before."""
+        path = tmp_path / "mark"
+        for _ in range(2):
+            guard = PoisonGuard(path)
+            guard.died()
+            guard.enter(5, 5)
+        guard = PoisonGuard(path)
+        path.unlink()
+        with pytest.raises(StoreUnavailable):
+            guard.died()
+        assert guard.quarantined == ()
+        assert guard.died() == 5
         assert PoisonGuard(path).quarantined == (5,)
 
     def test_a_step_that_was_left_is_no_death(self, tmp_path: Path) -> None:

@@ -28,6 +28,11 @@ CHAIN = Program(
 )
 DEAD = "import sys; sys.stdin.buffer.readline(); import os; os.kill(os.getpid(), 11)"
 LIAR = 'import sys\nfor line in sys.stdin: print(\'{"loaded": "p"}\' if \'load\' in line else \'{"found": ["a"]}\', flush=True)'
+RIGHT = (
+    "import json, sys\nfor line in sys.stdin: asked = json.loads(line); "
+    'print(json.dumps({"found": ["a"] if "rule:x" in asked.get("facts", []) else []}), flush=True)'
+)
+LONE = Program(productions=(Production(id="a", clauses=(Clause(holds=("rule:x",)),)),))
 SILENT = "import sys, time; time.sleep(60)"
 
 
@@ -64,6 +69,7 @@ def test_a_child_that_is_killed_loses_no_answer(children: list[Child]) -> None:
         return children[-1]
 
     inference = SupervisedInference(start=start)
+    assert inference.gate(CHAIN) is None
     assert inference.infer(CHAIN, frozenset({"rule:x"})) == ("a",)
     os.kill(children[-1].pid, signal.SIGKILL)
     assert inference.infer(CHAIN, frozenset({"rule:x", "rule:y"})) == ("a", "b")
@@ -81,6 +87,7 @@ def test_a_child_is_replaced_after_its_sessions(children: list[Child], monkeypat
         return children[-1]
 
     inference = SupervisedInference(start=start)
+    assert inference.gate(CHAIN) is None
     for _ in range(7):
         assert inference.infer(CHAIN, frozenset({"rule:x"})) == ("a",)
     assert len(children) == 1 + 3  # the gate's, and three for the questions
@@ -91,6 +98,7 @@ def test_a_rule_set_that_kills_the_library_is_retired_by_name() -> None:
     """The gate's child dies, the matcher answers, and the first inference of the shortest beginning that fails is named."""
     told: list[Trouble] = []
     inference = SupervisedInference(on_trouble=told.append, start=_playing(DEAD), available=True)
+    assert inference.gate(CHAIN) == Trouble("a", "SIGSEGV")
     assert inference.infer(CHAIN, frozenset({"rule:x", "rule:y"})) == ("a", "b")
     assert told == [Trouble("a", "SIGSEGV")]
     assert (inference.status().engine, inference.status().reason) == ("stand-in", "SIGSEGV")
@@ -102,9 +110,36 @@ def test_an_answer_that_is_wrong_never_goes_on() -> None:
     """A library that concludes too much is held against the matcher and retired."""
     told: list[Trouble] = []
     inference = SupervisedInference(on_trouble=told.append, start=_playing(LIAR), available=True)
+    inference.gate(CHAIN)
     assert inference.infer(CHAIN, frozenset()) == ()
     assert told[0].how == "said a for nothing"
     assert inference.status().engine == "stand-in"
+
+
+def test_a_question_never_waits_for_a_trial() -> None:
+    """What nobody tried before it was activated is answered by the matcher alone, and no child is started for it."""
+    inference = SupervisedInference(start=_playing(SILENT), available=True)
+    assert inference.infer(CHAIN, frozenset({"rule:x"})) == ("a",)
+    assert (inference.status().engine, inference.status().reason, inference.status().deaths) == ("stand-in", "not tried", 0)
+
+
+def test_a_child_that_cannot_be_started_is_one_that_died() -> None:
+    """A system without processes or memory to spare costs the second opinion, at the trial and later, and no record."""
+    none: list[bool] = []
+
+    def start() -> Child:
+        if none:
+            return Child(("/nowhere/python",))
+        return Child((sys.executable, "-c", RIGHT))
+
+    told: list[Trouble] = []
+    inference = SupervisedInference(on_trouble=told.append, start=start, available=True)
+    assert inference.gate(LONE) is None
+    none.append(True)
+    assert inference.infer(LONE, frozenset({"rule:x"})) == ("a",)
+    assert told == [Trouble("", "not started: No such file or directory")]
+    assert (inference.status().engine, inference.status().deaths) == ("stand-in", 2)
+    assert inference.gate(CHAIN) == Trouble("a", "not started: No such file or directory")
 
 
 def test_a_child_that_says_nothing_is_given_up() -> None:
