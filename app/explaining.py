@@ -1,20 +1,23 @@
-"""Answers to "why" from a data folder, without a server."""
+"""Answers to "why" from a data folder, without a server or beside it."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import datetime
 
+import msgspec
 from sqlalchemy import Connection, select
 
 from app.folder import Folder
-from app.views.scope import sight
+from app.settings import Settings
+from app.views.scope import sight, within
 from app.views.why import Why, gather, reckon
 from domain.errors import NotFound
 from domain.messages import text
 from domain.names import normalise_code
 from domain.principals import Principal
-from storage.tables import object_codes, objects
+from storage.tables import object_codes, objects, warnings
 from streams.stages.inquiry import AREA, Inquiry
 
 OWNER = Principal(name="command line", role="admin")  # whoever can read the folder's files
@@ -32,10 +35,18 @@ def why_of(folder: Folder, warning_id: str) -> Why:
     return reckon(trail, folder.ruleset)
 
 
-def why_not(folder: Folder, subject: str, rule: str, at: datetime | None, told: Callable[[int, int], object]) -> Inquiry:
+def why_not(
+    folder: Folder,
+    subject: str,
+    rule: str,
+    at: datetime | None,
+    told: Callable[[int, int], object] = lambda _seq, _head: None,
+    asker: Principal = OWNER,
+) -> Inquiry:
     """Return why a rule is or is not true for a subject at an instant (None: after the last record), from a replay of the journal.
 
-    `subject` is an object's id or code, or an area's name (`region:610113`). `told` hears how far the replay is.
+    `subject` is an object's id or code, or an area's name (`region:610113`). `told` hears how far the replay is. Of a warning that `asker`
+    may not see nothing is told, neither that it is there nor its score, and of a restricted signal not its text.
 
     Raises:
         NotFound: the rule set of that time has no such rule, or the registry no such object.
@@ -43,7 +54,34 @@ def why_not(folder: Folder, subject: str, rule: str, at: datetime | None, told: 
     """
     with folder.look() as connection:
         about = _subject(connection, subject)
-    return folder.pipeline(at, told).inquire(rule, about)
+    found = folder.pipeline(at, told).inquire(rule, about, restricted=asker.sees_all)
+    if asker.sees_all:
+        return found
+    with folder.look() as connection:
+        seen = connection.scalar(select(warnings.c.id).where(warnings.c.id == found.warning, within(asker)))
+    if seen is not None:
+        return found
+    open_to_all = tuple(each for each in found.obstacles if each.reason != "score")
+    return msgspec.structs.replace(found, score=0.0, level="", warning="", obstacles=open_to_all)
+
+
+class Asking:
+    """Answers `why_not` beside the running engine, one question at a time: each replays the journal from the newest snapshot on."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Open nothing yet."""
+        self._folder = Folder(settings)
+        self._turn = threading.Lock()
+
+    def why_not(self, asker: Principal, subject: str, rule: str, at: datetime | None) -> Inquiry:
+        """Return what `why_not` does for this asker; it waits for its turn.
+
+        Raises:
+            NotFound: the rule set of that time has no such rule, or the registry no such object.
+            StoreUnavailable: the data folder cannot be read.
+        """
+        with self._turn:
+            return why_not(self._folder, subject, rule, at, asker=asker)
 
 
 def _subject(connection: Connection, subject: str) -> str:

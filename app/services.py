@@ -11,6 +11,7 @@ from app.answers import Answers
 from app.desk import Desk
 from app.duty import DutyLoop
 from app.effects import EffectWriter
+from app.explaining import Asking
 from app.metrics import Metrics
 from app.privacy import Privacy
 from app.rule_health import RuleHealth
@@ -74,6 +75,7 @@ class Services:
     edge: Edge
     mappings: Mapping[str, FeedMapping]
     rulebook: Rulebook
+    asking: Asking
     health: RuleHealth
     desk: Desk
     writer: EffectWriter

@@ -20,6 +20,7 @@ from app.commit import Commit, Consequences
 from app.desk import Desk
 from app.duty import DutyLoop
 from app.effects import EffectWriter
+from app.explaining import Asking
 from app.gate import AsgiApp, Credentials
 from app.history import JournalHistory
 from app.links import load_or_make_key
@@ -168,6 +169,7 @@ class Application:
             privacy=Privacy(self.database, vault, Tokens(personal_key), raw, inbox, self.clock),
             mappings=mappings,
             rulebook=self._rulebook,
+            asking=Asking(self.settings),
             health=self.health,
             desk=desk,
             writer=writer,

@@ -529,6 +529,12 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "console.why_no_text": ("该版本的规则原文未存于此处", "the text of this version is not stored here"),
     "console.why_none": ("没有记录到规则命中", "no hit of a rule is on record"),
     "console.why_raised": ("为什么预警", "why it was raised"),
+    "console.why_not": ("为何没有预警", "why there is no warning"),
+    "console.why_not_ask": ("查询", "ask"),
+    "console.why_not_hint": (
+        "按日志重放到最后一条记录，列出所选规则的条件各部分、差多少、被什么挡住；可能需要数秒",
+        "the journal is replayed: the parts of the rule's condition, what is missing, what is in the way; it may take some seconds",
+    ),
     "console.why_part": ("条件各部分", "part of the condition"),
     "console.why_score": ("总分", "score"),
     "console.why_text": ("判定所用的规则原文", "the rule's text that judged it"),
@@ -1033,12 +1039,14 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "operation.rule_state": ("运行中的规则集与正在准备的规则集", "The active rule set and what is being prepared"),
     "operation.rule_versions": ("启用过的规则集", "The rule sets that were ever active"),
     "operation.set_endpoint": ("登记部门的接收地址", "Register where a department receives webhooks"),
+    "operation.why_not": ("规则对一个对象为何没有命中", "Why a rule did not hit an object"),
     "operation.status": ("处理进度与运行中的规则版本", "How far the work is, and the active rule set"),
     # parameter: what a request may name
     "parameter.after_record": (
         "上一页最后一条的记录号，0 为第一页",
         "record number of the last one of the page before, 0 for the first page",
     ),
+    "parameter.at": ("截至此刻（RFC 3339），空为最后一条记录", "as of this instant (RFC 3339), empty for the last record"),
     "parameter.after_warning": ("上一页的 next，空为第一页", "the `next` of the page before, empty for the first page"),
     "parameter.before_record": (
         "上一页最后一条的记录号，0 为第一页",
@@ -1067,8 +1075,13 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "parameter.overdue": ("true 只看有时限已超的", "true: only those with a clock that has passed"),
     "parameter.reason": ("只看此原因", "only this reason"),
     "parameter.rejection_status": ("只看此状态的退件，空为全部", "only rejections in this state, empty for all"),
+    "parameter.rule": ("规则编号", "id of a rule"),
     "parameter.ruleset": ("规则集版本号，前几位即可", "version of a rule set; its first characters are enough"),
     "parameter.signal": ("线索在其数据源中的编号", "id of the signal within its feed"),
+    "parameter.subject": (
+        "对象编号、统一代码或 region:610113",
+        "id or code of an object, or an area (region:610113)",
+    ),
     "parameter.status": ("只看此状态的预警，空为全部", "only warnings in this state, empty for all"),
     "parameter.warning": ("预警编号", "id of a warning"),
     # pause_reason: why a clock may stand still

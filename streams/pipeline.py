@@ -175,9 +175,12 @@ class Pipeline:
         moment = self._rules.last_moment(subject)
         return {} if moment is None else {name: self._indicators.value(name, moment) for name in self._indicators.plans}
 
-    def inquire(self, rule: str, subject: str) -> Inquiry:
-        """Return why a rule is or is not true for an object's id or an area's name; raises NotFound for a rule that is not active."""
-        return self._inquirer.ask(self._ruleset, self._now, rule, subject)
+    def inquire(self, rule: str, subject: str, *, restricted: bool = True) -> Inquiry:
+        """Return why a rule is or is not true for an object's id or an area's name; raises NotFound for a rule that is not active.
+
+        `restricted` says whether the asker may read the text of restricted signals.
+        """
+        return self._inquirer.ask(self._ruleset, self._now, rule, subject, restricted=restricted)
 
     def tell(self, subject: str, language: str = "zh-CN") -> dict[str, str]:
         """Return, by indicator, what its value at a subject's previous signal is made of, or why it is unknown."""

@@ -46,6 +46,7 @@ ROUTES = [
     personal.erase_personal,
     lookups.get_object,
     lookups.get_rules,
+    lookups.why_not,
     lookups.check_rules,
     rule_life.list_versions,
     rule_life.get_state,

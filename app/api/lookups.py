@@ -10,15 +10,16 @@ from litestar.params import JSONBody
 
 from app.api import bodies
 from app.api.given import PrincipalGiven, ServicesGiven
-from app.api.parameters import DeliveryPath, DeliveryState, DepartmentQuery, Limit, ObjectPath
+from app.api.parameters import AtQuery, DeliveryPath, DeliveryState, DepartmentQuery, Limit, ObjectPath, RulePath, SubjectQuery
 from app.api.roles import DUTY, OVERSEERS, READERS
 from app.views import objects as object_views
 from app.views import rules as rule_views
-from app.views.filters import DELIVERY_STATES, check_department, check_value
+from app.views.filters import DELIVERY_STATES, check_department, check_value, instant_of
 from domain.instants import rfc3339
 from domain.messages import both
 from rules.load import check
 from storage import outbox
+from streams.stages.inquiry import Inquiry
 
 
 @get("/v1/objects/{object_id:str}", summary=both("operation.get_object"), opt={"roles": READERS}, sync_to_thread=True)
@@ -26,6 +27,12 @@ def get_object(services: ServicesGiven, principal: PrincipalGiven, object_id: Ob
     """Return a regulated object with its signals, scores and warnings."""
     with services.database.read() as connection:
         return object_views.object_page(connection, principal, object_id)
+
+
+@get("/v1/rules/{rule:str}/why-not", summary=both("operation.why_not"), opt={"roles": READERS}, sync_to_thread=True)
+def why_not(services: ServicesGiven, principal: PrincipalGiven, rule: RulePath, subject: SubjectQuery, at: AtQuery = "") -> Inquiry:
+    """Return why a rule is or is not true for an object or an area, as of an instant or the last record."""
+    return services.asking.why_not(principal, subject, rule, instant_of("at", at))
 
 
 @get("/v1/rules", summary=both("operation.get_rules"), opt={"roles": READERS}, sync_to_thread=True)

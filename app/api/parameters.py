@@ -29,6 +29,7 @@ FeedPath = Annotated[str, _path("feed", "penalties")]
 SignalPath = Annotated[str, _path("signal", "GD-2026-0302-017")]
 WarningPath = Annotated[str, _path("warning", "w01443529a1acdb09d658")]
 ObjectPath = Annotated[str, _path("object", "o-1")]
+RulePath = Annotated[str, _path("rule", "gas-leaks")]
 DeliveryPath = Annotated[str, _path("delivery", "n5d41402abc4b2a76b971")]
 CredentialPath = Annotated[str, _path("credential", "9f86d081884c7d65")]
 RulesetPath = Annotated[str, _path("ruleset", "3f0c1a9e")]
@@ -48,8 +49,10 @@ FeedQuery = Annotated[str, _query("feed", "hotline-csv")]
 KindQuery = Annotated[str, _query("kind", "gas.leak")]
 BeforeRecord = Annotated[int, _query("before_record", 0, ge=0)]
 AfterRecord = Annotated[int, _query("after_record", 0, ge=0)]
+AtQuery = Annotated[str, _query("at", "2026-03-02T09:00:00+08:00")]
 FileName = Annotated[str, _query("file_name", "objects.csv")]
 
+SubjectQuery = Annotated[str, QueryParameter(name="object", description=both("parameter.subject"), examples=[Example(value="o-1")])]
 # The argument has another name: Litestar keeps `state` for itself.
 DeliveryState = Annotated[
     str,

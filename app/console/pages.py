@@ -16,7 +16,7 @@ from app.console.inbox import inbox
 from app.console.intake import dismiss, replay
 from app.console.links import answer_by_link, show_link
 from app.console.parts import PartsGiven, PrincipalGiven
-from app.console.render import page
+from app.console.render import language_of, page
 from app.console.rules import decide_rules, rules
 from app.console.sessions import login_page, show_login, sign_in, sign_out
 from app.console.unresolved import decide, unresolved
@@ -26,6 +26,7 @@ from app.views.feeds import feeds_page
 from app.views.filters import STATUSES, check_value
 from app.views.objects import object_page
 from app.views.warning import list_warnings, live_warnings
+from app.why_text import why_not_lines
 from domain.errors import FengsuiError
 from domain.levels import DEFAULT_LEVELS
 from domain.principals import Principal
@@ -122,11 +123,16 @@ def regulated_object(
     principal: PrincipalGiven,
     object_id: FromPath[str],
     after: Annotated[int, Parameter(ge=0)] = 0,
+    rule: Filter = "",
 ) -> Response[bytes]:
-    """Show one regulated object from all sides."""
+    """Show one regulated object from all sides, and why `rule` did not hit it where that is asked."""
     with services.database.read() as connection:
         found = object_page(connection, principal, object_id, after=after)
-    return page(request, "object.html", services.clock, principal, page=found, after=after)
+    asked = services.asking.why_not(principal, object_id, rule, None) if rule else None
+    active = services.rulebook.current()
+    choices = [] if active is None else sorted((each.id, each.title) for each in active.rules if each.status in {"active", "shadow"})
+    said = list(why_not_lines(asked, language_of(request))) if asked is not None else []
+    return page(request, "object.html", services.clock, principal, page=found, after=after, rules=choices, rule=rule, said=said)
 
 
 @get("/feeds", opt={"roles": OVERSEERS}, sync_to_thread=True)

@@ -10,6 +10,7 @@ from litestar.params import SkipValidation
 from app.answers import Answers
 from app.desk import Desk
 from app.effects import EffectWriter
+from app.explaining import Asking
 from app.rule_health import RuleHealth
 from app.rulebook import Rulebook
 from app.second_chances import Workings
@@ -35,6 +36,11 @@ class Parts(Workings, Protocol):
     @property
     def rulebook(self) -> Rulebook:
         """The active rules."""
+        ...
+
+    @property
+    def asking(self) -> Asking:
+        """Answers why a rule did not hit."""
         ...
 
     @property

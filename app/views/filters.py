@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 
 from sqlalchemy import Connection, select
 
 from domain.departments import DUTY_DESK
 from domain.errors import IllegalValue
+from domain.instants import parse_rfc3339
 from domain.kinds import SECTORS
 from domain.levels import DEFAULT_LEVELS
 from domain.messages import text
@@ -22,6 +24,21 @@ LEVELS = tuple(level.name for level in DEFAULT_LEVELS.levels)
 REJECTION_STATUSES = ("open", "replayed", "dismissed")
 DELIVERY_STATES = ("waiting", "sent", "dead", "cancelled")
 SHOWN = 40  # legal values that a message lists; a city has hundreds of items
+
+
+def instant_of(field: str, written: str) -> datetime | None:
+    """Return an instant that was written as RFC 3339, None for "".
+
+    Raises:
+        IllegalValue: it is none, or has no offset; the message shows one.
+    """
+    if not written:
+        return None
+    try:
+        return parse_rfc3339(written)
+    except ValueError as error:
+        said = {"field": field, "value": written, "legal": "2026-03-02T09:00:00+08:00", "near": ""}
+        raise IllegalValue(f"{text('api.illegal_value', **said)} / {text('api.illegal_value', 'en', **said)}") from error
 
 
 def check_value(field: str, value: str, legal: Collection[str]) -> None:

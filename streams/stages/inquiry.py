@@ -88,10 +88,11 @@ class Inquirer:
     feeds: Feeds
     levels: LevelScale
 
-    def ask(self, ruleset: RuleSet, now: int, rule_id: str, subject: str) -> Inquiry:
+    def ask(self, ruleset: RuleSet, now: int, rule_id: str, subject: str, *, restricted: bool = True) -> Inquiry:
         """Return a rule of the active set at an object's id or an area's name, as of `now` (microseconds).
 
-        A rule about areas that is asked for an object is told of the object's area.
+        A rule about areas that is asked for an object is told of the object's area. Unless the asker may read what is `restricted`, the
+        text and attributes of such a signal are left out, and a condition on them stands as unknown.
 
         Raises:
             NotFound: the set has no such rule.
@@ -103,7 +104,7 @@ class Inquirer:
         plan = self.rules.plans.get(rule_id) or RulePlan(rule, ruleset)
         about = self._subject(rule, subject)
         known = self.rules.subjects.get(about)
-        moment = self.rules.last_moment(about)
+        moment = self._moment(about, restricted=restricted)
         facts = nothing(rule, ruleset) if known is None or moment is None else self.rules.facts(known, moment, plan)
         parts = reasons(rule.when.explain(facts))
         risk, stands = self._risk(about, plan), known is not None and rule_id in known.true
@@ -128,6 +129,14 @@ class Inquirer:
             obstacles=tuple(self._obstacles(ruleset, plan, known, moment, facts, now)),
         )
         return found if risk is None else self._with_risk(found, risk, now)
+
+    def _moment(self, subject: str, *, restricted: bool) -> Moment | None:
+        moment = self.rules.last_moment(subject)
+        if moment is not None and not restricted and moment.entry.signal.confidential == "restricted":
+            bare = msgspec.structs.replace(moment.entry.signal, text="", attrs={})
+            moment.entry = msgspec.structs.replace(moment.entry, signal=bare)
+            moment.facts = Facts(moment.entry, moment.object, moment.values, self.indicators.objects)
+        return moment
 
     def _tell(self, name: str, moment: Moment) -> tuple[str, str]:
         return tell(self.indicators, name, moment), tell(self.indicators, name, moment, "en")

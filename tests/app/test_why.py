@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from click.testing import Result
 from typer.testing import CliRunner
@@ -194,3 +195,50 @@ def test_stored_versions_and_folders_are_compared_by_the_command(world: World) -
         ("gas-leaks", "when", "leaks_24h >= 3", "leaks_24h >= 4")
     ]
     assert run("rules", "diff", "nothing", "active", "--data", data).exit_code == 2
+
+
+def test_why_not_is_answered_by_the_server_too_within_what_the_asker_may_see(world: World) -> None:
+    """The same answer as the command's, by id and code and as of an instant; a warning out of scope and its score are not told."""
+    before = world.clock.now().isoformat()
+    world.at("1h")
+    world.signals(*(signal(f"s-{number}") for number in range(2)))
+    asked = run("rules", "why-not", "--object", GAS, "--rule", "gas-leaks", "--data", world.folder / "data", "--output", "json")
+    assert asked.exit_code == 0, asked.output
+    told = world.read(f"/v1/rules/gas-leaks/why-not?object={GAS}", "duty")
+    assert told == json.loads(asked.stdout)
+    assert (told["holds"], told["subject"], [part["missing"] for part in told["parts"]]) == (False, "o-gas", [1.0])
+    begun = world.read(f"/v1/rules/gas-leaks/why-not?object=o-gas&at={quote(before)}", "duty")
+    assert next(one["reason"] for one in begun["obstacles"]) == "unseen"
+
+    warning = world.warn(2)
+    mine, theirs = (world.read("/v1/rules/gas-heavy-fine/why-not?object=o-gas", who) for who in ("lead", "other"))
+    assert (mine["warning"], mine["score"] > 0) == (warning, True)
+    assert (theirs["warning"], theirs["score"], theirs["level"]) == ("", 0.0, "")
+    assert theirs["parts"] == mine["parts"], "an object's data are every department's"
+    for path, status in (("gas-none/why-not?object=o-gas", 404), ("gas-leaks/why-not?object=o-none", 404), ("gas-leaks/why-not", 400)):
+        assert world.ask("duty", "GET", f"/v1/rules/{path}").status_code == status
+    refused = world.ask("duty", "GET", "/v1/rules/gas-leaks/why-not?object=o-gas&at=2026-03-02T09:00")
+    assert (refused.status_code, "2026-03-02T09:00:00+08:00" in refused.text) == (400, True)
+
+
+def test_why_not_does_not_tell_the_text_of_a_restricted_signal(tmp_path: Path) -> None:
+    """A condition on it stands as unknown for a department; whoever sees everything is told the value."""
+    by_text = TRIAL.replace("leaks_24h >= 1\n    points: 30", "text matches '煤气'\n    points: 30")
+    with World(tmp_path / "world", rules=RULES + by_text) as world:
+        world.signals(signal("s-1", confidential="restricted", text="张三家有煤气味"))
+        duty, other = (world.ask(who, "GET", "/v1/rules/gas-on-trial/why-not?object=o-gas").text for who in ("duty", "other"))
+        assert "张三" in duty
+        assert "张三" not in other
+
+
+def test_the_page_of_an_object_asks_why_a_rule_did_not_hit(world: World) -> None:
+    """A form with the rules that run; its answer stands on the page in the reader's language."""
+    world.signals(signal("s-1"))
+    for language, title, said in (("zh", "为何没有预警", "条件不成立"), ("en", "why there is no warning", "the condition does not hold")):
+        plain = world.call("GET", f"/objects/o-gas?lang={language}", "duty", headers={"accept": "text/html"}).text
+        assert title in plain
+        assert '<option value="gas-leaks">' in plain
+        assert said not in plain
+        page = world.call("GET", f"/objects/o-gas?rule=gas-leaks&lang={language}", "duty", headers={"accept": "text/html"}).text
+        assert said in page
+        assert "leaks_24h &gt;= 3" in page
