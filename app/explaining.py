@@ -14,12 +14,14 @@ from app.settings import Settings
 from app.views.scope import sight, within
 from app.views.why import Why, gather, reckon
 from domain.errors import NotFound
-from domain.messages import text
-from domain.names import normalise_code
+from domain.messages import both
+from domain.names import normalise_code, normalise_name
 from domain.principals import Principal
-from storage.tables import object_codes, objects, warnings
+from rules.vocabulary import REGION_DIGITS
+from storage.tables import object_codes, object_names, objects, warnings
 from streams.stages.inquiry import AREA, Inquiry
 
+LISTED = 10  # objects that a message names
 OWNER = Principal(name="command line", role="admin")  # whoever can read the folder's files
 
 
@@ -45,8 +47,9 @@ def why_not(
 ) -> Inquiry:
     """Return why a rule is or is not true for a subject at an instant (None: after the last record), from a replay of the journal.
 
-    `subject` is an object's id or code, or an area's name (`region:610113`). `told` hears how far the replay is. Of a warning that `asker`
-    may not see nothing is told, neither that it is there nor its score, and of a restricted signal not its text.
+    `subject` is an object's id, code or whole name, or an area's name (`region:610113`). `told` hears how far the replay is.
+
+    Of a warning that `asker` may not see nothing is told, neither that it is there nor its score, and of a restricted signal not its text.
 
     Raises:
         NotFound: the rule set of that time has no such rule, or the registry no such object.
@@ -91,6 +94,16 @@ def _subject(connection: Connection, subject: str) -> str:
     if found is None:
         same = select(object_codes.c.object_id).where(object_codes.c.code == normalise_code(subject)).order_by(object_codes.c.object_id)
         found = connection.scalar(same.limit(1))
-    if found is None:
-        raise NotFound(f"{text('object.not_found', id=subject)} / {text('object.not_found', 'en', id=subject)}")
-    return str(found)
+    if found is not None:
+        return str(found)
+    named = select(object_names.c.object_id).where(object_names.c.normalised == normalise_name(subject)).order_by(object_names.c.object_id)
+    ids = [str(each) for each in connection.scalars(named.limit(LISTED))]
+    if len(ids) == 1:
+        return ids[0]
+    if ids:
+        raise NotFound(both("object.many_named", name=subject, ids=", ".join(ids)))
+    if subject.isdigit() and len(subject) in REGION_DIGITS:
+        raise NotFound(both("object.not_found_area", id=subject, area=AREA + subject))
+    like = select(objects.c.id, objects.c.name).where(objects.c.name.contains(subject, autoescape=True)).order_by(objects.c.id)
+    near = ", ".join(f"{row.id} {row.name}" for row in connection.execute(like.limit(LISTED)))
+    raise NotFound(both("object.not_found_near" if near else "object.not_found", id=subject, near=near))

@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from app.console.words import CHINESE, Words
 from app.views.why import Held, HitView, Why
+from domain.findings import Inferred
 from domain.instants import spoken
 from domain.messages import text
-from rules.reasons import JOINS, Reason
+from rules.reasons import JOINS, OverriddenParam, Reason
 from streams.stages.inquiry import Inquiry
 
 MARKS: Final = {True: "✓", False: "✗", None: "?"}
@@ -34,6 +35,13 @@ def part_lines(parts: Iterable[Reason], language: str = CHINESE) -> Iterator[str
         if part.missing:
             line += "    " + text("why.missing", language, missing=value(part.missing, language))
         yield line
+        yield from (f"{'  ' * (part.depth + 1)}{overridden_line(one, language)}" for one in part.overridden)
+
+
+def overridden_line(one: OverriddenParam, language: str = CHINESE) -> str:
+    """Return where the value of a parameter came from as a sentence."""
+    told = {"name": one.name, "value": value(one.value, language), "region": one.region, "until": one.until.isoformat()}
+    return text("why.overridden", language, **told)
 
 
 def held_line(one: Held, language: str = CHINESE) -> str:
@@ -49,11 +57,16 @@ def why_lines(why: Why, language: str = CHINESE) -> Iterator[str]:
     level = text(f"level.{why.level}", language)
     told = {"warning": why.warning, "level": level, "score": f"{why.score:g}", "at": spoken(why.at), "ruleset": why.ruleset[:12]}
     yield text("why.as_of", language, **told)
+    if why.shadow:
+        yield text("why.shadow", language)
     for hit in why.hits:
         yield ""
         yield from _hit_lines(hit, language)
     if not why.hits:
         yield text("console.why_none", language)
+    if why.inferred:
+        yield from ("", text("console.inferred", language))
+        yield from (f"  {line}" for one in why.inferred for line in _inferred_lines(one, language))
     if why.held:
         yield from ("", text("console.why_held", language), *(f"  {held_line(one, language)}" for one in why.held))
     if len(why.instants) > 1:
@@ -65,9 +78,19 @@ def why_lines(why: Why, language: str = CHINESE) -> Iterator[str]:
         yield "  " + text("why.falls", language, at=spoken(fall.at), level=text(f"level.{fall.level}", language))
 
 
+def _inferred_lines(one: Inferred, language: str) -> Iterator[str]:
+    yield f"{one.id} {one.title}: {one.message}"
+    lacking = text("console.lacking", language)
+    because = "; ".join(each.title if each.holds else f"{lacking} {each.title}" for each in one.because)
+    yield f"  {text('console.because', language)} {because}"
+    if one.transfer is not None:
+        yield "  " + text("console.transfer", language, crime=one.transfer.crime, to=one.transfer.to)
+
+
 def _hit_lines(hit: HitView, language: str) -> Iterator[str]:
     told = {"at": spoken(hit.at), "rule": hit.rule, "title": hit.title, "feed": hit.feed, "signal": hit.signal, "seq": hit.seq}
-    yield text("why.hit", language, **told)
+    counts = "" if hit.counts == "yes" else text("why.not_counted", language, why=text(f"why.counts.{hit.counts}", language))
+    yield text("why.hit", language, **told) + counts
     yield f"  {hit.message}"
     yield from (f"  {line}" for line in part_lines(hit.parts, language))
     if hit.text:
@@ -95,7 +118,7 @@ def why_not_lines(found: Inquiry, language: str = CHINESE) -> Iterator[str]:
     if found.score or found.points:
         level = text(f"level.{found.level}", language)
         told = {"points": f"{found.points:g}", "score": f"{found.score:g}", "level": level, "warning": found.warning}
-        yield text("why_not.score", language, **told).rstrip()
+        yield text("why_not.score", language, **told).rstrip() + (text("why_not.on_trial", language) if found.shadow else "")
     if found.text:
         yield text("why.judged", language, file=found.file, line=found.line, ruleset=found.ruleset[:12])
         yield from (f"  {line}" for line in found.text.splitlines())

@@ -682,6 +682,15 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "form.missing": ("缺少{title}（{field}）", "{field} is missing"),
     "form.too_long": ("{title}（{field}）超过{limit}字", "{field} is longer than {limit} characters"),
     "form.unknown": ("表单没有 {field} 这一项；可填：{legal}", "the form has no field {field}; legal: {legal}"),
+    # imports: what an import did
+    "imports.done": (
+        "导入 {imported} 行，拒收 {refused} 行，提示 {remarks} 处",
+        "imported {imported}, refused {refused}, remarks {remarks}",
+    ),
+    "imports.done_version": (
+        "导入 {imported} 行，拒收 {refused} 行，提示 {remarks} 处，第 {version} 版",
+        "imported {imported}, refused {refused}, remarks {remarks}, version {version}",
+    ),
     # inference: what an inference rests on
     "inference.engine": ("durable-rules {version}，试运行 {sets} 组发现无误", "durable-rules {version}, sound on {sets} sets of findings"),
     "inference.label": ("标签：{label}", "label: {label}"),
@@ -988,7 +997,16 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "model.since": ("；自 {since} 起", "; since {since}"),
     # object: what is wrong with a question about a regulated object
     "object.no_signal": ("对象 {id} 没有记录 {seq}", "object {id} has no record {seq}"),
+    "object.many_named": ("名为 {name} 的对象不止一个，请给编号：{ids}", "more than one object is called {name}, give an id: {ids}"),
     "object.not_found": ("对象库中没有编号为 {id} 的监管对象", "the registry has no object {id}"),
+    "object.not_found_area": (
+        "对象库中没有编号为 {id} 的监管对象；若指区域，请写作 {area}",
+        "the registry has no object {id}; for an area write {area}",
+    ),
+    "object.not_found_near": (
+        "对象库中没有编号或全称为 {id} 的监管对象；名称含有它的有：{near}",
+        "the registry has no object {id}; their names contain it: {near}",
+    ),
     # object_type: types of regulated objects
     "object_type.act": ("行为", "act"),
     "object_type.cyberspace": ("网络空间", "cyberspace"),
@@ -1244,6 +1262,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "then_not must name its source: else “did not happen” and “was not received” look the same when a feed is silent",
     ),
     "rules.always": ("比较 “{read}” 恒为真，没有作用", "“{read}” is always true and does nothing"),
+    "rules.an_inference": ("推断：在预警上得出", "inference: drawn on a warning"),
     "rules.bad_param": (
         "参数 “{read}” 的值应为数值（可带单位）、文本，或同类值的列表",
         "parameter “{read}” must be a number (with or without unit), a text, or a list of one kind",
@@ -1900,6 +1919,15 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     ),
     "why.judged": ("{file}:{line}，规则集 {ruleset}", "{file}:{line}, rule set {ruleset}"),
     "why.missing": ("差 {missing}", "missing {missing}"),
+    "why.not_counted": ("（{why}）", " ({why})"),
+    "why.overridden": (
+        "{name} 取 {region} 区域参数 {value}，有效至 {until}",
+        "{name} is the {value} of region {region}, in force until {until}",
+    ),
+    "why.shadow": (
+        "试运行预警：只由试运行规则得出，没有送达任何部门",
+        "a warning on trial: rules on trial alone stand behind it, nobody was told",
+    ),
     "why.unknown": ("未知", "unknown"),
     # why_not: why a rule did not hit
     "why_not.as_of": (
@@ -1909,7 +1937,19 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "why_not.holds.false": ("条件不成立", "the condition does not hold"),
     "why_not.holds.true": ("条件成立", "the condition holds"),
     "why_not.holds.unknown": ("条件未知：缺少数据", "the condition is unknown: data are missing"),
+    "why_not.inference": (
+        "{rule} 是推断，不是规则：它在预警上得出，见 fengsui rules explain 预警编号；它所依据的规则可逐条用 why-not 查",
+        "{rule} is an inference, no rule: it is drawn on a warning, see fengsui rules explain; ask why-not for the rules it rests on",
+    ),
     "why_not.last": ("按最近一条线索 {feed}/{signal}（{at}）判定", "judged at its newest signal {feed}/{signal} ({at})"),
+    "why_not.no_rule": (
+        "规则集 {ruleset} 中没有规则 {rule}；现有：{legal}{more}",
+        "rule set {ruleset} has no rule {rule}; it has: {legal}{more}",
+    ),
+    "why_not.no_set": (
+        "截至 {at} 还没有启用任何规则集：--at 请写启用之后的时刻",
+        "no rule set was active yet at {at}: give --at an instant after the first activation",
+    ),
     "why_not.obstacle.blind": ("数据源无声，无法判定 {detail}", "its feeds are silent, nothing can be decided {detail}"),
     "why_not.obstacle.cooldown": ("冷却期，{until} 前不再命中", "it cools down: no further hit before {until}"),
     "why_not.obstacle.evidence": ("佐证不足：{detail}", "not enough evidence: {detail}"),
@@ -1933,6 +1973,15 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "why_not.obstacle.unseen": ("至此没有关于该对象的线索计入", "no signal about this subject has counted until then"),
     "why_not.obstacle.warming": ("指标 {detail} 到 {until} 才满窗", "indicator {detail} has a full window only at {until}"),
     "why_not.obstacles": ("条件之外", "beside the condition"),
+    "why_not.of_areas": (
+        "规则 {rule} 针对 {digits} 位区划，不能答 {read}：请写作 {example} 这样",
+        "rule {rule} is about areas of {digits} digits and cannot answer for {read}: write it like {example}",
+    ),
+    "why_not.of_objects": (
+        "规则 {rule} 针对对象，不针对区域：请给对象的编号或代码",
+        "rule {rule} is about objects, not areas: give an object's id or code",
+    ),
+    "why_not.on_trial": ("（试运行：不计入正式评分，不送达）", " (on trial: no part of the real score, nobody is told)"),
     "why_not.score": (
         "计 {points} 分；该对象评分 {score}，等级{level} {warning}",
         "{points} points; score {score}, level {level} {warning}",

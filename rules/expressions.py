@@ -8,7 +8,7 @@ from typing import Final
 
 from rules import evaluation, fields, patterns
 from rules.evaluation import Run
-from rules.literals import Constant, number
+from rules.literals import Constant, Regional, number
 from rules.problems import Phrase
 from rules.ruleset import Explained, Expression, Facts
 from rules.syntax import (
@@ -65,6 +65,7 @@ class Term:
     constant: Constant | None = None
     indicator: str = ""
     legal: tuple[str, ...] = ()
+    regional: tuple[Regional, ...] = ()  # of a parameter that regions override
     formula: Expression | None = None  # of an indicator that is worked out from others
 
 
@@ -143,7 +144,7 @@ class _Checker:
             return self._problem(node, "rules.unknown_list" if lists else "rules.unknown_param", read=node.name, legal=legal)
         if constant.regional:
             self.regional = True
-            return Term(node, constant.type, fields.regional(constant))
+            return Term(node, constant.type, fields.regional(constant), regional=constant.regional)
         return self._constant(node, constant)
 
     def _name(self, node: Name) -> Term:
@@ -349,7 +350,7 @@ def explain(term: Term, facts: Facts) -> Explained:
     parts = tuple(explain(part, facts) for part in term.parts)
     if term.formula is not None:
         parts = (*parts, term.formula.explain(facts))
-    return Explained(show(term.node), term.run(facts), parts, operator)
+    return Explained(show(term.node), term.run(facts), parts, operator, fields.in_force(term.regional, facts))
 
 
 def compile_expression(text: str, scope: Scope, *, condition: bool) -> tuple[Expression, Type] | None:

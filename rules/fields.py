@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from domain.instants import SHANGHAI
 from domain.objects import Licence, RegulatedObject
 from rules.evaluation import Run
-from rules.literals import Constant
+from rules.literals import Constant, Regional
 from rules.ruleset import Facts
 from rules.vocabulary import PARENT
 
@@ -131,12 +131,16 @@ def regional(constant: Constant) -> Run:
     values, usual = constant.regional, constant.value
 
     def run(facts: Facts) -> Any:
-        region = (facts.object.region if facts.object is not None else "") or facts.entry.signal.region
-        if region:
-            day = facts.entry.signal.occurred_at.astimezone(SHANGHAI).date()
-            for each in values:
-                if region.startswith(each.region) and day <= each.until:
-                    return each.value
-        return usual
+        found = in_force(values, facts)
+        return usual if found is None else found.value
 
     return run
+
+
+def in_force(values: Sequence[Regional], facts: Facts) -> Regional | None:
+    """Return which of the values that regions give a parameter, the longest region first, holds for these facts; None: its usual value."""
+    region = (facts.object.region if facts.object is not None else "") or facts.entry.signal.region
+    if not region:
+        return None
+    day = facts.entry.signal.occurred_at.astimezone(SHANGHAI).date()
+    return next((each for each in values if region.startswith(each.region) and day <= each.until), None)

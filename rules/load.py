@@ -136,6 +136,12 @@ def _ruleset(texts: Mapping[str, str], packs: list[CompiledPack], tuning: Sequen
     )
 
 
+def without_overrides(ruleset: RuleSet) -> RuleSet:
+    """Return the set as it is in regions that change nothing: what the tests of its files are about."""
+    texts = {file: text for file, text in ruleset.texts.items() if not file.startswith(OVERRIDES)}
+    return ruleset if len(texts) == len(ruleset.texts) else load_rules(texts)
+
+
 def load_rules(texts: Mapping[str, str], *, language: str = "zh-CN") -> RuleSet:
     """Return the rule set of `texts`: file name → text.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from datetime import date
 from typing import Any, Final
 
 import msgspec
@@ -15,12 +16,22 @@ JOINS: Final = frozenset({"and", "or", "not", "at_least"})
 ORDERS: Final = frozenset({"<", "<=", ">", ">="})
 
 
+class OverriddenParam(Noun, frozen=True, kw_only=True):
+    """A parameter (`name` with its $) whose value was that of a region, in force up to the day `until` in Asia/Shanghai."""
+
+    name: str
+    value: Any
+    region: str
+    until: date
+
+
 class Reason(Noun, frozen=True, kw_only=True):
     """One part of a condition: a comparison, or `and`, `or`, `not`, `at_least` over the parts below it, which are one deeper.
 
     `holds` is None where the part is unknown: a value was never seen, or there is not enough data. `left` and `right` are what was
     compared, in the unit of the left side (money in yuan, durations in seconds). `missing` is how far the left side of `<`, `<=`, `>`
-    or `>=` is from the limit, 0.0 where it holds, None where a side is unknown. `inputs` are the values a calculation was made of.
+    or `>=` is from the limit, 0.0 where it holds, None where a side is unknown. `inputs` are the values a calculation was made of,
+    `overridden` the parameters that a region set to something else.
     """
 
     text: str
@@ -31,6 +42,7 @@ class Reason(Noun, frozen=True, kw_only=True):
     right: Any = None
     missing: float | None = None
     inputs: dict[str, Any] = msgspec.field(default_factory=dict)
+    overridden: tuple[OverriddenParam, ...] = ()
 
 
 def reasons(told: Explained) -> tuple[Reason, ...]:
@@ -61,7 +73,14 @@ def _walk(told: Explained, depth: int) -> Iterator[Reason]:
         right=right,
         missing=_missing(told.operator, left, right),
         inputs={leaf.text: leaf.value for side in told.parts if side.parts for leaf in _leaves(side)},
+        overridden=tuple(_overridden(told)),
     )
+
+
+def _overridden(told: Explained) -> Iterator[OverriddenParam]:
+    for leaf in _leaves(told):
+        if leaf.regional is not None:
+            yield OverriddenParam(name=leaf.text, value=leaf.value, region=leaf.regional.region, until=leaf.regional.until)
 
 
 def _leaves(told: Explained) -> Iterator[Explained]:

@@ -118,6 +118,7 @@ This page is generated from the tables that the checker uses; do not edit it by 
   `clear_when` 使规则一旦为真就保持到它为真；`min_evidence` 要求至少几条信号为证。
 - **名单**：`lists/名称.txt` 一行一项，`#` 后为备注；表达式写 `object.code in @名称`。名单是规则集的一部分，改动即新版本。
 - **区域参数**：`overrides/610113.yaml` 给出该区域对象所用的参数值，须写 reason、owner、until；区划代码长的优先，到期自动失效。
+- **文件内的测试**：按规则包自己的参数运行，区域参数与调优都不影响测试。
 - **调优**：`tuning/名称.yaml` 的每条 filter 在条件满足时让所列规则不发声：不得分、不预警，每次命中照记并计数，须写 reason、owner、until。
 - **模板**：规则或指标写 `each: [{name: a, limit: 5}, …]`，其余文本中的 `<name>` `<limit>` 逐项替换，写出一条条普通规则。
 - **元数据**：启用的规则必须有 basis、owner、生效日期 effective.from，得分的还要有 plan；

@@ -16,6 +16,7 @@ from domain.findings import TransferHint
 from domain.inference import Clause, Production, Program
 from domain.objects import RegulatedObject
 from domain.records import SignalEntry
+from rules.literals import Regional
 
 if TYPE_CHECKING:
     from rules.cases import Case
@@ -48,12 +49,16 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """One part of an expression and what it came to; `parts` are what it was made of, in reading order, `operator` what joined them."""
+    """One part of an expression and what it came to; `parts` are what it was made of, in reading order, `operator` what joined them.
+
+    `regional` is the value that a region gives a parameter, where it is in force in the place of the usual one.
+    """
 
     text: str
     value: Any
     parts: tuple[Explained, ...] = ()
     operator: str = ""
+    regional: Regional | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Runs the tests that rules carry in their files, each through a real pipeline on virtual time.
 
 A case is about its rule alone: the rule set of a run is that rule, run as if active and in force, with the indicators that it reads. That
-of an inference holds the rules and inferences that it names, and, where it asks for the level, all rules of its pack.
+of an inference holds the rules and inferences that it names, and, where it asks for the level, all rules of its pack. Overrides of regions
+and tuning filters are left out: what an office changes must not make the tests of a pack fail, or pass.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from domain.ports import Detector
 from domain.records import AnyEntry, FeedEntry, ObjectsEntry, Record, RulesetEntry, SignalEntry, TickEntry
 from domain.signals import Signal
 from rules.cases import BASE, Case
+from rules.load import without_overrides
 from rules.ruleset import Indicator, InferenceRule, Rule, RuleSet
 from streams.pipeline import Pipeline, PipelineSettings
 
@@ -68,7 +70,8 @@ def run_cases(
     levels: LevelScale = DEFAULT_LEVELS,
     language: str = "zh-CN",
 ) -> Iterator[CaseResult]:
-    """Run `cases` (by default all that `ruleset` carries) and yield their results in order."""
+    """Run `cases` (by default all that `ruleset` carries) and yield their results in order, with the parameters of the packs themselves."""
+    ruleset = without_overrides(ruleset)
     rules = {rule.id: rule for rule in ruleset.rules}
     inferences = {each.id: each for each in ruleset.inferences}
     for case in (*ruleset.cases, *ruleset.inference_cases) if cases is None else cases:

@@ -10,6 +10,7 @@ import typer
 
 from app.commands.options import DATA, URL, DataOption, UrlOption
 from app.commands.output import FINDINGS, note, plain_errors
+from domain.messages import both
 
 app = typer.Typer(no_args_is_help=True, help="导入监管对象、事项清单、部门 / Import objects, catalogue, departments")
 FileArgument = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV、XLSX 或 YAML 文件")]
@@ -23,9 +24,11 @@ def _send(what: str, file: Path, url: str, data: Path) -> None:
         answer = Client.for_data(url, data).call("POST", path, file.read_bytes(), "application/octet-stream")
     for problem in answer["problems"]:
         note(f"{file}:{problem['row']} {problem['column']}: {problem['message']}")
-    version = f", version {answer['version']}" if answer["version"] is not None else ""  # departments are kept by id, without versions
-    typer.echo(f"imported {answer['imported']}, refused {len(answer['problems'])}{version}")
-    if answer["problems"]:
+    refused = len({problem["row"] for problem in answer["problems"] if problem["severity"] == "error"})
+    remarks = sum(problem["severity"] != "error" for problem in answer["problems"])
+    told = {"imported": answer["imported"], "refused": refused, "remarks": remarks, "version": answer["version"]}
+    typer.echo(both("imports.done" if answer["version"] is None else "imports.done_version", **told))  # departments have no versions
+    if refused:
         raise typer.Exit(FINDINGS)
 
 

@@ -45,7 +45,7 @@ def explain(
 
 
 def why_not(
-    subject: Annotated[str, typer.Option("--object", help="对象编号、统一代码或 region:610113 / id or code of an object, or an area")],
+    subject: Annotated[str, typer.Option("--object", help="对象编号、代码、全称或 region:610113 / id, code or name, or an area")],
     rule: Annotated[str, typer.Option(help="规则编号 / id of the rule")],
     at: Annotated[str, typer.Option(help="截至此刻（RFC 3339），缺省为最后一条记录 / as of this instant, default the last record")] = "",
     data: DataOption = DATA,

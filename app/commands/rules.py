@@ -103,7 +103,8 @@ def schema(
 
 @app.command("list")
 def list_rules(folder: FolderArgument = None, output: OutputOption = Output.TABLE) -> None:
-    """列出规则 / List the rules of a folder."""
+    """列出规则与推断 / List the rules and inferences of a folder."""
+    from domain.messages import text
     from rules.load import load_rules
     from streams.kernel.placement import place
 
@@ -121,6 +122,18 @@ def list_rules(folder: FolderArgument = None, output: OutputOption = Output.TABL
             "basis": list(rule.basis),
         }
         for rule in ruleset.rules
+    ]
+    rows += [
+        {
+            "id": each.id,
+            "title": each.title,
+            "sector": each.sector,
+            "status": each.status,
+            "points": "",  # it changes no score
+            "runs": text("rules.an_inference"),
+            "basis": list(each.basis),
+        }
+        for each in ruleset.inferences
     ]
     show(rows, ["id", "title", "sector", "status", "points", "runs", "basis"], output)
 

@@ -21,7 +21,7 @@ from app.privacy import Reading, may_read, tokens_of
 from app.views.scope import Sight, sight
 from app.views.story import WarningStory, story
 from app.views.why import gather, reckon
-from app.why_text import held_line
+from app.why_text import held_line, overridden_line
 from domain.errors import Conflict, Forbidden, InvalidAction, NotFound
 from domain.messages import text
 from domain.principals import Principal
@@ -62,6 +62,7 @@ def story_page(
         story=found,
         why=reckon(trail, services.rulebook.load),
         held_line=held_line,
+        overridden_line=overridden_line,
         offered=offered,
         done=done,
         refused=str(refused) if refused is not None else "",

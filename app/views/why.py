@@ -18,7 +18,7 @@ from app.views.scope import Sight
 from app.views.summary import decode_entry
 from domain.base import Noun
 from domain.errors import FileProblems, NotFound
-from domain.findings import EarlyWarning
+from domain.findings import EarlyWarning, Inferred
 from domain.levels import DEFAULT_LEVELS
 from domain.objects import RegulatedObject, Resolution
 from domain.records import SignalEntry
@@ -109,6 +109,8 @@ class Why(Noun, frozen=True, kw_only=True):
     instants: tuple[datetime, ...]
     fades: tuple[Fade, ...]
     falls: tuple[Fall, ...]
+    shadow: bool = False  # of rules on trial: nobody was told of it
+    inferred: tuple[Inferred, ...] = ()  # what follows from the findings about its object
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +177,8 @@ def reckon(trail: Trail, load: Load) -> Why:
         level=warning.current_level,
         score=warning.score,
         ruleset=warning.ruleset,
+        shadow=warning.shadow,
+        inferred=warning.inferred,
         hits=told,
         held=tuple(_held(trail, told, fading, sets)),
         instants=instants,

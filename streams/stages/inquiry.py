@@ -14,7 +14,10 @@ import msgspec
 
 from domain.base import Noun
 from domain.errors import NotFound
+from domain.instants import spoken
 from domain.levels import LevelScale
+from domain.messages import both
+from rules.problems import nearest
 from rules.reach import FOR_EVER, indicator_reach
 from rules.reasons import Reason, reasons, rule_text
 from rules.ruleset import Facts, Rule, RuleSet
@@ -29,6 +32,7 @@ from streams.stages.telling import tell
 from streams.stages.windows import MICROSECOND, NEVER, from_us, to_us
 
 AREA: Final = "region:"
+LISTED: Final = 20  # rules that a message names
 
 
 class Obstacle(Noun, frozen=True, kw_only=True):
@@ -76,6 +80,7 @@ class Inquiry(Noun, frozen=True, kw_only=True):
     score: float = 0.0
     level: str = ""
     warning: str = ""
+    shadow: bool = False  # the score, level and warning are those of the rules on trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,18 +100,20 @@ class Inquirer:
         text and attributes of such a signal are left out, and a condition on them stands as unknown.
 
         Raises:
-            NotFound: the set has no such rule.
+            NotFound: the set has no such rule, or the rule is not about subjects of this kind.
         """
         rule = next((each for each in ruleset.rules if each.id == rule_id), None)
         if rule is None:
-            legal = ", ".join(sorted(each.id for each in ruleset.rules)[:50])
-            raise NotFound(f"规则集 {ruleset.version[:12]} 中没有规则 {rule_id} / no rule {rule_id} in the active set; it has: {legal}")
+            raise NotFound(_no_rule(ruleset, rule_id, from_us(now)))
         plan = self.rules.plans.get(rule_id) or RulePlan(rule, ruleset)
         about = self._subject(rule, subject)
         known = self.rules.subjects.get(about)
         moment = self._moment(about, restricted=restricted)
         facts = nothing(rule, ruleset) if known is None or moment is None else self.rules.facts(known, moment, plan)
         parts = reasons(rule.when.explain(facts))
+        obstacles = tuple(self._obstacles(ruleset, plan, known, moment, facts, now))
+        if parts[0].holds is False and any(one.reason == "blind" for one in obstacles):  # not seen is not the same as not there
+            parts = (msgspec.structs.replace(parts[0], holds=None), *parts[1:])
         risk, stands = self._risk(about, plan), known is not None and rule_id in known.true
         told = moment.entry if moment is not None else None
         found = Inquiry(
@@ -126,7 +133,7 @@ class Inquirer:
             parts=parts,
             values={name: facts.values.get(name) for name in plan.reads},
             made_of={} if moment is None else {name: self._tell(name, moment) for name in plan.reads},
-            obstacles=tuple(self._obstacles(ruleset, plan, known, moment, facts, now)),
+            obstacles=obstacles,
         )
         return found if risk is None else self._with_risk(found, risk, now)
 
@@ -142,7 +149,9 @@ class Inquirer:
         return tell(self.indicators, name, moment), tell(self.indicators, name, moment, "en")
 
     def _subject(self, rule: Rule, subject: str) -> str:
-        if rule.by == "object" or subject.startswith(AREA):
+        if subject.startswith(AREA):
+            return _area(rule, subject)
+        if rule.by == "object":
             return subject
         moment = self.rules.last_moment(subject)
         thing = self.indicators.objects.get(subject)
@@ -165,6 +174,7 @@ class Inquirer:
             score=round(score, 2),
             level=risk.level,
             warning=risk.episode.id if risk.episode is not None else "",
+            shadow=risk.shadow,
             obstacles=(*found.obstacles, *more),
         )
 
@@ -226,3 +236,31 @@ class Inquirer:
             reach = indicator_reach(indicator, ruleset)
             if reach != FOR_EVER and since + reach // MICROSECOND > now:
                 yield Obstacle(reason="warming", detail=name, until=from_us(since + reach // MICROSECOND))
+
+
+def _no_rule(ruleset: RuleSet, rule_id: str, now: datetime) -> str:
+    """Return why a set does not have a rule, and what it has."""
+    if not ruleset.rules:
+        return both("why_not.no_set", at=spoken(now))
+    if any(each.id == rule_id for each in ruleset.inferences):
+        return both("why_not.inference", rule=rule_id)
+    ids = [each.id for each in ruleset.rules]
+    near = nearest(rule_id, ids)
+    legal = [near, *(name for name in sorted(ids) if name != near)] if near else sorted(ids)
+    told = {"rule": rule_id, "ruleset": ruleset.version[:12], "legal": ", ".join(legal[:LISTED])}
+    return both("why_not.no_rule", **told, more="" if len(ids) <= LISTED else f" … ({len(ids)})")
+
+
+def _area(rule: Rule, subject: str) -> str:
+    """Return the area that a rule keeps its state for.
+
+    Raises:
+        NotFound: it is about objects, or about smaller areas than the one that was named.
+    """
+    if not isinstance(rule.by, int):
+        raise NotFound(both("why_not.of_objects", rule=rule.id))
+    code = subject.removeprefix(AREA)
+    if len(code) < rule.by or not code.isdigit():
+        example = area_name((code if code.isdigit() else "610113").ljust(rule.by, "0"), rule.by)
+        raise NotFound(both("why_not.of_areas", rule=rule.id, digits=rule.by, read=subject, example=example))
+    return area_name(code, rule.by)

@@ -64,7 +64,7 @@ class Proofs:
         """Return what a rule's condition read at this moment, by name, and the rule's sentence, which may name any indicator."""
         plan = reading.standing.plan
         values: dict[str, Any] = {name: self._indicators.value(name, moment) for name in plan.reads}
-        values.update((name, field_value(name, reading.facts)) for name in plan.rule.when.fields)
+        values.update((name, field_value(name, reading.facts)) for name in plan.shows)
         subject = self._rules.subjects.get(reading.subject)
         if subject is not None:
             values.update((truth_of(name), name in subject.true) for name in plan.refers)

@@ -20,6 +20,7 @@ from streams.stages.plans import blank, meaning, settles
 from streams.stages.windows import MICROSECOND, NEVER, to_us
 
 OBJECT_FIELD: Final = "object."
+REGION_FIELD: Final = "object.region"
 CONCERNS_LIMIT: Final = 65_536  # remembered; then the memory starts again
 
 
@@ -33,7 +34,7 @@ class RulePlan:
 
     __slots__ = (
         "clear", "cooldown", "course", "ends", "formulas", "from_nothing", "hold", "id", "inputs", "least", "of_signal", "patient", "reads",
-        "refers", "rests", "rule", "sequence", "shadow", "starts", "test", "unsteady",
+        "refers", "rests", "rule", "sequence", "shadow", "shows", "starts", "test", "unsteady",
     )  # fmt: skip
 
     def __init__(self, rule: Rule, ruleset: RuleSet) -> None:
@@ -58,6 +59,8 @@ class RulePlan:
         self.of_signal = any(name != "object" and not name.startswith(OBJECT_FIELD) for name in rule.when.fields)
         foreign = any(each.by != rule.by for each in read)
         fluid = rule.when.regional or any(each.fluid for each in read)
+        # The region decides which value of a parameter held: without it nobody could tell later what a hit was judged by.
+        self.shows = tuple(dict.fromkeys((*rule.when.fields, *((REGION_FIELD,) if rule.when.regional else ()))))
         self.unsteady = bool(fields) or foreign or fluid  # may change at any signal of the subject
         # May it be true where nothing was ever seen? Only then must a new subject's other rules be read.
         self.from_nothing = not rule.when.fields and rule.when.evaluate(nothing(rule, ruleset)) is True

@@ -371,3 +371,11 @@ def test_a_mistyped_sector_is_a_warning_with_the_nearest_one(tmp_path: Path) -> 
     told = run("rules", "check", tmp_path)
     assert told.exit_code == OK
     assert re.search(r"gas.yaml:\d+:\d+ 领域 “gass”.*gas.*\[warning\]", told.stdout)
+
+
+def test_a_remark_on_a_row_is_no_refusal(served: World, tmp_path: Path) -> None:
+    """A row with a wrong check digit is taken and flagged: nothing was refused, and the command ends with 0."""
+    (tmp_path / "o.csv").write_text("id,type,name,code\no-x,enterprise,甲公司,91610113MA6TXXXX11\n", encoding="utf-8")
+    done = through(served, "import", "objects", tmp_path / "o.csv")
+    assert (done.exit_code, done.stdout.split("，第")[0]) == (OK, "导入 1 行，拒收 0 行，提示 1 处"), done.output
+    assert "o.csv:2" in done.stderr

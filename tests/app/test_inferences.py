@@ -173,3 +173,25 @@ def test_without_the_library_the_operator_is_told_how_to_get_it() -> None:
     assert b"fengsui_inference_stand_in 1.0" in metrics.exposition()
     inferring.gate(load_rules({"gas.yaml": RULES}))
     assert inferring.notice() == ""
+
+
+def test_the_author_finds_his_inference(inferring: World, tmp_path: Path) -> None:
+    """`explain` prints it with what it rests on, `list` has it, and `why-not` says that it is none of the rules."""
+    warning = _both(inferring)
+    data = inferring.folder / "data"
+    shown = (
+        CliRunner()
+        .invoke(command_line, ["rules", "explain", warning, "--url", str(inferring.http.base_url), "--data", str(data)])
+        .stdout.splitlines()
+    )
+    at = shown.index("  gas-fined-and-leaking 重罚之后仍在泄漏: 处罚没有消除隐患，联合检查")
+    assert shown[at + 1] == "    依据： 燃气重罚; 燃气泄漏反映集中; 风险等级不低于较大"
+    assert shown[at + 2].startswith("    疑似危险作业罪")
+    (tmp_path / "packs").mkdir()
+    (tmp_path / "packs" / "gas.yaml").write_text(RULES + INFERENCES, encoding="utf-8")
+    listed = CliRunner().invoke(command_line, ["rules", "list", str(tmp_path / "packs"), "-o", "json"]).stdout
+    assert [row["id"] for row in json.loads(listed)] == ["gas-heavy-fine", "gas-leaks", "gas-fined-and-leaking"]
+    asked = CliRunner().invoke(
+        command_line, ["rules", "why-not", "--object", "o-gas", "--rule", "gas-fined-and-leaking", "--data", str(data)]
+    )
+    assert "是推断，不是规则" in asked.stderr

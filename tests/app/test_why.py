@@ -242,3 +242,52 @@ def test_the_page_of_an_object_asks_why_a_rule_did_not_hit(world: World) -> None
         page = world.call("GET", f"/objects/o-gas?rule=gas-leaks&lang={language}", "duty", headers={"accept": "text/html"}).text
         assert said in page
         assert "leaks_24h &gt;= 3" in page
+
+
+def test_a_hit_by_the_parameter_of_a_region_is_told_with_that_value(tmp_path: Path) -> None:
+    """The limit that judged it, the region it came from and its last day: on the server, on the page and in the terminal."""
+    burst = RULES.replace("indicators:", "params: {burst: 5}\nindicators:", 1).replace("leaks_24h >= 3", "leaks_24h >= $burst")
+    with World(tmp_path / "world", rules=burst) as world:
+        (world.rules / "overrides").mkdir()
+        changed = "reason: 老旧管网集中\nowner: 雁塔区住建局\nuntil: 2026-12-31\nparams:\n  gas: {burst: 3}\n"
+        (world.rules / "overrides" / "610113.yaml").write_text(changed, encoding="utf-8")
+        reload(world, burst)
+        world.signals(*(signal(f"s-{number}") for number in range(3)))
+        [warning] = world.warnings()
+        [hit] = why(world, warning["id"])["hits"]
+        [part] = hit["parts"]
+        assert (part["holds"], part["left"], part["right"], part["missing"]) == (True, 3, 3, 0)
+        assert part["overridden"] == [{"name": "$burst", "value": 3, "region": "610113", "until": "2026-12-31"}]
+        page = world.call("GET", f"/warnings/{warning['id']}", "duty", headers={"accept": "text/html"}).text
+        assert "$burst 取 610113 区域参数 3，有效至 2026-12-31" in page
+        shown = run("rules", "explain", warning["id"], "--url", world.http.base_url, "--data", world.folder / "data").stdout
+        assert "$burst 取 610113 区域参数 3，有效至 2026-12-31" in shown
+
+
+def test_a_hit_that_did_not_count_says_so_in_the_terminal(tmp_path: Path) -> None:
+    """Kept back, on trial or only recorded: the line of the hit says so."""
+    with World(tmp_path / "world", rules=RULES + TRIAL) as world:
+        world.signals(*(signal(f"s-{number}") for number in range(3)))
+        [warning] = world.warnings()
+        shown = run("rules", "explain", warning["id"], "--url", world.http.base_url, "--data", world.folder / "data").stdout
+        told = {line.split()[3]: line for line in shown.splitlines() if line.startswith("命中")}
+        assert told["gas-on-trial"].endswith("（试运行，不计分）")
+        assert told["gas-noted"].endswith("（只记录）")
+        assert told["gas-leaks"].endswith("）")
+        assert "不计分" not in told["gas-leaks"]
+
+
+def test_a_warning_on_trial_says_that_nobody_was_told(tmp_path: Path) -> None:
+    """`explain` of a warning that rules on trial raised, and `why-not` of the rule, both name the trial."""
+    trial = TRIAL.replace("points: 30", "points: 60")
+    with World(tmp_path / "world", rules=RULES + trial) as world:
+        world.signals(signal("s-1"))
+        data = world.folder / "data"
+        asked = run("rules", "why-not", "--object", GAS, "--rule", "gas-on-trial", "--data", data)
+        [line] = [line for line in asked.stdout.splitlines() if "计 60 分" in line]
+        assert line.endswith("（试运行：不计入正式评分，不送达）"), asked.output
+        warning = json.loads(run("rules", "why-not", "--object", GAS, "--rule", "gas-on-trial", "--data", data, "-o", "json").stdout)[
+            "warning"
+        ]
+        told = run("rules", "explain", warning, "--data", data, "--url", "http://127.0.0.1:9").stdout
+        assert "试运行预警：只由试运行规则得出，没有送达任何部门" in told

@@ -113,3 +113,38 @@ def test_what_is_not_there_is_a_usage_error(shared: World, given: tuple[str, ...
     result = run("rules", "why-not", *given, "--data", shared.folder / "data")
     assert result.exit_code == 2
     assert result.stderr
+
+
+AREA = """\
+  - id: gas-street
+    title: 街道集中
+    status: shadow
+    basis: [城镇燃气管理条例第四十条]
+    when: leaks_street >= 3
+    subject: region(9)
+    points: 30
+    say: "{area}集中"
+"""
+
+
+def refused(world: World, rule: str, about: str, *more: object) -> str:
+    """Return what the command says where it cannot answer."""
+    result = run("rules", "why-not", "--object", about, "--rule", rule, "--data", world.folder / "data", *more)
+    assert result.exit_code == 2, result.output
+    return result.stderr
+
+
+def test_a_subject_of_the_wrong_kind_gets_no_confident_answer(tmp_path: Path) -> None:
+    """An area that is too large or meant for objects, a bare area code, a part of a name: each is told how to ask."""
+    street = "  leaks_street: {count: signals, where: kind == gas.leak, window: 24h, by: region(9)}\nrules:"
+    with World(tmp_path / "world", rules=RULES.replace("rules:", street, 1) + AREA) as world:
+        world.signals(signal("s-1"))
+        assert "针对 9 位区划，不能答 region:610113：请写作 region:610113000 这样" in refused(world, "gas-street", "region:610113")
+        assert ask(world, "gas-street", "region:610113001000")["subject"] == "region:610113001"
+        assert "针对对象，不针对区域" in refused(world, "gas-leaks", "region:610113")
+        assert "请写作 region:610192001" in refused(world, "gas-leaks", "610192001")
+        assert "o-gas 长安燃气有限公司" in refused(world, "gas-leaks", "长安")
+        assert ask(world, "gas-leaks", "长安燃气有限公司")["subject"] == "o-gas"
+        assert "近" not in refused(world, "gas-leaks", "没有这家")
+        assert "还没有启用任何规则集" in refused(world, "gas-leaks", "o-gas", "--at", "2020-01-01")
+        assert "没有规则 gas-leak；现有：gas-leaks, " in refused(world, "gas-leak", "o-gas")

@@ -15,6 +15,7 @@ from rules.load import check, load_rules
 from rules.schema import schema
 from streams.kernel.placement import place
 from streams.pipeline import Pipeline
+from streams.ruletest import run_cases
 from tests.factories import T0, make_object
 from tests.streams.kit import Story
 
@@ -240,3 +241,16 @@ def test_a_last_day_that_cannot_be_calculated_with_is_named(until: str, shown: s
     assert other.startswith("tuning/a.yaml:8:12 “until”")
     assert one.endswith(shown)
     assert other.endswith(shown)
+
+
+@pytest.mark.parametrize("burst", [0, 40])
+def test_the_tests_of_a_pack_run_on_its_own_parameters(burst: int) -> None:
+    """What the region of the test objects overrides makes no test fail, and none pass."""
+    tested = PACK.replace(
+        'say: "{n} 件，限 {$burst}"}',
+        """say: "{n} 件，限 {$burst}", tests: [
+      {name: 两件, given: [{at: +0h, source: hotline, kind: gas.leak, times: 2, every: 1h}], expect: {hit_at: +1h}},
+      {name: 一件, given: [{at: +0h, source: hotline, kind: gas.leak}], expect: none}]}""",
+    )
+    results = list(run_cases(load_rules({"gas.yaml": tested, "overrides/610113.yaml": override(burst)}), {}))
+    assert [result.passed for result in results] == [True, True], results
