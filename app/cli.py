@@ -13,6 +13,7 @@ from app.commands import (
     bench,
     cluster,
     dashboards,
+    database,
     demo,
     feeds,
     imports,
@@ -25,6 +26,7 @@ from app.commands import (
     serve,
     warning,
 )
+from app.commands.options import ConfigOption
 from app.commands.output import plain_errors
 from app.version import VERSION
 
@@ -56,6 +58,7 @@ app.add_typer(journal.app, name="journal")
 app.add_typer(dashboards.app, name="dashboards")
 app.add_typer(bench.app, name="bench")
 app.add_typer(cluster.topics, name="topics")
+app.add_typer(database.app, name="db")
 
 
 def _version(asked: bool) -> None:
@@ -84,13 +87,15 @@ def doctor(
             envvar="FENGSUI_SEALING_KEY", help="封存密钥文件，缺省在数据目录 / file of the sealing key, default in the data folder"
         ),
     ] = None,
+    config: ConfigOption = None,
 ) -> None:
     """检查数据目录、规则与运行环境 / Check data folder, rules and machine; exit 1 where something needs attention."""
     from app.doctor import examine
-    from app.settings import SHIPPED_PACKS
+    from app.settings import load_settings
 
     with plain_errors():
-        findings = examine(data or Path("data"), rules or SHIPPED_PACKS, sealing_key, named=data is not None)
+        settings = load_settings(config, data=data, rules=rules, sealing_key=sealing_key)
+        findings = examine(settings.data, settings.rules, settings.sealing_key, named=data is not None, settings=settings)
     for finding in findings:
         typer.echo(f"{'ok   ' if finding.ok else 'LOOK '} {finding.what}: {finding.detail}")
     if not all(finding.ok for finding in findings):

@@ -12,8 +12,11 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from app.clock import SystemClock
 from app.inferring import REMEDY
 from app.rulebook import read_folder
+from app.settings import Settings
+from app.stores import look
 from domain.errors import FengsuiError, FileProblems
 from domain.inference import Program
 from domain.messages import both, text
@@ -42,10 +45,13 @@ class Finding:
     detail: str
 
 
-def examine(data: Path, rules: Path, sealing_key: Path | None = None, *, named: bool = False) -> list[Finding]:
+def examine(
+    data: Path, rules: Path, sealing_key: Path | None = None, *, named: bool = False, settings: Settings | None = None
+) -> list[Finding]:
     """Return what was looked at, in order; a data folder that is not there yet is fine, unless somebody named it (`named`).
 
-    `sealing_key` is the setting of that name: where the key lies, if not in the data folder.
+    `sealing_key` is the setting of that name: where the key lies, if not in the data folder. `settings` say which database it is, the
+    data folder's own where they are left out.
     """
     findings = [
         Finding("python", sys.version_info >= (3, 11), sys.version.split()[0]),
@@ -60,7 +66,7 @@ def examine(data: Path, rules: Path, sealing_key: Path | None = None, *, named: 
         return [*findings, Finding("data folder", ok=False, detail=missing)]
     if not data.is_dir():
         return [*findings, Finding("data folder", ok=True, detail=f"{data} 尚未建立，首次 serve 时建立 / made by the first serve")]
-    return [*findings, *_folder(data), _journal(data), *_database(data, sealing_key or data / SEALING_KEY)]
+    return [*findings, *_folder(data), _journal(data), *_database(data, sealing_key or data / SEALING_KEY, settings)]
 
 
 def _sqlite() -> Finding:
@@ -124,10 +130,11 @@ def _journal(data: Path) -> Finding:
     return Finding("journal", ok=True, detail=f"{records:,} records read, every checksum right")
 
 
-def _database(data: Path, key: Path) -> list[Finding]:
+def _database(data: Path, key: Path, settings: Settings | None) -> list[Finding]:
+    shared = settings is not None and settings.database_url
     try:
-        with Database.look(DataPaths(data).database) as connection:
-            wrong = quick_check(connection)
+        with look(settings, data) if settings is not None else Database.look(DataPaths(data).database) as connection:
+            wrong = _server(connection, settings) if settings is not None and shared else quick_check(connection)
             broken = audit.verify_all(connection)
             applied = risk.applied_position(connection)
             active = risk.active_ruleset(connection)
@@ -140,6 +147,14 @@ def _database(data: Path, key: Path) -> list[Finding]:
         sealing,
         Finding("audit", not broken, f"{len(broken)} broken chains: {', '.join(sorted(broken))}" if broken else "every chain is sound"),
     ]
+
+
+def _server(connection: Connection, settings: Settings) -> list[str]:
+    """Return what is wrong with a shared database: its tables are of another version, or its clock is not this machine's."""
+    from storage import postgres  # noqa: PLC0415  the driver is no business of whoever has no server
+
+    found = postgres.troubles(connection, SystemClock(), postgres.shown(settings.database_url))
+    return [trouble for trouble in found.values() if trouble]
 
 
 def _sealing(connection: Connection, key: Path) -> Finding:

@@ -14,13 +14,13 @@ from app.history import JournalHistory
 from app.pipelines import make_pipeline
 from app.rulebook import read_folder, stored
 from app.settings import Settings
+from app.stores import look
 from app.version import VERSION
 from domain.errors import NotFound
 from domain.records import Record, TickEntry
 from rules.ruleset import RuleSet
 from storage import risk
 from storage.artifacts import ArtifactStore
-from storage.database import Database
 from storage.datadir import DataPaths
 from storage.journal_folder import JournalFolder
 from storage.snapshots import sound_snapshots
@@ -50,7 +50,7 @@ class Folder:
         Raises:
             StoreUnavailable: there is no database, or it cannot be read.
         """
-        with Database.look(self.paths.database) as connection:
+        with look(self.settings) as connection:
             yield connection
 
     def version(self, named: str) -> str:

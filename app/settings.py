@@ -139,7 +139,7 @@ class Settings(BaseSettings):
     egress: Egress = Egress()
     limits: Limits = Limits()
     database_url: str = Field(
-        default="", description="PostgreSQL of a cluster, postgresql://user@host/name; empty for the SQLite file in the data folder"
+        default="", description="PostgreSQL, postgresql://user@host/name without a password; empty for the SQLite file in the data folder"
     )
     database_password_file: Path | None = Field(default=None, description="file with the password of database_url, and nothing else")
     kafka: Kafka = Kafka()

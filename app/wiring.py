@@ -33,6 +33,7 @@ from app.rulebook import Rulebook
 from app.services import Services
 from app.settings import Settings
 from app.silence import SilenceWatch
+from app.stores import open_database
 from app.synced import offer, synced
 from app.version import VERSION
 from app.views.aside import aside
@@ -50,7 +51,6 @@ from rules.health import KINDS
 from storage import intake_reads, risk
 from storage.calendars import load_calendar
 from storage.crashpoints import reach
-from storage.database import Database
 from storage.datadir import DataDir
 from storage.identity import Identity
 from storage.intake import Appender
@@ -89,7 +89,7 @@ class Application:
         paths = self._folder.paths
         self.metrics = Metrics()
         self._repeats: Counter[str] = Counter()
-        self.database = Database.open(paths.database)
+        self.database = open_database(settings, self.clock)
         self.journal = Journal.open(paths.journal)
         identity = Identity.open(paths.identity, self.journal, first=self.journal.first())
         with self.database.read() as connection:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -64,7 +65,7 @@ class Postgres:
 
     def __init__(self, url: URL) -> None:
         """Connect with `url`, whose password is never shown; nothing is asked of the server yet."""
-        self.where = _shown(url)
+        self.where = shown(url)
         self._writers = _engine(url, WRITERS, f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
         self._readers = _engine(
             url, READERS, "SET default_transaction_read_only = on", "SET default_transaction_isolation = 'repeatable read'"
@@ -123,8 +124,8 @@ class PostgresDatabase(Database):
             database = cls(Postgres(address(url, password_file)))
             stack.callback(database.close)
             with database.read() as connection:
-                _check_text(connection, database.where)
-                _check_revision(connection, database.where)
+                check_text(connection, database.where)
+                check_revision(connection, database.where)
                 check_clock(connection, clock, database.where)
             stack.pop_all()
         return database
@@ -138,7 +139,7 @@ class PostgresDatabase(Database):
         """
         with cls(Postgres(address(url, password_file))) as database, database.write() as connection:
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})")
-            _check_text(connection, database.where)
+            check_text(connection, database.where)
             return migrate(connection, database.where)
 
     @classmethod
@@ -162,17 +163,18 @@ def address(url: str, password_file: Path | None = None) -> URL:
     try:
         found = make_url(url)
     except ArgumentError as error:
-        raise StoreUnavailable("store.url is no address; write it like postgresql://fengsui@db.example:5432/fengsui") from error
+        raise StoreUnavailable("database_url is no address; write it like postgresql://fengsui@db.example:5432/fengsui") from error
     if found.drivername not in {"postgresql", "postgres"}:
-        raise StoreUnavailable(f"store.url begins with {found.drivername!r}; write it like postgresql://fengsui@db.example:5432/fengsui")
+        raise StoreUnavailable(f"database_url begins with {found.drivername!r}; write it like postgresql://fengsui@db.example:5432/fengsui")
     if found.password is not None or "password" in found.query:
-        raise StoreUnavailable("store.url holds a password; put it alone into a file and name that in store.password_file")
+        raise StoreUnavailable("database_url holds a password; put it alone into a file and name that in database_password_file")
     if password_file is not None:
         try:
             found = found.set(password=password_file.read_text(encoding="utf-8").strip())
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "not UTF-8"
-            raise StoreUnavailable(f"store.password_file {password_file}: {reason}; it holds the password of store.url alone") from error
+            told = f"database_password_file {password_file}: {reason}; it holds the password of database_url, and nothing else"
+            raise StoreUnavailable(told) from error
     return found.set(drivername="postgresql+psycopg")
 
 
@@ -203,8 +205,30 @@ def _middle(one: datetime, other: datetime) -> datetime:
     return one + (other - one) / 2
 
 
-def _check_text(connection: Connection, where: str) -> None:
-    query = "SELECT pg_encoding_to_char(encoding), datcollate FROM pg_database WHERE datname = current_database()"
+def troubles(connection: Connection, clock: Clock, where: str) -> dict[str, str]:
+    """Return why a process of this version would refuse the database, by what was looked at: text, tables, clock; "" where it would not."""
+    checks = (("text", partial(check_text, connection, where)), ("tables", partial(check_revision, connection, where)))
+    found: dict[str, str] = {}
+    for what, check in (*checks, ("clock", partial(check_clock, connection, clock, where))):
+        try:
+            check()
+        except StoreUnavailable as error:
+            found[what] = str(error)
+        else:
+            found[what] = ""
+    return found
+
+
+def check_text(connection: Connection, where: str) -> None:
+    """Refuse a database that keeps or sorts text in another way than SQLite and Python do.
+
+    Raises:
+        StoreUnavailable: it does; the message says how to make one that does not.
+    """
+    query = (
+        "SELECT pg_encoding_to_char(encoding), CASE to_jsonb(d)->>'datlocprovider' WHEN 'i' THEN 'ICU' ELSE datcollate END "
+        "FROM pg_database d WHERE datname = current_database()"  # datlocprovider is there from version 15 on
+    )
     encoding, collation = connection.exec_driver_sql(query).one()
     if encoding != "UTF8" or collation not in _COLLATIONS:
         raise StoreUnavailable(
@@ -213,7 +237,12 @@ def _check_text(connection: Connection, where: str) -> None:
         )
 
 
-def _check_revision(connection: Connection, where: str) -> None:
+def check_revision(connection: Connection, where: str) -> None:
+    """Refuse tables of another version than this one's.
+
+    Raises:
+        StoreUnavailable: they are older, newer, or not there; the message says what to do.
+    """
     held = standing(connection)
     if held == newest():
         return
@@ -250,9 +279,9 @@ def _engine(url: URL, size: int, *settings: str) -> Engine:
     return engine
 
 
-def _shown(url: URL) -> str:
+def shown(url: URL | str) -> str:
     """Return an address without its password, as a message may name it."""
-    return url.set(drivername="postgresql", password=None).render_as_string(hide_password=True)
+    return make_url(url).set(drivername="postgresql", password=None).render_as_string(hide_password=True)
 
 
 def _one_line(error: DBAPIError) -> str:

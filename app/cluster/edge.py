@@ -14,12 +14,13 @@ import structlog
 from app.admin_token import ensure_admin_token
 from app.api.application import make_door
 from app.clock import SystemClock
-from app.cluster.stores import check_topics, open_database
+from app.cluster.stores import check_topics
 from app.gate import AsgiApp, Credentials
 from app.links import load_or_make_key
 from app.metrics import Metrics, Sample
 from app.pipelines import load_mappings
 from app.settings import Settings
+from app.stores import open_database
 from app.version import VERSION
 from app.watch import Watch
 from app.wiring import listen
@@ -74,7 +75,7 @@ class EdgeRole:
         self._folder = DataDir(settings.data)
         paths = self._folder.paths
         self.metrics = Metrics()
-        self.database = open_database(settings, paths, self.clock)
+        self.database = open_database(settings, self.clock)
         with self.database.read() as connection:
             self._lookup = MemoryObjectLookup.of(connection)
         mappings = load_mappings(settings.mappings)

@@ -31,7 +31,7 @@ CHINESE = {
     "inbox_done_hours": "已接收的文件多少小时后从该数据源的 done/ 中删除",
     "retention_days": "没有映射的数据源，其原始数据保留多少天；有映射的以映射为准",
     "sealing_key": "个人信息和原始数据的加密密钥文件（openssl rand -hex 32）；缺省 <data>/sealing-key",
-    "database_url": "集群共用的 PostgreSQL：postgresql://用户@主机/库；留空则用数据目录中的 SQLite 文件",
+    "database_url": "PostgreSQL：postgresql://用户@主机/库，不含口令；留空则用数据目录中的 SQLite 文件",
     "database_password_file": "只含 database_url 口令的文件",
     "personal_key": "个人信息代号的密钥文件，集群各接入进程须相同；缺省 <data>/personal-key",
     "kafka.bootstrap": "Kafka 地址，主机:端口，以逗号分隔",
