@@ -31,9 +31,12 @@ CHINESE = {
     "inbox_done_hours": "已接收的文件多少小时后从该数据源的 done/ 中删除",
     "retention_days": "没有映射的数据源，其原始数据保留多少天；有映射的以映射为准",
     "sealing_key": "个人信息和原始数据的加密密钥文件（openssl rand -hex 32）；缺省 <data>/sealing-key",
+    "personal_key": "个人信息代号的密钥文件，集群各接入进程须相同；缺省 <data>/personal-key",
+    "egress.allow": "非公网而允许连接的网段（CIDR）",
+    "egress.attempt_seconds": "一次投递多少秒无应答即放弃",
+    "limits.body_bytes": "请求正文上限，超过者回答 413",
     "database_url": "PostgreSQL：postgresql://用户@主机/库，不含口令；留空则用数据目录中的 SQLite 文件",
     "database_password_file": "只含 database_url 口令的文件",
-    "personal_key": "个人信息代号的密钥文件，集群各接入进程须相同；缺省 <data>/personal-key",
     "kafka.bootstrap": "Kafka 地址，主机:端口，以逗号分隔",
     "kafka.prefix": "本部署的主题名的开头",
     "kafka.partitions": "分区数；建立后不可改变",
@@ -48,9 +51,6 @@ CHINESE = {
     "kafka.mechanism": "登录方式：PLAIN、SCRAM-SHA-256 或 SCRAM-SHA-512；留空则不用口令",
     "kafka.user": "登录的用户名",
     "kafka.password_file": "只含口令的文件",
-    "egress.allow": "非公网而允许连接的网段（CIDR）",
-    "egress.attempt_seconds": "一次投递多少秒无应答即放弃",
-    "limits.body_bytes": "请求正文上限，超过者回答 413",
 }
 HEAD = """# 设置 Settings
 
