@@ -59,7 +59,7 @@ def _same(table: Table, name: int, text: NDArray[np.uint8], first: int, end: int
 
 @compiled
 def find(table: Table, text: NDArray[np.uint8], first: int, end: int) -> int:
-    """Return the number of a name, -1 where it is not known."""
+    """Return the number of a name; where it is not known -2 less the free place of `by_hash` that it would take."""
     found = hash_of(text, first, end, np.uint64(0))
     last = np.uint64(table.by_hash.shape[0] - 1)
     place = np.int64(found & last)

@@ -12,13 +12,14 @@ from typing import Any, Final
 from rules.ruleset import Expression, Indicator, Rule, RuleSet
 from rules.syntax import Name
 from rules.trees import show
-from streams.kernel.conditions import Alternative, NotTabular, Tested, alternatives, limits_of_field, limits_of_value
+from streams.kernel.conditions import Alternative, Compared, NotTabular, Tested, alternatives, limits_of_field, limits_of_value
 from streams.stages.windows import BUCKETS, MICROSECOND, NEVER, to_us
 
 AGGREGATES: Final = ("count", "sum", "mean", "min", "max", "distinct", "last")
 NUMBERS: Final = ("value", "severity")  # what can be added up and compared
 CODES: Final = ("source", "kind", "matter", "region", "unit")  # texts that can be told apart
 WINDOWS: Final = ("sliding", "day", "week", "month")
+PLACES: Final = 1 << 25  # of the largest list of the tables, one for each test and level: 128 MiB
 # What the kernel knows of an indicator, an expression and a rule; anything else must be as if it were not there, so that a new word of
 # the language runs on the readable engine until the kernel has learnt it.
 OF_INDICATOR: Final = frozenset({"name", "title", "aggregate", "window", "where", "of", "as_of", "by", "unit"})
@@ -84,9 +85,11 @@ def place(ruleset: RuleSet) -> Placement:
         except NotTabular as why:
             known[name] = f"{name}: {why}"
     placed, rules, conditions = [], [], []
+    room = _Room(2 * sum(not why for why in known.values()))
     for rule in filter(runs, ruleset.rules):
         try:
             found, compared = _conditions(rule, known)
+            room.take(found)
         except NotTabular as why:
             placed.append(Placed(rule.id, str(why)))
             continue
@@ -96,6 +99,30 @@ def place(ruleset: RuleSet) -> Placement:
         limits.update(compared)
     indicators = tuple(ruleset.indicators[name] for name, why in known.items() if not why)
     return Placement(tuple(placed), indicators, tuple(rules), tuple(conditions), tuple(sorted(limits)))
+
+
+class _Room:
+    """How much room the tables have left: they hold one place for each test of the signal and each level of an indicator."""
+
+    def __init__(self, levels: int) -> None:
+        """`levels` are those that indicators have without any threshold."""
+        self._tests: set[Tested] = set()
+        self._levels = levels
+
+    def take(self, found: tuple[Alternative, ...]) -> None:
+        """Take the room of a rule's condition.
+
+        Raises:
+            NotTabular: there is too little left; the rules after it may still find theirs.
+        """
+        own = {one for alternative in found for one in alternative if isinstance(one, Tested)}
+        # Each comparison names two thresholds at most.
+        levels = self._levels + 2 * sum(isinstance(one, Compared) for alternative in found for one in alternative)
+        number = len(self._tests) + len(own - self._tests)
+        if number * levels > PLACES:
+            raise NotTabular(f"{number} tests of the signal beside {levels} levels are more than the tables hold")
+        self._tests |= own
+        self._levels = levels
 
 
 def _limits(indicator: Indicator) -> tuple[float, ...]:
@@ -178,6 +205,6 @@ def _only_known(thing: Any, known: frozenset[str]) -> None:
     for each in fields(thing):
         if each.name in known:
             continue
-        default = each.default if each.default is not MISSING else each.default_factory() if each.default_factory is not MISSING else None
-        if getattr(thing, each.name) != default and getattr(thing, each.name):
+        default = each.default_factory() if each.default_factory is not MISSING else each.default
+        if getattr(thing, each.name) != default:
             raise NotTabular(f"the kernel does not know {each.name!r} yet")

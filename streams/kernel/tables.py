@@ -90,20 +90,26 @@ class Thresholds:
 
 
 class Lists:
-    """Lists of numbers by place, as two arrays."""
+    """Lists of numbers by place, most of them empty, as two arrays."""
 
     def __init__(self, places: int) -> None:
-        self._lists: list[list[int]] = [[] for _ in range(places)]
+        self._places = places
+        self._lists: dict[int, list[int]] = {}
 
     def add(self, place: int, number: int) -> None:
         """Put a number at the end of a list, once."""
-        if number not in self._lists[place][-1:]:
-            self._lists[place].append(number)
+        known = self._lists.setdefault(place, [])
+        if number not in known[-1:]:
+            known.append(number)
 
     def arrays(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Return where each list begins (and one end more), and all lists in a row."""
-        starts = np.cumsum([0, *(len(each) for each in self._lists)]).astype(np.int32)
-        return starts, np.array([number for each in self._lists for number in each] or [0], dtype=np.int32)
+        starts = np.zeros(self._places + 1, np.int32)
+        filled = sorted(self._lists.items())
+        for place, numbers in filled:
+            starts[place + 1] = len(numbers)
+        np.cumsum(starts, out=starts)
+        return starts, np.array([number for _, numbers in filled for number in numbers] or [0], dtype=np.int32)
 
 
 def window_of(indicator: Indicator) -> tuple[int, int, int, int, bool]:

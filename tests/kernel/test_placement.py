@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from dataclasses import dataclass
+
 import pytest
 from typer.testing import CliRunner
 
 from app.cli import app
 from rules.load import load_rules
-from streams.kernel.conditions import Compared, Tested
-from streams.kernel.placement import Placement, place
+from rules.ruleset import RuleSet
+from streams.kernel.conditions import Compared, NotTabular, Tested
+from streams.kernel.placement import Placement, _only_known, place
+from streams.kernel.tables import build
 
 HEAD = """\
 pack: p
@@ -70,6 +75,51 @@ def test_what_does_not_fit_into_tables_runs_on_the_python_engine_and_says_why(wh
 def test_a_rule_with_a_word_that_the_kernel_does_not_know_runs_on_the_python_engine() -> None:
     """New words of the language never change what the kernel does unnoticed."""
     assert "'hold'" in placed("n > 2", ", for: 1h").reasons[0]
+
+
+@dataclass(frozen=True)
+class Word:
+    """A table entry with a word that the kernel has not learnt; what is not said is on."""
+
+    known: int = 0
+    word: bool = True
+
+
+def test_a_word_that_is_switched_off_is_as_unknown_as_one_that_is_said() -> None:
+    """What is not at its default means something, be it empty, zero or off."""
+    _only_known(Word(known=7), frozenset({"known"}))
+    with pytest.raises(NotTabular, match="'word'"):
+        _only_known(Word(word=False), frozenset({"known"}))
+
+
+def many(count: int) -> RuleSet:
+    """Return so many rules, each with an indicator and a test of the signal of its own."""
+    indicators = "".join(f"  n{each}: {{count: signals, where: source == hotline, window: {each + 1}h}}\n" for each in range(count))
+    rules = "".join(
+        f"  - {{id: r{each}, title: r, status: active, when: n{each} >= 3 and kind == a.b{each}, points: 0, say: x, basis: [b]}}\n"
+        for each in range(count)
+    )
+    return load_rules({"p.yaml": HEAD.replace("rules:\n", "") + indicators + "rules:\n" + rules})
+
+
+def test_the_memory_of_the_tables_does_not_grow_with_tests_times_levels() -> None:
+    """What most tests and levels have to do with one another is nothing, and takes four bytes."""
+    placement = place(many(300))
+    assert placement.whole
+    tracemalloc.start()
+    tables = build(placement)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(tables.anchor_at) > 200_000
+    assert peak < 16 * len(tables.anchor_at)
+
+
+def test_more_than_the_tables_hold_runs_on_the_python_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rules that come first keep their place, the others say why they have none."""
+    monkeypatch.setattr("streams.kernel.placement.PLACES", 200)
+    placement = place(many(10))
+    assert [rule.id for rule in placement.rules] == ["r0", "r1", "r2", "r3", "r4"]
+    assert placement.reasons[0] == "r5: 6 tests of the signal beside 36 levels are more than the tables hold"
 
 
 def test_not_equal_is_less_or_greater_and_unknown_is_neither() -> None:
