@@ -133,7 +133,7 @@ class Counting(Reporter):
 
     def _window(self, path: Path, aggregate: str, doc: IndicatorDoc, written: Mapping[str, Any]) -> Window | None:
         if doc.window is None:
-            # One signal needs no window; everything else would grow for ever.
+            # What one signal decides needs no window: the engine keeps a limited number for it. Everything else would grow for ever.
             if not AGGREGATES[aggregate].boundless and "window" not in written:
                 self.problem(path, "rules.missing_key", field="window")
             return None

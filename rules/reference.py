@@ -95,7 +95,8 @@ This page is generated from the tables that the checker uses; do not edit it by 
   `source == penalty`、`kind in [gas.leak, gas.pressure]`、`kind in gas.*`、`region == 610113`；
   其他文本加引号。空格分开的 `-` 才是减号。
 - **窗口**：以事件时间计。时长窗口缺省切成 24 格滑动（7d 即 7 小时一格），`exact: true` 保留精确时刻；
-  `day` `week` `month` `quarter` `year` 是北京时间的自然日、周、月、季、年。除 `last` 和 `since` 外都要写窗口。
+  `day` `week` `month` `quarter` `year` 是北京时间的自然日、周、月、季、年。除 `last` 和 `since` 外都要写窗口；
+  它们不写时每个对象至多保留 1000 条信号（`since: first` 留最早的，其余留最近的），撤回超过此数才会变为未知。
   `tumbling(6h)` 是首尾相接的固定时段，`session(30m)` 是间隔不满 30 分钟的最近一串。
 - **一至三年的窗口**：`daily(730d)` 以自然日计，精度为一天；近 100 天的信号逐条保留，可以更正和撤回，
   更早的只留每日汇总，不能再撤回，落在那里的更正也不再计入。`rules check` 会说明哪些汇总不能这样保留。
@@ -115,7 +116,7 @@ This page is generated from the tables that the checker uses; do not edit it by 
 - **N 选 M**：`when: {at_least: 2, of: [规则编号, "表达式", …]}`；引用的规则为真即算一项，证据一并计入；
   不得成环，启用的规则不能引用试运行或草稿的规则。
 - **持续与回差**：`for: 30m` 要求条件持续为真 30 分钟才命中；
-  `clear_when` 使规则一旦为真就保持到它为真；`min_evidence` 要求至少几条信号为证。
+  `clear_when` 使规则一旦为真就保持到它为真，更正和撤回也只能由它解除；`min_evidence` 要求至少几条信号为证。
 - **名单**：`lists/名称.txt` 一行一项，`#` 后为备注；表达式写 `object.code in @名称`。名单是规则集的一部分，改动即新版本。
 - **区域参数**：`overrides/610113.yaml` 给出该区域对象所用的参数值，须写 reason、owner、until；区划代码长的优先，到期自动失效。
 - **文件内的测试**：按规则包自己的参数运行，区域参数与调优都不影响测试。

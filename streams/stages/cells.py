@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from streams.stages.indicators import Key
 
 Item = tuple[int, int, Value, Live]  # (time, seq, value, signal), in this order; seq is unique, so values are never compared
+KEPT: Final = 1_000  # signals of a key inside an indicator without a window: as many withdrawals change nothing but what they should
 _INT_MAX: Final = 1 << 53  # greater integers are kept as floats
 STEPS: Final = 1 << 1074  # every finite float is a whole multiple of 1/STEPS
 
@@ -112,6 +113,19 @@ class Cell(ABC):
             self.lose(value)
         self.seen -= 1
         return True
+
+    def shed(self, keep: int) -> Item | None:
+        """Forget the signal that matters least where more than `keep` are inside; return it, for nothing falls out without a window."""
+        if len(self.items) <= keep:
+            return None
+        item = self.items.pop(self.least_wanted())
+        if item[2] is not None:
+            self.lose(item[2])
+        return item
+
+    def least_wanted(self) -> int:
+        """Return the place, among several signals, of the one that is the last to decide the value."""
+        return 0
 
     def put_back(self, items: list[Item], clock: int, seen: int) -> None:
         """Take up the contents of a snapshot."""
@@ -288,6 +302,11 @@ class Last(Cell):
     """The newest value by time, then by number; a signal without a value is passed over."""
 
     __slots__ = ()
+
+    def least_wanted(self) -> int:
+        """Return the place of the oldest signal, but for the only one with a value."""
+        later = any(item[2] is not None for item in reversed(self.items[1:]))
+        return 0 if later or self.items[0][2] is None else 1
 
     def value(self) -> Value:
         """Return the newest value inside, None when there is none."""

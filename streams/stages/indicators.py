@@ -202,6 +202,8 @@ class IndicatorStage:
             key.cells[plan.name] = cell
         live.holds += 1
         live.places.append(cell)
+        if plan.keeps and (spare := cell.shed(plan.keeps)) is not None:
+            self._ledger.release(spare[3])
         if not plan.own and cell.drops < key.expires:
             key.expires = cell.drops
         return True

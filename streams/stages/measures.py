@@ -118,6 +118,10 @@ class Since(Cell):
         super().__init__(frame, name, key)
         self.end = end
 
+    def least_wanted(self) -> int:
+        """Return the place of the signal at the other end."""
+        return -1 if self.end == "first" else 0
+
     def value(self) -> Value:
         """Return the seconds up to the object's newest signal."""
         if not self.items:
@@ -230,6 +234,10 @@ class Enough(Cell):
         """One less is known."""
         self.known -= 1
         self.inner.lose(value)
+
+    def least_wanted(self) -> int:
+        """Return what the inner cell wants least."""
+        return self.inner.least_wanted()
 
     def value(self) -> Value:
         """Return the inner value, None while there is not enough."""

@@ -9,6 +9,7 @@ from domain.objects import Resolution
 from domain.records import SignalEntry
 from domain.signals import Signal
 from rules.ruleset import By, Expression, Facts, Indicator, RuleSet
+from streams.stages.cells import KEPT
 from streams.stages.making import cell_of, unseen
 from streams.stages.windows import frame
 
@@ -30,6 +31,7 @@ class Plan:
         "frame",
         "indicator",
         "inputs",
+        "keeps",
         "name",
         "of",
         "own",
@@ -49,6 +51,8 @@ class Plan:
         self.unseen = unseen(indicator)
         self.picky = indicator.window is not None and indicator.window.kind == "daily"  # its cells do not take every correction
         self.frame = frame(indicator.window)
+        boundless = indicator.window is None and indicator.base is None
+        self.keeps = max(KEPT, indicator.needs) if boundless else 0  # signals of a key; 0: what the window holds
         self.score = indicator.aggregate == ANOMALY
         self.formula = indicator.formula
         self.inputs = indicator.inputs

@@ -192,7 +192,7 @@ class Stretched:
 
 
 class Always:
-    """No window: everything since the beginning."""
+    """No window: everything since the beginning, of which a cell keeps so many signals (`cells.KEPT`)."""
 
     def start(self, clock: int) -> int:
         """Return an instant before all others, whatever `clock` says."""

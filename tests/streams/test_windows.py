@@ -129,6 +129,42 @@ def test_distinct_counts_values_and_the_last_one_is_the_newest_by_time() -> None
     assert told.pipeline.values_of("o-1") == {"p.d": 2, "p.l": 1.0}
 
 
+@pytest.mark.parametrize(
+    ("written", "value", "kept", "after"),
+    [
+        ({"aggregate": "last", "of": VALUE}, 11.0, ["s7", "s8", "s9", "s10", "s11"], 10.0),
+        ({"aggregate": "last", "of": VALUE, "needs": 6}, 11.0, ["s6", "s7", "s8", "s9", "s10", "s11"], None),
+        ({"aggregate": "since", "end": "last", "as_of": "object"}, 0.0, ["s7", "s8", "s9", "s10", "s11"], 3600.0),
+        ({"aggregate": "since", "end": "first", "as_of": "object"}, 39600.0, ["s0", "s1", "s2", "s3", "s4"], 39600.0),
+    ],
+)
+def test_without_a_window_a_limited_number_of_signals_is_kept(
+    monkeypatch: pytest.MonkeyPatch, written: Any, value: float, kept: list[str], after: float | None
+) -> None:
+    """Those at the end that decides the value, so that what is taken back leaves the one before; a restored snapshot goes on the same."""
+    monkeypatch.setattr("streams.stages.plans.KEPT", 5)
+    told = story(window=None, **written)
+    for n in range(12):
+        told.signal(n, f"s{n}", value=float(n))
+    assert told.value() == value
+    assert told.pipeline.counters()["signals_kept"] == len({*kept, "s11"})
+    state = told.pipeline.snapshot()
+    told.pipeline = told.pipeline.fresh()
+    told.pipeline.restore(state)
+    told.signal(12, "x", withdraws="s11")
+    assert told.value() == after
+
+
+def test_the_one_value_that_there_is_stays_known_however_many_signals_without_one_follow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept least is the oldest signal, unless it is the only one that says anything."""
+    monkeypatch.setattr("streams.stages.plans.KEPT", 3)
+    told = story(aggregate="last", of=VALUE, window=None)
+    for n, value in enumerate([1.0, 2.0, None, None, None, None]):
+        told.signal(n, f"s{n}", value=value)
+    assert told.value() == 2.0
+    assert told.pipeline.counters()["signals_kept"] == 3
+
+
 def test_an_area_collects_the_signals_of_its_objects() -> None:
     """The region of the object counts before that of the signal; one too short for the area counts nowhere."""
     who = expression("object", lambda facts: facts.entry.resolution.object_id, fields=("object",))
