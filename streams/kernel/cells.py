@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from streams.kernel import fixed
-from streams.kernel.jit import compiled, inlined, lowest, popcount
+from streams.kernel.jit import inlined, inner, lowest, popcount
 from streams.kernel.layout import COUNT, DISTINCT, FAR, LAST, MAX, MEAN, MIN, SUM, State, Tables
 from streams.kernel.rooms import give_words, widen
 from streams.kernel.scale import leaves, position
@@ -109,7 +109,7 @@ def _forget_values(state: State, cell: Any, oldest: int) -> bool:
     return kept < count
 
 
-@compiled
+@inner
 def _forget_entries(state: State, cell: Any, aggregate: int, oldest: int) -> bool:
     """Drop the signals at the front of a list that are outside."""
     place, count, gone = np.int64(cell.words), np.int64(cell.count), np.int64(cell.mask)
@@ -150,7 +150,7 @@ def _extreme(state: State, place: int, count: int, step: int, aggregate: int) ->
     return found
 
 
-@compiled
+@inner
 def _forget_buckets(state: State, cell: Any, aggregate: int, moved: int, span: int) -> bool:
     """Let every bucket grow older by `moved` and drop those that are `span` old."""
     mask = np.int64(cell.mask)
@@ -176,7 +176,7 @@ def _forget_buckets(state: State, cell: Any, aggregate: int, moved: int, span: i
         give_words(state, np.int64(cell.room), place)
         cell.room = 0
     if aggregate in (MIN, MAX):
-        cell.value = _extreme(state, place, after, 1, aggregate) if after else np.nan
+        cell.value = _extreme(state, place, after, np.int64(1), aggregate) if after else np.nan
     return True
 
 
@@ -192,7 +192,7 @@ def add(tables: Tables, state: State, cell: Any, v: int, at: int, value: float, 
         pass
     elif aggregate == LAST:
         if np.isnan(cell.value) or state.words[cell.words] <= at:
-            state.words[widen(state, cell, 2, 0)] = at
+            state.words[widen(state, cell, np.int64(2), np.int64(0))] = at
             cell.value = value
     elif tables.exact[v]:
         _add_entry(state, cell, aggregate, at, value)
@@ -213,7 +213,7 @@ def _add_value(state: State, cell: Any, code: int, place_in_time: int) -> None:
     cell.count = count + 1
 
 
-@compiled
+@inner
 def _add_entry(state: State, cell: Any, aggregate: int, at: int, value: float) -> None:
     """Put a signal into a list by its time, behind those of the same instant."""
     words = 1 if aggregate == COUNT else 2

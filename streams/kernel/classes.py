@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from domain.records import SignalEntry
 from rules.ruleset import Facts
 from streams.kernel.conditions import CODED, Tested
-from streams.kernel.jit import compiled
+from streams.kernel.jit import compiled, inner
 from streams.kernel.layout import Classes
 from streams.kernel.placement import Placement, tests
 from streams.kernel.tables import above
@@ -55,7 +55,7 @@ def classify(known: Known, fields: NDArray[np.int64], first: int, out: NDArray[n
     return signals
 
 
-@compiled
+@inner
 def _place(fields: NDArray[np.int64], last: int) -> int:
     mixed = np.uint64(0)
     for number in range(fields.shape[0]):

@@ -39,3 +39,8 @@ class Columns:
 
     def __len__(self) -> int:
         return len(self.at)
+
+
+def writable(data: bytes) -> NDArray[np.uint8]:
+    """Return bytes as an array that could be written: for arrays that cannot, everything compiled would be compiled once more."""
+    return np.frombuffer(bytearray(data), np.uint8)

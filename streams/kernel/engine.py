@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from domain.errors import StoreCorrupt
 from streams.kernel import layout
 from streams.kernel.classes import FIELDS, ClassBook, classify
-from streams.kernel.columns import Columns
+from streams.kernel.columns import Columns, writable
 from streams.kernel.jit import compiled
 from streams.kernel.layout import CELL, OBJECT, PYTHON, ROW, ROWS_TOP, SWEEP_AT, UNSEEN, Batch, Found, Scratch, State
 from streams.kernel.names import Names, hash_of, mark_of, numbers_of
@@ -338,12 +338,12 @@ def feed_hash(feed: str) -> Any:
     """Return what the marks of a feed's signals begin with."""
     data = feed.encode()
     seed: Any = np.uint64(1)
-    return np.uint64(hash_of(np.frombuffer(data + bytes(8), np.uint8), 0, len(data), seed))
+    return np.uint64(hash_of(writable(data + bytes(8)), 0, len(data), seed))
 
 
 def _mark(feed: str, identity: str) -> Any:
     """Return the mark of one signal."""
-    data = np.frombuffer(identity.encode() + bytes(8), np.uint8)
+    data = writable(identity.encode() + bytes(8))
     return np.uint64(mark_of(data, 0, len(data) - 8, feed_hash(feed)))
 
 

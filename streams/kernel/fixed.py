@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from streams.kernel.jit import bits_of, compiled, inlined
+from streams.kernel.jit import bits_of, inlined, inner, shared
 
 SCALE: Final = 80  # binary places behind the point
 LARGEST: Final = 2.0**40  # of one number
@@ -28,7 +28,7 @@ def _parts(value: float) -> tuple[int, int]:
     return (mantissa, -1074) if exponent == 0 else (mantissa | (1 << 52), exponent - 1075)
 
 
-@inlined
+@shared
 def fits(value: float) -> bool:
     """Tell whether a number is a whole multiple of 2^-80 and small enough."""
     if not -LARGEST < value < LARGEST:
@@ -79,7 +79,7 @@ def _length(x: int) -> int:
     return digits + np.int64(x != 0)
 
 
-@compiled
+@inner
 def to_float(high: int, low: int) -> float:
     """Return the nearest float, ties to even."""
     negative = high < 0

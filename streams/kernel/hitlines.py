@@ -62,7 +62,7 @@ def _write(
     endings: Bytes, ending_at: NDArray[np.int64], out: Bytes,
 ) -> tuple[int, int]:  # fmt: skip
     """Write lines from hit `first` on as far as there is room; return which is next, and how many bytes were written."""
-    place = 0
+    place = np.int64(0)
     for hit in range(first, signals.shape[0]):
         signal, rule = signals[hit], rules[hit]
         slot = slots[signal]
@@ -71,9 +71,9 @@ def _write(
         size = _LONGEST_ESCAPE * (ends[signal] - starts[signal] + name_end - name) + ending_end - ending + 64
         if place + size > out.shape[0]:
             return hit, place
-        place = _copy(out, place, _SIGNAL, 0, _SIGNAL.shape[0])
+        place = _copy(out, place, _SIGNAL, np.int64(0), _SIGNAL.shape[0])
         place = _escaped(out, place, text, starts[signal], ends[signal])
-        place = _copy(out, place, _OBJECT, 0, _OBJECT.shape[0])
+        place = _copy(out, place, _OBJECT, np.int64(0), _OBJECT.shape[0])
         place = _escaped(out, place, objects.text, name, name_end)
         place = _copy(out, place, endings, ending, ending_end)
     return signals.shape[0], place

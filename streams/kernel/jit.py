@@ -18,6 +18,7 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core.registry import CPUDispatcher
 from numba.extending import intrinsic, overload
 from numpy.typing import NDArray
 
@@ -61,7 +62,15 @@ def kept() -> bool:
 
 
 # Without reference counting: nothing compiled here makes or keeps an array, and counting those it is given costs more than the work.
-_OPTIONS: Final = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
+_OPTIONS: Final = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True}
+_INNER: Final = {"no_cpython_wrapper": True, "cache": False}  # what is kept of a function holds all that it calls
+
+
+class _Inner(CPUDispatcher):  # type: ignore[misc]  # numba is untyped
+    """What has no way in from Python: to take the arrays of a state out of their tuples is more machine code than most functions are."""
+
+    def __call__(self, *_given: object) -> object:
+        raise TypeError(f"{self.py_func.__name__} is for compiled code only: without a way in the call would end the process")
 
 
 def compiled(function: F) -> F:
@@ -69,9 +78,25 @@ def compiled(function: F) -> F:
     return numba.njit(**_OPTIONS)(function)  # type: ignore[no-any-return]  # numba is untyped
 
 
+def inner(function: F) -> F:
+    """As `compiled`, for what only compiled code calls."""
+    return _without_door(numba.njit(**_OPTIONS | _INNER)(function))  # type: ignore[no-any-return]  # as above
+
+
 def inlined(function: F) -> F:
-    """As `compiled`, for what is called at every signal and is small."""
+    """As `inner`, for what is called at every signal and is small."""
+    return _without_door(numba.njit(**_OPTIONS | _INNER, forceinline=True)(function))  # type: ignore[no-any-return]  # as above
+
+
+def shared(function: F) -> F:
+    """As `inlined`, for what Python calls too."""
     return numba.njit(**_OPTIONS, forceinline=True)(function)  # type: ignore[no-any-return]  # as above
+
+
+def _without_door(made: Any) -> Any:
+    if isinstance(made, CPUDispatcher):  # with NUMBA_DISABLE_JIT it is the function itself
+        made.__class__ = _Inner
+    return made
 
 
 @intrinsic

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from streams.kernel.jit import compiled, inlined, lowest
+from streams.kernel.jit import inlined, inner, lowest
 from streams.kernel.layout import Classes, Found, Scratch, State, Tables
 
 _NO_CLASS = -1
@@ -47,7 +47,7 @@ def _look(tables: Tables, classes: Classes, scratch: Scratch, conjuncts: np.ndar
 @inlined
 def _held_before(tables: Tables, classes: Classes, scratch: Scratch, rule: int, signal_class: int) -> bool:
     for conjunct in range(tables.conjuncts_at[rule], tables.conjuncts_at[rule + 1]):
-        if _holds(tables, classes, conjunct, scratch.before, signal_class):
+        if _holds(tables, classes, np.int64(conjunct), scratch.before, signal_class):
             return True
     return False
 
@@ -63,7 +63,7 @@ def tests_rose(classes: Classes, now: int, before: int) -> bool:
     return False
 
 
-@compiled
+@inner
 def _tests_risen(tables: Tables, classes: Classes, state: State, scratch: Scratch, slot: int, now: int, before: int) -> bool:
     """Look at the conjuncts of the tests that hold for class `now` and did not for class `before`."""
     thing = state.objects[slot]
@@ -88,7 +88,7 @@ def _tests_risen(tables: Tables, classes: Classes, state: State, scratch: Scratc
     return found
 
 
-@compiled
+@inner
 def judge(
     tables: Tables, classes: Classes, state: State, scratch: Scratch, found: Found,
     signal: int, slot: int, changes: int, now: int, before: int,
@@ -117,7 +117,7 @@ def judge(
     if now != before:
         any_found |= _tests_risen(tables, classes, state, scratch, slot, now, before)
     if before == _NO_CLASS:
-        any_found |= _look(tables, classes, scratch, tables.initial, 0, tables.initial.shape[0], now)
+        any_found |= _look(tables, classes, scratch, tables.initial, np.int32(0), np.int32(tables.initial.shape[0]), now)
     leaving = _write_hits(tables, classes, scratch, found, signal, before) if any_found else False
     for place in range(thing.first, thing.first + thing.cells):
         v = np.int64(state.cells[place].indicator)

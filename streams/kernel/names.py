@@ -8,7 +8,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.kernel.jit import compiled, inlined, load64
+from streams.kernel.columns import writable
+from streams.kernel.jit import compiled, inlined, load64, shared
 
 PADDING: Final = 8  # readable bytes that follow every text, since eight are read at a time
 _FIRST: Final = np.uint64(0x9E3779B97F4A7C15)
@@ -25,7 +26,7 @@ class Table(NamedTuple):
     size: NDArray[np.int64]  # [0]: how many names
 
 
-@inlined
+@shared
 def hash_of(text: NDArray[np.uint8], first: int, end: int, seed: int) -> int:
     """Return a hash of 64 bits of some bytes; eight more must be readable."""
     found = (seed ^ np.uint64(end - first)) * _FIRST
@@ -140,12 +141,12 @@ class Names:
         """Return the number of a name, a new one where it is not known."""
         data = text.encode()
         self.make_room(1, len(data))
-        return int(number_of(self.table, np.frombuffer(data + bytes(PADDING), np.uint8), 0, len(data)))
+        return int(number_of(self.table, writable(data + bytes(PADDING)), 0, len(data)))
 
     def find(self, text: str) -> int:
         """Return the number of a name, negative where it is not known."""
         data = text.encode()
-        return int(find(self.table, np.frombuffer(data + bytes(PADDING), np.uint8), 0, len(data)))
+        return int(find(self.table, writable(data + bytes(PADDING)), 0, len(data)))
 
     def name(self, number: int) -> str:
         """Return the name of a number."""

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.kernel.jit import compiled, inlined, load64, lowest
+from streams.kernel.jit import compiled, inlined, inner, load64, lowest, shared
 from streams.kernel.times import UNSURE, instant
 
 Bytes = NDArray[np.uint8]
@@ -138,7 +138,7 @@ def _key(text: Bytes, place: int, length: int, guess: int) -> int:
     return -1
 
 
-@inlined
+@shared
 def _number(text: Bytes, place: int) -> tuple[float, int]:
     """Return the number at `place` and where it ends; -1 for anything that is no plain decimal of at most 53 bits."""
     negative = text[place] == _MINUS
@@ -224,7 +224,7 @@ def _end(text: Bytes, place: int, seen: int) -> int:
     return place if text[place] == _LINE and seen & REQUIRED == REQUIRED else -1
 
 
-@compiled
+@inner
 def _line(text: Bytes, place: int, line: int, wanted: np.ndarray, order: np.ndarray, lines: Lines) -> int:
     """Read one line; return the place of its end, -1 where it is not sure. `order` are the keys in the order of the line before."""
     if text[place] != _OPEN:
@@ -266,7 +266,7 @@ def scan(text: Bytes, place: int, end: int, wanted: np.ndarray, order: np.ndarra
     Blank lines are passed over. At least `PADDING` bytes behind `end` must be readable and zero. `wanted` says which keys' texts are used;
     others are validated and may have escapes.
     """
-    count = 0
+    count = np.int64(0)  # not a literal: it would be compiled twice
     room = lines.at.shape[0]
     while place < end and count < room:
         first = place

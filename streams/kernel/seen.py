@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from streams.kernel.jit import compiled, inlined
+from streams.kernel.jit import compiled, inlined, shared
 from streams.kernel.layout import KERNEL, ROWS_TOP, Batch, State, Tables
 from streams.kernel.scale import begins
 
 
-@inlined
+@shared
 def find_row(state: State, mark: int) -> int:
     """Return the row of a signal by its mark, -1 for none."""
     last = np.uint64(state.by_mark.shape[0] - 1)
@@ -26,7 +26,7 @@ def find_row(state: State, mark: int) -> int:
     return np.int64(-1)
 
 
-@inlined
+@shared
 def note_row(state: State, batch: Batch, signal: int, slot: int) -> None:
     """Remember a signal that was not seen before; of an object that the kernel runs it is the newest of the chain."""
     row = state.counters[ROWS_TOP]

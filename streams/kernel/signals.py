@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from domain.records import SignalEntry
-from streams.kernel.columns import Columns, Texts
+from streams.kernel.columns import Columns, Texts, writable
 from streams.stages.windows import to_us
 
 _PADDING: Final = bytes(8)
@@ -25,7 +25,7 @@ def texts(values: Sequence[str]) -> Texts:
         data = b"".join(each)
         lengths = np.fromiter(map(len, each), np.int64, len(values))
     ends = np.cumsum(lengths)
-    return Texts(np.frombuffer(data + _PADDING, np.uint8), ends - lengths, ends)
+    return Texts(writable(data + _PADDING), ends - lengths, ends)
 
 
 def columns_of(entries: Sequence[SignalEntry], fields: Sequence[str], handles: Sequence[int]) -> Columns:

@@ -12,6 +12,7 @@ import pytest
 from domain.instants import parse_rfc3339
 from rules.ruleset import Window
 from streams.kernel import fixed
+from streams.kernel.columns import writable
 from streams.kernel.jit import compiled
 from streams.kernel.scale import month_begins, month_of
 from streams.kernel.tables import window_of
@@ -96,7 +97,7 @@ def test_windows_begin_and_end_where_the_readable_engine_says(window: Window) ->
 
 def _instant(text: str) -> int:
     data = text.encode()
-    return int(instant(np.frombuffer(data + bytes(40), np.uint8), 0, len(data)))
+    return int(instant(writable(data + bytes(40)), 0, len(data)))
 
 
 def test_instants_are_read_as_the_readable_decoder_reads_them() -> None:
