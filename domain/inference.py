@@ -1,7 +1,8 @@
 """Inference (推断): what follows from the findings of one object, as data that any engine can run.
 
 A fact is a text: `rule:gas-leak` (the rule stands), `level:gas>=orange` (the sector's level is at least that), `label:学校食堂`,
-`object.credit=D`, `inference:unattended-leak` (it was concluded). What is not among the facts is not so.
+`object.credit=D`, `inference:unattended-leak` (it was concluded), `effective:unattended-leak` (today lies
+between its effective dates). What is not among the facts is not so.
 """
 
 from __future__ import annotations
@@ -37,6 +38,11 @@ class Program(Noun, frozen=True, kw_only=True):
 def concluded(inference: str) -> str:
     """Return the fact that an inference was concluded."""
     return f"inference:{inference}"
+
+
+def in_force(inference: str) -> str:
+    """Return the fact that it is a day between the effective dates of an inference."""
+    return f"effective:{inference}"
 
 
 def stands(rule: str) -> str:

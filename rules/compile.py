@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -13,7 +12,7 @@ from rules.cases import Case, make_case
 from rules.conditions import Condition, ConditionReader, RuleHead
 from rules.derived import compile_indicators
 from rules.documents import NAME, RuleDoc
-from rules.durations import duration, midnight
+from rules.durations import duration
 from rules.expressions import Known, Scope
 from rules.indicators import by_text
 from rules.literals import Constant, literal
@@ -89,7 +88,7 @@ class _Compiler(Reporter):
         say_scope = Scope(self.report((*path, "say")), self.params, names, of_area=by != "object")
         condition = ConditionReader(self.report, self.problem, self.params, names, self.heads).read(path, doc, by)
         template = compile_template(doc.say, say_scope, by if isinstance(by, int) else 0)
-        since, until = self._effective(path, doc)
+        since, until = self.effective(path, doc.effective)
         for number, case in enumerate(doc.tests):
             where = (*path, "tests", number)
             self.cases.append(make_case(self.parsed.file, self.parsed.tree, self.problems, doc.id, where, case))
@@ -155,16 +154,6 @@ class _Compiler(Reporter):
                 found |= sources_of(parse(indicator.where.text), self.params) or frozenset()
             waiting += indicator.made_of if indicator is not None else ()
         return tuple(sorted(found))
-
-    def _effective(self, path: Path, doc: RuleDoc) -> tuple[datetime | None, datetime | None]:
-        effective, where = (doc.effective, path) if doc.effective is not None else (self.parsed.doc.effective, ())
-        if effective is None:
-            return None, None
-        since = midnight(effective.from_) if effective.from_ else None
-        until = midnight(effective.to) + timedelta(days=1) if effective.to else None
-        if since and until and until <= since:
-            self.problem((*where, "effective", "to"), "rules.ends_before", read=effective.to)
-        return since, until
 
 
 def heads_of(packs: Sequence[ParsedPack]) -> dict[str, RuleHead]:

@@ -254,6 +254,7 @@ class InferenceDoc(Document, frozen=True, kw_only=True):
     basis: Annotated[tuple[str, ...], Meta(description="法律依据，写到条；启用的推断必填")] = ()
     plan: Annotated[str, Meta(pattern=SLUG, description="选定的预案编号；同一预警取最先写的一条")] | None = None
     transfer: Annotated[TransferDoc | None, Meta(description="涉嫌犯罪移送线索")] = None
+    effective: Annotated[EffectiveDoc | None, Meta(description="生效日期，缺省取规则包的；期外不得出结论")] = None
     owner: Annotated[str, Meta(description="责任部门，缺省取规则包的")] = ""
     tests: Annotated[tuple[CaseDoc, ...], Meta(description="随文件携带的测试：hit_at 是首次得出结论的时间")] = ()
 
@@ -267,7 +268,7 @@ class PackDoc(Document, frozen=True, kw_only=True):
     rules: Annotated[tuple[RuleDoc, ...], Meta(min_length=1, description="规则")]
     owner: Annotated[str, Meta(description="责任部门；启用的规则必填")] = ""
     plan: Annotated[str, Meta(pattern=SLUG, description="各规则缺省的预案编号")] | None = None
-    effective: Annotated[EffectiveDoc | None, Meta(description="各规则缺省的生效日期")] = None
+    effective: Annotated[EffectiveDoc | None, Meta(description="各规则与推断缺省的生效日期")] = None
     params: Annotated[dict[str, Any], Meta(description="参数：数值（可带单位）、文本或列表，表达式中写作 $名称")] = {}
     indicators: Annotated[dict[str, IndicatorDoc], Meta(description="指标名到指标")] = {}
     inferences: Annotated[tuple[InferenceDoc, ...], Meta(description="推断：由几项发现得出的结论、预案、移送线索")] = ()

@@ -164,6 +164,7 @@ class _Compiler(Reporter):
         clauses = self._clauses((*path, "when"), doc)
         if clauses is None:
             return None
+        since, until = self.effective(path, doc.effective)
         transfer = doc.transfer
         return InferenceRule(
             id=doc.id,
@@ -180,6 +181,8 @@ class _Compiler(Reporter):
             plan=doc.plan or "",
             transfer=TransferHint(crime=transfer.crime, basis=transfer.basis, to=transfer.to) if transfer is not None else None,
             owner=doc.owner or pack.owner,
+            effective_from=since,
+            effective_to=until,
         )
 
     def _clauses(self, path: Path, doc: InferenceDoc) -> tuple[Clause, ...] | None:

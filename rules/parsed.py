@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
-from rules.documents import PackDoc
+from rules.documents import EffectiveDoc, PackDoc
+from rules.durations import midnight
 from rules.positions import Mapping as MapTree
 from rules.positions import Path, Scalar, find, place
 from rules.problems import Problems
@@ -38,6 +40,17 @@ class Reporter:
         known = isinstance(parent, MapTree) and str(path[-1]) in parent.entries
         mark = parent.entries[str(path[-1])][0] if isinstance(parent, MapTree) and known else place(self.parsed.tree, path)
         self.problems.add(self.parsed.file, mark, key, **values)
+
+    def effective(self, path: Path, own: EffectiveDoc | None) -> tuple[datetime | None, datetime | None]:
+        """Return from when (included) and until when (not included) what stands at `path` is in force: its own dates, else its pack's."""
+        told, where = (own, path) if own is not None else (self.parsed.doc.effective, ())
+        if told is None:
+            return None, None
+        since = midnight(told.from_) if told.from_ else None
+        until = midnight(told.to) + timedelta(days=1) if told.to else None
+        if since and until and until <= since:
+            self.problem((*where, "effective", "to"), "rules.ends_before", read=told.to)
+        return since, until
 
     def written(self, path: Path) -> dict[str, Any]:
         """Return the keys that stand in the mapping at `path`, in order."""

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from domain.findings import TransferHint
-from domain.inference import Clause, Production, Program
+from domain.inference import Clause, Production, Program, in_force
 from domain.objects import RegulatedObject
 from domain.records import SignalEntry
 from rules.literals import Regional
@@ -271,6 +271,15 @@ class InferenceRule:
     plan: str = ""
     transfer: TransferHint | None = None
     owner: str = ""
+    effective_from: datetime | None = None
+    effective_to: datetime | None = None
+
+    @property
+    def production(self) -> Production:
+        """The inference as an engine takes it: one with effective dates also needs the fact that it is in force."""
+        dated = self.effective_from is not None or self.effective_to is not None
+        more = (in_force(self.id),) if dated else ()
+        return Production(id=self.id, clauses=tuple(Clause(holds=(*each.holds, *more), lacks=each.lacks) for each in self.clauses))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -294,7 +303,7 @@ class RuleSet:
     def program(self, *, trial: bool = False) -> Program:
         """Return the active inferences as an engine takes them; with those on trial too in a `trial`."""
         run = {"active", "shadow"} if trial else {"active"}
-        return Program(productions=tuple(Production(id=each.id, clauses=each.clauses) for each in self.inferences if each.status in run))
+        return Program(productions=tuple(each.production for each in self.inferences if each.status in run))
 
     def closure(self, names: Iterable[str]) -> tuple[str, ...]:
         """Return `names` with everything that their formulas read, each once: those named first, then those that they are made of."""

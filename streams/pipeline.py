@@ -247,7 +247,7 @@ class Pipeline:
         if ruleset.version != self._ruleset.version:
             before, self._ruleset = self._ruleset, ruleset
             self._activation.switch(ruleset, before, seq, prepared, self._now)
-            self._conclusions.activate(ruleset)
+            self._conclusions.activate(ruleset, self._now)
 
     def _signal(self, seq: int, entry: SignalEntry, outcomes: list[Outcome]) -> None:
         effects = self._effects
@@ -358,20 +358,23 @@ class Pipeline:
     def next_wake(self) -> datetime | None:
         """Return the exact instant at which time alone changes something next; None for never."""
         first = self._wakes.first()
-        due = [at for at in (first.due if first is not None else None, self._model.due, self._deadlines.first()) if at is not None]
+        faded = first.due if first is not None else None
+        due = [at for at in (faded, self._model.due, self._deadlines.first(), self._conclusions.first(self._now)) if at is not None]
         return from_us(min(due)) if due else None
 
     def may_be_due(self, now: datetime) -> bool:
         """Tell whether time alone may change something by `now`; much cheaper than `next_wake`, never wrong with a no."""
         at = to_us(now)
-        return self._wakes.pending(at) or self._deadlines.pending(at) or (self._model.due is not None and self._model.due <= at)
+        compares = self._model.due is not None and self._model.due <= at
+        return compares or self._wakes.pending(at) or self._deadlines.pending(at) or self._conclusions.pending(at)
 
     def _advance(self, now: int, outcomes: list[Outcome]) -> None:
         """Let everything happen that time alone brings about up to and including `now`, each at its own instant."""
-        while self._wakes.pending(now) or self._deadlines.pending(now) or (self._model.due is not None and self._model.due <= now):
+        reached = self._now
+        while self.may_be_due(from_us(now)):
             first, decided, compared = self._wakes.first(), self._deadlines.first(), self._model.due
-            faded = first.due if first is not None else None
-            due = min((at for at in (decided, faded, compared) if at is not None and at <= now), default=None)
+            faded, concluded = first.due if first is not None else None, self._conclusions.first(reached)
+            due = min((at for at in (decided, faded, compared, concluded) if at is not None and at <= now), default=None)
             if due is None:
                 break
             self._indicators.peers.advance(due)
@@ -382,8 +385,11 @@ class Pipeline:
                 outcomes.extend(self._raising.tick(first, due))
                 first.due = None
                 self._wakes.schedule(first)
-            else:
+            elif due == compared:
                 outcomes.extend(self._comparison.run(due))
+            else:
+                self._conclusions.fall_due(due)
+                reached = due
             self._conclusions.draw(outcomes, since, due)
         self._indicators.peers.advance(now)
         midnight = now // DAY * DAY
@@ -415,6 +421,7 @@ class Pipeline:
         self._position, self._now = place.position, place.now
         self._sweep_at, self._unknown_resolutions = place.sweep_at, place.unknown_resolutions
         self._activation.note(self._ruleset)
+        self._conclusions.look_ahead(self._now)
 
     def _bring_back(self, version: str) -> RuleSet:
         if version != self._ruleset.version:

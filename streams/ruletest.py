@@ -98,7 +98,9 @@ def _of_inference(inference: InferenceRule, ruleset: RuleSet) -> RuleSet:
     facts = {fact for each in named.values() for fact in each.names}
     packs = {each.pack for each in named.values() if any(fact.startswith("level:") for fact in each.names)}
     alone = _alone([rule for rule in ruleset.rules if stands(rule.id) in facts or rule.pack in packs], ruleset)
-    chosen = tuple(replace(each, status="active") for each in ruleset.inferences if each.id in named)
+    chosen = tuple(
+        replace(each, status="active", effective_from=None, effective_to=None) for each in ruleset.inferences if each.id in named
+    )
     return replace(alone, inferences=chosen)
 
 

@@ -1,12 +1,15 @@
 """Conclusions (推断): what follows from the findings of one object, shown on the warnings that it rests on.
 
-Whenever risks were settled, by a record or by time alone, the objects whose warnings may have changed are looked at. Their facts are
-the rules whose contributions have not faded to nothing, over all matters, the levels by sector, and what the registry says of them.
+Whenever risks were settled, by a record or by time alone, the objects whose warnings may have changed are looked at; so are those of
+which a finding fades to nothing, at that instant, and all at the instant at which an inference comes into force or ends. Their facts are
+the rules whose contributions have not faded to nothing, over all matters, the levels by sector, what the registry says of them, and which
+inferences are in force.
 The answer of the inference depends on the facts alone, and so is remembered. Neither score nor level changes by it.
 """
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -14,7 +17,7 @@ from typing import Final
 import msgspec
 
 from domain.findings import Inferred, Outcome, Reason, WarningRaised, WarningUpdated
-from domain.inference import Program, concluded, described, labelled, reached, reasons, stands
+from domain.inference import Program, concluded, described, in_force, labelled, reached, reasons, stands
 from domain.levels import LevelScale
 from domain.messages import text
 from domain.ports import Inference
@@ -22,6 +25,7 @@ from rules.ruleset import InferenceRule, RuleSet
 from streams.stages.fuse import FuseStage, Risk
 from streams.stages.indicators import IndicatorStage
 from streams.stages.raising import RaiseStage
+from streams.stages.windows import NEVER, to_us
 
 MEMORY: Final = 65_536  # sets of facts whose conclusions are remembered; then the memory starts again
 Because = tuple[tuple[str, bool], ...]
@@ -48,18 +52,78 @@ class Conclusions:
         self._rules: dict[str, InferenceRule] = {}
         self._titles: dict[str, str] = {}
         self._running: dict[bool, _Running] = {}
+        self._queue: list[tuple[int, str]] = []  # when a finding of a subject with an open warning fades, or sooner
+        self._due: dict[str, int] = {}  # which entry of the queue is a subject's own
+        self._dates: list[int] = []  # at which an inference comes into force or ends, ascending
 
-    def activate(self, ruleset: RuleSet) -> None:
-        """Run the inferences of `ruleset` from here on; a warning takes them up when something happens to its object."""
+    def activate(self, ruleset: RuleSet, now: int) -> None:
+        """Run the inferences of `ruleset` from `now` on; a warning takes them up when something happens to its object."""
         self._rules = {each.id: each for each in ruleset.inferences}
         self._titles = {stands(rule.id): rule.title for rule in ruleset.rules}
         self._titles |= {concluded(each.id): each.title for each in ruleset.inferences}
         self._running = {}
         for trial in (False, True):
             program = ruleset.program(trial=trial)
-            named = frozenset(name for each in program.productions for name in self._rules[each.id].names)
+            named = frozenset(name for each in program.productions for clause in each.clauses for name in (*clause.holds, *clause.lacks))
             if program.productions:
                 self._running[trial] = _Running(program, named, {})
+        self.look_ahead(now)
+
+    def look_ahead(self, now: int) -> None:
+        """Work out anew, from the state as it stands at `now`, what time alone will change."""
+        dates = {to_us(at) for each in self._rules.values() for at in (each.effective_from, each.effective_to) if at is not None}
+        self._dates = sorted(at for at in dates if at > now) if self._running else []
+        self._queue, self._due = [], {}
+        for subject in self._with_warnings():
+            self._schedule(subject, now)
+
+    def _with_warnings(self) -> list[str]:
+        return [subject for subject, risks in self._fuse.risks.items() if any(risk.episode is not None for risk in risks.values())]
+
+    def _schedule(self, subject: str, now: int) -> None:
+        """Note when a finding of a subject with an open warning fades first, of those that inferences name."""
+        due = self._fades(subject, now)
+        if due is not None and due < self._due.get(subject, NEVER):
+            self._due[subject] = due
+            heapq.heappush(self._queue, (due, subject))
+
+    def _fades(self, subject: str, now: int) -> int | None:
+        risks = self._fuse.risks.get(subject, {}).values()
+        if not self._running or subject.startswith("region:") or all(risk.episode is None for risk in risks):
+            return None
+        parts = [part for risk in risks for part in risk.parts.values() if part.source == "rule" and part.points(now) > 0.0]
+        named = [part for part in parts if any(stands(part.name) in running.named for running in self._running.values())]
+        return min((at for part in named if (at := part.fades(now)) is not None), default=None)
+
+    def pending(self, now: int) -> bool:
+        """Tell whether time alone may change a conclusion by `now`; cheap, and sometimes too cautious."""
+        return bool(self._queue and self._queue[0][0] <= now) or bool(self._dates and self._dates[0] <= now)
+
+    def first(self, now: int) -> int | None:
+        """Return the exact instant, later than `now`, at which time alone may change a conclusion next; None for never."""
+        queue = self._queue
+        while queue:
+            due, subject = queue[0]
+            own = self._due.get(subject) == due
+            if own and self._fades(subject, now) == due:
+                break
+            heapq.heappop(queue)
+            if own:
+                del self._due[subject]
+                self._schedule(subject, now)
+        return min((at for at in (queue[0][0] if queue else None, self._dates[0] if self._dates else None) if at is not None), default=None)
+
+    def fall_due(self, at: int) -> None:
+        """Have those looked at again whose findings fade at `at`, all of them where an inference comes into force or ends."""
+        while self._queue and self._queue[0][0] <= at:
+            due, subject = heapq.heappop(self._queue)
+            if self._due.get(subject) == due:
+                del self._due[subject]
+                self._raising.touch(subject)
+        if self._dates and self._dates[0] <= at:
+            self._dates = [date for date in self._dates if date > at]
+            for subject in self._with_warnings():
+                self._raising.touch(subject)
 
     def draw(self, outcomes: list[Outcome], since: int, now: int) -> None:
         """Bring the warnings of the objects that were touched up to date; `outcomes` from `since` on are what this instant brought.
@@ -70,6 +134,7 @@ class Conclusions:
         if not self._running and not self._raising.inferred:
             return
         for subject in sorted(touched):
+            self._schedule(subject, now)
             for risk, inferred in self._of(subject, now):
                 episode = risk.episode
                 if episode is None or inferred == self._raising.inferred.get(episode.id, ()):
@@ -101,7 +166,8 @@ class Conclusions:
             if running is None or subject.startswith("region:"):
                 yield from ((risk, ()) for risk in own)
                 continue
-            facts = frozenset(self._facts(subject, [risk for risk in risks if trial or not risk.shadow], now)) & running.named
+            found = {*self._facts(subject, [risk for risk in risks if trial or not risk.shadow], now), *self._effective(now)}
+            facts = frozenset(found) & running.named
             because = self._conclude(running, facts)
             for risk in own:
                 yield risk, self._shown(risk, because, now)
@@ -118,6 +184,13 @@ class Conclusions:
             yield described("object.type", thing.type)
             yield described("object.credit", thing.credit)
             yield described("object.industry", thing.industry)
+
+    def _effective(self, now: int) -> Iterator[str]:
+        """Yield that each inference is in force which is."""
+        for each in self._rules.values():
+            begun = each.effective_from is None or to_us(each.effective_from) <= now
+            if begun and (each.effective_to is None or now < to_us(each.effective_to)):
+                yield in_force(each.id)
 
     def _reached(self, risk: Risk) -> Iterator[str]:
         if risk.level:
@@ -148,7 +221,7 @@ class Conclusions:
             id=rule.id,
             title=rule.title,
             message=rule.say,
-            because=tuple(Reason(fact=fact, title=self._title(fact), holds=holds) for fact, holds in because),
+            because=tuple(Reason(fact=fact, title=self._title(fact), holds=holds) for fact, holds in because if fact != in_force(rule.id)),
             basis=rule.basis,
             plan=rule.plan,
             transfer=rule.transfer,

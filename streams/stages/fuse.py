@@ -82,6 +82,16 @@ class Part:
         points = self.full * 0.5 ** (age / self.half_life)
         return points if points >= GONE else 0.0
 
+    def fades(self, after: int) -> int | None:
+        """Return the first whole millisecond later than `after` at which nothing is left of the points; None for one that never fades."""
+        if self.half_life <= 0 or self.full <= 0.0:
+            return None
+        at = (self.since + int(self.half_life * log2(max(self.full / GONE, 1.0)))) // MILLISECOND - 1
+        at = max(at, after // MILLISECOND + 1, self.since // MILLISECOND + 1)
+        while self.points(at * MILLISECOND) > 0.0:
+            at += 1
+        return at * MILLISECOND
+
     def floor(self, t: int) -> str:
         """Return the level that this part holds up at `t`; a part of no points holds up none."""
         holds = self.half_life <= 0 or t - self.since <= self.half_life

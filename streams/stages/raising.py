@@ -54,6 +54,10 @@ class RaiseStage:
         touched, self._touched = list(self._touched), {}
         return touched
 
+    def touch(self, subject: str) -> None:
+        """Have a subject looked at as if a risk of it had been settled."""
+        self._touched[subject] = None
+
     def settle(
         self, risk: Risk, now: int, *, moment: Moment | None = None, hit: bool = False, corrected: bool = False, rescored: bool = False
     ) -> list[Outcome]:

@@ -16,6 +16,7 @@ from app.cli import app as command_line
 from app.doctor import examine
 from app.inferring import Inferring
 from app.metrics import Metrics
+from domain.inference import in_force
 from rules.load import load_rules
 from streams.runtimes.inference import Child, SupervisedInference
 from tests.app.world import LEAD, PARTNER, RULES, World, by_event, signal
@@ -148,9 +149,8 @@ def test_rules_that_kill_the_library_are_active_and_named() -> None:
     assert (line["inference"], line["place"], line["how"]) == ("gas-fined-and-leaking", "gas.yaml:57", "SIGSEGV")
     assert "gas.yaml:57" in inferring.notice()
     assert b"fengsui_inference_stand_in 1.0" in metrics.exposition()
-    assert engine.infer(ruleset.program(), frozenset({"rule:gas-heavy-fine", "rule:gas-leaks", "level:gas>=orange"})) == (
-        "gas-fined-and-leaking",
-    )
+    facts = frozenset({"rule:gas-heavy-fine", "rule:gas-leaks", "level:gas>=orange", in_force("gas-fined-and-leaking")})
+    assert engine.infer(ruleset.program(), facts) == ("gas-fined-and-leaking",)
 
 
 def test_inferences_on_trial_are_tried_before_they_run_too() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from itertools import product
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.inference import Clause, Production, Program, concluded, reasons
+from domain.errors import FileProblems
+from domain.inference import Clause, Production, Program, concluded, in_force, reasons
 from rules.load import load_rules
 from rules.matcher import Matcher
 from rules.ruleset import RuleSet
@@ -55,7 +58,7 @@ def test_conditions_become_clauses_that_say_the_same() -> None:
         names = {"rule:one": one, "rule:two": two, "rule:three": three, "label:x": label}
         facts = frozenset(name for name, so in names.items() if so)
         wanted = (one and (two or not three) and not (two and three)) or (three and not two and not (one or not label))
-        assert bool(Matcher().infer(program, facts)) == wanted, facts
+        assert bool(Matcher().infer(program, facts | {in_force("a")})) == wanted, facts
 
 
 def test_an_inference_on_trial_is_in_the_program_of_trials_only() -> None:
@@ -69,12 +72,29 @@ def test_an_inference_on_trial_is_in_the_program_of_trials_only() -> None:
 def test_reasons_are_the_literals_of_all_clauses_that_hold() -> None:
     """An explanation names what holds and what is lacking, from every alternative that is met and from no other."""
     ruleset = _load(("a", "one and not two or one and three"), ("b", "a and not c"), ("c", "three and two"))
-    facts = frozenset({"rule:one", "rule:three"})
+    facts = frozenset({"rule:one", "rule:three", *map(in_force, "abc")})
     found = Matcher().infer(ruleset.program(), facts)
     because = reasons(ruleset.program(), facts, frozenset(found))
     assert found == ("a", "b")
-    assert because["a"] == (("rule:one", True), ("rule:two", False), ("rule:three", True))
-    assert because["b"] == (("inference:a", True), ("inference:c", False))
+    assert because["a"] == (("rule:one", True), (in_force("a"), True), ("rule:two", False), ("rule:three", True))
+    assert because["b"] == (("inference:a", True), (in_force("b"), True), ("inference:c", False))
+
+
+def test_effective_dates_are_the_inference_s_own_or_its_pack_s() -> None:
+    """They need a fact that says so; dates that end before they begin are told with their place."""
+    own = "  - {id: a, title: 甲, status: active, basis: [某条], when: one, say: 甲, effective: {from: 2026-03-01, to: 2026-03-31}}\n"
+    pack = "  - {id: b, title: 乙, status: active, basis: [某条], when: one, say: 乙}\n"
+    first, second = load_rules({"p.yaml": HEAD + own + pack}).inferences
+    assert (first.effective_from, first.effective_to) == (at_midnight("2026-03-01"), at_midnight("2026-04-01"))
+    assert (second.effective_from, second.effective_to) == (at_midnight("2026-01-01"), None)
+    assert first.production.clauses == (Clause(holds=("rule:one", in_force("a"))),)
+    with pytest.raises(FileProblems, match=r"p\.yaml:14:105 .*2026-02-01"):
+        load_rules({"p.yaml": HEAD + own.replace("to: 2026-03-31", "to: 2026-02-01")})
+
+
+def at_midnight(day: str) -> datetime:
+    """Return the beginning of a day in Asia/Shanghai."""
+    return datetime.fromisoformat(f"{day}T00:00:00+08:00")
 
 
 _FACTS = tuple(f"rule:f{number}" for number in range(6))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -10,7 +11,7 @@ from domain.catalogue import Catalogue
 from domain.findings import EarlyWarning, WarningRaised, WarningUpdated
 from domain.inference import Clause, Program
 from domain.levels import DEFAULT_LEVELS
-from domain.records import Record
+from domain.records import ObjectsEntry, Record, RulesetEntry
 from domain.signals import ObjectRef
 from rules.matcher import Matcher
 from streams.pipeline import Pipeline, PipelineSettings
@@ -160,3 +161,55 @@ def test_every_warning_shows_what_its_own_contributions_say(records: list[Record
             assert each.because
             own = {reason.fact.removeprefix("rule:") for reason in each.because if reason.holds} & names
             assert own or any(reason.fact.startswith(("level:", "inference:")) for reason in each.because if reason.holds)
+
+
+def test_a_finding_that_fades_takes_its_inference_with_it_at_that_instant() -> None:
+    """The warning goes on; it is told again when nothing is left of the other matter's finding, as time alone brings it about."""
+    told = _story(inference("short", Clause(holds=("rule:leak", "rule:seen"))), settings=PipelineSettings(quiet=timedelta(days=3000)))
+    told.signal(0, "a", value=9.0)
+    assert _shown(told.signal(1, "b", kind="video.seen", value=9.0))["gas"] == ["short"]
+    last = None
+    while (wake := told.pipeline.next_wake()) is not None:
+        hours = (wake - T0) / timedelta(hours=1)
+        before = told.pipeline.snapshot()
+        outcomes = told.tick(hours)
+        if any(isinstance(out, WarningUpdated) and out.reason == "inferred" for out in outcomes):
+            last = wake, outcomes[-1].warning, before
+            break
+    assert last is not None, "nobody was told that the inference no longer holds"
+    at, warning, before = last
+    assert (warning.inferred, warning.updated_at) == ((), at)
+    points = 30.0 * 0.5 ** ((at - T0 - timedelta(hours=1)) / timedelta(days=14))
+    assert 0.0099 < points < 0.01, "the first millisecond at which nothing counts"
+    restored = told.pipeline.fresh()
+    restored.restore(before)
+    assert restored.next_wake() == at
+
+
+def test_an_inference_comes_into_force_and_ends_at_its_own_instants() -> None:
+    """The open warnings are told then, and neither sooner nor because something else happened; what rests on it follows."""
+    dated = inference("dated", Clause(holds=("rule:leak",)), effective_from=T0 + timedelta(hours=5), effective_to=T0 + timedelta(hours=9))
+    after = inference("after", Clause(holds=("inference:dated",)), line=2)
+    told = _story(dated, after)
+    assert _shown(told.signal(0, "a", value=9.0)) == {"gas": []}
+    assert told.pipeline.next_wake() == T0 + timedelta(hours=5)
+    begun = told.tick(8)
+    assert [(out.reason, out.warning.updated_at) for out in begun] == [("inferred", T0 + timedelta(hours=5))]
+    assert _shown(begun) == {"gas": ["dated", "after"]}
+    assert [[each.fact for each in one.because] for one in begun[0].warning.inferred] == [["rule:leak"], ["inference:dated"]]
+    assert _shown(told.signal(9, "b", value=9.0)) == {"gas": []}
+
+
+@settings(max_examples=60, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+@given(worlds())
+def test_conclusions_are_at_every_instant_those_of_the_findings_as_they_stand(records: list[Record]) -> None:
+    """After every record each open warning has what an evaluation of all findings gives; activations and the registry are left out."""
+    pipeline = Pipeline(DEFAULT_LEVELS, Catalogue(), RULESETS.__getitem__, {}, PipelineSettings())
+    told = [each for each in records[1:] if not isinstance(each.entry, RulesetEntry | ObjectsEntry)]
+    for record in [records[0], *told]:
+        pipeline.step([record])
+        shown = pipeline._raising.inferred
+        for subject in pipeline._fuse.risks:
+            for risk, inferred in pipeline._conclusions._of(subject, pipeline._now):
+                assert risk.episode is not None
+                assert shown.get(risk.episode.id, ()) == inferred

@@ -81,7 +81,13 @@ def rulesets() -> dict[str, Any]:
     inferences = [
         inference("gas-and-fire", Clause(holds=("rule:burst", "rule:both")), Clause(holds=("rule:severe", "rule:both"))),
         inference("severe-and-few", Clause(holds=("rule:severe", "rule:few")), plan="check"),
-        inference("high-alone", Clause(holds=("level:gas>=orange",), lacks=("inference:gas-and-fire",)), line=2),
+        inference(
+            "high-alone",
+            Clause(holds=("level:gas>=orange",), lacks=("inference:gas-and-fire",)),
+            line=2,
+            effective_from=T0 + 3 * HOUR,
+            effective_to=T0 + 100 * HOUR,
+        ),
         inference("known-bad", Clause(holds=("rule:sum", "object.credit=D")), Clause(holds=("inference:high-alone", "label:x")), line=3),
         inference("on-trial", Clause(holds=("rule:near", "rule:burst")), status="shadow", line=4),
     ]
