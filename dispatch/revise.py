@@ -42,8 +42,9 @@ def follow(level: str, change: Change, case: WarningCase, tasks: Iterable[Task],
     """Decide what a change of the finding means for its case; nothing that happened is passed over in silence.
 
     A higher level shortens what is not yet reached. Whoever was told of facts that were corrected is told again, also after the end.
-    A hit that reaches a case which is over came between its end here and the end of the episode in the journal, which will spend it:
-    a closed case is reopened, within the policy's days; a withdrawn one, and a closed one after them, becomes a row on the duty desk.
+    A rule that is new, or a rise, that reaches a case which is over came between its end here and the end of the episode in the journal,
+    which will spend it: a closed case is reopened, within the policy's days; a withdrawn one, and a closed one after them, becomes a row
+    on the duty desk.
     """
     tasks = tuple(tasks)
     live = case.status in {"open", "unrouted"}

@@ -113,7 +113,8 @@ class EarlyWarning(Noun, frozen=True, kw_only=True):
     """The risk engine's finding about a subject in a matter, in one episode.
 
     `level` is the highest that the episode reached: it never falls (what was promised stays promised); `current_level` follows the score.
-    `evidence` are the newest 50 signals, oldest first; `evidence_count` counts all behind the present contributions.
+    `evidence` are the newest 50 signals, oldest first; `evidence_count` counts all behind the present contributions. Values and messages
+    of contributions whose rules are true are those of `updated_at`.
     `inferred` is what follows from the object's findings, as far as it rests on one of this warning. `plan` is the response plan
     (预案): that of the first inference that selects one, else that of the weightiest contribution.
     `score` is in [0, 100]. `coverage` is the share of the feeds that its rules need which were not silent, in [0, 1];
@@ -165,7 +166,7 @@ class WarningRaised(Noun, frozen=True, kw_only=True, tag="raised"):
 
 
 class WarningUpdated(Noun, frozen=True, kw_only=True, tag="updated"):
-    """The open warning of this id changed: more evidence, another current level, a correction, an inference."""
+    """The open warning of this id changed: a rule that it did not have yet, another current level, a correction, an inference."""
 
     warning: EarlyWarning
     reason: Literal["joined", "level_raised", "level_fell", "corrected", "rescored", "inferred"]

@@ -87,7 +87,9 @@ class Pipeline:
         self._loader = ruleset_loader
         self._ledger = Ledger(settings.waiting_limit)
         self._series = SeriesDetectors(detectors)
-        self._model = ObjectModel(object_detector, threshold=settings.model_threshold, fitted=settings.model_fitted)
+        self._model = ObjectModel(
+            object_detector if settings.model_points else None, threshold=settings.model_threshold, fitted=settings.model_fitted
+        )
         self._indicators = IndicatorStage(self._ledger, self._series)
         self._feeds = Feeds({feed: late // MICROSECOND for feed, late in settings.lateness.items()})
         self._rules = RuleStage(self._indicators, self._ledger, self._feeds)
@@ -100,6 +102,7 @@ class Pipeline:
             levels,
             self._fuse,
             self._feeds,
+            refresh=self._contributions.refresh,
             namespace=settings.namespace,
             quiet={sector: quiet // MICROSECOND for sector, quiet in settings.quiet_by_sector.items()},
             default_quiet=settings.quiet // MICROSECOND,
@@ -311,6 +314,7 @@ class Pipeline:
         changed = self._indicators.add(moment)
         for reading in self._rules.read(moment, changed, self._now, effects.before):
             self._contributions.add(reading, moment, effects, self._now, self._ruleset.version)
+        self._contributions.feed(moment)
         if self._rules.denied:
             self._contributions.deny(effects, self._now)
         if live.holds:
@@ -328,7 +332,7 @@ class Pipeline:
             outcomes.append(decision.blind)
         effects = self._effects
         for reading, moment in decision.readings:
-            self._contributions.add(reading, moment, effects, self._now, self._ruleset.version)
+            self._contributions.add(reading, moment, effects, self._now, self._ruleset.version, decided=True)
         if decision.readings:
             self._settle(effects, decision.readings[0][1], outcomes)
         return True

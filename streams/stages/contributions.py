@@ -1,11 +1,19 @@
-"""What a rule that is true adds to a score, and what is taken away again."""
+"""What a rule that is true adds to a score, and what is taken away again.
+
+What a contribution says of itself follows from what stands, so it can be worked out when it is asked for, by any engine:
+
+- its evidence: the signals inside the windows of its rule when it was made; from then on every signal of the subject that feeds an
+  indicator or a course that the rule rests on, whether or not the rule is true at it; and for a rule that reads fields of the signal, the
+  signal that it was made at, or every one that it was true at where it rests on nothing else;
+- its values and its message: those of the subject's last signal when the warning was written, as long as its rule is true there.
+"""
 
 from __future__ import annotations
 
 from domain.findings import RuleHit
 from rules.ruleset import course_of
 from streams.stages.effects import Effects
-from streams.stages.fuse import FuseStage, Part
+from streams.stages.fuse import FuseStage, Part, Risk
 from streams.stages.indicators import Moment
 from streams.stages.rule_plans import RulePlan
 from streams.stages.rules import RuleStage
@@ -20,8 +28,11 @@ class Contributions:
         self._rules = rules
         self._fuse = fuse
 
-    def add(self, reading: Reading, moment: Moment, effects: Effects, now: int, version: str) -> None:
-        """Write down a hit, and set the contribution of a rule that is true to its full points."""
+    def add(self, reading: Reading, moment: Moment, effects: Effects, now: int, version: str, *, decided: bool = False) -> None:
+        """Write down a hit, and set the contribution of a rule that is true to its full points.
+
+        `decided` says that time showed the signal to be evidence, which it was not yet when it came.
+        """
         standing, plan = reading.standing, reading.standing.plan
         silenced = self._silenced(plan, moment, now) if plan.rule.suppressions else ""
         if reading.hit:
@@ -38,19 +49,41 @@ class Contributions:
         if part is not None and part.points(now) == 0.0:
             self._fuse.drop(risk, plan.id)
             part = None
-        if part is None or reading.hit or effects.undone or part.version != version:
-            if part is None:
-                part = risk.parts[plan.id] = Part("rule", plan.id, plan.rule.title)
+        made = part is None
+        if part is None:
+            part = risk.parts[plan.id] = Part("rule", plan.id, plan.rule.title)
+            part.values, part.message = self._rules.proofs.describe(plan, reading.subject, moment)
+            self._fuse.cite(risk, part, self._rules.proofs.of(plan, reading.subject, moment))
+        if made or reading.hit or effects.undone or part.version != version:
             part.take(plan, version)
             risk.can_rise = True
-            part.values, part.message = self._rules.proofs.describe(reading, moment)
-            self._fuse.cite(risk, part, self._rules.proofs.of(plan, reading.subject, moment))
         part.since = now
-        if reading.fed:
+        if (plan.of_signal and (made or not plan.rests)) or (decided and reading.fed):
             self._fuse.cite(risk, part, [moment.live])
         if plan.of_signal:
             self._fuse.trigger(part, moment.live, now)
         effects.touch(risk, hit=reading.hit)
+
+    def feed(self, moment: Moment) -> None:
+        """Put the signal behind the contributions to its subjects that rest on an indicator or a course that it feeds."""
+        if not moment.fed:
+            return
+        fed, plans = frozenset(moment.fed), self._rules.plans
+        for key in moment.keys.values():
+            for risk in self._fuse.risks.get(key.name, {}).values():
+                for part in risk.parts.values():
+                    if part.source == "rule" and part.name in plans and not fed.isdisjoint(plans[part.name].rests):
+                        self._fuse.cite(risk, part, [moment.live])
+
+    def refresh(self, risk: Risk, now: int) -> None:
+        """Let the contributions of rules that are true say what stands at the subject's last signal; others keep what they said last."""
+        subject, moment = self._rules.subjects.get(risk.subject), self._rules.last_moment(risk.subject)
+        if subject is None or moment is None:
+            return
+        for part in risk.standing(now):
+            standing = subject.true.get(part.name) if part.source == "rule" else None
+            if standing is not None and (standing.matter, standing.plan.shadow) == (risk.matter, risk.shadow):
+                part.values, part.message = self._rules.proofs.describe(standing.plan, risk.subject, moment)
 
     def _silenced(self, plan: RulePlan, moment: Moment, now: int) -> str:
         """Return the tuning filter that keeps a rule from speaking at this signal, and count it; "" for none."""
@@ -61,8 +94,8 @@ class Contributions:
         return ""
 
     def _hit(self, reading: Reading, moment: Moment, now: int, silenced: str) -> RuleHit:
-        values, message = self._rules.proofs.describe(reading, moment)
         plan, entry = reading.standing.plan, moment.entry
+        values, message = self._rules.proofs.describe(plan, reading.subject, moment)
         return RuleHit(
             rule=plan.id,
             subject=reading.subject,

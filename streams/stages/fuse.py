@@ -13,7 +13,7 @@ is found by halving the time: exact to the millisecond.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from math import fsum, log2
 from typing import Any, Final
 
@@ -35,7 +35,8 @@ RiskKey = tuple[bool, str]  # (shadow, matter)
 class Part:
     """One contribution to a score, and the signals behind it.
 
-    `counted` are the numbers of the signals that were inside its windows when it hit, or that fed it since; `evidence` the newest of them.
+    `counted` are the numbers of the signals that were inside its windows when it was made, or that fed it since; `evidence` the newest of
+    them.
     `triggers` are, for a rule that reads fields of the signal, the signals it was true at.
     """
 
@@ -159,13 +160,22 @@ class Risk:
         return sorted(left, key=lambda part: (-part.points(t), part.source, part.name))
 
 
+def _in_step(_risk: Risk) -> None:
+    """Leave a risk as it is: its parts are kept up to date at every signal."""
+
+
 class FuseStage:
-    """All risks by subject. One thread; state changes in place."""
+    """All risks by subject. One thread; state changes in place.
+
+    `sync` is called before time alone reads the parts of a risk (its next fall, its quiet period, what has faded by midnight): it brings
+    the parts' `since` up to date where an engine only notes that they were refreshed.
+    """
 
     def __init__(self, scale: LevelScale, ledger: Ledger) -> None:
         self._scale = scale
         self._ledger = ledger
         self.risks: dict[str, dict[RiskKey, Risk]] = {}
+        self.sync: Callable[[Risk], None] = _in_step
 
     def risk(self, subject: str, matter: str, sector: str, *, shadow: bool) -> Risk:
         """Return the risk of a subject in a matter, made when it is first asked for."""
@@ -352,6 +362,7 @@ class FuseStage:
 
     def sweep(self, risk: Risk, t: int) -> None:
         """Remove the parts that have faded to nothing; the score is the same without them."""
+        self.sync(risk)
         for name in [name for name, part in risk.parts.items() if part.points(t) == 0.0]:
             self.drop(risk, name)
 

@@ -58,10 +58,11 @@ Objects = Mapping[str, RegulatedObject]
 class Moment:
     """A signal with everything that can be read at it: its object, its keys by `by`, and its facts.
 
-    Its values are those of the state as it stands after the signal; a moment does not outlive its record.
+    Its values are those of the state as it stands after the signal; a moment does not outlive its record. `fed` are the indicators and
+    courses that the signal itself went into when it was counted, so nothing for a moment that is looked at again later.
     """
 
-    __slots__ = ("combination", "entry", "facts", "keys", "live", "object", "region", "values")
+    __slots__ = ("combination", "entry", "facts", "fed", "keys", "live", "object", "region", "values")
 
     def __init__(self, live: Live, thing: RegulatedObject | None, region: str, keys: dict[By, Key], objects: Objects) -> None:
         self.live = live
@@ -72,6 +73,7 @@ class Moment:
         signal = live.entry.signal
         self.combination = (signal.source, signal.kind, signal.matter, signal.severity)  # the values of the discrete fields
         self.values: dict[str, Value] = {}  # read so far, by indicator
+        self.fed: list[str] = []
         self.facts = Facts(live.entry, thing, self.values, objects)
 
 
@@ -179,8 +181,11 @@ class IndicatorStage:
             if owner is not None and self._count(plan, owner, live, moment.facts):
                 names = changed.setdefault(plan.by, [])
                 names.append(plan.name)
+                moment.fed.append(plan.name)
                 if plan.name in self._watchers:
+                    known = len(names)
                     self._watch(plan.name, owner, names)
+                    moment.fed += names[known:]
         return changed
 
     def _count(self, plan: Plan, key: Key, live: Live, facts: Facts) -> bool:

@@ -13,7 +13,6 @@ from streams.stages.values import Values, field_value
 
 if TYPE_CHECKING:
     from streams.stages.rules import RuleStage
-    from streams.stages.subjects import Reading
 
 
 class Proofs:
@@ -60,12 +59,11 @@ class Proofs:
                 found.update((live.seq, live) for live in course.proof(self._rules.clock(subject)))
         return [found[seq] for seq in sorted(found)]
 
-    def describe(self, reading: Reading, moment: Moment) -> tuple[dict[str, Any], str]:
-        """Return what a rule's condition read at this moment, by name, and the rule's sentence, which may name any indicator."""
-        plan = reading.standing.plan
+    def describe(self, plan: RulePlan, name: str, moment: Moment) -> tuple[dict[str, Any], str]:
+        """Return what a rule's condition read at this moment of a subject, by name, and its sentence, which may name any indicator."""
         values: dict[str, Any] = {name: self._indicators.value(name, moment) for name in plan.reads}
-        values.update((name, field_value(name, reading.facts)) for name in plan.shows)
-        subject = self._rules.subjects.get(reading.subject)
+        values.update((name, field_value(name, moment.facts)) for name in plan.shows)
+        subject = self._rules.subjects.get(name)
         if subject is not None:
             values.update((truth_of(name), name in subject.true) for name in plan.refers)
             course = subject.courses.get(plan.id)

@@ -1,7 +1,8 @@
 """Raising (预警): episodes and warnings (decision 6).
 
-A risk that reaches a level opens an episode, which is one warning; whatever comes later joins it. `level` is the highest that the episode
-reached, `current_level` follows the score: a fall is an update and hides nothing. An episode ends
+A risk that reaches a level opens an episode, which is one warning; whatever comes later joins it. A rule that is new to the episode is
+news (`joined`), one of its rules that becomes true again is none. `level` is the highest that the episode reached, `current_level`
+follows the score: a fall is an update and hides nothing. An episode ends
 
 - `quiet`: without any level for the sector's quiet period; while all feeds that its rules need are silent, nothing is known of any quiet,
   and the period begins anew;
@@ -14,7 +15,7 @@ reached, `current_level` follows the score: a fall is an update and hides nothin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal
 
 import msgspec
@@ -29,14 +30,26 @@ from streams.stages.windows import from_us
 
 SHADOW: Final = "shadow"
 Reason = Literal["joined", "level_raised", "level_fell", "corrected", "rescored"]
+Refresh = Callable[[Risk, int], None]
+"""Brings what the parts of a risk say of themselves (values, message and, where it is kept elsewhere, evidence) up to an instant."""
 
 
 class RaiseStage:
     """Opens, updates and ends episodes; writes warnings."""
 
     def __init__(
-        self, scale: LevelScale, fuse: FuseStage, feeds: Feeds, *, namespace: str, quiet: Mapping[str, int], default_quiet: int
+        self,
+        scale: LevelScale,
+        fuse: FuseStage,
+        feeds: Feeds,
+        *,
+        refresh: Refresh,
+        namespace: str,
+        quiet: Mapping[str, int],
+        default_quiet: int,
     ) -> None:
+        """Start with nothing open; `refresh` is called before a warning is written, for whatever reason it is."""
+        self.refresh = refresh
         self._scale = scale
         self._fuse = fuse
         self._feeds = feeds
@@ -63,7 +76,8 @@ class RaiseStage:
     ) -> list[Outcome]:
         """Bring a risk up to `now` after something happened to it; return what came of it, at most one outcome.
 
-        `moment` is the signal that did it, for the kind and region of a new warning; `hit` says that a rule hit.
+        `moment` is the signal that did it, for the kind and region of a new warning; `hit` says that a rule hit, which is an outcome of its
+        own: the warning is only updated for it where the rule is new to the episode.
         """
         episode = risk.episode
         if episode is not None and corrected and not any(part.source == "rule" for part in risk.standing(now)):
@@ -78,13 +92,13 @@ class RaiseStage:
         risk.can_rise = self._fuse.could_rise(risk)
         if episode is None:
             return self._maybe_open(risk, now, score, moment)
-        self._follow(risk, episode, now)
+        grew = self._follow(risk, episode, now)
         rise = self._scale.rank(risk.level) - self._scale.rank(before)
         reason: Reason | None = (
             "level_raised"
             if rise > 0
             else "joined"
-            if hit
+            if hit and grew
             else "corrected"
             if corrected
             else "level_fell"
@@ -102,8 +116,9 @@ class RaiseStage:
         assert risk.episode is not None
         return self._warning(risk, risk.episode, now, self._fuse.score(risk, now))
 
-    def _follow(self, risk: Risk, episode: Episode, now: int) -> None:
-        """Keep the episode's record of its highest level, its rules and its quiet time."""
+    def _follow(self, risk: Risk, episode: Episode, now: int) -> bool:
+        """Keep the episode's record of its highest level, its rules and its quiet time; tell whether a rule is new to it."""
+        known = len(episode.rules)
         episode.level = self._scale.highest(episode.level, risk.level)
         for part in risk.standing(now):
             if part.source == "rule" and part.name not in episode.rules:
@@ -113,6 +128,7 @@ class RaiseStage:
             episode.quiet_since = None
         elif episode.quiet_since is None:
             episode.quiet_since = now
+        return len(episode.rules) > known
 
     def _maybe_open(self, risk: Risk, now: int, score: float, moment: Moment | None) -> list[Outcome]:
         if risk.level == NONE:
@@ -127,6 +143,7 @@ class RaiseStage:
 
     def tick(self, risk: Risk, now: int) -> list[Outcome]:
         """Let time alone work on a risk: its level falls, or its quiet period is over."""
+        self._fuse.sync(risk)
         episode = risk.episode
         if episode is not None and episode.quiet_since is not None and now >= episode.quiet_since + self.quiet(risk):
             if self._feeds.all_silent(episode.feeds):
@@ -168,6 +185,7 @@ class RaiseStage:
         return EpisodeEnded(warning_id=episode.id, at=from_us(now), reason=reason)
 
     def _warning(self, risk: Risk, episode: Episode, now: int, score: float) -> EarlyWarning:
+        self.refresh(risk, now)
         parts = risk.standing(now)
         lives = {live.seq: live for part in parts for live in part.evidence.values()}
         newest = sorted(lives.values(), key=lambda live: (live.t, live.seq))[-EVIDENCE_LIMIT:]

@@ -202,6 +202,8 @@ class RuleStage:
             if denied:
                 self.denied.append((subject.name, plan.id, denied))
             changed.setdefault(group.by, []).append(course_of(plan.id))
+            if first or not sequence.absent:  # what ends an absence is no evidence for it
+                moment.fed.append(course_of(plan.id))
         for name, course in subject.courses.items():
             moment.values[course_of(name)] = course.stands(clock)
         asked = {plan.id for plan in candidates}
@@ -314,10 +316,9 @@ class RuleStage:
         fed = {name for names in changed.values() for name in names}
         for name, standing in subject.true.items():
             plan = standing.plan
-            hit = name in hits
             # A rule that reads the signal's fields alone rests on that signal; else one that feeds none of its indicators says nothing new.
-            evidence = (plan.of_signal and (hit or not plan.rests)) or not fed.isdisjoint(plan.rests)
-            readings.append(Reading(subject.name, standing, facts, hit=hit, fed=evidence))
+            new = (plan.of_signal and not plan.rests) or not fed.isdisjoint(plan.rests)
+            readings.append(Reading(subject.name, standing, facts, hit=name in hits, fed=new))
 
     def retract(self, gone: Moment, changed: set[str], now: int) -> dict[str, list[Untrue]]:
         """Read again what the undoing of a signal concerns; return, by subject of that signal, the rules that it made untrue."""

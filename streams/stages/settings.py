@@ -14,9 +14,9 @@ class PipelineSettings(Noun, frozen=True, kw_only=True):
     """What an operator may set; equal settings are part of what makes a replay equal.
 
     `quiet` is how long a subject stays without a level before its episode ends, `quiet_by_sector` overrides it. `waiting_limit` bounds
-    the unresolved signals that are kept. `model_points` is the most that the objects' model adds to a score, for certainty; at
-    `model_threshold` it adds nothing. `model_fitted` objects at most are learnt from each night. `lateness` is how late the data of a
-    feed may be, by feed: whether something did not happen is not decided earlier.
+    the unresolved signals that are kept. `model_points` is the most that the objects' model adds to a score, for certainty, and with 0
+    objects are not compared at all; at `model_threshold` it adds nothing. `model_fitted` objects at most are learnt from each night.
+    `lateness` is how late the data of a feed may be, by feed: whether something did not happen is not decided earlier.
     """
 
     namespace: str = "live"

@@ -60,7 +60,7 @@ class Subject:
 
 
 class Reading:
-    """A rule that is true at this signal. `hit`: it became true and no cooldown holds it back; `fed`: the signal is evidence for it."""
+    """A rule that is true at this signal. `hit`: it became true and no cooldown holds it back; `fed`: the signal tells it anew."""
 
     __slots__ = ("facts", "fed", "hit", "standing", "subject")
 

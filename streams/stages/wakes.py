@@ -44,6 +44,7 @@ class Wakes:
                 return risk
             heapq.heappop(queue)
             if risk.due == due:
+                self._fuse.sync(risk)
                 risk.due, risk.stale = self._raising.next_due(risk), False
                 if risk.due is not None:
                     heapq.heappush(queue, (risk.due, subject, shadow, matter))

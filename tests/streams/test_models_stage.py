@@ -13,6 +13,7 @@ from domain.findings import WarningRaised, WarningUpdated
 from domain.signals import ObjectRef
 from models.registry import REGISTRY, VECTOR_REGISTRY
 from rules.ruleset import Window
+from streams.pipeline import PipelineSettings
 from tests.factories import T0, at
 from tests.streams.kit import VALUE, Story, at_least, indicator, kind_is, rule, ruleset
 
@@ -60,11 +61,11 @@ def test_a_detector_that_is_not_installed_is_named() -> None:
         Story(T0, ruleset([], [PRESSURE, ODD]))
 
 
-def city(points: float = 15.0) -> Story:
+def city(points: float = 15.0, **kw: Any) -> Story:
     """Return a story of 200 much alike objects and one that is not, with a rule that only the odd one meets."""
     columns: list[Any] = [indicator("p.n", where=kind_is("gas.")), indicator("p.sum", "sum", of=VALUE)]
     rules = [rule("busy", at_least("p.n", 30), points=points), rule("sum", at_least("p.sum", 1e9), points=1.0)]
-    told = Story(T0, ruleset(rules, columns), object_detector=VECTOR_REGISTRY["forest"])
+    told = Story(T0, ruleset(rules, columns), object_detector=VECTOR_REGISTRY["forest"], **kw)
     for n in range(200):
         for signal in range(1 + n % 4):
             told.signal(0, f"s{n}-{signal}", object=ObjectRef(id=f"o-{n:03}"), value=float(1 + n % 5))
@@ -91,6 +92,16 @@ def test_the_model_alone_opens_no_warning() -> None:
     """Fifteen points are below the lowest level: an anomaly adds weight to what rules found."""
     told = city(points=1.0)
     assert told.tick(20) == []
+
+
+def test_a_model_that_may_add_no_points_is_not_run() -> None:
+    """Nothing is due at night, and the warning is what the rules alone say."""
+    told = city(points=40.0, settings=PipelineSettings(model_points=0.0))
+    raised = next(out.warning for out in told.outcomes if isinstance(out, WarningRaised))
+    assert told.pipeline.next_wake() is not None
+    assert told.pipeline.next_wake() != at(19)
+    assert told.tick(20) == []
+    assert (raised.score, raised.models) == (40.0, ())
 
 
 def test_a_night_without_signals_is_not_scored() -> None:

@@ -78,13 +78,25 @@ def test_later_hits_join_the_open_warning_and_may_raise_its_level() -> None:
     )
 
 
-def test_a_hit_that_raises_no_level_joins() -> None:
-    """The warning gets the new evidence."""
-    told = two()
+def test_a_rule_that_is_new_to_the_episode_joins() -> None:
+    """It raises no level, and is news all the same: the warning tells of it, with all the evidence by now."""
+    told = story(rule("high", at_least("p.v", 5)), rule("sev", severity_from(3), points=5.0))
     told.signal(0, "a", value=9.0)
-    told.signal(1, "b", value=1.0)
-    (_, joined) = told.signal(2, "c", value=8.0)
-    assert (joined.reason, [each.id for each in joined.warning.evidence]) == ("joined", ["a", "b", "c"])
+    (_, joined) = told.signal(2, "c", value=8.0, severity=3)
+    assert (joined.reason, joined.warning.rules) == ("joined", ("high", "sev"))
+    assert [each.id for each in joined.warning.evidence] == ["a", "c"]
+
+
+def test_a_rule_of_the_episode_that_becomes_true_again_is_only_a_hit() -> None:
+    """However often it flaps, the departments were told of it; it counts in full again, and a level that rises by it is news."""
+    told = story(rule("high", at_least("p.v", 5), points=90.0, half_life=timedelta(hours=10)))
+    told.signal(0, "a", value=9.0)
+    for n in range(1, 6):
+        assert told.signal(n / 10, f"low{n}", value=0.0) == []
+        assert [type(out) for out in told.signal(n / 10, f"high{n}", value=8.0)] == [RuleHit]
+    told.signal(1, "z", value=0.0)
+    assert [out.reason for out in told.tick(5)] == ["level_fell"]
+    assert [getattr(out, "reason", "") for out in told.signal(6, "again", value=9.0)] == ["", "level_raised"]
 
 
 def test_a_signal_that_keeps_a_rule_true_changes_no_warning() -> None:
@@ -230,14 +242,13 @@ def test_the_catalogue_decides_the_matter_of_a_hit() -> None:
 
 def test_coverage_is_the_share_of_the_feeds_that_are_not_silent() -> None:
     """Of two feeds that carry complaints one is silent."""
-    told = story(rule("high", at_least("p.v", 5), feeds=("complaint",)))
+    told = story(rule("high", at_least("p.v", 5), feeds=("complaint",)), rule("sev", severity_from(3), points=5.0, feeds=("complaint",)))
     told.signal(0, "a", feed="f1")
     told.signal(0, "b", feed="f2")
     told.add(1, FeedEntry(feed="f1", mark="silent"))
     assert last(told.signal(2, "c", feed="f2", value=9.0)).coverage == 0.5
     told.add(3, FeedEntry(feed="f1", mark="back"))
-    told.signal(4, "d", feed="f2", value=0.0)
-    assert last(told.signal(5, "e", feed="f2", value=9.0)).coverage == 1.0
+    assert last(told.signal(5, "e", feed="f2", value=9.0, severity=3)).coverage == 1.0
 
 
 def test_a_warning_shows_the_newest_fifty_signals_and_counts_all() -> None:
