@@ -1,11 +1,11 @@
-"""A replay's parts: the pipeline of `serve` with its commit on a database in memory."""
+"""A replay's parts: the pipeline of `serve` with its commit on a database in memory, or with nobody to tell at all."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from sqlalchemy import select
@@ -37,14 +37,42 @@ from storage.database import Database
 from storage.registry import MemoryObjectLookup
 from storage.tables import warnings
 from streams.pipeline import PipelineSettings
+from streams.runtimes.findings import Findings
 from streams.runtimes.replay import Summary, replay
 
 YEARS = range(2004, 2031)  # what the calendar library knows, and some years of statutory days
 READER = Principal(name="replay", role="auditor")
 
 
+class _Routing:
+    """What `serve` does with outcomes; its clock is the records' own time, so due times are what they would have been."""
+
+    def __init__(self, departments: Path | None) -> None:
+        self._clock = ManualClock(datetime(1970, 1, 1, tzinfo=UTC))
+        self._database = Database.in_memory()
+        if departments is not None:
+            found = read_departments(departments.read_bytes(), departments.name)
+            with self._database.write() as connection:
+                obligations.put_departments(connection, found.directory.departments)
+        writer = EffectWriter(base_url="", link_key=b"no link leaves a replay")
+        desk = Desk(load_calendar(YEARS), SHIPPED_POLICIES)
+        self._commit = Commit(self._database, Consequences(desk, writer, self._clock, Metrics()))
+
+    def take(self, records: Sequence[Record], outcomes: Sequence[Outcome]) -> None:
+        """Commit a batch."""
+        self._clock.move_to(max(self._clock.now(), records[-1].received_at))
+        self._commit(records, outcomes)
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield the warnings in the canonical form, in the order in which they were raised."""
+        with self._database.read() as connection:
+            for warning_id in connection.scalars(select(warnings.c.id).order_by(warnings.c.raised_at, warnings.c.id)).all():
+                found = msgspec.to_builtins(canonical(connection, READER, warning_id))
+                yield (json.dumps(found, ensure_ascii=False) + "\n").encode()
+
+
 class Replaying:
-    """One replay; its clock is the records' own time, so due times are what they would have been."""
+    """One replay. With `engine_only` rules, fusion and raising run alone: no nightly comparison, no routing and no database."""
 
     def __init__(
         self,
@@ -54,6 +82,7 @@ class Replaying:
         catalogue: Path | None,
         departments: Path | None,
         mappings: Path | None = None,
+        engine_only: bool = False,
     ) -> None:
         """Read the files; `rules` are folders of packs, the one that is in force first, then those that a journal export activates.
 
@@ -66,16 +95,10 @@ class Replaying:
         self._rules, self._sets = sets[0], {each.version: each for each in sets}
         self._objects = read_objects(objects.read_bytes(), objects.name).objects if objects else ()
         self._catalogue = read_catalogue(catalogue.read_bytes(), catalogue.name).catalogue if catalogue else None
-        self._lateness = lateness(mappings)
-        self._clock = ManualClock(datetime(1970, 1, 1, tzinfo=UTC))
-        self._database = Database.in_memory()
-        if departments is not None:
-            found = read_departments(departments.read_bytes(), departments.name)
-            with self._database.write() as connection:
-                obligations.put_departments(connection, found.directory.departments)
-        writer = EffectWriter(base_url="", link_key=b"no link leaves a replay")
-        desk = Desk(load_calendar(YEARS), SHIPPED_POLICIES)
-        self._commit = Commit(self._database, Consequences(desk, writer, self._clock, Metrics()))
+        told = PipelineSettings(lateness=lateness(mappings))
+        self._settings = msgspec.structs.replace(told, model_points=0.0) if engine_only else told
+        self.findings = Findings()  # filled where the engine runs alone
+        self._routing = None if engine_only else _Routing(departments)
         self._on_outcomes: Callable[[Sequence[Outcome]], None] = lambda _found: None
 
     def why_not_columnar(self, signals: Sequence[Path]) -> str:
@@ -127,7 +150,7 @@ class Replaying:
             resolve=self._resolver(),
             detectors=REGISTRY,
             object_detector=VECTOR_REGISTRY["forest"],
-            settings=PipelineSettings(lateness=self._lateness),
+            settings=self._settings,
         )
 
     def _resolver(self) -> Callable[[Signal], Resolution] | None:
@@ -139,12 +162,12 @@ class Replaying:
         return lambda signal: resolve(signal.object, signal.text, lookup, signal.region)
 
     def _take(self, records: Sequence[Record], outcomes: Sequence[Outcome]) -> None:
-        self._clock.move_to(max(self._clock.now(), records[-1].received_at))
-        self._commit(records, outcomes)
+        if self._routing is None:
+            self.findings.take(outcomes)
+        else:
+            self._routing.take(records, outcomes)
         self._on_outcomes(outcomes)
 
-    def warnings(self) -> Iterator[dict[str, Any]]:
-        """Yield the warnings in the canonical form, in the order in which they were raised."""
-        with self._database.read() as connection:
-            for warning_id in connection.scalars(select(warnings.c.id).order_by(warnings.c.raised_at, warnings.c.id)).all():
-                yield msgspec.to_builtins(canonical(connection, READER, warning_id))
+    def lines(self) -> Iterator[bytes]:
+        """Yield the warnings as lines of JSON, in the order in which they were raised."""
+        yield from self.findings.lines() if self._routing is None else self._routing.lines()

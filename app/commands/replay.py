@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.commands.options import MappingsOption
-from app.commands.output import instant, note, plain_errors
+from app.commands.output import USAGE, instant, note, plain_errors
 
 if TYPE_CHECKING:  # what is heavy is imported where it is used
     from app.replaying import Replaying
@@ -47,13 +47,26 @@ def replay(
     engine: Annotated[
         Engine, typer.Option(help="auto 能用编译内核时用之 / the compiled kernel where it can be; python 只用 Python 引擎")
     ] = Engine.AUTO,
+    engine_only: Annotated[
+        bool,
+        typer.Option(
+            "--engine-only",
+            help="只跑规则、融合与预警：不做夜间比对，不派发，不用数据库；--out 为每条预警的最后状态 / "
+            "rules, fusion and raising alone, nothing is routed; --out has the last state of each warning",
+        ),
+    ] = False,
 ) -> None:
     """重放信号，得到与服务运行时相同的预警 / Replay signals: the same hits, warnings and ids as a running serve."""
     from app.replaying import Replaying
 
+    if engine_only and departments is not None:
+        note("--engine-only 不派发，不能与 --departments 同用 / routes nothing: leave out --departments")
+        raise typer.Exit(USAGE)
     end = instant("--until", until) if until else None
     with plain_errors():
-        run = Replaying(rules or (), objects=objects, catalogue=catalogue, departments=departments, mappings=mappings)
+        run = Replaying(
+            rules or (), objects=objects, catalogue=catalogue, departments=departments, mappings=mappings, engine_only=engine_only
+        )
         reason = "" if engine is Engine.AUTO else "--engine python"
         done = None
         if not reason:
@@ -68,9 +81,9 @@ def replay(
 
                 done = run.play(lambda: _given(signals), until=end, on_outcomes=on_outcomes)
         count = 0
-        with out.open("w", encoding="utf-8") as lines:
-            for warning in run.warnings():
-                lines.write(json.dumps(warning, ensure_ascii=False) + "\n")
+        with out.open("wb") as written:
+            for line in run.lines():
+                written.write(line)
                 count += 1
         told = {
             "records": done.records,

@@ -58,8 +58,7 @@ Objects = Mapping[str, RegulatedObject]
 class Moment:
     """A signal with everything that can be read at it: its object, its keys by `by`, and its facts.
 
-    Its values are those of the state as it stands after the signal; a moment does not outlive its record. `fed` are the indicators and
-    courses that the signal itself went into when it was counted, so nothing for a moment that is looked at again later.
+    Its values are those of the state as it stands after the signal; a moment does not outlive its record.
     """
 
     __slots__ = ("combination", "entry", "facts", "fed", "keys", "live", "object", "region", "values")
@@ -73,7 +72,7 @@ class Moment:
         signal = live.entry.signal
         self.combination = (signal.source, signal.kind, signal.matter, signal.severity)  # the values of the discrete fields
         self.values: dict[str, Value] = {}  # read so far, by indicator
-        self.fed: list[str] = []
+        self.fed: list[str] = []  # indicators and courses that the signal went into as it was counted
         self.facts = Facts(live.entry, thing, self.values, objects)
 
 
@@ -131,9 +130,8 @@ class IndicatorStage:
         """Let go of a window of `key` and of what it holds."""
         key.scores.pop(name, None)
         cell = key.cells.pop(name, None)
-        if cell is not None:
-            for item in cell.items:
-                self._ledger.release(item[3])
+        for item in cell.items if cell is not None else ():
+            self._ledger.release(item[3])
 
     def moment(self, live: Live) -> Moment:
         """Return what `live` is about; keys that are met for the first time are made."""
@@ -179,13 +177,10 @@ class IndicatorStage:
         for plan in self._select(moment.combination, moment.facts):
             owner = moment.keys.get(plan.by)
             if owner is not None and self._count(plan, owner, live, moment.facts):
-                names = changed.setdefault(plan.by, [])
-                names.append(plan.name)
-                moment.fed.append(plan.name)
-                if plan.name in self._watchers:
-                    known = len(names)
-                    self._watch(plan.name, owner, names)
-                    moment.fed += names[known:]
+                fed = [plan.name]
+                self._watch(plan.name, owner, fed)
+                changed.setdefault(plan.by, []).extend(fed)
+                moment.fed += fed
         return changed
 
     def _count(self, plan: Plan, key: Key, live: Live, facts: Facts) -> bool:
