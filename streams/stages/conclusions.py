@@ -91,6 +91,8 @@ class Conclusions:
         risks = self._fuse.risks.get(subject, {}).values()
         if not self._running or subject.startswith("region:") or all(risk.episode is None for risk in risks):
             return None
+        for risk in risks:
+            self._fuse.sync(risk)
         parts = [part for risk in risks for part in risk.parts.values() if part.source == "rule" and part.points(now) > 0.0]
         named = [part for part in parts if any(stands(part.name) in running.named for running in self._running.values())]
         return min((at for part in named if (at := part.fades(now)) is not None), default=None)

@@ -160,22 +160,18 @@ class Risk:
         return sorted(left, key=lambda part: (-part.points(t), part.source, part.name))
 
 
-def _in_step(_risk: Risk) -> None:
-    """Leave a risk as it is: its parts are kept up to date at every signal."""
-
-
 class FuseStage:
     """All risks by subject. One thread; state changes in place.
 
     `sync` is called before time alone reads the parts of a risk (its next fall, its quiet period, what has faded by midnight): it brings
-    the parts' `since` up to date where an engine only notes that they were refreshed.
+    the parts' `since` up to date where an engine only notes that they were refreshed. Here they are at every signal.
     """
 
     def __init__(self, scale: LevelScale, ledger: Ledger) -> None:
         self._scale = scale
         self._ledger = ledger
         self.risks: dict[str, dict[RiskKey, Risk]] = {}
-        self.sync: Callable[[Risk], None] = _in_step
+        self.sync: Callable[[Risk], None] = lambda _risk: None
 
     def risk(self, subject: str, matter: str, sector: str, *, shadow: bool) -> Risk:
         """Return the risk of a subject in a matter, made when it is first asked for."""

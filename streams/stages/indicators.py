@@ -255,10 +255,7 @@ class IndicatorStage:
 
     def _select(self, combination: Combination, facts: Facts) -> Sequence[Plan]:
         """Return the indicators that select the signal, in the order of the rule set."""
-        known = self._selected.get(combination)
-        if known is None:
-            known = self._learn(combination, facts)
-        possible, ask = known
+        possible, ask = self._selected.get(combination) or self._learn(combination, facts)
         if not ask:
             return [plan for plan, _ in possible]
         return [plan for plan, asked in possible if not asked or plan.where.evaluate(facts) is True]  # type: ignore[union-attr]  # has one

@@ -119,9 +119,8 @@ class RuleStage:
 
     def true(self, plan: RulePlan, facts: Facts, subject: Subject, moment: Moment, now: int) -> bool:
         """Tell whether the condition of a rule is true, in force, and rests on enough signals."""
-        if not (plan.starts <= now < plan.ends and plan.test(facts) is True):
-            return False
-        return not plan.least or len(self.proofs.of(plan, subject.name, moment)) >= plan.least
+        holds = plan.starts <= now < plan.ends and plan.test(facts) is True
+        return holds and (not plan.least or len(self.proofs.of(plan, subject.name, moment)) >= plan.least)
 
     def _stays(self, plan: RulePlan, facts: Facts, subject: Subject, moment: Moment, now: int, before: Standing | None) -> bool:
         """Tell whether a rule is true, or was and has not been cleared."""
@@ -202,8 +201,7 @@ class RuleStage:
             if denied:
                 self.denied.append((subject.name, plan.id, denied))
             changed.setdefault(group.by, []).append(course_of(plan.id))
-            if first or not sequence.absent:  # what ends an absence is no evidence for it
-                moment.fed.append(course_of(plan.id))
+            moment.fed += [course_of(plan.id)] if first or not sequence.absent else []  # what ends an absence is no evidence for it
         for name, course in subject.courses.items():
             moment.values[course_of(name)] = course.stands(clock)
         asked = {plan.id for plan in candidates}

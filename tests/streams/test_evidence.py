@@ -8,16 +8,21 @@ from typing import Any
 import pytest
 
 from domain.findings import EarlyWarning, EpisodeEnded, RuleHit, WarningUpdated
+from domain.inference import Clause
 from domain.levels import DEFAULT_LEVELS
 from domain.signals import ObjectRef
+from rules.matcher import Matcher
+from streams.stages.conclusions import Conclusions
 from streams.stages.feeds import Feeds
 from streams.stages.fuse import FuseStage, Part, Risk
+from streams.stages.indicators import IndicatorStage
 from streams.stages.ledger import Ledger
+from streams.stages.models import SeriesDetectors
 from streams.stages.raising import RaiseStage
 from streams.stages.wakes import Wakes
 from streams.stages.windows import DAY, MICROSECOND
 from tests.factories import T0, make_object
-from tests.streams.kit import VALUE, Story, at_least, expression, indicator, kind_is, rule, ruleset, severity_from
+from tests.streams.kit import VALUE, Story, at_least, expression, indicator, inference, kind_is, rule, ruleset, severity_from
 
 HOUR = timedelta(hours=1) // MICROSECOND
 
@@ -195,6 +200,22 @@ def test_a_rule_that_speaks_of_another_matter_by_now_leaves_the_earlier_warning_
     told.signal(2, "b", value=8.0)
     fell = next(out.warning for out in told.tick(10) if isinstance(out, WarningUpdated) and out.warning.matter == "gas")
     assert part(fell, "high")[0] == {"p.v": 9.0}
+
+
+def test_what_follows_from_findings_reads_parts_that_are_brought_up_to_date() -> None:
+    """A finding that was refreshed meanwhile fades later, and so does what rests on it."""
+    fuse, raising, _, risk = _stages(lambda _risk, _now: None)
+    conclusions = Conclusions(Matcher(), fuse, raising, IndicatorStage(Ledger(10), SeriesDetectors({})), DEFAULT_LEVELS)
+    conclusions.activate(ruleset([rule("high")], [], inferences=[inference("short", Clause(holds=("rule:high",)))]), 0)
+    first = conclusions.first(0)
+
+    def sync(each: Risk) -> None:
+        each.parts["high"].since = DAY
+
+    fuse.sync = sync
+    assert first is not None
+    assert conclusions.first(0) == first + DAY
+    assert risk.parts["high"].since == DAY
 
 
 def _stages(refresh: Any) -> tuple[FuseStage, RaiseStage, Wakes, Risk]:
