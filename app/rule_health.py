@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -15,8 +15,11 @@ from app.views.summary import decode_entry
 from connectors.inbound.mapping_model import Mapping as FeedMapping
 from domain.errors import FileProblems, NotFound
 from domain.instants import EPOCH
+from rules.evaluation import Run
+from rules.expressions import Term
 from rules.health import PATIENCE, Ailment, Life, ailments, overlaps
 from rules.ruleset import Facts, Rule, RuleSet
+from rules.syntax import Junction, Unary
 from storage.database import Database
 from storage.tables import activations, feeds, hits, signals, warning_events
 
@@ -34,13 +37,19 @@ class RuleHealth:
     """Judges the active set; an answer stands for `FRESH`, so that a scrape, a page and a command cost the database one look."""
 
     def __init__(
-        self, database: Database, rulebook: Rulebook, mappings: Mapping[str, FeedMapping], complete: Callable[[], Mapping[str, datetime]]
+        self,
+        database: Database,
+        rulebook: Rulebook,
+        mappings: Mapping[str, FeedMapping],
+        complete: Callable[[], Mapping[str, datetime]],
+        too_late: Callable[[], Mapping[str, tuple[int, datetime]]],
     ) -> None:
-        """`complete` says from when on each rule knows the whole of what it reads."""
+        """`complete` says from when on each rule knows the whole of what it reads, `too_late` what `Pipeline.too_late` does."""
         self._database = database
         self._rulebook = rulebook
         self._mappings = mappings
         self._complete = complete
+        self._too_late = too_late
         self._answer: tuple[str, datetime, Found] = ("", EPOCH, {})
         self._cost: tuple[str, Mapping[str, float]] = ("", {})
 
@@ -78,26 +87,31 @@ class RuleHealth:
 
     def _lives(self, connection: Connection, ruleset: RuleSet, before: frozenset[str], now: datetime) -> dict[str, Life]:
         counted = {row.rule: row for row in connection.execute(_hits(now))}
+        known_as = {name: rule.id for rule in ruleset.rules for name in rule.ids}  # the past of a renamed rule is its own
         subjects: dict[str, set[str]] = {}
         for row in connection.execute(select(hits.c.rule, hits.c.subject).where(hits.c.at > now - PATIENCE, hits.c.at <= now).distinct()):
-            subjects.setdefault(row.rule, set()).add(row.subject)
+            if row.rule in known_as:
+                subjects.setdefault(known_as[row.rule], set()).add(row.subject)
         alike = overlaps({rule: frozenset(those) for rule, those in subjects.items()})
-        verdicts = _verdicts(connection, now)
+        verdicts = _verdicts(connection, known_as, now)
         silent, heard = self._feeds(connection, now)
-        cost, complete = self._costs(connection, ruleset), self._complete()
+        cost, complete, too_late = self._costs(connection, ruleset), self._complete(), self._too_late()
+        late = {rule.id: [too_late[name] for name in rule.ids if name in too_late] for rule in ruleset.rules}
         return {
             rule.id: Life(
                 now=now,
-                since_long=rule.id in before or rule.renamed_from in before,
-                hits_day=counted[rule.id].day if rule.id in counted else 0,
-                hits=counted[rule.id].all if rule.id in counted else 0,
+                since_long=not before.isdisjoint(rule.ids),
+                hits_day=sum(counted[name].day for name in rule.ids if name in counted),
+                hits=sum(counted[name].all for name in rule.ids if name in counted),
                 confirmed=verdicts.get((rule.id, "confirmed"), 0),
                 unfounded=verdicts.get((rule.id, "unfounded"), 0),
                 micros=cost.get(rule.id, 0.0),
                 alike=alike.get(rule.id, {}),
                 silent=tuple(source for source in rule.feeds if source in silent),
-                unheard=tuple(source for source in rule.feeds if source not in heard) if rule.id in before else (),
+                unheard=tuple(source for source in rule.feeds if source not in heard) if not before.isdisjoint(rule.ids) else (),
                 warm_at=complete.get(rule.id),
+                too_late=sum(count for count, _ in late[rule.id]),
+                last_too_late=max((last for _, last in late[rule.id]), default=None),
             )
             for rule in ruleset.rules
         }
@@ -123,7 +137,6 @@ class RuleHealth:
         bodies = connection.scalars(select(signals.c.body).order_by(signals.c.seq.desc()).limit(SAMPLE)).all()
         if not bodies:
             return {}
-        # With every indicator unknown no term of a condition decides early, so all of it is read.
         facts = [Facts(decode_entry(body), None, {}) for body in bodies]
         found = {rule.id: _micros(rule, facts) for rule in ruleset.rules}
         self._cost = (ruleset.version, found)
@@ -131,13 +144,25 @@ class RuleHealth:
 
 
 def _micros(rule: Rule, facts: list[Facts]) -> float:
+    """Return what a reading takes that has to look at everything: each part by itself, since `and` and `or` stop at what decides."""
+    parts = list(_parts(rule.when.term)) if rule.when.term is not None else [rule.when.evaluate]
     best = float("inf")
     for _ in range(ROUNDS):
         began = time.perf_counter()
         for one in facts:
-            rule.when.evaluate(one)
+            for part in parts:
+                part(one)
         best = min(best, time.perf_counter() - began)
     return best / len(facts) * 1e6
+
+
+def _parts(term: Term) -> Iterator[Run]:
+    """Yield the evaluations of the parts of a condition that are no `and`, `or` or `not` of others."""
+    if isinstance(term.node, Junction) or (isinstance(term.node, Unary) and term.node.operator == "not"):
+        for part in term.parts:
+            yield from _parts(part)
+    else:
+        yield term.run
 
 
 def _hits(now: datetime) -> Any:
@@ -145,15 +170,15 @@ def _hits(now: datetime) -> Any:
     return select(hits.c.rule, day, func.count().label("all")).where(hits.c.at <= now).group_by(hits.c.rule)
 
 
-def _verdicts(connection: Connection, now: datetime) -> dict[tuple[str, str], int]:
-    """Return how many warnings of each rule were found how, of those answered within `JUDGED_WITHIN`."""
+def _verdicts(connection: Connection, known_as: Mapping[str, str], now: datetime) -> dict[tuple[str, str], int]:
+    """Return how many warnings of each rule were found how, of those answered within `JUDGED_WITHIN`; `known_as` is a rule by its ids."""
     answered = (warning_events.c.kind == "outcome", warning_events.c.at > now - JUDGED_WITHIN, warning_events.c.at <= now)
     ids = sorted(connection.scalars(select(warning_events.c.warning_id).where(*answered).distinct()))
     verdict = verdicts_of(connection, ids)
     found: dict[tuple[str, str], int] = {}
     for start in range(0, len(ids), 500):
         own = select(hits.c.rule, hits.c.warning_id).where(hits.c.warning_id.in_(ids[start : start + 500])).distinct()
-        for row in connection.execute(own):
-            key = (row.rule, verdict[row.warning_id])
+        for rule, warning in dict.fromkeys((known_as.get(row.rule, row.rule), row.warning_id) for row in connection.execute(own)):
+            key = (rule, verdict[warning])
             found[key] = found.get(key, 0) + 1
     return found

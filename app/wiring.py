@@ -157,7 +157,7 @@ class Application:
             Watch("retention", self.retention.enforce, RETENTION_SECONDS, self.metrics, self._end),
         )
         self._watches = [watch for watch in watches if watch.seconds > 0]
-        self.health = RuleHealth(self.database, self._rulebook, mappings, self.engine.complete_from)
+        self.health = RuleHealth(self.database, self._rulebook, mappings, self.engine.complete_from, self.engine.too_late)
         self.services = Services(
             settings=self.settings,
             clock=self.clock,

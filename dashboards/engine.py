@@ -16,6 +16,7 @@ AILMENTS = {
     "overlapping": "重叠",
     "blind": "数据源无声",
     "warming": "窗口未满",
+    "late": "信号到得太晚",
     "starved": "没有数据",
 }
 RULE_STATES = {"draft": "草稿", "shadow": "影子运行", "active": "启用", "deprecated": "停用"}

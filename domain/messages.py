@@ -40,6 +40,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "action.withdraw": ("撤回", "withdraw"),
     # ailment: what is wrong with a rule
     "ailment.blind": ("数据源无声", "blind"),
+    "ailment.late": ("信号到得太晚", "signals too late"),
     "ailment.never_fires": ("从未命中", "never fires"),
     "ailment.noisy": ("过于频繁或多不属实", "noisy"),
     "ailment.overlapping": ("与他规则重叠", "overlapping"),

@@ -12,8 +12,8 @@ from typing import Final, Literal
 from domain.base import Noun
 from rules.ruleset import Rule
 
-Kind = Literal["never_fires", "noisy", "slow", "overlapping", "blind", "warming", "starved"]
-KINDS: Final[tuple[Kind, ...]] = ("never_fires", "noisy", "slow", "overlapping", "blind", "warming", "starved")
+Kind = Literal["never_fires", "noisy", "slow", "overlapping", "blind", "warming", "starved", "late"]
+KINDS: Final[tuple[Kind, ...]] = ("never_fires", "noisy", "slow", "overlapping", "blind", "warming", "starved", "late")
 
 PATIENCE: Final = timedelta(days=30)  # without a hit; rarer rules are known by their tests
 LOUD: Final = 200  # hits in 24 hours: more than a duty desk reads
@@ -30,7 +30,8 @@ class Life(Noun, frozen=True, kw_only=True):
     `since_long`: it has been running for `PATIENCE` at least. `confirmed` and `unfounded` count the departments' verdicts on warnings that
     it had a part in. `micros` is what one reading of its condition takes, 0.0 where that was not measured. `alike` are the rules that hit
     nearly the same subjects, with the share. `silent` are sources that it needs and of which every feed is silent, `unheard` those of
-    which nothing was received lately; `warm_at` is when its windows are full, None where they are.
+    which nothing was received lately; `warm_at` is when its windows are full, None where they are. `too_late` counts the signals that came
+    later than its sequence remembers, so that they decided nothing, `last_too_late` is when the last of them came.
     """
 
     now: datetime
@@ -44,6 +45,8 @@ class Life(Noun, frozen=True, kw_only=True):
     silent: tuple[str, ...] = ()
     unheard: tuple[str, ...] = ()
     warm_at: datetime | None = None
+    too_late: int = 0
+    last_too_late: datetime | None = None
 
 
 class Ailment(Noun, frozen=True, kw_only=True):
@@ -84,6 +87,8 @@ def _of(rule: Rule, life: Life) -> Iterator[Ailment]:
         yield Ailment(kind="starved", detail=", ".join(rule.feeds))
     if life.warm_at is not None and life.warm_at > life.now:
         yield Ailment(kind="warming", detail=life.warm_at.isoformat())
+    if life.last_too_late is not None and life.now - life.last_too_late < PATIENCE:
+        yield Ailment(kind="late", detail=str(life.too_late))
 
 
 def overlaps(subjects: Mapping[str, frozenset[str]]) -> dict[str, dict[str, float]]:

@@ -248,6 +248,11 @@ class Rule:
     suppressions: tuple[Suppression, ...] = ()
 
     @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids under which its past is written down: its own, and the one that it had before."""
+        return (self.id, self.renamed_from) if self.renamed_from else (self.id,)
+
+    @property
     def plain(self) -> bool:
         """Whether the rule is no more than `when` over indicators and fields at one signal."""
         return self.sequence is None and not self.hold and self.clear is None and not self.min_evidence and not self.when.rules

@@ -150,7 +150,12 @@ class Pipeline:
             "resolutions_of_unknown_signals": self._unknown_resolutions,
             "signals_kept": len(self._ledger.by_name),
             "keys": len(self._indicators.keys),
+            "signals_too_late": sum(count for count, _ in self._rules.courses.too_late.values()),
         }
+
+    def too_late(self) -> dict[str, tuple[int, datetime]]:
+        """Return, by rule, how many signals came later than its sequence remembers, so that they decided nothing, and when the last did."""
+        return {rule: (count, from_us(last)) for rule, (count, last) in self._rules.courses.too_late.items()}
 
     def warming_since(self) -> dict[str, datetime]:
         """Return since when each indicator has been counting, by name."""

@@ -118,7 +118,7 @@ def _undecided(connection: Connection, now: datetime) -> dict[str, int]:
 def _trial(connection: Connection, rule: Rule, now: datetime) -> TrialView | None:
     if rule.status != "shadow":
         return None
-    mine = (hits.c.rule == rule.id, hits.c.at > now - MONTH, hits.c.at <= now)
+    mine = (hits.c.rule.in_(rule.ids), hits.c.at > now - MONTH, hits.c.at <= now)
     own = connection.execute(select(hits.c.subject, hits.c.warning_id).where(*mine).distinct()).all()
     subjects = sorted({row.subject for row in own})
     field = or_(warnings.c.sector == rule.sector, warnings.c.matter == rule.sector)
@@ -156,7 +156,7 @@ def _view(
     now: datetime,
 ) -> RuleView:
     """Return a rule with its hits, those under the id that it had before among them."""
-    rows = [counted[name] for name in (rule.id, rule.renamed_from) if name in counted]
+    rows = [counted[name] for name in rule.ids if name in counted]
     return RuleView(
         id=rule.id,
         pack=rule.pack,
@@ -175,7 +175,7 @@ def _view(
         hits_month=sum(row.month for row in rows),
         last_hit=max((row.last for row in rows), default=None),
         never_fired=not rows,
-        blind_month=undecided.get(rule.id, 0),
+        blind_month=sum(undecided.get(name, 0) for name in rule.ids),
         health=health,
         trial=_trial(connection, rule, now),
     )

@@ -99,6 +99,7 @@ class Engine:
         self._applied = 0
         self._wake: datetime | None = None
         self._complete: Mapping[str, datetime] = {}
+        self._too_late: Mapping[str, tuple[int, datetime]] = {}
         self._judged_by = ""  # the rule set that `_complete` is about
         self._goal = 0  # the head at the start: below it the engine is still catching up
         self._trouble = ""
@@ -146,6 +147,10 @@ class Engine:
     def complete_from(self) -> Mapping[str, datetime]:
         """Return from when on each rule knows the whole of what it reads, by id, as of the last step."""
         return self._complete
+
+    def too_late(self) -> Mapping[str, tuple[int, datetime]]:
+        """Return what `Pipeline.too_late` does, as of the last step."""
+        return self._too_late
 
     def quarantined(self) -> tuple[int, ...]:
         """Return the numbers of the records that were set aside because they brought the engine down."""
@@ -199,6 +204,7 @@ class Engine:
                 self._pipeline = self._pipeline.fresh()
         self._position = self._saved = self._pipeline.position
         self._wake = self._pipeline.next_wake()
+        self._too_late = self._pipeline.too_late()
         self._judged_by = ""
         self._note_ruleset()
         self._reading = None
@@ -316,6 +322,7 @@ class Engine:
             self._position = batch[-1].seq
             self._applied = max(self._applied, self._position)
             self._wake = self._pipeline.next_wake()
+            self._too_late = self._pipeline.too_late()
             self._state.notify_all()
         self._on_step(time.perf_counter() - began)
         if self._position - self._saved >= self._snapshot_every:

@@ -115,7 +115,7 @@ class Courses:
     def __init__(self, ledger: Ledger, feeds: Feeds) -> None:
         self._ledger = ledger
         self._feeds = feeds
-        self.too_late = 0  # signals older than what a course remembers: nothing was decided by them
+        self.too_late: dict[str, tuple[int, int]] = {}  # by rule: signals older than its courses remember, and when the last one came
 
     def keep(self, sequence: Sequence) -> int:
         """Return how long an absence remembers a signal: until nothing that may come as late as its feed allows needs it any more."""
@@ -131,7 +131,7 @@ class Courses:
     ) -> tuple[First | None, list[Live]]:
         """Put a signal in its place; return what is to be decided for it, and the decided ones that it takes back."""
         if live.t < (now - self.keep(sequence) if course.absent else clock - course.within + 1):
-            self.too_late += 1
+            self.too_late[course.rule] = self.too_late.get(course.rule, (0, 0))[0] + 1, now
             return None, []
         opened, denied = None, []
         if then:

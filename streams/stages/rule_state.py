@@ -34,7 +34,7 @@ def load_rules(stage: RuleStage, state: Mapping[str, Any], ruleset: RuleSet, liv
     stage.install(ruleset, 0)
     stage.epoch = state["epoch"]
     stage.turns = list(state["turns"])
-    stage.courses.too_late = state["too_late"]
+    stage.courses.too_late = {rule: (count, last) for rule, (count, last) in state["too_late"].items()}
     stage.suppressed = dict(state["suppressed"])
     stage.subjects, stage.waiting = {}, {}
     for name, epoch, last, true, hits, holding, courses in state["subjects"]:

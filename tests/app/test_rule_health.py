@@ -68,7 +68,7 @@ def test_a_fresh_rule_warms_up_and_one_that_never_hits_is_found_after_a_month(wo
     world.post(penalty_now())
     assert kinds(rules(world)["gas-leaks"]) == set()
     assert kinds(rules(world)["gas-heavy-fine"]) == {"never_fires"}
-    assert ailing(world) == {"never_fires": 1, "noisy": 0, "slow": 0, "overlapping": 0, "blind": 0, "warming": 0, "starved": 0}
+    assert ailing(world) == {"never_fires": 1, "noisy": 0, "slow": 0, "overlapping": 0, "blind": 0, "warming": 0, "starved": 0, "late": 0}
     page = world.call("GET", "/rules?lang=zh", "duty", headers={"accept": "text/html"}).text
     assert "从未命中" in page
 
@@ -89,3 +89,34 @@ def test_a_rule_whose_source_sends_nothing_is_starved_and_with_a_silent_feed_bli
 def penalty_now() -> dict[str, Any]:
     """Return a small fine of the second of April."""
     return penalty(77, "0.1", CF_JDRQ="2026-04-02")
+
+
+def test_a_renamed_rule_has_the_past_of_its_old_name(tmp_path: Path) -> None:
+    """What hit a month ago as another id has fired, and overlaps with nothing for having been that id."""
+    with World(tmp_path / "world") as world:
+        world.signals(*(signal(f"s-{number}") for number in range(3)))
+        world.at("1d")
+        renamed = RULES.replace("  - id: gas-leaks\n", "  - id: gas-many-leaks\n    renamed_from: gas-leaks\n")
+        (world.rules / "gas.yaml").write_text(renamed, encoding="utf-8")
+        assert world.app.services.rulebook.refresh() == "activated"
+        world.at("33d").signals(signal("s-9", occurred_at="2026-04-04T08:30:00+08:00"))
+        one = rules(world)["gas-many-leaks"]
+        assert (one["never_fired"], kinds(one)) == (False, set())
+
+
+def test_a_condition_that_the_newest_signals_decide_early_is_measured_whole(tmp_path: Path) -> None:
+    """The cost of a reading is that of all parts, not of those up to the first that is false."""
+    long = " or ".join(f"text contains '某{number}'" for number in range(80))
+    slow = f"""\
+  - id: gas-slow
+    title: 读得很慢
+    status: shadow
+    basis: [某条例]
+    when: kind == penalty.decided and ({long})
+    points: 0
+    say: 某某
+"""
+    with World(tmp_path / "world", rules=RULES + slow) as world:
+        world.signals(*(signal(f"s-{number}", text="某" * 2000) for number in range(3)))
+        assert "slow" in kinds(rules(world)["gas-slow"])
+        assert "slow" not in kinds(rules(world)["gas-leaks"])

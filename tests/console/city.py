@@ -129,7 +129,7 @@ class City:
         workshop = Workshop(DataPaths(self.folder / "data"))
         approval = Approval(self.database, self.clock, needed=False)
         self.rulebook = Rulebook(self.rules, self.database, self.intake, self.metrics, workshop, approval)
-        self.health = RuleHealth(self.database, self.rulebook, shipped_mappings(), dict)
+        self.health = RuleHealth(self.database, self.rulebook, shipped_mappings(), dict, dict)
         seal, key = Seal(b"s" * 32), b"p" * 32
         self.vault = Vault(self.database, seal, lambda _: timedelta(days=90))
         (self.folder / "raw").mkdir(exist_ok=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rules.health import DEAR, FEW, JUDGED, KINDS, LOUD, Life, ailments, overlaps
+from rules.health import DEAR, FEW, JUDGED, KINDS, LOUD, PATIENCE, Life, ailments, overlaps
 from rules.load import load_rules
 from rules.ruleset import Rule
 from tests.app.world import RULES
@@ -44,6 +44,8 @@ def kinds(rule: Rule = RULE, **life: Any) -> list[str]:
         ({"warm_at": T0 + timedelta(seconds=1)}, ["warming"]),
         ({"warm_at": T0 + timedelta(days=1), "hits": 0}, ["warming"]),
         ({"silent": ("penalty",), "hits": 0}, ["blind"]),
+        ({"too_late": 2, "last_too_late": T0 - PATIENCE}, []),
+        ({"too_late": 2, "last_too_late": T0 - PATIENCE + timedelta(seconds=1)}, ["late"]),
     ],
 )
 def test_each_ailment_begins_at_its_limit(life: dict[str, Any], wrong: list[str]) -> None:
@@ -67,7 +69,7 @@ def test_a_rule_that_lost_one_of_two_sources_is_not_starved() -> None:
 
 def test_every_kind_can_be_found() -> None:
     """The table of kinds has no word that no figures lead to."""
-    found = kinds(hits_day=999, micros=99.0, alike={"x": 1.0}, silent=("penalty",), warm_at=T0 + timedelta(days=1))
+    found = kinds(hits_day=999, micros=99.0, alike={"x": 1.0}, silent=("penalty",), warm_at=T0 + timedelta(days=1), last_too_late=T0)
     assert {*found, *kinds(hits=0), *kinds(unheard=("penalty",))} == set(KINDS)
 
 
