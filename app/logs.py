@@ -65,3 +65,18 @@ def configure(*, verbose: bool = False) -> None:
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+class _Forward(logging.Handler):
+    """Writes what libraries log as lines of our own."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        structlog.get_logger(record.name).log(record.levelno, "library", said=record.getMessage(), exc_info=record.exc_info)
+
+
+def forward_libraries(least: int = logging.WARNING) -> None:
+    """Let libraries that log in Python's own way (Faust, Kafka's clients) be read too, from `least` on."""
+    root = logging.getLogger()
+    root.addHandler(_Forward())
+    root.setLevel(least)

@@ -46,7 +46,7 @@ def feed_delays(mappings: Mapping[str, FeedMapping]) -> dict[str, timedelta]:
 def make_pipeline(
     settings: Settings,
     load: Callable[[str], RuleSet],
-    history: History,
+    history: History | None,
     inference: Inference | None = None,
     comparison: Callable[[], PeerComparison] = VECTOR_REGISTRY["forest"],
 ) -> Pipeline:

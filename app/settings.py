@@ -60,6 +60,11 @@ class Kafka(BaseModel):
     min_insync: int = Field(default=2, ge=1, description="machines that must have a record before it is acknowledged")
     retention_days: float = Field(default=0, ge=0, description="days that the log is kept; 0 for good")
     reduced_durability: bool = Field(default=False, description="whether fewer than 3 replicas or 2 in sync are accepted")
+    snapshots: Path | None = Field(
+        default=None, description="folder of partition snapshots; shared by workers they take over quickly; default <data>/partitions"
+    )
+    session_seconds: float = Field(default=15.0, ge=6, description="silence after which a worker's partitions go to others")
+    stuck_seconds: float = Field(default=60.0, gt=0, description="standstill in spite of work after which a worker ends (status 70)")
     tls: bool = Field(default=False, description="whether connections are encrypted")
     ca_file: Path | None = Field(default=None, description="PEM file of the authority that signed the brokers' certificates")
     cert_file: Path | None = Field(default=None, description="PEM file of our own certificate, where the brokers want one")
@@ -135,6 +140,9 @@ class Settings(BaseSettings):
     )
     personal_key: Path | None = Field(
         default=None, description="file with the key of personal tokens, the same for all edges of a cluster; default <data>/personal-key"
+    )
+    link_key: Path | None = Field(
+        default=None, description="file with the key of one-time links, the same for all roles of a cluster; default <data>/link-key"
     )
     egress: Egress = Egress()
     limits: Limits = Limits()

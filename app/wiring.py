@@ -96,7 +96,7 @@ class Application:
             self._lookup = MemoryObjectLookup.of(connection)
         mappings = load_mappings(settings.mappings)
         desk = Desk(load_calendar([self.clock.now().year + ahead for ahead in CALENDAR_YEARS], settings.calendars), settings.policies)
-        writer = EffectWriter(base_url=self.settings.base_url, link_key=load_or_make_key(paths.top / "link-key"))
+        writer = EffectWriter(base_url=self.settings.base_url, link_key=load_or_make_key(settings.link_key or paths.top / "link-key"))
         self.intake = Appender(self.journal, identity, self.clock, on_synced=self._on_synced, on_duplicates=self._on_duplicates)
         self._end = threading.Event()
         workshop = Workshop(paths, self._aside, feed_delays(mappings))

@@ -1168,6 +1168,8 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "rejection.bad_structure": ("格式损坏或不完整", "broken or cut short"),
     "rejection.bad_type": ("字段类型不符", "field of the wrong type"),
     "rejection.bad_value": ("取值不在允许范围", "value out of range"),
+    "rejection.cut_message": ("主题中的数据帧不完整", "a frame in the topic is cut short or damaged"),
+    "rejection.foreign_message": ("主题中有不属于本系统的消息", "a message in the topic is no frame"),
     "rejection.conflicting_content": ("同一编号内容不一致", "same key with other content"),
     "rejection.future": ("发生时间在未来，已隔离", "occurs in the future, quarantined"),
     "rejection.input_too_large": ("整份内容过大，全部未读", "the whole input is too large, nothing of it was taken"),
@@ -1986,6 +1988,35 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "why_not.score": (
         "计 {points} 分；该对象评分 {score}，等级{level} {warning}",
         "{points} points; score {score}, level {level} {warning}",
+    ),
+    # worker: what a worker of a cluster says of its log
+    "worker.cut": (
+        "分区 {partition} 位置 {offset} 的数据帧不完整（{detail}），已隔离",
+        "the frame at {partition}/{offset} is not whole ({detail}) and was set aside",
+    ),
+    "worker.foreign": (
+        "分区 {partition} 位置 {offset} 不是本系统的消息（{detail}），已隔离；请查是谁写入了该主题",
+        "the message at {partition}/{offset} is none of ours ({detail}) and was set aside; find out who writes into that topic",
+    ),
+    "worker.gap": (
+        "{topic} 分区 {partition}：应为位置 {wanted}，读到 {found}：记录已被删除或读丢，停止；请查主题的保留期限",
+        "{topic}/{partition}: offset {wanted} is next and {found} came: records are gone, stopped; look at the topic's retention",
+    ),
+    "worker.groups": (
+        "{partitions} 个分区时不研判跨对象的规则：{rules}；需要时请只用一个分区",
+        "with {partitions} partitions rules over several objects are not judged: {rules}; where they are needed take one partition",
+    ),
+    "worker.newer": (
+        "分区 {partition} 位置 {offset} 由更新的版本写入（{detail}）；请先升级本进程",
+        "{partition}/{offset} was written by a newer version ({detail}); upgrade this worker first",
+    ),
+    "worker.no_database": (
+        "集群须有共用的 PostgreSQL；请设置 database_url",
+        "a cluster needs a PostgreSQL that all roles share; set database_url",
+    ),
+    "worker.stuck": (
+        "有积压而 {seconds} 秒没有进展，退出以便重新启动：{where}",
+        "no progress for {seconds} s though there is work, ended to be started anew: {where}",
     ),
 }
 

@@ -18,5 +18,7 @@ REASONS: tuple[str, ...] = (
     "conflicting_content",  # same key, other content, and the mapping declares no revision (decision 1)
     "unknown_target",  # corrects or withdraws a signal that is not there
     "too_large",  # one record over its limit
+    "foreign_message",  # a message in the topic of frames that is none
+    "cut_message",  # a frame in the topic that is cut short or damaged
     "input_too_large",  # a whole input over a limit: nothing of it is taken, it has to be split
 )

@@ -108,9 +108,10 @@ def edge(
     """集群的接入：与 serve 相同的入口，写入 Kafka / The doors of a cluster: as those of `serve`, with Kafka in the place of the journal."""
     flags = {"data": data, "host": host, "port": port, "database_url": database_url}
     settings = _settings(config, bootstrap, prefix, partitions, reduced_durability=reduced_durability, **flags)
-    from app.logs import configure
+    from app.logs import configure, forward_libraries
 
     configure(verbose=verbose)
+    forward_libraries()
     with plain_errors(), needs_extra():
         from app.cluster.edge import EdgeRole
         from app.server import Server
@@ -118,6 +119,60 @@ def edge(
         with EdgeRole(settings) as role:
             note(f"烽燧 Fengsui edge  {role.settings.base_url}/   令牌文件 / token: {settings.data / 'admin-token'}")
             Server(role).run()
+
+
+def worker(
+    data: DataOption = None,
+    config: ConfigOption = None,
+    bootstrap: BootstrapOption = None,
+    prefix: PrefixOption = None,
+    partitions: PartitionsOption = None,
+    database_url: DatabaseOption = None,
+    *,
+    reduced_durability: ReducedOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """集群的研判：处理分到的分区；以 70 退出时须由守护程序重启 / Judge the partitions assigned to it; status 70 wants a restart."""
+    flags = {"data": data, "database_url": database_url}
+    settings = _settings(config, bootstrap, prefix, partitions, reduced_durability=reduced_durability, **flags)
+    from app.logs import configure, forward_libraries
+
+    configure(verbose=verbose)
+    forward_libraries()
+    with plain_errors(), needs_extra():
+        from app.cluster.worker import WorkerRole
+
+        with WorkerRole(settings) as role:
+            note(f"烽燧 Fengsui worker  {settings.kafka.layout().topic('frames')}")
+            role.run()
+
+
+def publish(
+    rules: Annotated[Path, typer.Option("--rules", help="规则目录 / folder of rule packs")],
+    data: DataOption = None,
+    config: ConfigOption = None,
+    bootstrap: BootstrapOption = None,
+    prefix: PrefixOption = None,
+    partitions: PartitionsOption = None,
+    database_url: DatabaseOption = None,
+    by: Annotated[str, typer.Option("--by", help="由谁启用 / who puts them in force")] = "system",
+    *,
+    without_groups: Annotated[
+        bool, typer.Option("--without-groups", help="多个分区时，略去跨对象的规则 / leave out rules over several objects")
+    ] = False,
+    reduced_durability: ReducedOption = False,
+) -> None:
+    """在集群中启用规则：先存入数据库，再发到每个分区 / Put rules in force in a cluster: database first, then every partition."""
+    flags = {"data": data, "database_url": database_url}
+    settings = _settings(config, bootstrap, prefix, partitions, reduced_durability=reduced_durability, **flags)
+    with plain_errors(), needs_extra():
+        from app.clock import SystemClock
+        from app.cluster.publishing import publish as put_in_force
+
+        done = put_in_force(settings, rules, by, SystemClock(), without_groups=without_groups)
+        typer.echo(f"{done.version}  {done.rules}")
+        if done.not_judged:
+            note(both("worker.groups", partitions=settings.kafka.partitions, rules=", ".join(done.not_judged)))
 
 
 def _row(topic: str, what: str, detail: str) -> dict[str, Any]:

@@ -1,0 +1,316 @@
+"""The worker of a cluster: Faust gives membership, assignment and consumption, and nothing else is left to it.
+
+Its offsets are not trusted: every resume would seek to what Kafka has as committed, so the one method that does so is overridden, and
+what counts is the row of the partition, committed with the effects. Its tables and its exactly-once mode are not used. No exception
+leaves the loop, since Faust would then commit past the message: whatever is not foreseen ends the process, and the supervisor starts it
+anew. Messages are taken one by one, in order, in a thread of their own, while heartbeats go on in another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Final, TypeVar
+
+import faust
+import structlog
+from aiokafka.errors import KafkaError
+from faust.auth import SASLCredentials, SSLCredentials
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, TopicT
+from faust.types.transports import ConsumerT
+
+from domain.errors import Fenced
+from domain.frames import Frame, encode
+from domain.messages import both
+from domain.ports import Offer, Progress
+from domain.records import TickEntry
+from streams.runtimes.collector import settle_collector
+from streams.runtimes.partitions import Partition, Parts
+
+STUCK: Final = 70  # exit status: the supervisor starts the worker anew
+LOOK_SECONDS: Final = 1.0
+SILENT_SECONDS: Final = 120.0  # for which the loop itself, or the brokers, may say nothing
+GAP_SECONDS: Final = 20.0  # for which a frame is asked for again before it is held to be gone
+ASK_SECONDS: Final = 2.0
+BUFFER: Final = 16  # frames that wait in memory; each may have a megabyte
+
+Done = TypeVar("Done")
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Where the worker belongs: addresses HOST:PORT, comma-separated, how to log in, topic and partitions, its group and its own name."""
+
+    bootstrap: str
+    topic: str
+    partitions: int
+    group: str
+    owner: str
+    context: ssl.SSLContext | None = None
+    mechanism: str = ""
+    user: str = ""
+    password: str = ""
+    session_seconds: float = 15.0
+    stuck_seconds: float = 60.0
+
+    def credentials(self) -> SASLCredentials | SSLCredentials | None:
+        """Return what Faust logs in with."""
+        if self.mechanism:
+            return SASLCredentials(username=self.user, password=self.password, mechanism=self.mechanism, ssl_context=self.context)
+        return SSLCredentials(context=self.context) if self.context is not None else None
+
+
+class _Consumer(driver.Consumer):
+    """Faust's consumer, which goes on where the host says."""
+
+    async def perform_seek(self) -> None:
+        """Seek every partition of the topic to what follows what is committed in the database."""
+        assert isinstance(self.app, _App)
+        host = self.app.host
+        generation = self.app.consumer_generation_id
+        wanted = await host.assigned(generation, [tp.partition for tp in self.assignment() if tp.topic == host.cluster.topic])
+        await self.seek_wait({TP(host.cluster.topic, partition): offset for partition, offset in wanted.items()})
+
+
+class _Transport(driver.Transport):
+    Consumer: ClassVar[type[ConsumerT]] = _Consumer
+
+
+class _App(faust.App):
+    """Faust's application, which knows its host and the topic of frames."""
+
+    host: Host
+    frames: TopicT
+
+
+class Host:
+    """The partitions of this worker, and the one thread that touches them."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        parts: Parts,
+        progress: Progress,
+        *,
+        die: Callable[[int], Any] = os._exit,
+        on_look: Callable[[Mapping[int, Partition]], object] = lambda _partitions: None,
+    ) -> None:
+        """`die` ends the process; `on_look` is told the partitions every few seconds."""
+        self.cluster = cluster
+        self._parts = parts
+        self._progress = progress
+        self._die = die
+        self._on_look = on_look
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="partitions")
+        self._stopping = threading.Event()
+        self._partitions: dict[int, Partition] = {}
+        self._generation = -1
+        self._gaps: dict[int, tuple[int, float, float]] = {}  # partition → the offset that is missing, since when, last asked when
+        self._orphaned: dict[int, float] = {}  # partition → since when its messages come although another one has it
+        self._moved: dict[int, tuple[int, float]] = {}  # partition → where it stood, and since when
+        self._beat = time.monotonic()
+        self.app = self._make_app()
+        threading.Thread(target=self._watch_the_loop, name="watchdog", daemon=True).start()
+
+    def run(self) -> None:
+        """Work until SIGINT or SIGTERM, or until something ends the process."""
+        settle_collector()
+        worker = faust.Worker(self.app, override_logging=False, redirect_stdouts=False, daemon=True, quiet=True)
+        worker.execute_from_commandline()
+
+    async def assigned(self, generation: int, partitions: Iterable[int]) -> dict[int, int]:
+        """Take the partitions of a generation over, once; return the offset at which each goes on."""
+        return await self._in_thread(lambda: self._assign(generation, sorted(partitions)))
+
+    async def take(self, partition: int, offset: int, message: bytes | None, appended_at: datetime) -> None:
+        """Take in one message; what comes too early is asked for again, what comes again is passed over."""
+        held = self._partitions.get(partition)
+        if held is None:
+            self._orphan(partition)
+            return
+        wanted = held.next_offset
+        if offset < wanted:
+            return
+        if offset > wanted:
+            await self._ask_again(held, offset)
+            return
+        self._gaps.pop(partition, None)
+        await self._in_thread(lambda: self._take(held, offset, message, appended_at))
+
+    async def revoked(self) -> None:
+        """Finish what is under way, and keep snapshots for whoever comes next."""
+        await self._in_thread(self._keep_all)
+
+    async def look(self) -> None:
+        """Send ticks that are due, and end the process where work stands still."""
+        self._beat = time.monotonic()
+        for number, partition in sorted(self._partitions.items()):
+            due = partition.tick_due()
+            if due is not None:
+                frame = Frame(received_at=due, offers=(Offer(entry=TickEntry()),), by=self.cluster.owner)
+                await self.app.frames.send(partition=number, value=encode(frame))
+        try:
+            ends = await self._ends()
+        except (TimeoutError, KafkaError) as error:
+            _log.warning("worker.brokers_silent", error=repr(error))
+            return
+        now = time.monotonic()
+        for number, partition in sorted(self._partitions.items()):
+            at, since = self._moved.get(number, (-1, now))
+            behind = partition.next_offset < ends.get(number, 0)
+            if at != partition.next_offset or not behind or partition.waiting:
+                at, since = partition.next_offset, now
+            self._moved[number] = (at, since)
+            if now - since > self.cluster.stuck_seconds:
+                self._end(both("worker.stuck", seconds=f"{now - since:.0f}", where=f"{self.cluster.topic}/{number}: {at} < {ends[number]}"))
+        self._on_look(self._partitions)
+        self._beat = time.monotonic()
+
+    async def _ends(self) -> Mapping[int, int]:
+        """Ask the brokers for the ends of our partitions: a consumer that fell silent knows only what it once heard."""
+        tps = [TP(self.cluster.topic, number) for number in self._partitions]
+        if not tps:
+            return {}
+        found = await asyncio.wait_for(self.app.consumer.highwaters(*tps), SILENT_SECONDS)
+        return {tp.partition: offset for tp, offset in found.items()}
+
+    async def _in_thread(self, work: Callable[[], Done]) -> Done:
+        """Do something in the thread of the partitions; an exception there ends the process before Faust could commit past it."""
+        done = self._pool.submit(work)
+        await asyncio.wait([asyncio.wrap_future(done)])
+        error = done.exception()
+        if error is not None:
+            _log.critical("worker.ended", error=str(error), exc_info=error)
+            self._end(str(error))
+        return done.result()
+
+    def _end(self, reason: str) -> None:
+        _log.critical("worker.ended", reason=reason, status=STUCK)
+        self._die(STUCK)
+
+    async def _ask_again(self, held: Partition, offset: int) -> None:
+        """A frame is missing: seek back to it; where it does not come it is gone, and nothing after it may be taken."""
+        partition, wanted, now = held.grant.partition, held.next_offset, time.monotonic()
+        missed, since, asked = self._gaps.get(partition, (-1, now, 0.0))
+        if missed != wanted:
+            since, asked = now, 0.0
+        if now - since > GAP_SECONDS:
+            self._end(both("worker.gap", topic=self.cluster.topic, partition=partition, wanted=wanted, found=offset))
+        if now - asked > ASK_SECONDS:  # what is in the buffers still comes for a moment
+            _log.error("partition.gap", partition=partition, wanted=wanted, found=offset)
+            asked = now
+            await self.app.consumer.seek_wait({TP(self.cluster.topic, partition): wanted})
+        self._gaps[partition] = (wanted, since, asked)
+
+    def _orphan(self, partition: int) -> None:
+        """A message of a partition that another worker has: usual while an assignment moves, not for longer."""
+        since = self._orphaned.setdefault(partition, time.monotonic())
+        if time.monotonic() - since > self.cluster.session_seconds:
+            self._end(f"{self.cluster.topic}/{partition}: fenced, and still given messages")
+
+    def _watch_the_loop(self) -> None:
+        """End the process where the loop itself stands still; in a thread of its own."""
+        while time.monotonic() - self._beat < SILENT_SECONDS + 2 * LOOK_SECONDS:
+            time.sleep(1)
+        self._end(both("worker.stuck", seconds=f"{SILENT_SECONDS:.0f}", where="the loop, or the brokers"))
+
+    # What follows runs in the thread of the partitions.
+
+    def _assign(self, generation: int, partitions: list[int]) -> dict[int, int]:
+        if generation != self._generation:
+            self._generation = generation
+            self._gaps.clear()
+            self._orphaned.clear()
+            self._moved.clear()
+            before, self._partitions = self._partitions, {}
+            for number in partitions:
+                grant = self._progress.assign(self.cluster.topic, number, self.cluster.owner)
+                held = before.pop(number, None)
+                if held is None or not held.renew(grant):
+                    held = Partition(grant, self._parts, self._stopping)
+                self._partitions[number] = held
+            if not partitions:
+                _log.warning("worker.no_partition", hint=f"{self.cluster.partitions} partitions, more workers than that")
+        return {number: held.next_offset for number, held in self._partitions.items()}
+
+    def _take(self, held: Partition, offset: int, message: bytes | None, appended_at: datetime) -> None:
+        try:
+            held.take(offset, message, appended_at)
+        except Fenced as error:
+            _log.warning("partition.fenced", partition=held.grant.partition, epoch=held.grant.epoch, reason=str(error))
+            self._partitions.pop(held.grant.partition, None)
+
+    def _keep_all(self) -> None:
+        for held in self._partitions.values():
+            held.keep()
+
+    # Faust's application.
+
+    def _make_app(self) -> _App:
+        cluster = self.cluster
+        app = _App(
+            cluster.group,
+            broker=";".join(f"kafka://{address.strip()}" for address in cluster.bootstrap.split(",")),
+            broker_credentials=cluster.credentials(),
+            broker_session_timeout=cluster.session_seconds,
+            broker_heartbeat_interval=cluster.session_seconds / 5,
+            broker_rebalance_timeout=60.0,
+            broker_max_poll_interval=300.0,
+            broker_max_poll_records=BUFFER,
+            broker_commit_interval=5.0,  # for tools that show the lag; nothing resumes from it
+            consumer_auto_offset_reset="earliest",
+            producer_acks=-1,
+            producer_max_request_size=40 * 1024 * 1024,
+            processing_guarantee="at_least_once",
+            stream_buffer_maxsize=BUFFER,
+            stream_wait_empty=False,
+            store="memory://",
+            topic_disable_leader=True,
+            topic_allow_declare=False,
+            web_enabled=False,
+        )
+        app.host = self
+        app.transport = _Transport(app.conf.broker_consumer, app)
+        app.frames = app.topic(
+            cluster.topic,
+            key_type=bytes,
+            value_type=bytes,
+            key_serializer="raw",
+            value_serializer="raw",
+            allow_empty=True,
+            partitions=cluster.partitions,
+        )
+
+        async def frames(stream: Any) -> AsyncIterator[None]:
+            """Take the messages of all partitions one by one."""
+            async for event in stream.events():
+                message = event.message
+                at = datetime.fromtimestamp(message.timestamp, UTC)
+                await self.take(message.partition, message.offset, message.value, at)
+                yield
+
+        app.agent(app.frames, concurrency=1, name="frames")(frames)
+
+        async def look() -> None:
+            await self.look()
+
+        app.timer(LOOK_SECONDS)(look)
+        app.on_partitions_revoked.connect(self._on_revoked)
+        app.on_before_shutdown.connect(self._on_shutdown)
+        return app
+
+    async def _on_revoked(self, *_: Any, **__: Any) -> None:
+        await self.revoked()
+
+    async def _on_shutdown(self, *_: Any, **__: Any) -> None:
+        self._stopping.set()
+        await self.revoked()

@@ -1,0 +1,269 @@
+"""One partition of a cluster: frames in the order of their offsets, through a pipeline of its own, committed with the offset.
+
+Start: the newest snapshot that is not ahead of what is committed, then the frames behind it; those that are committed already are
+stepped for the state alone. What this holds depends on the log and on nothing else, so another worker that starts from the same place
+comes to the same. Nothing here knows of Kafka or Faust.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Final, Protocol, TypeVar
+
+import structlog
+
+from domain.errors import FengsuiError, StoreUnavailable
+from domain.findings import Outcome
+from domain.frames import BadFrame, Frame, decode
+from domain.messages import both, text
+from domain.partitions import Place
+from domain.ports import Clock, Grant, PartitionCommit
+from domain.records import Record, RejectionEntry
+from domain.rejections import RAW_LIMIT
+from streams.pipeline import Pipeline
+from streams.runtimes.poison import PoisonGuard
+
+BACKOFF_FIRST: Final = 0.1  # seconds
+BACKOFF_LAST: Final = 5.0
+AHEAD: Final = timedelta(minutes=5)  # by which an edge's clock may be ahead of the brokers'; what is more is cut
+TICK_PATIENCE: Final = timedelta(seconds=2)  # before a tick that moved nothing is asked for again
+FEED: Final = "kafka"  # under which messages that are no frames are kept as rejections
+
+Taken = TypeVar("Taken")
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A snapshot: the state after the frame at `offset`, and the greatest `received_at` by then."""
+
+    offset: int
+    received_at: datetime | None
+    state: bytes
+
+
+class PartitionSnapshots(Protocol):
+    """Where the snapshots of one partition are kept."""
+
+    def save(self, kept: Kept) -> None:
+        """Keep a snapshot; raises StoreUnavailable."""
+        ...
+
+    def load(self) -> Kept | None:
+        """Return the newest sound one of this version of the software, None for a replay from the beginning."""
+        ...
+
+
+class Admission(Protocol):
+    """Decides what a frame brings in (`storage.stored_names.PartitionAdmission`)."""
+
+    def __call__(self, offset: int, frame: Frame, received_at: datetime) -> list[Record]:
+        """Return the records of the frame at `offset`, numbered by their places; raises StoreUnavailable."""
+        ...
+
+    def settled(self) -> None:
+        """Every frame so far is committed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What partitions are made of; each function makes one thing for one partition.
+
+    `commit` is fenced by the grant. `guard` names the file of the poison guard. `on_set_aside` is told the number of a record that
+    brought the engine down twice, or of a message that is no frame.
+    """
+
+    pipeline: Callable[[], Pipeline]
+    admission: Callable[[int], Admission]
+    snapshots: Callable[[int], PartitionSnapshots]
+    guard: Callable[[int], Path]
+    commit: PartitionCommit
+    clock: Clock
+    snapshot_every: int = 50_000
+    on_set_aside: Callable[[int], object] = lambda _seq: None
+
+
+class Partition:
+    """Called by one thread at a time."""
+
+    def __init__(self, grant: Grant, parts: Parts, stopping: threading.Event) -> None:
+        """Take up the newest snapshot; once `stopping` is set nothing is waited for any more.
+
+        Raises:
+            StoreCorrupt: the guard's file is damaged.
+            NotFound: the rule set of the snapshot is not stored.
+        """
+        self.grant = grant
+        self._parts = parts
+        self._stopping = stopping
+        self._admit = parts.admission(grant.partition)
+        self._snapshots = parts.snapshots(grant.partition)
+        self._guard = PoisonGuard(parts.guard(grant.partition))
+        self._set_aside(self._guard.died())
+        self._pipeline = parts.pipeline()
+        self._received: datetime | None = None
+        self._position = self._saved = -1
+        self._since = 0  # records since the last snapshot
+        self._ticked: tuple[datetime, datetime] | None = None
+        self.waiting = ""  # for which store it waits, "" for none
+        kept = self._snapshots.load()
+        if kept is not None and kept.offset <= grant.offset_done:
+            self._pipeline.restore(kept.state)
+            self._received = kept.received_at
+            self._position = self._saved = kept.offset
+        _log.info("partition.taken", partition=grant.partition, epoch=grant.epoch, done=grant.offset_done, snapshot=self._position)
+
+    @property
+    def next_offset(self) -> int:
+        """The offset of the frame that is wanted next."""
+        return self._position + 1
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The state, for looking at."""
+        return self._pipeline
+
+    def renew(self, grant: Grant) -> bool:
+        """Go on under a newer grant with the state as it is; False where somebody else had the partition in between."""
+        if grant.epoch != self.grant.epoch + 1 or grant.offset_done != self.grant.offset_done:
+            return False
+        self.grant = grant
+        return True
+
+    def take(self, offset: int, message: bytes | None, appended_at: datetime) -> int:
+        """Take in the message at `offset` where it is the one wanted next; return the offset that is wanted then.
+
+        `appended_at` is the brokers' time. It returns after the commit, which is asked for as long as the store is away.
+
+        Raises:
+            Fenced: the partition is somebody else's.
+            NotFound: it activates a rule set that is not stored: the frame is not taken in.
+            FengsuiError: it is of a newer version of Fengsui.
+        """
+        if offset != self._position + 1:
+            return self._position + 1
+        frame = decode(message)
+        if isinstance(frame, BadFrame):
+            if frame.reason == "newer":
+                raise FengsuiError(both("worker.newer", partition=self.grant.partition, offset=offset, detail=frame.detail))
+            records, outcomes = self._quarantine(offset, frame, message, appended_at), []
+        else:
+            records = self._admitted(offset, frame, appended_at)
+            outcomes = self._step(records)
+        if offset > self.grant.offset_done:
+            self._commit(offset, records, outcomes)
+        self._admit.settled()
+        self._position = offset
+        self._since += len(records)
+        if self._since >= self._parts.snapshot_every:
+            self.keep()
+        return offset + 1
+
+    def tick_due(self) -> datetime | None:
+        """Return the instant with which a tick is due now, None for none; the same one is not asked for again for a moment."""
+        now, wake = self._parts.clock.now(), self._pipeline.next_wake()
+        if wake is None or wake > now or self._position < self.grant.offset_done:
+            return None
+        if self._ticked is not None and self._ticked[0] == wake and now - self._ticked[1] < TICK_PATIENCE:
+            return None
+        self._ticked = (wake, now)
+        return now
+
+    def keep(self) -> None:
+        """Keep a snapshot of the state, where there is a newer one; where the disk does not take it, later is soon enough."""
+        if self._position == self._saved:
+            return
+        try:
+            self._snapshots.save(Kept(self._position, self._received, self._pipeline.snapshot()))
+        except StoreUnavailable as error:
+            _log.warning("partition.snapshot_failed", partition=self.grant.partition, error=str(error))
+        self._saved, self._since = self._position, 0
+
+    def quarantined(self) -> tuple[int, ...]:
+        """Return the numbers of records that brought the engine down and were set aside."""
+        return self._guard.quarantined
+
+    def _admitted(self, offset: int, frame: Frame, appended_at: datetime) -> list[Record]:
+        """Return the records of a frame; time never goes back, and no edge whose clock is wrong takes it far ahead."""
+        received = min(frame.received_at, appended_at + AHEAD)
+        if received != frame.received_at:
+            _log.warning("partition.clock_ahead", edge=frame.by, said=frame.received_at.isoformat(), brokers=appended_at.isoformat())
+        self._received = received if self._received is None else max(received, self._received)
+        at = self._received
+        return self._until_taken(lambda: self._admit(offset, frame, at))
+
+    def _step(self, records: Sequence[Record]) -> list[Outcome]:
+        """Step the records, those apart that brought the engine down before."""
+        outcomes: list[Outcome] = []
+        for part in self._cut(records):
+            if part[0].seq in self._guard.quarantined:
+                self._pipeline.skip(part[0])
+                continue
+            self._until_taken(partial(self._guard.enter, part[0].seq, part[-1].seq))
+            try:
+                outcomes += self._pipeline.step(part)
+            except FengsuiError:
+                self._guard.forgive()
+                raise
+            self._guard.leave()
+        return outcomes
+
+    def _cut(self, records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+        apart = {*self._guard.suspects, *self._guard.quarantined}
+        start = 0
+        for place, record in enumerate(records if apart else ()):
+            if record.seq in apart:
+                if place > start:
+                    yield records[start:place]
+                yield records[place : place + 1]
+                start = place + 1
+        if start < len(records):
+            yield records[start:]
+
+    def _quarantine(self, offset: int, found: BadFrame, message: bytes | None, appended_at: datetime) -> list[Record]:
+        """Return the record of a message that is no frame: a rejection with its place and its bytes, and no effect."""
+        place = Place(self.grant.partition, offset, 0)
+        self._received = appended_at if self._received is None else max(appended_at, self._received)
+        entry = RejectionEntry(
+            feed=FEED,
+            batch=sha256(message or b"").hexdigest(),
+            position=offset,
+            reason=f"{found.reason}_message",
+            field=f"{self.grant.topic}/{place.partition}",
+            message=text(f"worker.{found.reason}", partition=place.partition, offset=offset, detail=found.detail),
+            raw=(message or b"")[:RAW_LIMIT],
+        )
+        _log.error("partition.message_quarantined", partition=place.partition, offset=offset, reason=found.reason, detail=found.detail)
+        self._parts.on_set_aside(place.seq())
+        return [Record(seq=place.seq(), received_at=self._received, entry=entry)]
+
+    def _commit(self, offset: int, records: Sequence[Record], outcomes: Sequence[Outcome]) -> None:
+        self.grant = self._until_taken(lambda: self._parts.commit(self.grant, offset, records, outcomes))
+
+    def _until_taken(self, ask: Callable[[], Taken]) -> Taken:
+        """Ask a store until it does it; raises StoreUnavailable only when the process is stopping."""
+        pause = BACKOFF_FIRST
+        while True:
+            try:
+                done = ask()
+            except StoreUnavailable as error:
+                self.waiting = str(error)
+                _log.warning("partition.store_unavailable", partition=self.grant.partition, error=str(error))
+                if self._stopping.wait(pause):
+                    raise
+                pause = min(2 * pause, BACKOFF_LAST)
+            else:
+                self.waiting = ""
+                return done
+
+    def _set_aside(self, seq: int | None) -> None:
+        if seq is not None:
+            _log.critical("partition.record_quarantined", seq=seq, hint="it brought the engine down twice; it has no effect")
+            self._parts.on_set_aside(seq)

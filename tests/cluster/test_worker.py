@@ -1,0 +1,174 @@
+"""The worker on real brokers and a real PostgreSQL: the same answer as a replay, whatever happens to the processes."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from kafka import KafkaProducer, TopicPartition
+from kafka.admin import KafkaAdminClient
+from kafka.errors import KafkaError
+from kafka.structs import OffsetAndMetadata
+from sqlalchemy import select
+
+from deploy.kafka.local import LocalKafka
+from domain.frames import Frame, encode
+from domain.ports import Offer
+from domain.records import RulesetEntry
+from storage.tables import rejections
+from tests.cluster.world import Cluster, leak
+from tests.factories import T0
+from tests.postgres import PostgresServer
+
+pytestmark = [pytest.mark.service("kafka"), pytest.mark.service("postgresql")]
+Make = Callable[..., Cluster]
+
+
+@pytest.fixture
+def make(kafka: LocalKafka, postgres: PostgresServer, prefix: str, tmp_path: Path) -> Iterator[Make]:
+    """Give what makes a deployment."""
+    made: list[Cluster] = []
+
+    def one(**kw: int) -> Cluster:
+        made.append(Cluster(kafka, postgres.fresh(), f"{prefix}-{len(made)}", tmp_path / str(len(made)), **kw))
+        return made[-1]
+
+    yield one
+    for cluster in made:
+        cluster.close()
+
+
+def test_one_worker_gives_what_a_replay_gives(make: Make) -> None:
+    """A thousand signals through edge, broker, worker and database: the warnings of a separate replay of the log, and each signal once."""
+    cluster = make()
+    version = cluster.activate()
+    cluster.start()
+    cluster.send([leak(number) for number in range(1000)])
+    cluster.send([leak(number) for number in range(0, 1000, 7)])  # told again, after the edge has forgotten or by another one
+    cluster.await_done()
+    assert cluster.signal_ids() == sorted(f"s-{number}" for number in range(1000))
+    warnings = cluster.warnings()
+    assert len(warnings) == 40
+    assert warnings == cluster.replayed()
+    cluster.until(lambda: version in cluster.status())
+
+
+def test_a_killed_worker_goes_on_behind_its_last_commit(make: Make) -> None:
+    """Killed again and again under load, each time at another place: no signal is lost or taken twice, and the answer is the replay's."""
+    cluster = make()
+    cluster.activate()
+    for round_ in range(4):
+        cluster.start(f"round-{round_}")
+        cluster.send([leak(number) for number in range(round_ * 500, (round_ + 1) * 500)], call=20)
+        before = cluster.done().get(0, -1)
+        cluster.until(lambda before=before: cluster.done().get(0, -1) > before)
+        cluster.kill(f"round-{round_}")
+    cluster.start("last")
+    cluster.await_done()
+    assert cluster.signal_ids() == sorted(f"s-{number}" for number in range(2000))
+    assert cluster.warnings() == cluster.replayed()
+
+
+def test_a_snapshot_bounds_what_is_read_again(make: Make) -> None:
+    """A worker that was stopped in order left a snapshot: the next one starts there, on another data folder, and not at the beginning."""
+    cluster = make()
+    cluster.activate()
+    cluster.start("first")
+    cluster.send([leak(number) for number in range(700)])
+    cluster.await_done()
+    assert cluster.kill("first", signal.SIGTERM) == 0
+    at = cluster.done()[0]
+    cluster.start("second")
+    cluster.send([leak(number) for number in range(700, 1000)])
+    cluster.await_done()
+    assert f'"snapshot": {at}' in cluster.log("second")
+    assert cluster.warnings() == cluster.replayed()
+
+
+@pytest.mark.parametrize("claimed", [0, "end"])
+def test_offsets_that_kafka_has_are_not_what_we_resume_from(make: Make, claimed: int | str) -> None:
+    """The group's offsets in Kafka are set to the beginning, or past everything: the worker goes on behind what the database has."""
+    cluster = make()
+    cluster.activate()
+    cluster.start("first")
+    cluster.send([leak(number) for number in range(200)])
+    cluster.await_done()
+    cluster.kill("first")
+    done = cluster.done()[0]
+    cluster.send([leak(number) for number in range(200, 400)])
+    group = f"{cluster.settings.kafka.prefix}-workers"
+    cluster.until(lambda: _claim(cluster, group, cluster.ends()[0] + 1 if claimed == "end" else 0))
+    cluster.start("second")
+    cluster.await_done()
+    assert cluster.done()[0] > done
+    assert cluster.signal_ids() == sorted(f"s-{number}" for number in range(400))
+    assert cluster.warnings() == cluster.replayed()
+
+
+def _claim(cluster: Cluster, group: str, offset: int) -> bool:
+    """Commit an offset for the workers' group, once the dead worker is no member any more; tell whether that was possible."""
+    place = TopicPartition(cluster.topic, 0)
+    with KafkaAdminClient(bootstrap_servers=cluster.settings.kafka.bootstrap) as admin:
+        try:
+            admin.alter_group_offsets(group, {place: OffsetAndMetadata(offset, "", -1)})
+            found = admin.list_group_offsets(group)[group]
+        except KafkaError:
+            return False
+        return place in found and int(found[place].offset) == offset
+
+
+def test_foreign_messages_and_cut_frames_are_set_aside(make: Make) -> None:
+    """What is no frame, or not whole, is kept as a rejection with its place and its bytes; what comes behind it counts."""
+    cluster = make()
+    cluster.activate()
+    cluster.start()
+    cluster.send([leak(number) for number in range(100)])
+    producer = KafkaProducer(bootstrap_servers=cluster.settings.kafka.bootstrap, acks="all")
+    frame = encode(Frame(received_at=T0, offers=(Offer(entry=leak(999)),)))
+    places = [producer.send(cluster.topic, value=value, partition=0).get(10).offset for value in (b"hello", frame[:-3], b"")]
+    producer.close()
+    cluster.send([leak(number) for number in range(100, 200)])
+    cluster.await_done()
+    with cluster.database.read() as connection:
+        rows = connection.execute(select(rejections).order_by(rejections.c.seq)).all()
+    assert [(row.feed, row.position, row.reason, bytes(row.raw)) for row in rows] == [
+        ("kafka", places[0], "foreign_message", b"hello"),
+        ("kafka", places[1], "cut_message", frame[:-3]),
+        ("kafka", places[2], "cut_message", b""),
+    ]
+    assert len(cluster.signal_ids()) == 200
+    assert cluster.warnings() == cluster.replayed()
+
+
+def test_a_worker_without_the_rule_set_stops_before_it(make: Make) -> None:
+    """An activation of a set that the database does not have ends the worker with 70; nothing behind it is taken, and nothing is lost."""
+    cluster = make()
+    cluster.activate()
+    cluster.start()
+    cluster.send([leak(number) for number in range(10)])
+    cluster.await_done()
+    before = cluster.done()[0]
+    cluster.send([RulesetEntry(version="not-here")])
+    cluster.send([leak(number) for number in range(10, 20)])
+    assert cluster.workers["one"].wait(60) == 70
+    assert cluster.done()[0] == before
+    assert "not-here" in cluster.log()
+
+
+def test_conflicting_content_is_judged_in_the_order_of_the_log(make: Make) -> None:
+    """The same name with other content: a rejection behind the first, also where the worker is killed and reads both again."""
+    cluster = make()
+    cluster.activate()
+    cluster.start("first")
+    cluster.send([leak(1), leak(1, severity=3), leak(2), leak(2)], call=1)
+    cluster.await_done()
+    cluster.kill("first")
+    cluster.start("second")
+    cluster.send([leak(1, severity=2), leak(3)], call=1)
+    cluster.await_done()
+    with cluster.database.read() as connection:
+        found = [row.reason for row in connection.execute(select(rejections).order_by(rejections.c.seq))]
+    assert found == ["conflicting_content", "conflicting_content"]
+    assert cluster.signal_ids() == ["s-1", "s-2", "s-3"]

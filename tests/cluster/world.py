@@ -1,0 +1,234 @@
+"""A cluster of the tests: real brokers, a real PostgreSQL, worker processes; and what a replay of its log gives."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+from kafka import KafkaConsumer, TopicPartition
+from sqlalchemy import select
+
+from app.clock import SystemClock
+from app.cluster.publishing import publish
+from app.cluster.worker import over_several_objects
+from app.settings import Kafka, Settings
+from connectors.kafka.access import Access
+from connectors.kafka.intake import KafkaIntake
+from connectors.kafka.topics import Topics
+from deploy.kafka.local import LocalKafka
+from domain.findings import Outcome, WarningRaised, WarningUpdated
+from domain.frames import Frame, decode
+from domain.objects import Resolution
+from domain.partitions import Place
+from domain.ports import Offer, Receipt
+from domain.records import AnyEntry, Record, SignalEntry
+from rules.load import load_rules
+from storage.admission import storable
+from storage.database import Database
+from storage.postgres import PostgresDatabase
+from storage.tables import progress, signals
+from storage.tables import warnings as warning_rows
+from streams.pipeline import Pipeline
+from tests.factories import at, make_entry
+
+TOP = Path(__file__).resolve().parents[2]
+RULES = """\
+pack: gas
+title: 燃气安全
+sector: gas
+owner: 市住建局
+effective: {from: 2024-01-01}
+plan: response
+indicators:
+  leaks:
+    title: 近7天泄漏反映
+    count: signals
+    where: kind == gas.leak
+    window: 7d
+    exact: true
+rules:
+  - id: leaks
+    title: 三次以上泄漏反映
+    status: active
+    basis: [城镇燃气管理条例第四十一条]
+    when: leaks >= 3
+    points: 65
+    say: "{leaks}次"
+"""
+PATIENCE = 30.0
+
+
+class Cluster:
+    """One deployment: topics with a prefix of their own, a database of its own, any number of workers."""
+
+    def __init__(self, kafka: LocalKafka, url: str, prefix: str, folder: Path, *, partitions: int = 1, rules: str = RULES) -> None:
+        self.folder = folder
+        self.rules = folder / "rules"
+        self.rules.mkdir(parents=True)
+        (self.rules / "gas.yaml").write_text(rules)
+        self.settings = Settings(
+            data=folder / "test",
+            database_url=url,
+            kafka=Kafka(bootstrap=kafka.bootstrap, prefix=prefix, partitions=partitions, replicas=1, min_insync=1, reduced_durability=True),
+        )
+        self.topic = self.settings.kafka.layout().topic("frames")
+        with Topics(self.settings.kafka.access(), self.settings.kafka.layout()) as topics:
+            topics.apply()
+        self.database: Database = PostgresDatabase.connect(url, SystemClock())
+        self.intake = KafkaIntake(Access(kafka.bootstrap), self.topic, partitions, SystemClock(), prepare=storable)
+        self.intake.start()
+        self.workers: dict[str, subprocess.Popen[bytes]] = {}
+
+    def close(self) -> None:
+        for worker in self.workers.values():
+            worker.kill()
+            worker.wait()
+        self.intake.close()
+        self.database.close()
+
+    def activate(self) -> str:
+        """Put the rules in force; return their version."""
+        return publish(self.settings, self.rules, "test", SystemClock(), without_groups=True).version
+
+    def start(self, name: str = "one", **kafka: object) -> subprocess.Popen[bytes]:
+        """Start a worker process."""
+        own = self.settings.kafka
+        given = {
+            "DATA": self.folder / name,
+            "DATABASE_URL": self.settings.database_url,
+            "SNAPSHOT_EVERY": "500",
+            "KAFKA__BOOTSTRAP": own.bootstrap,
+            "KAFKA__PREFIX": own.prefix,
+            "KAFKA__PARTITIONS": own.partitions,
+            "KAFKA__REPLICAS": "1",
+            "KAFKA__MIN_INSYNC": "1",
+            "KAFKA__REDUCED_DURABILITY": "true",
+            "KAFKA__SNAPSHOTS": self.folder / "snapshots",
+            "KAFKA__SESSION_SECONDS": "6",
+        } | {f"KAFKA__{key.upper()}": value for key, value in kafka.items()}
+        environment = os.environ | {f"FENGSUI_{key}": str(value) for key, value in given.items()}
+        log = (self.folder / f"{name}.log").open("ab")
+        self.workers[name] = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "app.cli", "worker"], cwd=TOP, env=environment, stdout=log, stderr=log
+        )
+        log.close()
+        return self.workers[name]
+
+    def log(self, name: str = "one") -> str:
+        return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    def status(self, name: str = "one") -> str:
+        path = self.folder / name / "worker.json"
+        return path.read_text() if path.exists() else ""
+
+    def kill(self, name: str = "one", number: int = signal.SIGKILL) -> int:
+        worker = self.workers[name]
+        worker.send_signal(number)
+        return worker.wait(PATIENCE)
+
+    def send(self, entries: Sequence[AnyEntry], call: int = 100) -> list[Receipt]:
+        """Send entries in calls of `call`; return when the brokers have all of them."""
+        calls = [entries[start : start + call] for start in range(0, len(entries), call)]
+        futures = [self.intake.submit([Offer(entry=entry) for entry in one]) for one in calls]
+        return [receipt for future in futures for receipt in future.result(PATIENCE)]
+
+    def log_of(self, partition: int) -> list[tuple[int, datetime, Frame]]:
+        """Return (offset, the brokers' time, frame) of everything in a partition."""
+        reader = KafkaConsumer(bootstrap_servers=self.settings.kafka.bootstrap)
+        place = TopicPartition(self.topic, partition)
+        reader.assign([place])
+        reader.seek_to_beginning(place)
+        end = reader.end_offsets([place])[place]
+        found = []
+        while reader.position(place) < end:
+            for message in reader.poll(200).get(place, []):
+                frame = decode(message.value)
+                if isinstance(frame, Frame):
+                    found.append((message.offset, frame.received_at, frame))
+        reader.close()
+        return found
+
+    def ends(self) -> dict[int, int]:
+        """Return the offset of the last message of each partition, -1 for none."""
+        reader = KafkaConsumer(bootstrap_servers=self.settings.kafka.bootstrap)
+        places = [TopicPartition(self.topic, number) for number in range(self.settings.kafka.partitions)]
+        ends = reader.end_offsets(places)
+        reader.close()
+        return {place.partition: end - 1 for place, end in ends.items()}
+
+    def done(self) -> dict[int, int]:
+        """Return how far the database says each partition is."""
+        with self.database.read() as connection:
+            rows = connection.execute(select(progress.c.partition, progress.c.offset_done).where(progress.c.topic == self.topic))
+            return {row.partition: row.offset_done for row in rows}
+
+    def await_done(self, seconds: float = PATIENCE) -> None:
+        """Return when everything that the log holds is committed."""
+        ends = self.ends()
+        self.until(lambda: all(self.done().get(number, -1) >= end for number, end in ends.items()), seconds)
+
+    def until(self, fine: Callable[[], bool], seconds: float = PATIENCE) -> None:
+        end = time.monotonic() + seconds
+        while not fine():
+            if time.monotonic() > end:
+                told = "\n".join(f"== {name}: {worker.poll()}\n{self.log(name)[-3000:]}" for name, worker in self.workers.items())
+                raise AssertionError(f"not within {seconds} s: done {self.done()} of {self.ends()}\n{told}")
+            time.sleep(0.05)
+
+    def warnings(self) -> list[tuple[str, str, str]]:
+        """Return (id, level, rules) of the database's warnings, sorted."""
+        with self.database.read() as connection:
+            rows = connection.execute(select(warning_rows.c.id, warning_rows.c.level, warning_rows.c.body)).all()
+        return sorted((row.id, row.level, ",".join(msgspec.json.decode(row.body)["rules"])) for row in rows)
+
+    def signal_ids(self) -> list[str]:
+        with self.database.read() as connection:
+            return sorted(connection.scalars(select(signals.c.id)))
+
+    def replayed(self) -> list[tuple[str, str, str]]:
+        """Return what a pipeline of its own gives for the consumed log: separate from worker and database, each name taken once."""
+        ruleset = load_rules({"gas.yaml": (self.rules / "gas.yaml").read_text()})
+        left_out = over_several_objects(ruleset) if self.settings.kafka.partitions > 1 else ()
+        assert not left_out
+        found: dict[str, tuple[str, str, str]] = {}
+        for partition in range(self.settings.kafka.partitions):
+            pipeline = self._pipeline(ruleset)
+            seen: set[tuple[str, str]] = set()
+            received = datetime.min.replace(tzinfo=at().tzinfo)
+            for offset, said, frame in self.log_of(partition):
+                received = max(received, said)
+                for nth, offer in enumerate(frame.offers):
+                    if isinstance(offer.entry, SignalEntry):
+                        name = (offer.entry.feed, offer.entry.signal.id)
+                        if name in seen:
+                            continue
+                        seen.add(name)
+                    record = Record(seq=Place(partition, offset, nth).seq(), received_at=received, entry=offer.entry)
+                    self._note(found, pipeline.step([record]))
+        return sorted(found.values())
+
+    def _pipeline(self, ruleset: object) -> Pipeline:
+        from app.pipelines import make_pipeline  # noqa: PLC0415  the oracle's own
+
+        return make_pipeline(self.settings, lambda _version: ruleset, None)  # type: ignore[arg-type,return-value]  # one set only
+
+    @staticmethod
+    def _note(found: dict[str, tuple[str, str, str]], outcomes: Sequence[Outcome]) -> None:
+        for outcome in outcomes:
+            if isinstance(outcome, WarningRaised | WarningUpdated):
+                warning = outcome.warning
+                found[warning.id] = (warning.id, warning.level, ",".join(warning.rules))
+
+
+def leak(number: int, objects: int = 40, **kw: object) -> SignalEntry:
+    """Return the complaint of that number: its object follows from it."""
+    name = f"obj-{number * 7 % objects:03d}"
+    resolution = Resolution(object_id=name, method="id", confidence=1.0)
+    return make_entry(id=f"s-{number}", resolution=resolution, occurred_at=at(number / 60), **kw)
