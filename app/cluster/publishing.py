@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app.cluster.stores import check_topics, open_database
+from app.cluster.stores import check_topics
 from app.cluster.worker import over_several_objects
 from app.rulebook import read_folder
 from app.settings import Settings
+from app.stores import open_database
 from app.synced import synced
 from connectors.kafka.intake import KafkaIntake
 from domain.base import Noun
@@ -21,7 +22,6 @@ from domain.records import RulesetEntry
 from rules.load import load_rules
 from storage import risk
 from storage.admission import storable
-from storage.datadir import DataPaths
 
 
 class Published(Noun, frozen=True, kw_only=True):
@@ -49,7 +49,7 @@ def publish(settings: Settings, folder: Path, by: str, clock: Clock, *, without_
     if left_out and not without_groups:
         raise IllegalValue(f"{both('worker.groups', partitions=kafka.partitions, rules=', '.join(left_out))}；--without-groups")
     check_topics(settings)
-    database = open_database(settings, DataPaths(settings.data.absolute()), clock)
+    database = open_database(settings, clock)
     try:
         with database.write() as connection:
             risk.store_ruleset(connection, ruleset.version, texts, by)

@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from app.clock import SystemClock
-from app.cluster.stores import check_topics, open_database
+from app.cluster.stores import check_topics
 from app.commit import Consequences, PartitionedCommit
 from app.desk import Desk
 from app.effects import EffectWriter
@@ -23,6 +23,7 @@ from app.metrics import Metrics
 from app.pipelines import make_pipeline
 from app.rulebook import stored
 from app.settings import Settings
+from app.stores import open_database
 from app.version import VERSION
 from app.wiring import CALENDAR_YEARS
 from domain.messages import both
@@ -96,7 +97,7 @@ class WorkerRole:
         self._folder = DataDir(settings.data)
         paths = self._folder.paths
         self.metrics = Metrics()
-        self.database = open_database(settings, paths, self.clock)
+        self.database = open_database(settings, self.clock)
         self._inferring = Inferring(self.metrics)
         self._sets: dict[str, RuleSet] = {}
         desk = Desk(load_calendar([self.clock.now().year + ahead for ahead in CALENDAR_YEARS], settings.calendars), settings.policies)
