@@ -86,8 +86,9 @@ def _look(task: Task) -> tuple[Refused | Sound, RuleSet]:
     remarks = tuple(str(problem) for problem in problems[:SHOWN])
     sound = Sound(rules=len(ruleset.rules), indicators=len(ruleset.indicators), remarks=remarks)
     signal.alarm(CHECK_SECONDS)  # anew: reading the files has its own
-    failed = [f"{each.case.file}:{each.case.line} {each.case.name}" for each in run_cases(ruleset, REGISTRY) if not each.passed]
-    return msgspec.structs.replace(sound, tests=len(ruleset.cases), failed=tuple(failed[:SHOWN])), ruleset
+    results = list(run_cases(ruleset, REGISTRY))
+    failed = [f"{each.case.file}:{each.case.line} {each.case.name}" for each in results if not each.passed]
+    return msgspec.structs.replace(sound, tests=len(results), failed=tuple(failed[:SHOWN])), ruleset
 
 
 def _count_back(task: Task, sound: Sound, ruleset: RuleSet, base: RuleSet) -> Sound:

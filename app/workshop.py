@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import select
+import selectors
 import subprocess
 import sys
 import threading
@@ -172,13 +172,16 @@ class Workshop:
             child.stdin.flush()
         except BrokenPipeError:
             return Died(how=_ended(child))
-        for message in _messages(child.stdout.fileno()):
-            if message is None or isinstance(message, Progress):
-                self.progress = message or self.progress
-                if not wanted():
-                    return Unwanted()
-            else:
-                return message
+        try:
+            for message in _messages(child.stdout.fileno()):
+                if message is None or isinstance(message, Progress):
+                    self.progress = message or self.progress
+                    if not wanted():
+                        return Unwanted()
+                else:
+                    return message
+        except msgspec.DecodeError as error:  # something in it writes where only answers belong
+            return Died(how=f"no message: {error}")
         return Died(how=_ended(child))
 
     def _tidy(self) -> None:
@@ -202,22 +205,28 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 
 def _messages(descriptor: int) -> Iterator[Message | None]:
-    """Yield the messages of a child until it closes its end; None for every while in which it said nothing."""
+    """Yield the messages of a child until it closes its end; None for every while in which it said nothing.
+
+    Raises:
+        msgspec.DecodeError: it wrote something else.
+    """
     left = b""
     said = time.monotonic()
-    while True:
-        if not select.select([descriptor], [], [], LOOK_SECONDS)[0]:
-            yield None
-            continue
-        data = os.read(descriptor, 1 << 16)
-        if not data:
-            return
-        *lines, left = (left + data).split(b"\n")
-        for line in lines:
-            yield _message.decode(line)
-        if time.monotonic() - said > LOOK_SECONDS:
-            said = time.monotonic()
-            yield None
+    with selectors.DefaultSelector() as selector:
+        selector.register(descriptor, selectors.EVENT_READ)
+        while True:
+            if not selector.select(LOOK_SECONDS):
+                yield None
+                continue
+            data = os.read(descriptor, 1 << 16)
+            if not data:
+                return
+            *lines, left = (left + data).split(b"\n")
+            for line in lines:
+                yield _message.decode(line)
+            if time.monotonic() - said > LOOK_SECONDS:
+                said = time.monotonic()
+                yield None
 
 
 def _ended(child: subprocess.Popen[bytes]) -> str:

@@ -203,7 +203,10 @@ class Inquirer:
             behind = len(self.rules.proofs.of(plan, known.name, moment))
             if behind < plan.least:
                 yield Obstacle(reason="evidence", detail=f"{behind} < {plan.least}")
-        silent = [source for source in rule.feeds if any(feed in self.feeds.silent for feed in self.feeds.carried.get(source, ()))]
+        # What did not happen is only known of a source all of whose feeds are heard; for the rest one of them is enough.
+        answers = plan.sequence.then_sources if plan.sequence is not None and plan.sequence.absent else ()
+        unheard = self.feeds.unheard(answers)
+        silent = [source for source in rule.feeds if source in unheard or self.feeds.all_silent((source,))]
         if silent:
             yield Obstacle(reason="silent", detail=", ".join(silent))
         if rule.when.evaluate(facts) is not True:

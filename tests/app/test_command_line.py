@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from app.cli import app
 from app.version import VERSION
+from tests.app.test_inferences import INFERENCES
 from tests.app.world import CATALOGUE, DEPARTMENTS, LEAD, OBJECTS, PARTNER, RULES, World, penalty
 from tests.campaigns.serving import ROOT, free_port
 from tests.connectors.senders import as_csv
@@ -83,6 +84,8 @@ def test_rules_check_and_test_tell_a_good_folder_from_a_bad_one(tmp_path: Path) 
     assert (tested.exit_code, tested.stdout.strip()) == (OK, "4 tests, 0 failed")
     listed = json.loads(run("rules", "list", tmp_path, "--output", "json").stdout)
     assert [one["id"] for one in listed] == ["gas-heavy-fine", "gas-leaks"]
+    pack.write_text(RULES + INFERENCES, encoding="utf-8")
+    assert run("rules", "test", tmp_path).stdout.strip() == "6 tests, 0 failed", "those of inferences run too"
 
     pack.write_text(RULES.replace("fines_24h >= 5万元", "fines_24h >= 9万元"), encoding="utf-8")
     assert run("rules", "check", tmp_path).exit_code == OK

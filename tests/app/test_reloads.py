@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +211,26 @@ def test_a_waiting_child_that_is_gone_is_replaced(world: World) -> None:
     os.kill(child, signal.SIGKILL)
     assert change(world, MORE + "\n# another\n") == "activated"
     assert child not in children()
+
+
+def test_a_child_that_writes_what_is_no_message_has_died(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library that prints a line where answers belong costs the look, not the thread that looks; the next look is another's."""
+    with monkeypatch.context() as patch:
+        patch.setattr("app.workshop._CHILD", "import sys; sys.stdin.readline(); print('deprecated', flush=True); sys.stdin.readline()")
+        assert change(world, MORE) == "died"
+        assert children() == []
+    assert world.app.services.rulebook.look() == "activated"
+
+
+def test_a_service_with_many_open_files_reloads_too(world: World) -> None:
+    """The child's pipes may have any number; a thousand connections are no reason to run on old rules."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4096)), hard))
+    with ExitStack() as held:
+        held.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        while held.enter_context(Path(os.devnull).open("rb")).fileno() < 1100:
+            pass
+        assert change(world, MORE) == "activated"
 
 
 def test_no_child_is_left_when_the_service_has_stopped(world: World) -> None:

@@ -262,6 +262,24 @@ def test_a_rule_that_has_to_be_true_for_a_while_is_blind_when_its_feeds_are_sile
     assert hits(told.tick(6)) == [("long", 4.5)]
 
 
+def test_a_rule_is_said_to_be_deaf_only_where_nothing_is_heard_that_it_needs() -> None:
+    """One of two feeds is enough to count by, and not enough to say that something did not happen."""
+    told = story(ABSENT, "id: many, when: n >= 5 and source == hotline, points: 40")
+    leak(told, 1)
+    leak(told, 1, "b", feed="town")
+    told.signal(1, "street", source="inspection", kind="inspection.done", feed="street", object=ObjectRef(id="o-9"))
+
+    def silent(rule: str) -> list[str]:
+        return [each.detail for each in told.pipeline.inquire(rule, "o-1").obstacles if each.reason == "silent"]
+
+    told.add(2, FeedEntry(feed="hotline", mark="silent"))
+    told.add(2, FeedEntry(feed="street", mark="silent"))
+    assert (silent("many"), silent("visit")) == ([], ["inspection"])
+    told.add(3, FeedEntry(feed="town", mark="silent"))
+    told.add(3, FeedEntry(feed="street", mark="back"))
+    assert (silent("many"), silent("visit")) == (["hotline"], [])
+
+
 def test_hysteresis_keeps_a_rule_true_until_it_is_cleared() -> None:
     """Between the two limits nothing changes: one hit, and the points stay fresh."""
     told = story("id: hot, when: v >= 80, clear_when: v < 60, points: 40")
