@@ -19,12 +19,14 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from app.logs import Sparing
 from domain.principals import Principal
+from storage.scope import reading_for
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
 
+WALLED = frozenset({"department", "department_lead", "link"})  # who reads for a department, behind the database's own walls too
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 LINKS = "/answer/"  # what the paths of one-time links begin with
 SESSION_COOKIE = "fengsui_session"
@@ -116,7 +118,11 @@ class Gate:
             await _answer(send, 403, b'{"title":"Forbidden","detail":"cross-site request refused"}', "application/problem+json")
             return
         scope.setdefault("state", {})["principal"] = principal
-        await self._app(scope, receive, send)
+        if principal.role in WALLED:
+            with reading_for(principal.department):
+                await self._app(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
     def _identify(self, path: str, headers: dict[str, str]) -> Principal | None:
         scheme, _, token = headers.get("authorization", "").partition(" ")

@@ -90,6 +90,7 @@ outbox = Table(
     Column("delivered_at", Instant),
     Index("outbox_due", "state", "next_at"),
     Index("outbox_by_warning", "warning_id"),
+    Index("outbox_by_recipient", "recipient", "warning_id"),
 )
 
 attempts = Table(

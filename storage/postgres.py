@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import psycopg
 from psycopg.types.string import StrDumper
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -23,7 +23,9 @@ from domain.errors import StoreCorrupt, StoreUnavailable
 from domain.ports import Clock
 from storage.database import Database
 from storage.migrate import migrate, newest, standing
+from storage.scope import departments
 from storage.tables import from_us
+from storage.walls import DEPARTMENT, SEPARATOR, SETTING, raise_walls
 
 WRITERS = 8
 READERS = 16
@@ -49,6 +51,7 @@ _UNAVAILABLE = frozenset(
 )
 _CORRUPT = frozenset({"XX001", "XX002"})
 _READ_ONLY = "25006"
+_STEP_IN = text(f"SELECT set_config('role', '{DEPARTMENT}', true), set_config('{SETTING}', :departments, true)")  # to the transaction's end
 
 
 class _Text(StrDumper):
@@ -79,8 +82,11 @@ class Postgres:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Give a connection that cannot write and sees one committed state throughout."""
+        """Give a connection that cannot write and sees one committed state throughout; of a request's departments, where it has any."""
+        of = departments()
         with self._readers.connect() as connection, connection.begin():
+            if of is not None:
+                connection.execute(_STEP_IN, {"departments": SEPARATOR.join(of)})
             yield connection
 
     def translated(self, error: Exception, *, reading: bool) -> Exception:
@@ -132,7 +138,7 @@ class PostgresDatabase(Database):
 
     @classmethod
     def upgrade(cls, url: str, *, password_file: Path | None = None) -> list[str]:
-        """Bring the tables up to date and return the revisions that were run, oldest first; one process at a time.
+        """Bring tables, roles and views up to date and return the revisions that were run, oldest first; one process at a time.
 
         Raises:
             StoreUnavailable: it does not answer, a newer Fengsui made its tables, or it sorts text in another way.
@@ -140,7 +146,9 @@ class PostgresDatabase(Database):
         with cls(Postgres(address(url, password_file))) as database, database.write() as connection:
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})")
             check_text(connection, database.where)
-            return migrate(connection, database.where)
+            done = migrate(connection, database.where)
+            raise_walls(connection, database.where)
+            return done
 
     @classmethod
     @contextmanager

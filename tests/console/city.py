@@ -174,7 +174,9 @@ class City:
     def send(self, *entries: AnyEntry, outcomes: Sequence[Outcome] = ()) -> list[int]:
         """Journal entries and commit them together with `outcomes`; return their numbers."""
         self._outcomes = list(outcomes)
-        return [receipt.seq for receipt in self.intake.submit([Offer(entry=entry) for entry in entries]).result(20)]
+        numbers = [receipt.seq for receipt in self.intake.submit([Offer(entry=entry) for entry in entries]).result(20)]
+        self.await_shown(max(numbers, default=0))  # the sender is answered before what follows is committed
+        return numbers
 
     def register(self, *things: RegulatedObject) -> None:
         """Put objects into the registry."""
