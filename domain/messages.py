@@ -466,6 +466,8 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "规则文件夹中的规则集未通过检查（{count} 处），没有启用。",
         "The set in the rules folder was refused ({count} problems).",
     ),
+    "console.set_failed": ("未通过的测试", "tests that fail"),
+    "console.set_remarks": ("检查的提示", "what the check remarks"),
     "console.set_waits": ("规则集 {version} 等待另一人批准", "rule set {version} waits for a second person"),
     "console.sign_in": ("登录", "sign in"),
     "console.sign_out": ("退出", "sign out"),

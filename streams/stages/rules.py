@@ -2,8 +2,8 @@
 
 A rule is read again only where an indicator or a field that it reads can have changed since the subject's previous signal. Wakes
 never read a plain rule; what waits for time is decided by `streams.stages.deadlines`. A withdrawal reads again the rules that were true
-and read what it changed, on the facts of the subject's previous signal; it can only make them untrue: what it makes true is noticed at
-the subject's next signal. A rule with `clear_when` that was true stays so until that is, whatever is withdrawn or corrected.
+and read what it changed, on the facts of the subject's previous signal; it can only make them untrue: what becomes true is noticed at the
+next signal. A rule with `clear_when` that was true stays so until that is, by a signal or by a withdrawal.
 """
 
 from __future__ import annotations
@@ -346,7 +346,7 @@ class RuleStage:
         """Tell whether an undoing made a rule untrue wholly, or only takes away the signal that it was true at; None for neither."""
         if last_gone and plan.of_signal:
             return False
-        touched = not changed.isdisjoint(plan.rests) or any(name not in subject.true for name in plan.refers)
+        touched = not changed.isdisjoint({*plan.rests, *plan.reads}) or any(name not in subject.true for name in plan.refers)
         if not touched or self._stays(plan, self.facts(subject, moment, plan), subject, moment, now, subject.true[plan.id]):
             return None
         return True
@@ -360,15 +360,14 @@ class RuleStage:
 
     def spend(self, subject: str, matter: str, *, shadow: bool, at: int) -> None:
         """Use up what is true for a subject in a matter: its warning was closed at `at`."""
-        known = self.subjects.get(subject)
-        for standing in known.true.values() if known else ():
+        for standing in self.subjects[subject].true.values() if subject in self.subjects else ():
             if standing.matter == matter and standing.plan.shadow == shadow:
                 standing.spent = at
 
     def last_moment(self, subject: str) -> Moment | None:
         """Return the moment of the subject's previous signal, where that was not withdrawn."""
         known = self.subjects.get(subject)
-        return self.moment_of(known, known.last) if known is not None and known.last is not None else None
+        return None if known is None or known.last is None else self.moment_of(known, known.last)
 
     def sweep(self, now: int) -> None:
         """Forget what no course needs any more."""
