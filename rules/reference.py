@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from domain.kinds import KINDS, SECTORS
 from rules.documents import (
     CaseDoc,
     CaseObjectDoc,
@@ -206,6 +207,8 @@ def reference() -> str:
         _words("单位 Units", units),
         "## 字段 Fields\n\n" + _table(("字段", "类型", "含义", "可取值"), fields),
         "## 字段的中文名 Chinese names of fields\n\n" + _table(("中文名", "字段"), aliases),
+        _words("信号类型 Kinds（随附映射所产生的；自有映射可以另写）", KINDS),
+        _words("监管领域 Sectors（随附的；事项清单可以另有）", SECTORS),
         _words("状态 Statuses", STATUSES),
         _words("等级 Levels", LEVELS),
         _words("别处的写法，这里怎么写 Words of other tools (ElastAlert 2 and others)", LATER),

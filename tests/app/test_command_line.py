@@ -81,7 +81,7 @@ def test_rules_check_and_test_tell_a_good_folder_from_a_bad_one(tmp_path: Path) 
     pack.write_text(RULES, encoding="utf-8")
     assert run("rules", "check", tmp_path).exit_code == OK
     tested = run("rules", "test", tmp_path)
-    assert (tested.exit_code, tested.stdout.strip()) == (OK, "4 tests, 0 failed")
+    assert (tested.exit_code, tested.stdout.strip()) == (OK, "4 个测试，0 个未通过 / 4 tests, 0 failed")
     listed = json.loads(run("rules", "list", tmp_path, "--output", "json").stdout)
     assert [one["id"] for one in listed] == ["gas-heavy-fine", "gas-leaks"]
     pack.write_text(RULES + INFERENCES, encoding="utf-8")
