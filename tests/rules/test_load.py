@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from domain.findings import RuleHit
 from domain.kinds import KINDS
 from domain.messages import CATALOGUE, text
 from domain.signals import SOURCES
@@ -97,7 +96,7 @@ def test_a_pack_becomes_tables() -> None:
     assert (rule.pack, rule.sector, rule.owner, rule.line) == ("gas", "gas", "市住建局", 13)
     assert rule.when.indicators == ("gas.leaks", "gas.channels", "gas.odd")
     assert rule.feeds == ("complaint", "hotline", "iot")
-    assert ruleset.facts_needed() == {"burst": ("gas.leaks", "gas.channels", "gas.odd", "gas.pressure")}
+    assert "gas.pressure" in rule.says
 
 
 def test_every_word_of_the_language_reaches_the_tables() -> None:
@@ -376,17 +375,6 @@ def test_a_condition_takes_microseconds() -> None:
     for _ in range(10_000):
         evaluate(facts)
     assert (time.perf_counter() - started) / 10_000 < 20e-6
-
-
-def test_values_of_a_hit_can_be_made_from_the_names() -> None:
-    """What the rule reads and says is enough for a hit's `values`."""
-    ruleset = load_rules({"a.yaml": PACK})
-    names = ruleset.facts_needed()["burst"]
-    hit = RuleHit(
-        rule="burst", subject="o-1", object_id="o-1", matter="gas", feed="f", signal="s", seq=1, at=BASE,
-        values=dict.fromkeys(names, 1.0), message="",
-    )  # fmt: skip
-    assert set(hit.values) == {"gas.leaks", "gas.channels", "gas.odd", "gas.pressure"}
 
 
 def test_a_thousand_rules_are_read_in_seconds() -> None:
