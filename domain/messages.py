@@ -1060,6 +1060,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "operation.rule_state": ("运行中的规则集与正在准备的规则集", "The active rule set and what is being prepared"),
     "operation.rule_versions": ("启用过的规则集", "The rule sets that were ever active"),
     "operation.set_endpoint": ("登记部门的接收地址", "Register where a department receives webhooks"),
+    "obligations.sound": (
+        "{count} 条未了结的预警：各有责任部门，时限与计时一致",
+        "{count} warnings under way: each has somebody responsible, and its clocks and timers agree",
+    ),
     "operation.why_not": ("规则对一个对象为何没有命中", "Why a rule did not hit an object"),
     "operation.status": ("处理进度与运行中的规则版本", "How far the work is, and the active rule set"),
     # parameter: what a request may name

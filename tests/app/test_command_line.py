@@ -226,7 +226,7 @@ def test_audit_verify_journal_export_and_doctor_read_the_folder_itself(world: Wo
     doctor = run("doctor", "--data", data)
     assert doctor.exit_code == OK, doctor.stdout
     assert "every chain is sound" in doctor.stdout
-
+    assert "1 warnings under way" in doctor.stdout
     assert f"active rules: version {world.read('/v1/status', 'duty')['ruleset'][:12]}" in doctor.stdout
 
     world.shut()
@@ -241,6 +241,11 @@ def test_audit_verify_journal_export_and_doctor_read_the_folder_itself(world: Wo
     assert loose.exit_code == FINDINGS
     assert "chmod 700" in loose.stdout
     data.chmod(0o700)
+    with sqlite3.connect(data / "fengsui.db") as connection:
+        connection.execute("UPDATE timers SET state = 'cancelled'")
+    forgotten = run("doctor", "--data", data)
+    assert forgotten.exit_code == FINDINGS
+    assert re.search(rf"LOOK  obligations: {warning}: clock \w+ of \S+ runs without a timer", forgotten.stdout)
     with sqlite3.connect(data / "fengsui.db") as connection:
         connection.execute("UPDATE audit SET actor = 'nobody' WHERE n = 2")
     changed = run("audit", "verify", "--data", data)
