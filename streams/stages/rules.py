@@ -83,7 +83,7 @@ class RuleStage:
         subject.true = {}
         if subject.last is None:
             for name, old in kept.items():
-                subject.true[name] = Standing(self.plans[name], old.matter, old.sector, old.spent)
+                subject.true[name] = Standing(self.plans[name], old.matter, old.sector, old.spent).told_by(old)
             return
         moment = self.moment_of(subject, subject.last)
         group = self.group_of(subject, moment)
@@ -93,7 +93,9 @@ class RuleStage:
                 continue
             kept_matter = before is not None and before.plan.rule.sector == plan.rule.sector
             matter = (before.matter, before.sector, before.spent) if before and kept_matter else self.matter(plan.rule.sector, moment)
-            subject.true[plan.id] = Standing(plan, *matter)
+            standing = subject.true[plan.id] = Standing(plan, *matter)
+            if before is not None:
+                standing.told_by(before)
 
     def install(self, ruleset: RuleSet, now: int) -> None:
         """Run the rules of `ruleset` from `now` on; what the subjects remember is not looked at."""

@@ -85,7 +85,7 @@ def test_rules_check_and_test_tell_a_good_folder_from_a_bad_one(tmp_path: Path) 
     listed = json.loads(run("rules", "list", tmp_path, "--output", "json").stdout)
     assert [one["id"] for one in listed] == ["gas-heavy-fine", "gas-leaks"]
     pack.write_text(RULES + INFERENCES, encoding="utf-8")
-    assert run("rules", "test", tmp_path).stdout.strip() == "6 tests, 0 failed", "those of inferences run too"
+    assert run("rules", "test", tmp_path).stdout.strip() == "6 个测试，0 个未通过 / 6 tests, 0 failed", "those of inferences run too"
 
     pack.write_text(RULES.replace("fines_24h >= 5万元", "fines_24h >= 9万元"), encoding="utf-8")
     assert run("rules", "check", tmp_path).exit_code == OK
@@ -378,7 +378,7 @@ def test_a_mistyped_sector_is_a_warning_with_the_nearest_one(tmp_path: Path) -> 
     (tmp_path / "gas.yaml").write_text(RULES.replace("sector: gas", "sector: gass"), encoding="utf-8")
     told = run("rules", "check", tmp_path)
     assert told.exit_code == OK
-    assert re.search(r"gas.yaml:\d+:\d+ 领域 “gass”.*gas.*\[warning\]", told.stdout)
+    assert re.search(r"gas.yaml:\d+:\d+ 领域 “gass”.*gas.*\[提示 warning\]", told.stdout)
 
 
 def test_a_remark_on_a_row_is_no_refusal(served: World, tmp_path: Path) -> None:
