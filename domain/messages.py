@@ -86,6 +86,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "backtest.column.old": ("旧", "old"),
     "backtest.column.subject": ("对象", "subject"),
     "backtest.departments": ("按牵头部门", "by lead department"),
+    "backtest.empty_period": ("--from {since} 须早于 --to {until}", "--from {since} must be before --to {until}"),
     "backtest.figures": ("总数与核查结果", "totals and findings"),
     "backtest.hit_rate": ("命中率（属实 ÷ 属实与不属实）", "hit rate (confirmed of confirmed and unfounded)"),
     "backtest.hits": ("按规则的命中次数", "hits by rule"),
@@ -937,6 +938,27 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "kernel.in_force": ("有规则在首条信号之后才生效", "a rule comes into force after the first signal"),
     "kernel.inferences": ("有推理规则", "there are inferences"),
     "kernel.no_rules": ("规则集中没有可运行的规则", "the rule set has no rule that runs"),
+    # kernel.not: what of a rule the compiled kernel cannot do
+    "kernel.not.aggregate": ("汇总方式 {name}", "aggregate {name}"),
+    "kernel.not.aggregate_of": ("以 {name} 汇总 {part}", "{name} of {part}"),
+    "kernel.not.alternatives": ("条件展开后超过 {limit} 种情形", "more than {limit} alternatives"),
+    "kernel.not.boundless": ("没有窗口", "no window"),
+    "kernel.not.buckets": ("{number} 格不能把窗口分为整微秒", "a window that {number} buckets do not divide into whole microseconds"),
+    "kernel.not.by_language": ("不是用规则语言写的", "not written in the rule language"),
+    "kernel.not.field": ("读取 {fields}", "reads {fields}"),
+    "kernel.not.for_ever": ("有失效日期", "goes out of force"),
+    "kernel.not.of_objects": ("不以单个对象计", "not about single objects"),
+    "kernel.not.part": ("条件 {part}", "condition {part}"),
+    "kernel.not.reading": ("以内核不懂的方式读取指标", "reads an indicator in a way that the kernel does not know"),
+    "kernel.not.regional": ("用到各区域可另定的参数", "a parameter that regions override"),
+    "kernel.not.room": (
+        "{tests} 项信号判断与 {levels} 个数值级别超过表的容量",
+        "{tests} tests of the signal beside {levels} levels are more than the tables hold",
+    ),
+    "kernel.not.rules": ("引用其他规则", "reads other rules"),
+    "kernel.not.value": ("用 value 计算", "value in a calculation"),
+    "kernel.not.window": ("窗口 {name}", "window {name}"),
+    "kernel.not.word": ("内核尚不懂 {name}", "the kernel does not know {name} yet"),
     "kernel.not_installed": ("本机没有 numba", "numba is not installed on this machine"),
     "kernel.placed": (
         "编译内核运行 {kernel} 条规则，Python 引擎运行 {python} 条",
@@ -1407,6 +1429,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "rules.no_such_region": (
         "没有以 “{read}” 为代码的区域：省级代码不存在，不会对任何对象起作用",
         "no region has the code “{read}”: there is no such province, nothing will be changed by it",
+    ),
+    "rules.no_such_set": (
+        "“{read}” 不是目录，也不是已存的规则集版本；可用：{legal}",
+        "“{read}” is neither a folder nor a stored version of the rule set; there are: {legal}",
     ),
     "rules.no_such_rules": ("没有编号符合 “{read}” 的规则；可用：{legal}{near}", "no rule's id fits “{read}”; legal: {legal}{near}"),
     "rules.not_peers": (

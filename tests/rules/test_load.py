@@ -15,7 +15,7 @@ import pytest
 from domain.kinds import KINDS
 from domain.messages import CATALOGUE, text
 from domain.signals import SOURCES
-from rules.cases import BASE, cases
+from rules.cases import BASE
 from rules.documents import WINDOW, GroupWord, IndicatorDoc, PackDoc, RuleDoc
 from rules.lint import Surroundings
 from rules.load import check, load_rules, version_of
@@ -280,7 +280,7 @@ def test_a_window_shorter_than_its_feeds_delay_is_named() -> None:
 def test_cases_are_signals_at_relative_times() -> None:
     """Repeats, late receipt, cycling values, units of literals, and objects by their short form."""
     ruleset = load_rules({"everything.yaml": GOOD})
-    (case,) = cases(ruleset)
+    (case,) = ruleset.cases
     assert [received for received, _ in case.signals] == [timedelta(minutes=minutes) for minutes in (30, 60, 70, 80)]
     assert [signal.occurred_at - BASE for _, signal in case.signals] == [timedelta(minutes=minutes) for minutes in (30, 0, 10, 20)]
     assert [(signal.value, signal.unit) for _, signal in case.signals] == [(None, ""), (1.0, "kPa"), (-2.5, "kPa"), (50000.0, "CNY")]
