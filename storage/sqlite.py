@@ -21,7 +21,6 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from domain.errors import FengsuiError, StoreCorrupt, StoreUnavailable
-from domain.ports import Clock
 
 _log = structlog.get_logger(__name__)
 
@@ -137,9 +136,6 @@ class Sqlite:
             finally:
                 driver.execute(f"PRAGMA busy_timeout = {BUSY_MS}").fetchone()
         return not busy
-
-    def check_clock(self, clock: Clock) -> None:
-        """Do nothing: the file lies on this machine and has no other clock."""
 
     def close(self) -> None:
         """Give the files back; the last checkpoint is the writer's."""

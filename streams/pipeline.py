@@ -53,6 +53,7 @@ from streams.stages.inquiry import Inquirer, Inquiry
 from streams.stages.ledger import Identity, Ledger, Live, inherit, resolved
 from streams.stages.models import ObjectModel, SeriesDetectors
 from streams.stages.raising import RaiseStage
+from streams.stages.remote import Remote, Truth
 from streams.stages.rules import RuleStage
 from streams.stages.settings import PipelineSettings
 from streams.stages.takeover import take_over
@@ -122,6 +123,7 @@ class Pipeline:
         self._stages = snapshot.Stages(
             self._ledger, self._series, self._indicators, self._rules, self._model, self._fuse, self._feeds, self._raising, self._wakes
         )
+        self.remote = Remote(self._stages, self._contributions, levels)
         self._activation = Activation(self._stages, detectors, history)
         self._effects = Effects()
         self._ruleset = EMPTY
@@ -173,6 +175,11 @@ class Pipeline:
         """Return how often each tuning filter kept a rule that was true from speaking."""
         return dict(self._rules.suppressed)
 
+    def values_of(self, key: str) -> dict[str, Value]:
+        """Return the present indicator values of an object id or an area ("region:610113"); only those that it has."""
+        known = self._indicators.keys.get(key)
+        return {} if known is None else {name: cell.value() for name, cell in known.cells.items()} | dict(known.scores)
+
     def values_at(self, subject: str) -> dict[str, Value]:
         """Return every indicator that can be read at a subject's previous signal, as the state stands now; {} for one never met."""
         moment = self._rules.last_moment(subject)
@@ -217,6 +224,21 @@ class Pipeline:
     def take_over(self, signals: Sequence[tuple[int, SignalEntry]], seen: Mapping[str, int], hits: Mapping[str, int], now: int) -> None:
         """Take up an object that another engine ran until here: see `streams.stages.takeover`."""
         take_over(self._stages, signals, seen, hits, now)
+
+    def adopt(self, other: Pipeline, subject: str) -> None:
+        """Take up what another pipeline with the same rule set knows of an object."""
+        self.remote.adopt(other.remote, subject)
+
+    def attend(self, moment: Moment, truths: Iterable[Truth], now: int, made: Callable[[list[str]], object]) -> list[Outcome]:
+        """Let follow what follows from rules with points that another engine found true at a signal received at `now`.
+
+        Everything due by `now` has happened. `made` is told the rules whose contribution is new, before anything is said of it.
+        """
+        self._now = max(self._now, now)
+        outcomes: list[Outcome] = []
+        made(self.remote.stand(moment, truths, self._effects, now, self._ruleset.version))
+        self._settle(self._effects, moment, outcomes)
+        return outcomes
 
     def names(self) -> Iterable[Identity]:
         """Return the identities (feed, id) of the signals that are kept."""
@@ -365,6 +387,12 @@ class Pipeline:
         faded = first.due if first is not None else None
         due = [at for at in (faded, self._model.due, self._deadlines.first(), self._conclusions.first(self._now)) if at is not None]
         return from_us(min(due)) if due else None
+
+    def earliest(self) -> int | None:
+        """Return an instant, in microseconds, before which time alone changes nothing; None for never."""
+        timers = self._rules.timers
+        due = (self._wakes.earliest(), timers[0][0] if timers else None, self._model.due)
+        return min((at for at in due if at is not None), default=None)
 
     def may_be_due(self, now: datetime) -> bool:
         """Tell whether time alone may change something by `now`; much cheaper than `next_wake`, never wrong with a no."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import msgspec
@@ -15,15 +15,15 @@ from streams.kernel import layout
 from streams.kernel.classes import FIELDS, ClassBook, classify
 from streams.kernel.columns import Columns, writable
 from streams.kernel.jit import compiled
-from streams.kernel.layout import CELL, OBJECT, PYTHON, ROW, ROWS_TOP, SWEEP_AT, UNSEEN, Batch, Found, Scratch, State
+from streams.kernel.layout import CELL, OBJECT, PART, PYTHON, ROW, ROWS_TOP, SWEEP_AT, UNSEEN, WATCH, Batch, Found, Scratch, State
 from streams.kernel.names import Names, hash_of, mark_of, numbers_of
 from streams.kernel.placement import Placement
-from streams.kernel.run import KNOWN, NO_ROOM, SWEEP, WORDS_OF_BUCKETS, run
+from streams.kernel.run import ATTEND, KNOWN, NO_ROOM, SWEEP, WORDS_OF_BUCKETS, run
 from streams.kernel.seen import find_row, forget_rows, index_again, note_row
 from streams.kernel.tables import Columns as Aggregated
 from streams.kernel.tables import build
 
-VERSION: Final = 1
+VERSION: Final = 2
 HITS: Final = 1 << 14
 LEAST_SWEEP: Final = 1 << 20  # rows before the first look at which may be forgotten
 
@@ -32,7 +32,8 @@ LEAST_SWEEP: Final = 1 << 20  # rows before the first look at which may be forgo
 class Step:
     """What came of a stretch of a batch: hits as (signal, rule), and the signals that the Python engine must take, by place in it.
 
-    `end` is where the stretch ended; `known` says that the signal there looks as if it had been seen before and was not taken in.
+    They are the kernel's own memory, good until it is fed again. The stretch ended at `end`: `known` says that the signal there looks as if
+    it had been seen before and was not taken in, `attend` that fusion has to look at the signal before it, which was.
     """
 
     hit_signal: NDArray[np.int32]
@@ -40,6 +41,7 @@ class Step:
     reached: NDArray[np.int32]
     end: int
     known: bool
+    attend: bool
 
 
 @compiled
@@ -75,7 +77,7 @@ class Kernel:
         aggregated = Aggregated(placement.indicators)
         self._number_columns, self._code_columns = aggregated.numbers, aggregated.codes
         indicators, rules = len(placement.indicators), len(placement.rules)
-        self._rules = rules
+        self.rules = rules
         untouched = self.tables.untouched.astype(np.int32)
         self._scratch = Scratch(
             now=untouched.copy(),
@@ -96,6 +98,8 @@ class Kernel:
             reals=words.view(np.float64),
             rows=np.zeros(room, ROW),
             by_mark=np.full(4 * room, -1, np.int32),
+            watches=np.zeros(0, WATCH),
+            parts=np.zeros(0, PART),
             counters=counters,
         )
         self.rows_wanted: Callable[[NDArray[np.uint64]], NDArray[np.bool_]] = lambda marks: np.ones(len(marks), np.bool_)
@@ -107,8 +111,8 @@ class Kernel:
 
     # From columns to a batch
 
-    def prepare(self, columns: Columns, feed: str) -> Batch:
-        """Number the texts and classes of signals, in their order.
+    def prepare(self, columns: Columns, feed: str, now: NDArray[np.int64]) -> Batch:
+        """Number the texts and classes of signals, in their order; `now` is when each was received, never falling.
 
         Raises:
             SignalRejected: or whatever else `columns.entry` raises for a signal of a class that was not met before.
@@ -125,6 +129,7 @@ class Kernel:
         return Batch(
             slot=slots,
             at=columns.at,
+            now=now,
             signal_class=self._classify(columns, codes, values),
             mark=marks,
             handle=columns.handle,
@@ -173,44 +178,50 @@ class Kernel:
             found = self._found
             found.told[:] = 0
             why = run(self.tables, self.book.classes, self.state, self._scratch, batch, found, first, end)
-            count, passed, first = (int(each) for each in found.told)
-            hits.append((found.hit_signal[:count].copy(), found.hit_rule[:count].copy()))
-            reached.append(found.reached[:passed].copy())
-            if why == NO_ROOM:
-                self._make_room(count)
-            elif why == SWEEP and not any(len(each) for each in reached):
-                self.forget()
+            count, passed, first = found.told.tolist()
+            step = Step(
+                hit_signal=found.hit_signal[:count],
+                hit_rule=found.hit_rule[:count],
+                reached=found.reached[:passed],
+                end=first,
+                known=why == KNOWN,
+                attend=why == ATTEND,
+            )
+            if why == NO_ROOM or (why == SWEEP and not passed and not any(len(each) for each in reached)):
+                hits.append((step.hit_signal.copy(), step.hit_rule.copy()))
+                reached.append(step.reached.copy())
+                self._make_room(count) if why == NO_ROOM else self.forget()
             else:  # with signals reached their objects have to be handed over before anything is forgotten
                 break
-        one = len(hits) == 1
-        return Step(
-            hit_signal=hits[0][0] if one else np.concatenate([each[0] for each in hits]),
-            hit_rule=hits[0][1] if one else np.concatenate([each[1] for each in hits]),
-            reached=reached[0] if one else np.concatenate(reached),
-            end=first,
-            known=why == KNOWN,
+        if not hits:
+            return step
+        return replace(
+            step,
+            hit_signal=np.concatenate([*(each[0] for each in hits), step.hit_signal]),
+            hit_rule=np.concatenate([*(each[1] for each in hits), step.hit_rule]),
+            reached=np.concatenate([*reached, step.reached]),
         )
 
     def _make_room(self, hits: int) -> None:
         """Make room for one more signal at least, whatever it does: `run._roomy` asks for this."""
         state, counters = self.state, self.state.counters
         indicators = len(self.placement.indicators)
-        if len(self._found.hit_rule) - hits < self._rules:
-            self._found = _found(2 * len(self._found.hit_rule), self._rules)._replace(reached=self._found.reached)
+        if len(self._found.hit_rule) - hits < self.rules:
+            self._found = _found(2 * len(self._found.hit_rule), self.rules)._replace(reached=self._found.reached)
         rows = int(counters[ROWS_TOP])
         if rows + 1 > len(state.rows):
-            state = state._replace(rows=_grown(state.rows, rows + 1))
+            state = state._replace(rows=grown(state.rows, rows + 1))
         if 2 * (rows + 1) > len(state.by_mark):
             state = state._replace(by_mark=np.full(2 * len(state.by_mark), -1, np.int32))
             index_again(state)
         cells = int(counters[layout.CELLS_TOP]) + 4 * indicators + 4
         if cells > len(state.cells):
-            state = state._replace(cells=_grown(state.cells, cells))
+            state = state._replace(cells=grown(state.cells, cells))
         lists = int(np.count_nonzero(self.tables.exact | (self.tables.aggregate == layout.DISTINCT)))
         words = int(counters[layout.WORDS_TOP]) + WORDS_OF_BUCKETS * indicators + 2 * lists * int(counters[layout.LARGEST_ROOM])
         if words > len(state.words):
-            grown = _grown(state.words, words)
-            state = state._replace(words=grown, reals=grown.view(np.float64))
+            larger = grown(state.words, words)
+            state = state._replace(words=larger, reals=larger.view(np.float64))
         self.state = state
 
     def forget(self) -> None:
@@ -249,6 +260,7 @@ class Kernel:
         batch = Batch(
             slot=new.astype(np.int32) + slot,
             at=new + at,
+            now=new,
             signal_class=new.astype(np.int32),
             mark=np.array([_mark(feed, identity)], np.uint64),
             handle=new + handle,
@@ -276,6 +288,12 @@ class Kernel:
         cells = self.state.cells[thing["first"] : thing["first"] + thing["cells"]]
         return {self.placement.indicators[int(cell["indicator"])].name: int(cell["seen"]) for cell in cells if cell["seen"]}
 
+    def cell_values(self, slot: int) -> list[tuple[int, float]]:
+        """Return number and value of the indicators that an object has; NaN is unknown."""
+        thing = self.state.objects[slot]
+        cells = self.state.cells[thing["first"] : thing["first"] + thing["cells"]]
+        return list(zip(cells["indicator"].tolist(), cells["value"].tolist(), strict=True))
+
     def values(self, slot: int) -> dict[str, float | None]:
         """Return the indicators that an object has, by name; None is unknown."""
         thing = self.state.objects[slot]
@@ -297,6 +315,8 @@ class Kernel:
             "cells": state.cells[: int(counters[layout.CELLS_TOP])].tobytes(),
             "words": state.words[: int(counters[layout.WORDS_TOP])].tobytes(),
             "rows": state.rows[: int(counters[ROWS_TOP])].tobytes(),
+            "watches": state.watches[: int(counters[layout.WATCHES_TOP])].tobytes(),
+            "parts": state.parts[: int(counters[layout.PARTS_TOP])].tobytes(),
             "counters": counters.tobytes(),
             "classes": self.book.dump(),
             "names": {name: [len(each), each.dump()] for name, each in {"": self.objects, **self.names}.items()},
@@ -322,6 +342,8 @@ class Kernel:
                 reals=words.view(np.float64),
                 rows=rows,
                 by_mark=np.full(1 << (2 * len(rows) + 1).bit_length(), -1, np.int32),
+                watches=_taken(saved["watches"], WATCH),
+                parts=_taken(saved["parts"], PART),
                 counters=np.frombuffer(saved["counters"], np.int64).copy(),
             )
             names = {name: Names.load(text, count) for name, (count, text) in saved["names"].items()}
@@ -349,7 +371,7 @@ def _mark(feed: str, identity: str) -> Any:
 
 def _new_objects(count: int) -> NDArray[np.void]:
     objects = np.zeros(count, OBJECT)
-    objects["clock"], objects["signal_class"], objects["row"] = UNSEEN, -1, -1
+    objects["clock"], objects["signal_class"], objects["row"], objects["watch"] = UNSEEN, -1, -1, -1
     return objects
 
 
@@ -367,7 +389,8 @@ def _as_code(values: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.where(np.isnan(values), np.int64(-1), values.view(np.int64))
 
 
-def _grown(array: NDArray[Any], size: int) -> NDArray[Any]:
+def grown(array: NDArray[Any], size: int) -> NDArray[Any]:
+    """Return a copy with `size` places at least, zero where there was none."""
     larger = np.zeros(max(size, len(array) * 3 // 2), array.dtype)
     larger[: len(array)] = array
     return larger

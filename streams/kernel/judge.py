@@ -53,6 +53,15 @@ def _held_before(tables: Tables, classes: Classes, scratch: Scratch, rule: int, 
 
 
 @inlined
+def holds_now(tables: Tables, classes: Classes, scratch: Scratch, rule: int, signal_class: int) -> bool:
+    """Tell whether a rule is true for the levels in `scratch.now`."""
+    for conjunct in range(tables.conjuncts_at[rule], tables.conjuncts_at[rule + 1]):
+        if _holds(tables, classes, conjunct, scratch.now, signal_class):
+            return True
+    return False
+
+
+@inlined
 def tests_rose(classes: Classes, now: int, before: int) -> bool:
     """Tell whether a test holds for class `now` that did not for class `before`; a first signal may make anything true."""
     if before == _NO_CLASS:

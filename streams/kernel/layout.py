@@ -38,8 +38,28 @@ OBJECT: Final = np.dtype([
     ("owner", np.uint8),
     ("signal_class", np.int32),  # of its newest signal by arrival
     ("row", np.int32),  # the row of that signal
+    ("watch", np.int32),  # the place of its watch, -1 for none
+    ("spare", np.int32),  # to a whole number of words, so that no byte of a snapshot is left to chance
 ])  # fmt: skip
 """One regulated object; its place in the array is its slot."""
+
+WATCH: Final = np.dtype([
+    ("last", np.int64),  # when its newest signal was received
+    ("before", np.int64),  # ... and the one before
+    ("rise_at", np.float64),  # its score below this raises no level
+    ("first", np.int32),  # its parts are parts[first : first + parts]
+    ("parts", np.uint16),
+    ("room", np.uint8),  # class of the room that its parts have, as of an object's cells
+    ("attend", np.uint8),  # 1: fusion looks at its next signal at which a rule with points is true
+])  # fmt: skip
+"""An object to whose score rules have contributed: its fusion is Python's business, when that has to look at it is the kernel's."""
+
+PART: Final = np.dtype([
+    ("since", np.int64),  # when the object's last signal at which the rule was true was received; means nothing while it is true
+    ("rule", np.int32),
+    ("true", np.int32),  # 1: the rule is true at the object's newest signal
+])  # fmt: skip
+"""A rule with points that was true for an object under watch."""
 
 CELL: Final = np.dtype([
     ("clock", np.int64),  # position that the window was moved to last
@@ -74,14 +94,18 @@ ROW: Final = np.dtype([
     ("mark", np.uint64),  # hash of (feed, id)
     ("before", np.int32),  # the object's row before this one, -1 for none
     ("slot", np.int32),
+    ("clock", np.int64),  # the object's clock after the signal
+    ("signal_class", np.int32),
+    ("spare", np.int32),  # as above
 ])  # fmt: skip
 """One signal that may still be inside a window, chained by object: what an object's state can be made again from."""
 
 # Places in `State.counters`.
-CELLS_TOP, WORDS_TOP, ROWS_TOP, SWEEP_AT, LARGEST_ROOM = range(5)  # the last in words, of those ever taken
+CELLS_TOP, WORDS_TOP, ROWS_TOP, SWEEP_AT, LARGEST_ROOM, WATCHES_TOP, PARTS_TOP = range(7)  # the largest room ever taken, in words
 FREE_CELLS: Final = 8  # heads of the lists of free rooms for cells, by class
 FREE_WORDS: Final = 40  # ... for words
-COUNTERS: Final = 80
+FREE_PARTS: Final = 80  # ... for parts
+COUNTERS: Final = 100
 
 
 class State(NamedTuple):
@@ -93,6 +117,8 @@ class State(NamedTuple):
     reals: Floats  # the same memory as `words`
     rows: Structs  # ROW, in order of arrival
     by_mark: NDArray[np.int32]  # open addressing: row by mark, -1 for free; its length is a power of two
+    watches: Structs  # WATCH
+    parts: Structs  # PART
     counters: Ints
 
 
@@ -120,6 +146,11 @@ class Tables(NamedTuple):
     rule_of: NDArray[np.int32]  # of c
     conjuncts_at: NDArray[np.int32]  # of rules, and one more
     leaves: NDArray[np.bool_]  # of rules: where it becomes true the object goes over to the Python engine
+    points: Floats  # of rules: what it adds to a score while it is true; 0 for one that only hits
+    half_life: Ints  # of rules: in which its points halve, in microseconds; 0 where they stay
+    gone: Ints  # of rules: the age from which on its points may count as nothing
+    floor: NDArray[np.bool_]  # of rules: it holds up a level as well
+    soonest: int  # the least of `gone`
     rise_at: NDArray[np.int32]  # by position: conjuncts whose lower bound is this level
     rise: NDArray[np.int32]
     fall_at: NDArray[np.int32]  # by position: conjuncts whose upper bound is this level
@@ -144,6 +175,7 @@ class Batch(NamedTuple):
 
     slot: NDArray[np.int32]
     at: Ints  # occurred_at
+    now: Ints  # received, never falling
     signal_class: NDArray[np.int32]
     mark: NDArray[np.uint64]
     handle: Ints

@@ -38,8 +38,10 @@ from streams.kernel.layout import (
 from streams.kernel.rooms import give_cells, take_cells
 from streams.kernel.scale import position
 from streams.kernel.seen import find_row, note_row
+from streams.kernel.watch import follow
 
-DONE, NO_ROOM, KNOWN, SWEEP = range(4)  # why a run stopped: at its end, for want of room, at a signal seen before, to forget old rows
+# Why a run stopped: at its end, for want of room, at a signal seen before, to forget old rows, behind one that fusion has to look at.
+DONE, NO_ROOM, KNOWN, SWEEP, ATTEND = range(5)
 WORDS_OF_BUCKETS: Final = 256  # more than a cell of buckets can want at once
 
 
@@ -64,11 +66,15 @@ def run(tables: Tables, classes: Classes, state: State, scratch: Scratch, batch:
         if owner == KERNEL and _odd(tables, classes, batch, signal):
             owner = PYTHON
             state.objects[slot].owner = owner
+        attend = False
         if owner == KERNEL:
-            take(tables, classes, state, scratch, batch, found, signal, slot)
+            attend = take(tables, classes, state, scratch, batch, found, signal, slot)
         else:
             reach(found, signal)
         note_row(state, batch, signal, slot)
+        if attend:
+            found.told[2] = signal + 1
+            return ATTEND
     found.told[2] = end
     return DONE
 
@@ -110,8 +116,8 @@ def _odd(tables: Tables, classes: Classes, batch: Batch, signal: int) -> bool:
 @inlined
 def take(
     tables: Tables, classes: Classes, state: State, scratch: Scratch, batch: Batch, found: Found, signal: int, slot: int
-) -> None:  # fmt: skip
-    """Take in a signal of an object that the kernel runs."""
+) -> bool:  # fmt: skip
+    """Take in a signal of an object that the kernel runs; tell whether fusion has to look at it."""
     thing = state.objects[slot]
     signal_class = np.int64(batch.signal_class[signal])
     before = np.int64(thing.signal_class)
@@ -151,6 +157,11 @@ def take(
         _untell(tables, classes, state, slot, signal_class, at)
         thing.owner = PYTHON
         reach(found, signal)
+        return False
+    if thing.watch < 0 and found.told[0] == first_hit:
+        return False
+    moved = changes > 0 or signal_class != before
+    return follow(tables, classes, state, scratch, found, slot, batch.now[signal], first_hit, signal_class, moved)
 
 
 @inlined

@@ -36,8 +36,10 @@ def note_row(state: State, batch: Batch, signal: int, slot: int) -> None:
     new.handle = batch.handle[signal]
     new.mark = batch.mark[signal]
     new.slot = slot
+    new.signal_class = batch.signal_class[signal]
     new.before = -1
     thing = state.objects[slot]
+    new.clock = thing.clock
     if thing.owner == KERNEL:
         new.before = thing.row
         thing.row = row
@@ -66,9 +68,9 @@ def index_again(state: State) -> None:
 def forget_rows(tables: Tables, state: State, wanted: np.ndarray, stands_for: np.ndarray) -> None:
     """Drop the rows that nothing can need any more; the others keep their order.
 
-    A row of an object that the kernel runs is kept where it is inside the longest of its windows, or its newest. Of the others' `wanted`
-    says which are kept. `stands_for` is room for a number a row: where it is now; of a dropped one, where the nearest kept row before it in
-    its chain is.
+    A row of an object that the kernel runs is kept where it is inside the longest of its windows, or its newest; all that are left of one
+    under watch are. Of the others' `wanted` says which are kept. `stands_for` is room for a number a row: where it is now; of a dropped
+    one, where the nearest kept row before it in its chain is.
     """
     rows = state.counters[ROWS_TOP]
     kept = np.int64(0)
@@ -78,9 +80,10 @@ def forget_rows(tables: Tables, state: State, wanted: np.ndarray, stands_for: np
         thing = state.objects[slot]
         before = stands_for[old.before] if old.before >= 0 else np.int32(-1)
         stands_for[row] = before
-        if wanted[row] if thing.owner != KERNEL else thing.row == row or old.at >= _oldest(tables, state, slot):
+        if wanted[row] if thing.owner != KERNEL else thing.row == row or thing.watch >= 0 or old.at >= _oldest(tables, state, slot):
             new = state.rows[kept]
             new.at, new.handle, new.mark, new.slot, new.before = old.at, old.handle, old.mark, old.slot, before
+            new.clock, new.signal_class = old.clock, old.signal_class
             stands_for[row] = kept
             kept += 1
     state.counters[ROWS_TOP] = kept

@@ -15,6 +15,7 @@ from streams.kernel import layout
 from streams.kernel.conditions import Compared, Tested
 from streams.kernel.layout import Tables
 from streams.kernel.placement import CODES, NUMBERS, Placement, column_of, tests
+from streams.stages.fuse import GONE
 from streams.stages.windows import BUCKETS, DAY, MICROSECOND, MONDAY, SHANGHAI_OFFSET
 
 AGGREGATE: Final = {
@@ -27,6 +28,7 @@ AGGREGATE: Final = {
     "last": layout.LAST,
 }
 HIGHEST: Final = 1 << 20  # a level above all
+SLACK: Final = 1_000  # microseconds by which rounding cannot be off
 Bounds = tuple[int, int, int]  # variable, lowest level, highest level
 
 
@@ -127,6 +129,13 @@ def window_of(indicator: Indicator) -> tuple[int, int, int, int, bool]:
     return (layout.EVEN, 1, 0, length, True) if window.exact else (layout.EVEN, length // BUCKETS, 0, BUCKETS, False)
 
 
+def _gone(points: float, half_life: int) -> int:
+    """Return an age before which a contribution counts for something; soon after it counts for nothing (`streams.stages.fuse.GONE`)."""
+    if not points or half_life <= 0:
+        return layout.FAR
+    return max(0, int(half_life * math.log2(max(points, GONE) / GONE)) - SLACK)
+
+
 def build(placement: Placement, leaves: Iterable[str] = ()) -> Tables:
     """Return the arrays; `leaves` are the rules with whose truth an object goes over to the Python engine."""
     indicators, going = placement.indicators, set(leaves)
@@ -144,6 +153,8 @@ def build(placement: Placement, leaves: Iterable[str] = ()) -> Tables:
         each.level(0.0 if of.aggregate in {"count", "distinct"} else None) for each, of in zip(thresholds, indicators, strict=True)
     ]
     windows = [window_of(each) for each in indicators]
+    half_lives = [rule.half_life // MICROSECOND for rule in placement.rules]
+    gone = [_gone(rule.points, half_life) for rule, half_life in zip(placement.rules, half_lives, strict=True)]
     columns = Columns(indicators)
     number_of_test = {test: number for number, test in enumerate(tests(placement.conditions))}
     tested = [[number_of_test[one] for one in parts if isinstance(one, Tested)] for _, parts in conjuncts]
@@ -173,6 +184,11 @@ def build(placement: Placement, leaves: Iterable[str] = ()) -> Tables:
         rule_of=np.array([rule for rule, _ in conjuncts] or [0], np.int32),
         conjuncts_at=np.cumsum([0, *map(len, placement.conditions)]).astype(np.int32),
         leaves=np.array([rule.id in going for rule in placement.rules] or [False], np.bool_),
+        points=np.array([min(rule.points, rule.cap) for rule in placement.rules] or [0.0], np.float64),
+        half_life=np.array(half_lives or [0], np.int64),
+        gone=np.array(gone or [layout.FAR], np.int64),
+        floor=np.array([bool(rule.at_least) for rule in placement.rules] or [False], np.bool_),
+        soonest=min(gone, default=layout.FAR),
         **_lists(thresholds, untouched, tested, bounded, len(number_of_test)),
     )
 

@@ -1,16 +1,16 @@
-"""The columnar replay: files of canonical signals through the compiled kernel, for rule sets whose rules only hit.
+"""The columnar replay: files of canonical signals through the compiled kernel.
 
-Lines become columns, the kernel walks them, and hits become lines. Whatever is not a plain new signal of an object that the kernel runs (an
-id seen before, a correction or withdrawal, a signal without an object, a number that sums cannot hold) goes through the pipeline, to which
-its objects are handed over with all they have in their windows. So the hits are those of the pipeline, one by one and in the same order.
+Lines become columns, the kernel walks them, and hits become lines. Where a rule with points may change what is said of its object, the
+pipeline looks at the signal (`streams.runtimes.watching`). Whatever is not a plain new signal of an object that the kernel runs (an id seen
+before, a correction or withdrawal, a signal without an object, a number that sums cannot hold) goes through the pipeline, to which its
+objects are handed over with all they have in their windows. So hits and warnings are those of the pipeline, one by one and in its order.
 """
 
 from __future__ import annotations
 
 import json
-from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from domain.catalogue import Catalogue
 from domain.errors import FileProblems
-from domain.findings import RuleHit
+from domain.findings import Outcome, RuleHit
 from domain.levels import DEFAULT_LEVELS
 from domain.records import Record, RulesetEntry, SignalEntry
 from domain.signals import Signal
@@ -28,13 +28,15 @@ from rules.ruleset import RuleSet
 from streams.kernel.columns import Columns, Texts
 from streams.kernel.decode import mend
 from streams.kernel.engine import Kernel, Step
-from streams.kernel.handover import Handover
+from streams.kernel.handover import Fetched, Handover
 from streams.kernel.hitlines import HitLines
 from streams.kernel.layout import Batch
 from streams.kernel.placement import Placement
 from streams.kernel.scan import ID, KEYS, OBJECT, PADDING, Lines, scan
 from streams.pipeline import Pipeline, PipelineSettings
+from streams.runtimes.places import Places, blocks
 from streams.runtimes.replay import Known
+from streams.runtimes.watching import Ticks, Watching
 from streams.stages.windows import MICROSECOND, NEVER, from_us, to_us
 
 BLOCK: Final = 1 << 20  # bytes read at a time
@@ -46,38 +48,23 @@ Read = Callable[[bytes, Path, int], tuple[str, Signal, datetime | None]]
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a columnar replay did: signals, those that reached Python, hits, objects handed over, and where time stood at the end."""
+    """What a columnar replay did: signals, those that reached Python, hits, other outcomes, objects handed over, where time stood."""
 
     signals: int
     reached: int
     hits: int
+    others: int
     handed_over: int
     ended: datetime | None
 
 
+def leaves_of(placement: Placement) -> list[str]:
+    """Return the rules with whose truth the pipeline takes an object over: a cooldown decides what their hits mean for the score."""
+    return [rule.id for rule in placement.rules if rule.points and rule.cooldown]
+
+
 class NotYet(Exception):
     """A rule is not in force at the first signal: the replay begins again on the pipeline, which knows when rules come into force."""
-
-
-class _Places:
-    """Where the line of every signal is, in four bytes each: a batch's place in its file, and the lines' places in the batch."""
-
-    def __init__(self) -> None:
-        self._starts: list[int] = []  # number of each batch's first line
-        self._batches: list[tuple[Path, int, NDArray[np.uint32]]] = []
-
-    def add(self, number: int, path: Path, offset: int, lines: NDArray[np.int64]) -> None:
-        """Note a batch that begins with line `number`; `lines` are places behind `offset`."""
-        self._starts.append(number)
-        self._batches.append((path, offset, lines.astype(np.uint32)))
-
-    def line(self, number: int) -> tuple[Path, bytes]:
-        """Return a line again."""
-        batch = bisect_right(self._starts, number) - 1
-        path, offset, lines = self._batches[batch]
-        with path.open("rb") as file:
-            file.seek(offset + int(lines[number - self._starts[batch]]))
-            return path, file.readline()
 
 
 class ColumnarReplay:
@@ -89,6 +76,7 @@ class ColumnarReplay:
         placement: Placement,
         read: Read,
         write: Callable[[bytes], object],
+        found: Callable[[list[Outcome]], object] = lambda _: None,
         *,
         batch: int = BATCH,
         block: int = BLOCK,
@@ -96,29 +84,36 @@ class ColumnarReplay:
     ) -> None:
         """Start with nothing taken in. What comes out does not depend on `batch` (lines) and `block` (bytes at a time).
 
+        `found` is handed all outcomes but hits, in order.
+
         Raises:
-            ValueError: the kernel cannot run every rule, or a rule has points.
+            ValueError: the kernel cannot run every rule.
         """
-        if not placement.whole or any(rule.points for rule in placement.rules):
-            raise ValueError("the columnar replay runs rule sets that are wholly in the kernel and without points")
+        if not placement.whole:
+            raise ValueError("the columnar replay runs rule sets that are wholly in the kernel")
         self._placement = placement
         self._read = read
         self._write = write
-        self._kernel = kernel if kernel is not None else Kernel(placement)
+        self._kernel = kernel if kernel is not None else Kernel(placement, leaves_of(placement))
         self._block_size = block
-        self._pipeline = Pipeline(DEFAULT_LEVELS, Catalogue(), lambda _version: ruleset, {}, PipelineSettings())
+        self._pipeline = Pipeline(DEFAULT_LEVELS, Catalogue(), lambda _version: ruleset, {}, PipelineSettings(model_points=0.0))
         self._ruleset = ruleset
+        self._found_outcomes = found
         self._known = Known()
         self._lines = HitLines([rule.id for rule in placement.rules])
         self._cooldowns = {number: rule.cooldown // MICROSECOND for number, rule in enumerate(placement.rules) if rule.cooldown}
         self._last_hits: dict[int, dict[int, int]] = {}  # slot → rule with a cooldown → when it hit last
-        self._places = _Places()
-        self._handover = Handover(self._kernel, self._pipeline, self._fetch)
+        self._places = Places()
+        self._pointed = any(rule.points for rule in placement.rules)
+        self._ticks = Ticks(self._pipeline, self._told)
+        self._watching = Watching(self._kernel, self._pipeline, self._ticks, self._at_hand, self._places.cited)
+        self._heard: set[tuple[str, int]] = set()  # feeds with the classes of their signals that the pipeline knows of
+        self._handover = Handover(self._kernel, self._pipeline, self._watching, self._fetch)
         self._nobody = self._kernel.slot_of("")
         self._kernel.leave(self._nobody)
         self._kernel.rows_wanted = self._wanted
         self._now = -NEVER
-        self._signals = self._reached = self._hits = 0
+        self._signals = self._reached = self._hits = self._others = 0
         wanted = {"id", "object_id", "occurred_at", *self._kernel.texts}
         self._wanted_keys = np.array([key in wanted for key in KEYS])
         self._order = np.arange(len(KEYS))
@@ -132,10 +127,10 @@ class ColumnarReplay:
             NotYet: the first signal is older than a rule; nothing was written.
         """
         for path in paths:
-            for text, end, offset in _blocks(path, self._block_size):
+            for text, end, offset in blocks(path, self._block_size):
                 self._block(text, end, offset, path)
         ended = None if self._now == -NEVER else from_us(self._now)
-        return Told(self._signals, self._reached, self._hits, len(self._handover), ended)
+        return Told(self._signals, self._reached, self._hits, self._others, len(self._handover), ended)
 
     def forget(self) -> None:
         """Forget what no window needs any more, without waiting until there is much of it."""
@@ -179,29 +174,68 @@ class ColumnarReplay:
             handle=np.arange(self._signals, self._signals + count),
             entry=entry,
         )
-        self._in_force(int(columns.at[0]))
-        batch = self._kernel.prepare(columns, path.stem)
         times = np.maximum.accumulate(np.maximum(columns.at, self._now))
+        self._in_force(int(times[0]))
+        self._places.receive(self._signals, times)
+        batch = self._kernel.prepare(columns, path.stem, times)
+        new = self._unheard(batch, path.stem)
         done = 0
         while done < count:
-            step = self._kernel.feed(batch, done, count)
-            self._tell(step, columns, batch, times)
+            upto = count
+            if self._pointed:
+                upto, near = self._ticks.until(times, done, count, self._signals)
+                if near:
+                    self._watching.near(int(times[done]))
+            step = self._kernel.feed(batch, done, upto)
+            hits = self._cooled(step, batch, times) if self._cooldowns else step
+            self._tell(hits, columns, batch, times, done)
+            if step.attend:
+                self._hear(new, columns, step.end)
+                self._attend(step.end - 1, hits, columns, batch, int(times[step.end - 1]))
+            self._ticks.catch_up(times, done, step.end, self._signals)
             done = step.end
             if step.known:
                 self._now = int(times[done])
                 self._signal(columns.entry(done), self._signals + done, self._now)
                 done += 1
+        self._hear(new, columns, count)
         self._now = int(times[-1])
         self._signals += count
+
+    def _unheard(self, batch: Batch, feed: str) -> list[int]:
+        """Return the first signals of classes that this feed was not heard to send: they may be of sources that are news."""
+        classes, first = np.unique(batch.signal_class, return_index=True)
+        fresh = [place for number, place in zip(classes.tolist(), first.tolist(), strict=True) if (feed, number) not in self._heard]
+        self._heard.update((feed, number) for number in classes.tolist())
+        return sorted(fresh)
+
+    def _hear(self, new: list[int], columns: Columns, end: int) -> None:
+        """Let the pipeline know which feeds were heard of before the signal `end`."""
+        while self._pointed and new and new[0] < end:
+            entry = columns.entry(new.pop(0))
+            self._pipeline.remote.saw(entry.signal.source, entry.feed)
+
+    def _attend(self, signal: int, step: Step, columns: Columns, batch: Batch, now: int) -> None:
+        """Let fusion look at a signal."""
+        self._reached += 1
+        self._begin(now)
+        hits = step.hit_rule[step.hit_signal == signal].tolist()
+        outcomes = self._watching.attend(int(batch.slot[signal]), columns.entry(signal), self._signals + signal, hits, now)
+        self._others += len(outcomes)
+        self._found_outcomes(outcomes)
+
+    def _told(self, outcomes: list[Outcome]) -> None:
+        """Hand on what a tick brought about."""
+        self._watching.told(outcomes)
+        self._others += len(outcomes)
+        self._found_outcomes(outcomes)
 
     def _in_force(self, at: int) -> None:
         if not self._signals and at < self._placement.in_force:
             raise NotYet
 
-    def _tell(self, step: Step, columns: Columns, batch: Batch, times: NDArray[np.int64]) -> None:
-        """Write the hits of a step, and let the pipeline take the signals that it must, all in order."""
-        if self._cooldowns:
-            step = self._cooled(step, batch, times)
+    def _tell(self, step: Step, columns: Columns, batch: Batch, times: NDArray[np.int64], first: int) -> None:
+        """Write the hits of a step that began at `first`, and let the pipeline take the signals that it must, all in order."""
         if not len(step.reached):
             self._write(self._lines.lines(self._kernel, columns, batch.slot, step))
             self._hits += len(step.hit_signal)
@@ -209,11 +243,12 @@ class ColumnarReplay:
         written = 0
         for signal in [*step.reached.tolist(), -1]:
             upto = len(step.hit_signal) if signal < 0 else int(np.searchsorted(step.hit_signal, signal))
-            part = Step(step.hit_signal[written:upto], step.hit_rule[written:upto], step.reached, step.end, step.known)
+            part = replace(step, hit_signal=step.hit_signal[written:upto], hit_rule=step.hit_rule[written:upto])
             self._write(self._lines.lines(self._kernel, columns, batch.slot, part))
             self._hits += upto - written
             written = upto
             if signal >= 0:
+                self._ticks.catch_up(times, first, signal + 1, self._signals)
                 self._take_over(int(batch.slot[signal]), int(times[signal]))
                 self._step(columns.entry(signal), self._signals + signal, int(times[signal]))
 
@@ -227,7 +262,7 @@ class ColumnarReplay:
                 last[rule] = now
             else:
                 keep[place] = False
-        return Step(step.hit_signal[keep], step.hit_rule[keep], step.reached, step.end, step.known)
+        return replace(step, hit_signal=step.hit_signal[keep], hit_rule=step.hit_rule[keep])
 
     def _line(self, line: bytes, path: Path) -> None:
         """Take in a line that only the readable decoder reads."""
@@ -235,12 +270,14 @@ class ColumnarReplay:
         at = to_us(received) if received is not None else to_us(entry.signal.occurred_at)
         self._in_force(at)
         self._now = max(self._now, at)
+        self._places.receive(self._signals, np.array([self._now]))
         self._signal(entry, self._signals, self._now)
         self._signals += 1
 
     def _signal(self, entry: SignalEntry, number: int, now: int) -> None:
         """Take in a signal that the pipeline must judge: with it go its object and those of all signals that it may be about."""
         signal = entry.signal
+        self._ticks.clear(now, number)
         slots = [self._kernel.slot_of_signal(entry.feed, name) for name in (signal.id, signal.corrects, signal.withdraws) if name]
         own = self._kernel.slot_of(entry.resolution.object_id)
         for slot in (*slots, own):
@@ -249,19 +286,29 @@ class ColumnarReplay:
         self._step(entry, number, now)
         self._kernel.note(entry.feed, signal.id, own, to_us(signal.occurred_at), number)
 
-    def _take_over(self, slot: int, now: int) -> None:
+    def _begin(self, now: int) -> None:
+        """Let the pipeline run the rules, from the first signal on that it has to know of."""
         if not self._pipeline.position:
             self._pipeline.step([Record(seq=1, received_at=from_us(now), entry=RulesetEntry(version=self._ruleset.version))])
+
+    def _take_over(self, slot: int, now: int) -> None:
+        self._begin(now)
         rules = self._placement.rules
-        self._handover.take(slot, {rules[rule].id: at for rule, at in self._last_hits.get(slot, {}).items()}, now)
+        hits = {rules[rule].id: at for rule, at in self._last_hits.get(slot, {}).items()}
+        self._handover.take(slot, hits, now)
 
     def _step(self, entry: SignalEntry, number: int, now: int) -> None:
         """Let the pipeline take a signal, and write its hits."""
         self._reached += 1
-        for outcome in self._pipeline.step([Record(seq=number + 2, received_at=from_us(now), entry=entry)]):
+        self._ticks.clear(now, number)
+        outcomes = self._pipeline.step([Record(seq=self._ticks.number(number), received_at=from_us(now), entry=entry)])
+        others: list[Outcome] = [outcome for outcome in outcomes if not isinstance(outcome, RuleHit)]
+        for outcome in outcomes:
             if isinstance(outcome, RuleHit):
                 self._hits += 1
                 self._write(hit_line(outcome))
+        self._others += len(others)
+        self._found_outcomes(others)
 
     def _entry(self, line: bytes, path: Path) -> tuple[SignalEntry, datetime | None]:
         try:
@@ -271,9 +318,14 @@ class ColumnarReplay:
             raise
         return SignalEntry(feed=feed, signal=signal, resolution=self._known(signal), digest=""), received
 
-    def _fetch(self, number: int) -> tuple[int, SignalEntry]:
+    def _fetch(self, number: int) -> Fetched:
+        """Return a signal again: its number in the journal, when it was received, and itself."""
         path, line = self._places.line(number)
-        return number + 2, self._entry(line, path)[0]
+        entry, _ = self._entry(line, path)
+        return Fetched(self._ticks.number(number), self._places.received(number), entry)
+
+    def _at_hand(self, number: int) -> SignalEntry:
+        return self._fetch(number).entry
 
     def _wanted(self, marks: NDArray[np.uint64]) -> NDArray[np.bool_]:
         return np.isin(marks, self._kernel.marks(self._pipeline.names()))
@@ -302,23 +354,3 @@ def _lines(room: int) -> Lines:
         last=np.zeros(room, np.int64),
         unsure=np.zeros(room, np.bool_),
     )
-
-
-def _blocks(path: Path, size: int) -> Iterator[tuple[NDArray[np.uint8], int, int]]:
-    """Yield whole lines: their bytes with padding behind, where they end, and where they begin in the file."""
-    with path.open("rb") as file:
-        rest, offset = b"", 0
-        while True:
-            read = file.read(size)
-            data = rest + read
-            if not read and data and not data.endswith(b"\n"):
-                data += b"\n"
-            end = data.rfind(b"\n") + 1
-            if end:
-                text = np.zeros(end + PADDING, np.uint8)
-                text[:end] = np.frombuffer(data, np.uint8, end)
-                yield text, end, offset
-                offset += end
-            rest = data[end:]
-            if not read:
-                return

@@ -11,13 +11,15 @@ holds at least half of its points, that is until since_i + half_life_i. Between 
 is found by halving the time: exact to the millisecond.
 """
 
+# Long because: a score, its parts, and when it falls are one calculation.
+
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from math import fsum, log2
 from typing import Any, Final
 
-from domain.findings import Contribution
+from domain.findings import Contribution, Evidence
 from domain.levels import NONE, LevelScale
 from streams.stages.ledger import Ledger, Live
 from streams.stages.rule_plans import RulePlan
@@ -135,10 +137,13 @@ class Risk:
     """A subject in a matter: its parts, its level, its open episode, and how many episodes there were.
 
     `settled` is when its level was last read, `can_rise` whether full points of all its parts might lift it. `due` is when time alone
-    changes something next (None: never, or not asked yet); with `stale` it is only known to be no earlier.
+    changes something next (None: never, or not asked yet); with `stale` it is only known to be no earlier. `behind` is its evidence where
+    another engine finds it.
     """
 
-    __slots__ = ("can_rise", "due", "episode", "episodes", "level", "matter", "parts", "sector", "settled", "shadow", "stale", "subject")
+    __slots__ = (
+        "behind", "can_rise", "due", "episode", "episodes", "level", "matter", "parts", "sector", "settled", "shadow", "stale", "subject",
+    )  # fmt: skip
 
     def __init__(self, subject: str, matter: str, sector: str, *, shadow: bool) -> None:
         self.subject = subject
@@ -153,6 +158,7 @@ class Risk:
         self.can_rise = True
         self.due: int | None = None
         self.stale = False
+        self.behind: tuple[tuple[Evidence, ...], int] | None = None
 
     def standing(self, t: int) -> list[Part]:
         """Return the parts that have not faded to nothing at `t`, the weightiest first."""
@@ -227,6 +233,19 @@ class FuseStage:
         threshold = self._scale.levels[rank - 1].at - self._scale.hysteresis
         below = self._below(risk, threshold, max(after, *(part.since for part in risk.parts.values())) if risk.parts else after)
         return None if below is None else max(below, -(-ends // MILLISECOND) * MILLISECOND)
+
+    def soonest_fall(self, risk: Risk, after: int) -> int:
+        """Return an instant before which the level does not fall below that at `after`: as if all faded by the shortest half-life."""
+        rank = self._scale.rank(risk.level)
+        if rank == 0:
+            return after
+        threshold = self._scale.levels[rank - 1].at - self._scale.hysteresis + GONE * len(risk.parts)  # which may all be cut at once
+        after = max(after, *(part.since for part in risk.parts.values())) if risk.parts else after
+        now = self.score(risk, after)
+        halving = [part.half_life for part in risk.parts.values() if part.half_life > 0]
+        if now < threshold or threshold <= 0.0 or not halving:
+            return after
+        return after + int(min(halving) * log2(now / threshold)) - 2 * MILLISECOND
 
     def _below(self, risk: Risk, threshold: float, after: int) -> int | None:
         """Return the first whole millisecond after `after` at which the score is below `threshold`; None for none within 100 years.
@@ -358,6 +377,11 @@ class FuseStage:
 
     def sweep(self, risk: Risk, t: int) -> None:
         """Remove the parts that have faded to nothing; the score is the same without them."""
+        for part in risk.parts.values():
+            if t - part.since >= part.half_life and part.points(t) == 0.0:  # within a half-life none fades to nothing
+                break
+        else:
+            return
         self.sync(risk)
         for name in [name for name, part in risk.parts.items() if part.points(t) == 0.0]:
             self.drop(risk, name)
@@ -389,8 +413,11 @@ class FuseStage:
                     live.cited = [*(live.cited or ()), (risk, part)]
 
 
+_NOT_SAVED: Final = frozenset({"parts", "episode", "due", "stale", "behind"})
+
+
 def _dump(risk: Risk) -> dict[str, Any]:
-    saved: dict[str, Any] = {name: getattr(risk, name) for name in Risk.__slots__ if name not in {"parts", "episode", "due", "stale"}}
+    saved: dict[str, Any] = {name: getattr(risk, name) for name in Risk.__slots__ if name not in _NOT_SAVED}
     saved["episode"] = {name: getattr(risk.episode, name) for name in Episode.__slots__} if risk.episode is not None else None
     saved["parts"] = []
     for part in risk.parts.values():

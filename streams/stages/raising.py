@@ -15,7 +15,7 @@ follows the score: a fall is an update and hides nothing. An episode ends
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Literal
 
 import msgspec
@@ -23,7 +23,7 @@ import msgspec
 from domain.findings import EarlyWarning, EpisodeEnded, Evidence, Inferred, Outcome, WarningRaised, WarningUpdated, warning_id
 from domain.levels import NONE, LevelScale
 from streams.stages.feeds import Feeds
-from streams.stages.fuse import EVIDENCE_LIMIT, Episode, FuseStage, Risk
+from streams.stages.fuse import COUNTED_LIMIT, EVIDENCE_LIMIT, Episode, FuseStage, Part, Risk
 from streams.stages.indicators import Moment
 from streams.stages.ledger import Live
 from streams.stages.windows import from_us
@@ -164,6 +164,20 @@ class RaiseStage:
             return max(risk.episode.quiet_since + self.quiet(risk), risk.settled + 1)
         return self._fuse.next_fall(risk, risk.settled)
 
+    def replace(self, before: Iterable[Risk], after: Iterable[Risk]) -> None:
+        """Let the risks `after` stand for those of `before`, which are the same as another pipeline knows them."""
+        for risk in before:
+            if risk.episode is not None:
+                del self._open[risk.episode.id]
+        self._open.update((risk.episode.id, risk) for risk in after if risk.episode is not None)
+
+    def soonest(self, risk: Risk) -> int:
+        """Return an instant before which time does not change a risk with an open episode; `next_due` says it exactly and is dearer."""
+        episode = risk.episode
+        if episode is None or episode.quiet_since is not None:
+            return risk.settled + 1
+        return max(risk.settled + 1, self._fuse.soonest_fall(risk, risk.settled))
+
     def find(self, warning: str) -> Risk | None:
         """Return the risk whose open warning has this id."""
         return self._open.get(warning)
@@ -187,8 +201,7 @@ class RaiseStage:
     def _warning(self, risk: Risk, episode: Episode, now: int, score: float) -> EarlyWarning:
         self.refresh(risk, now)
         parts = risk.standing(now)
-        lives = {live.seq: live for part in parts for live in part.evidence.values()}
-        newest = sorted(lives.values(), key=lambda live: (live.t, live.seq))[-EVIDENCE_LIMIT:]
+        evidence, count = risk.behind if risk.behind is not None else _behind(parts)
         inferred = self.inferred.get(episode.id, ())
         sources = [source for part in parts for source in part.feeds]
         return EarlyWarning(
@@ -210,8 +223,8 @@ class RaiseStage:
             contributions=tuple(part.shown(now) for part in parts),
             inferred=inferred,
             plan=next((plan for plan in (*(each.plan for each in inferred), *(part.plan for part in parts)) if plan), ""),
-            evidence=tuple(_evidence(live) for live in newest),
-            evidence_count=len({seq for part in parts for seq in part.counted}),
+            evidence=evidence,
+            evidence_count=count,
             kind=episode.kind,
             coverage=self._feeds.coverage(sources),
             silent=self._feeds.quiet(sources),
@@ -228,6 +241,14 @@ class RaiseStage:
         """Take up `dump`, and find the open episodes of the risks that were taken up."""
         self.inferred = {id: msgspec.convert(each, tuple[Inferred, ...]) for id, each in inferred}  # noqa: A001  # its name
         self._open = {risk.episode.id: risk for risk in self._fuse.all() if risk.episode is not None}
+
+
+def _behind(parts: list[Part]) -> tuple[tuple[Evidence, ...], int]:
+    """Return the newest signals behind contributions, by their instants, and how many there are in all, `COUNTED_LIMIT` at most."""
+    lives = {live.seq: live for part in parts for live in part.evidence.values()}
+    newest = sorted(lives.values(), key=lambda live: (live.t, live.seq))[-EVIDENCE_LIMIT:]
+    counted = set[int]().union(*(part.counted for part in parts))
+    return tuple(_evidence(live) for live in newest), min(len(counted), COUNTED_LIMIT)
 
 
 def _evidence(live: Live) -> Evidence:

@@ -2,8 +2,8 @@
 
 A rule is read again only where an indicator or a field that it reads can have changed since the subject's previous signal. Wakes
 never read a plain rule; what waits for time is decided by `streams.stages.deadlines`. A withdrawal reads again the rules that were true
-and read what it changed, on the facts of the subject's previous signal; it can only make them untrue: what becomes true is noticed at the
-next signal. A rule with `clear_when` that was true stays so until that is, by a signal or by a withdrawal.
+and read what it changed, on the facts of the subject's previous signal; it can only make them untrue: what it makes true is noticed at
+the subject's next signal. A rule with `clear_when` that was true stays so until that is, whatever is withdrawn or corrected.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class RuleStage:
         subject.true = {}
         if subject.last is None:
             for name, old in kept.items():
-                subject.true[name] = Standing(self.plans[name], old.matter, old.sector, old.spent).told_by(old)
+                subject.true[name] = Standing(self.plans[name], old.matter, old.sector, old.spent)
             return
         moment = self.moment_of(subject, subject.last)
         group = self.group_of(subject, moment)
@@ -93,9 +93,7 @@ class RuleStage:
                 continue
             kept_matter = before is not None and before.plan.rule.sector == plan.rule.sector
             matter = (before.matter, before.sector, before.spent) if before and kept_matter else self.matter(plan.rule.sector, moment)
-            standing = subject.true[plan.id] = Standing(plan, *matter)
-            if before is not None:
-                standing.told_by(before)
+            subject.true[plan.id] = Standing(plan, *matter)
 
     def install(self, ruleset: RuleSet, now: int) -> None:
         """Run the rules of `ruleset` from `now` on; what the subjects remember is not looked at."""
@@ -348,7 +346,7 @@ class RuleStage:
         """Tell whether an undoing made a rule untrue wholly, or only takes away the signal that it was true at; None for neither."""
         if last_gone and plan.of_signal:
             return False
-        touched = not changed.isdisjoint({*plan.rests, *plan.reads}) or any(name not in subject.true for name in plan.refers)
+        touched = not changed.isdisjoint(plan.rests) or any(name not in subject.true for name in plan.refers)
         if not touched or self._stays(plan, self.facts(subject, moment, plan), subject, moment, now, subject.true[plan.id]):
             return None
         return True
@@ -362,14 +360,15 @@ class RuleStage:
 
     def spend(self, subject: str, matter: str, *, shadow: bool, at: int) -> None:
         """Use up what is true for a subject in a matter: its warning was closed at `at`."""
-        for standing in self.subjects[subject].true.values() if subject in self.subjects else ():
+        known = self.subjects.get(subject)
+        for standing in known.true.values() if known else ():
             if standing.matter == matter and standing.plan.shadow == shadow:
                 standing.spent = at
 
     def last_moment(self, subject: str) -> Moment | None:
         """Return the moment of the subject's previous signal, where that was not withdrawn."""
         known = self.subjects.get(subject)
-        return None if known is None or known.last is None else self.moment_of(known, known.last)
+        return self.moment_of(known, known.last) if known is not None and known.last is not None else None
 
     def sweep(self, now: int) -> None:
         """Forget what no course needs any more."""

@@ -25,7 +25,7 @@ class Wakes:
         if risk.episode is None:
             risk.due = None
         elif risk.due is None:
-            risk.due, risk.stale = risk.settled + 1, True
+            risk.due, risk.stale = self._raising.soonest(risk), True
             heapq.heappush(self._queue, (risk.due, risk.subject, risk.shadow, risk.matter))
         else:
             risk.stale = True
@@ -34,17 +34,26 @@ class Wakes:
         """Tell whether a risk may be due by `now`; cheap, and sometimes too cautious."""
         return bool(self._queue) and self._queue[0][0] <= now
 
+    def earliest(self) -> int | None:
+        """Return an instant before which time changes no risk; None where it never does."""
+        return self._queue[0][0] if self._queue else None
+
+    def near(self, until: int) -> list[Risk]:
+        """Return the risks that time may change by `until`."""
+        return [self._fuse.risks[subject][shadow, matter] for due, subject, shadow, matter in self._queue if due <= until]
+
     def first(self) -> Risk | None:
         """Return the risk that time changes first, its `due` exact; None where time changes none."""
         queue = self._queue
         while queue:
             due, subject, shadow, matter = queue[0]
             risk = self._fuse.risks[subject][shadow, matter]
-            if risk.due == due and not risk.stale:
-                return risk
-            heapq.heappop(queue)
             if risk.due == due:
                 self._fuse.sync(risk)
+                if not risk.stale:
+                    return risk
+            heapq.heappop(queue)
+            if risk.due == due:
                 risk.due, risk.stale = self._raising.next_due(risk), False
                 if risk.due is not None:
                     heapq.heappush(queue, (risk.due, subject, shadow, matter))

@@ -24,6 +24,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from app.lines import read_line, signal_of_line
 from domain.catalogue import Catalogue
 from domain.findings import Outcome, RuleHit
@@ -38,7 +40,6 @@ from streams.kernel.signals import columns_of
 from streams.pipeline import Pipeline, PipelineSettings
 from streams.runtimes.columnar import ColumnarReplay, hit_line
 from streams.runtimes.replay import Known, replay
-from tests.streams.kit import values_of
 
 PLANTS: Final = ("short_window",)
 SOURCES: Final = ("hotline", "complaint", "iot", "penalty")
@@ -217,7 +218,8 @@ def alone(draw: random.Random, placement: Placement, entries: Sequence[SignalEnt
     found, done = [], 0
     while done < len(entries):
         some = entries[done : done + draw.choice([1, 2, 7, 50, 400])]
-        batch = kernel.prepare(columns_of(some, kernel.texts, range(done, done + len(some))), "plain")
+        columns = columns_of(some, kernel.texts, range(done, done + len(some)))
+        batch = kernel.prepare(columns, "plain", np.maximum.accumulate(columns.at))
         step = kernel.feed(batch, 0, len(some))
         assert step.end == len(some), "a plain signal was taken for one seen before"
         assert not len(step.reached), "a plain signal was left to the pipeline"
@@ -253,7 +255,7 @@ def one(seed: int, folder: Path, plant: str = "") -> tuple[list[str], int]:
     if not cooled and any(found != plain for found, _ in runs):
         wrong.append(f"seed {seed}: other hits through the kernel alone")
     things = {entry.resolution.object_id for entry in given}
-    if any(kernel.values(kernel.slot_of(thing)) != values_of(pipeline, thing) for _, kernel in runs for thing in things):
+    if any(kernel.values(kernel.slot_of(thing)) != pipeline.values_of(thing) for _, kernel in runs for thing in things):
         wrong.append(f"seed {seed}: other values of indicators")
     if runs[0][1].snapshot() != runs[1][1].snapshot():
         wrong.append(f"seed {seed}: another snapshot after other cuts")

@@ -1,0 +1,299 @@
+"""Objects whose windows and rules the kernel runs, while their scores and warnings are the pipeline's.
+
+The kernel says at which signals something may follow (`streams.kernel.watch`); the pipeline then does there what it does for all objects.
+What it has to know of the object it asks for when it is needed: until when a rule was true, what it read, which signals are behind it.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from domain.findings import Evidence, Outcome, WarningUpdated
+from domain.records import Record, SignalEntry, TickEntry
+from rules.ruleset import Value
+from streams.kernel.engine import Kernel
+from streams.kernel.handover import Begun
+from streams.kernel.layout import Structs
+from streams.kernel.placement import column_of
+from streams.kernel.watches import Watches
+from streams.pipeline import Pipeline
+from streams.stages.cells import Cell
+from streams.stages.fuse import COUNTED_LIMIT, EVIDENCE_LIMIT, Risk
+from streams.stages.indicators import Key, Moment
+from streams.stages.ledger import Live
+from streams.stages.remote import Truth
+from streams.stages.windows import from_us, to_us
+
+Fetch = Callable[[int], SignalEntry]
+Cite = Callable[[int, int, int], Evidence]
+"""Says what evidence says of a signal, by its handle, its instant in microseconds and its number in the journal."""
+NEAR: Final = 1_000  # microseconds: levels fall on whole milliseconds, so within one the order of fall and signal is the pipeline's to find
+Ints = NDArray[np.int64]
+
+
+class _Shown(Cell):
+    """A window of the kernel as the pipeline reads it."""
+
+    __slots__ = ("_now",)
+
+    def __init__(self, now: Value) -> None:
+        self._now = now
+
+    def value(self) -> Value:
+        """Return the aggregate at the object's newest signal."""
+        return self._now
+
+
+class _Behind:
+    """What is behind a contribution: the signals inside its windows when it was made, and those that fed it since, up to `upto`."""
+
+    __slots__ = ("count", "handles", "newest", "times", "upto")
+
+    def __init__(self, upto: int, handles: Ints, times: Ints) -> None:
+        """Begin with what was inside its windows."""
+        self.upto = upto
+        self.handles = [handles]  # in order of arrival; COUNTED_LIMIT of them at least where there are as many
+        self.count = len(handles)
+        self.newest, self.times = _newest(handles, times)
+
+    def add(self, handles: Ints, times: Ints) -> None:
+        """Put newer signals there."""
+        if self.count < COUNTED_LIMIT:
+            self.handles.append(handles)
+            self.count += len(handles)
+        self.newest, self.times = _newest(np.concatenate((self.newest, handles)), np.concatenate((self.times, times)))
+
+
+def _newest(handles: Ints, times: Ints) -> tuple[Ints, Ints]:
+    """Return the newest signals by their instants."""
+    if len(handles) <= EVIDENCE_LIMIT:
+        return handles, times
+    newest = np.lexsort((handles, times))[-EVIDENCE_LIMIT:]
+    return handles[newest], times[newest]
+
+
+class Ticks:
+    """What time alone brings about between signals, each at its own instant; a tick takes a number in the journal, as in `replay`."""
+
+    def __init__(self, pipeline: Pipeline, take: Callable[[list[Outcome]], object]) -> None:
+        """Start before the first signal; `take` is handed what comes of a tick."""
+        self._pipeline = pipeline
+        self._take = take
+        self._at: list[int] = []  # of each tick, the signal that it came before
+
+    def number(self, signal: int) -> int:
+        """Return the number in the journal of a signal: before it came the rule set, the signals and the ticks."""
+        return signal + 2 + bisect_right(self._at, signal)
+
+    def numbers(self, signals: Ints) -> Ints:
+        """Return the numbers of many signals."""
+        return signals + 2 + np.searchsorted(np.array(self._at, np.int64), signals, "right")
+
+    def clear(self, now: int, signal: int) -> None:
+        """Let happen what is due by `now`, when `signal` came."""
+        pipeline, at = self._pipeline, from_us(now)
+        while pipeline.may_be_due(at):
+            wake = pipeline.next_wake()
+            if wake is None or wake > at:
+                break
+            number = self.number(signal)
+            self._at.append(signal)
+            self._take(pipeline.step([Record(seq=number, received_at=wake, entry=TickEntry())]))
+
+    def catch_up(self, times: Ints, first: int, end: int, base: int) -> None:
+        """Let happen what is due by the last of the signals from `first` to `end`, each thing before the signal that it precedes."""
+        while first < end and (due := self._pipeline.earliest()) is not None and due <= times[end - 1]:
+            first = max(first, int(np.searchsorted(times[:end], due)))
+            self.clear(int(times[first]), base + first)
+
+    def until(self, times: Ints, first: int, end: int, base: int) -> tuple[int, bool]:
+        """Return how far signals may go before time alone changes something that another engine may want to know; past `first` in any case.
+
+        Also returned is whether that is due within a millisecond.
+        """
+        self.clear(int(times[first]), base + first)
+        while (due := self._pipeline.earliest()) is not None:
+            if due - NEAR > times[first]:
+                return first + int(np.searchsorted(times[first:end], due - NEAR)), False
+            exact = self._pipeline.next_wake()
+            if exact is None:
+                break
+            if to_us(exact) - NEAR <= times[first]:
+                return first + int(np.searchsorted(times[first:end], to_us(exact))), True
+        return end, False
+
+
+class Watching:
+    """The watch over one kernel's objects; `ticks` says which number in the journal a signal has, by its handle."""
+
+    def __init__(self, kernel: Kernel, pipeline: Pipeline, ticks: Ticks, fetch: Fetch, cited: Cite) -> None:
+        """Start with nobody under watch. `fetch` finds a signal by its handle, `cited` what evidence says of it."""
+        self._kernel = kernel
+        self._watches = Watches(kernel)
+        self._pipeline = pipeline
+        self._fetch = fetch
+        self._ticks = ticks
+        self._number = ticks.number
+        self._evidence = cited
+        self._told: dict[int, dict[int, Evidence]] = {}  # by slot and handle
+        rules, indicators = kernel.placement.rules, kernel.placement.indicators
+        self._names = [rule.id for rule in rules]
+        self._rules = {rule.id: place for place, rule in enumerate(rules)}
+        self._of_signal = [bool(rule.when.fields) for rule in rules]
+        self._points = [bool(rule.points) for rule in rules]
+        self._variables = [indicator.name for indicator in indicators]
+        counted = {"count", "distinct"}
+        self._whole = [each.aggregate in counted or (each.aggregate == "last" and column_of(each) == "severity") for each in indicators]
+        self._slots: dict[str, int] = {}
+        self._begun: dict[int, tuple[int, Structs]] = {}  # slot → handle of the first signal under watch, the object's cells behind it
+        self._cited: dict[tuple[str, str], _Behind] = {}  # by (subject, rule)
+        self._moment_at_hand: Moment | None = None
+        self._remote = pipeline.remote
+        self._remote.heed(self._sync, self._tell)
+
+    def begun(self, slot: int) -> Begun | None:
+        """Return how the watch over an object began; None where there is none."""
+        begun = self._begun.get(slot)
+        if begun is None:
+            return None
+        handle, cells = begun
+        return Begun(self._number(handle), self._watches.seen_before(slot, cells, handle))
+
+    def leave(self, slot: int, subject: str) -> None:
+        """The pipeline runs the object from here on."""
+        if self._begun.pop(slot, None) is not None:
+            del self._slots[subject]
+            self._told.pop(slot, None)
+
+    def near(self, now: int) -> None:
+        """See to it that nothing is missed in the millisecond before a level may fall."""
+        for risk in self._remote.near(now + NEAR):
+            if risk.subject in self._slots:
+                self._watches.ask(self._slots[risk.subject], 0.0, attend=True)
+
+    def attend(self, slot: int, entry: SignalEntry, handle: int, hits: Sequence[int], now: int) -> list[Outcome]:
+        """Let the pipeline look at the newest signal of an object; `hits` are the rules that became true at it."""
+        subject = entry.resolution.object_id
+        if slot not in self._begun:
+            self._begun[slot] = handle, self._watches.taken(slot)
+            self._watches.begin(slot, now)
+            self._slots[subject] = slot
+        before = self._watches.times(slot)[1]
+        became = {rule for rule in hits if self._points[rule]}
+        truths, known = [], set()
+        for rule, since, true in self._watches.parts(slot):
+            known.add(rule)
+            if true:
+                truths.append(Truth(self._names[rule], since if rule in became else before, hit=rule in became))
+            else:
+                self._bring(subject, self._names[rule], since)
+        for rule in sorted(became - known):
+            self._watches.add(slot, rule)
+            truths.append(Truth(self._names[rule], now, hit=True))
+        moment = self._moment(slot, Live(self._number(handle), entry, ()))
+
+        def made(rules: list[str]) -> None:
+            for rule in rules:
+                number = self._rules[rule]
+                found = self._watches.inside(slot, number)
+                handles, times = found.handles, found.times
+                if self._of_signal[number] and (not len(handles) or handles[-1] != handle):
+                    handles, times = np.append(handles, handle), np.append(times, moment.live.t)
+                self._cited[subject, rule] = _Behind(handle, handles, times)
+
+        self._moment_at_hand = moment
+        outcomes = self._pipeline.attend(moment, truths, now, made)
+        self._moment_at_hand = None
+        self._ask(slot, subject)
+        return outcomes
+
+    def told(self, outcomes: Sequence[Outcome]) -> None:
+        """Time alone brought these about: a level that fell may rise again at the object's next signal."""
+        for outcome in outcomes:
+            subject = outcome.warning.subject if isinstance(outcome, WarningUpdated) else ""
+            if subject in self._slots:
+                self._ask(self._slots[subject], subject, attend=True)
+
+    def _ask(self, slot: int, subject: str, *, attend: bool = False) -> None:
+        self._watches.ask(slot, self._remote.rise_at(subject), attend=attend)
+
+    def _bring(self, subject: str, rule: str, since: int) -> None:
+        for risk in self._remote.risks(subject):
+            if rule in risk.parts:
+                risk.parts[rule].since = since
+
+    def _moment(self, slot: int, live: Live) -> Moment:
+        key = Key(live.entry.resolution.object_id)
+        for variable, value in self._kernel.cell_values(slot):
+            known: Value = None if math.isnan(value) else int(value) if self._whole[variable] else value
+            key.cells[self._variables[variable]] = _Shown(known)
+        return Moment(live, None, live.entry.signal.region, {"object": key}, {})
+
+    def _sync(self, risk: Risk) -> None:
+        """Bring up to date until when the rules behind a risk were true."""
+        slot = self._slots.get(risk.subject)
+        if slot is None:
+            return
+        last = self._watches.times(slot)[0]
+        for rule, since, true in self._watches.parts(slot):
+            part = risk.parts.get(self._names[rule])
+            if part is not None and part.since != (until := last if true else since):
+                part.since, risk.stale = until, True
+
+    def _tell(self, risk: Risk, now: int) -> bool:
+        """Bring up to date what a risk's contributions say and rest on; False where the kernel does not run its object."""
+        slot = self._slots.get(risk.subject)
+        if slot is None:
+            return False
+        moment = self._moment_at_hand
+        if moment is None:
+            handle = self._watches.newest(slot)
+            moment = self._moment(slot, Live(self._number(handle), self._fetch(handle), ()))
+        true = {self._names[rule] for rule, _, true in self._watches.parts(slot) if true}
+        self._remote.describe(risk, true, moment)
+        risk.behind = self._gather(risk, slot, now)
+        return True
+
+    def _gather(self, risk: Risk, slot: int, now: int) -> tuple[tuple[Evidence, ...], int]:
+        """Return the newest signals behind a risk's contributions by their instants, and how many there are in all."""
+        parts = [(self._rules[name], self._cited[risk.subject, name]) for name, part in risk.parts.items() if part.points(now) > 0.0]
+        found = self._watches.fed_since(slot, min(behind.upto for _, behind in parts), [rule for rule, _ in parts])
+        upto = int(found.handles[-1]) if len(found.handles) else 0
+        for number, (_, behind) in enumerate(parts):
+            fed = found.of[:, number]
+            if behind.upto >= found.first:
+                fed = fed & (found.handles > behind.upto)
+            if fed.any():
+                behind.add(found.handles[fed], found.times[fed])
+            behind.upto = max(behind.upto, upto)
+        if len(parts) == 1:
+            newest, times = parts[0][1].newest, parts[0][1].times
+        else:
+            newest, first = np.unique(np.concatenate([behind.newest for _, behind in parts]), return_index=True)
+            times = np.concatenate([behind.times for _, behind in parts])[first]
+        order = np.lexsort((newest, times))[-EVIDENCE_LIMIT:]
+        newest, times = newest[order], times[order]
+        told = self._told_of(slot, newest.tolist(), times.tolist(), self._ticks.numbers(newest).tolist())
+        return told, self._count([behind for _, behind in parts])
+
+    @staticmethod
+    def _count(behind: Sequence[_Behind]) -> int:
+        """Return how many different signals there are, `COUNTED_LIMIT` at most."""
+        most = max(each.count for each in behind)
+        if len(behind) == 1 or most >= COUNTED_LIMIT:
+            return min(most, COUNTED_LIMIT)
+        return min(len(np.unique(np.concatenate([handles for each in behind for handles in each.handles]))), COUNTED_LIMIT)
+
+    def _told_of(self, slot: int, handles: list[int], times: list[int], numbers: list[int]) -> tuple[Evidence, ...]:
+        """Return what evidence says of signals; what is told of an object's newest is kept until it is told of again."""
+        before, kept = self._told.get(slot, {}), {}
+        for handle, t, number in zip(handles, times, numbers, strict=True):
+            kept[handle] = before.get(handle) or self._evidence(handle, t, number)
+        self._told[slot] = kept
+        return tuple(kept.values())
