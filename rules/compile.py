@@ -77,14 +77,14 @@ class _Compiler(Reporter):
     # Rules
 
     def compile_rules(self) -> tuple[Rule, ...]:
-        made = [self._rule(index, doc) for index, doc in enumerate(self.parsed.doc.rules)]
-        return tuple(rule for rule in made if rule is not None)
-
-    def _rule(self, index: int, doc: RuleDoc) -> Rule | None:
-        path: Path = ("rules", index)
-        by = REGION_BY[doc.subject]
         # An indicator that failed to compile was reported there: here it is only a name that exists.
         names = {name: Known(name, "any") for name in self.parsed.doc.indicators} | self.known
+        made = [self._rule(index, doc, names) for index, doc in enumerate(self.parsed.doc.rules)]
+        return tuple(rule for rule in made if rule is not None)
+
+    def _rule(self, index: int, doc: RuleDoc, names: Mapping[str, Known]) -> Rule | None:
+        path: Path = ("rules", index)
+        by = REGION_BY[doc.subject]
         say_scope = Scope(self.report((*path, "say")), self.params, names, of_area=by != "object")
         condition = ConditionReader(self.report, self.problem, self.params, names, self.heads).read(path, doc, by)
         template = compile_template(doc.say, say_scope, by if isinstance(by, int) else 0)

@@ -16,7 +16,7 @@ from domain.signals import Signal
 from rules.ruleset import By, Expression, Facts, Rule, RuleSet, Value, course_of, truth_of
 from streams.stages.indicators import Combination, Moment
 from streams.stages.making import unseen
-from streams.stages.plans import blank, meaning, settles
+from streams.stages.plans import blank, definition_of, meaning, settles
 from streams.stages.windows import MICROSECOND, NEVER, to_us
 
 OBJECT_FIELD: Final = "object."
@@ -28,13 +28,14 @@ class RulePlan:
     """A rule as this stage runs it.
 
     `reads` are the indicators that its truth may change with, `rests` the names of what is evidence for it: indicators and courses, its
-    own and those of the rules that it refers to. `of_signal` says that its condition reads fields of the signal at hand; a `patient` rule
+    own and those of the rules that it refers to. `definition` is what its truth depends on: of two plans with equal ones either is true
+    where the other is. `of_signal` says that its condition reads fields of the signal at hand; a `patient` rule
     is true for more reasons than its condition at one signal.
     """
 
     __slots__ = (
-        "clear", "cooldown", "course", "ends", "formulas", "from_nothing", "hold", "id", "inputs", "least", "of_signal", "patient", "reads",
-        "refers", "rests", "rule", "sequence", "shadow", "shows", "starts", "test", "unsteady",
+        "clear", "cooldown", "course", "definition", "ends", "formulas", "from_nothing", "hold", "id", "inputs", "least", "of_signal",
+        "patient", "reads", "refers", "rests", "rule", "sequence", "shadow", "shows", "starts", "test", "unsteady",
     )  # fmt: skip
 
     def __init__(self, rule: Rule, ruleset: RuleSet) -> None:
@@ -68,6 +69,11 @@ class RulePlan:
         self.cooldown = rule.cooldown // MICROSECOND
         self.starts = -NEVER if rule.effective_from is None else to_us(rule.effective_from)
         self.ends = NEVER if rule.effective_to is None else to_us(rule.effective_to)
+        self.definition: object = (
+            (rule.pack, rule.sector, rule.status, rule.by, self.course, self.hold, self.least, self.starts, self.ends),
+            *(meaning(each, ruleset, rule.pack) for each in (rule.when, rule.clear)),
+            *((each.name, definition_of(each, ruleset)) for each in every),
+        )
 
 
 def plans_of(ruleset: RuleSet) -> list[RulePlan]:
@@ -82,6 +88,7 @@ def plans_of(ruleset: RuleSet) -> list[RulePlan]:
         for plan in ready:
             below = [name for other in plan.refers if other in plans for name in plans[other].rests]
             plan.rests = tuple(dict.fromkeys((*plan.rests, *below)))
+            plan.definition = (plan.definition, *(plans[name].definition for name in plan.refers if name in plans))
         ordered += ready
         placed.update(plan.id for plan in ready)
         left = [plan for plan in left if plan.id not in placed]

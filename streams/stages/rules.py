@@ -47,14 +47,19 @@ class RuleStage:
         self.turns: list[int] = []  # instants at which it grows, latest first
 
     def activate(self, ruleset: RuleSet, now: int) -> None:
-        """Run `ruleset` from `now` on. The old truth of new and changed rules is what they say of the old state: nothing hits by itself."""
+        """Run `ruleset` from `now` on. The old truth of new and changed rules is what they say of the old state: nothing hits by itself.
+
+        All others keep theirs, that of each subject's previous signal.
+        """
         before = self.plans
         self.install(ruleset, now)
         renamed = {plan.rule.renamed_from: plan.id for plan in self.plans.values() if plan.rule.renamed_from in before}
+        same = {name for name, plan in self.plans.items() if name in before and before[name].definition == plan.definition}
+        changed = {group.by: [plan for plan in group.plans if plan.id not in same] for group in self._groups}
         for subject in self.subjects.values():
             subject.rename(renamed)
             self._keep_courses(subject, before)
-            self._read_again(subject, now)
+            self._read_again(subject, now, same, changed)
         self.set_timers()
 
     def adopt(self, name: str, live: Live) -> None:
@@ -75,19 +80,18 @@ class RuleStage:
         if not subject.courses:
             self.waiting.pop(subject.name, None)
 
-    def _read_again(self, subject: Subject, now: int) -> None:
-        """Let the rules now installed be true for `subject` where they are on the state as it stands."""
+    def _read_again(self, subject: Subject, now: int, same: set[str], changed: Mapping[By, Sequence[RulePlan]]) -> None:
+        """Let the rules that are new or changed be true for `subject` where they are on the state as it stands."""
         kept = {name: standing for name, standing in subject.true.items() if name in self.plans}
         subject.hits = {name: at for name, at in subject.hits.items() if name in self.plans}
         subject.holding = {name: due for name, due in subject.holding.items() if name in self.plans and self.plans[name].hold}
-        subject.true = {}
-        if subject.last is None:
-            for name, old in kept.items():
-                subject.true[name] = Standing(self.plans[name], old.matter, old.sector, old.spent)
+        steady = kept.keys() & same if subject.last is not None else kept.keys()
+        subject.true = {name: Standing(self.plans[name], old.matter, old.sector, old.spent) for name, old in kept.items() if name in steady}
+        if subject.last is None or not any(changed.values()):
             return
         moment = self.moment_of(subject, subject.last)
         group = self.group_of(subject, moment)
-        for plan in group.plans if group is not None else ():
+        for plan in changed[group.by] if group is not None else ():
             before = kept.get(plan.id)
             if plan.id in subject.holding or not self._stays(plan, self.facts(subject, moment, plan), subject, moment, now, before):
                 continue

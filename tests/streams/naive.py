@@ -374,7 +374,7 @@ class Naive:
         return f"{part}:{told}" if told else None
 
     def activate(self, new: RuleSet) -> None:
-        """Drop the logs of indicators that are not defined as before, and read every rule on what is left."""
+        """Drop the logs of indicators that are not defined as before, and read every rule that is new or changed on what is left."""
         if new.version == self.active.version:
             return
 
@@ -390,6 +390,20 @@ class Naive:
                 indicator.input, shape(indicator.base, ruleset), indicator.periods, indicator.take, indicator.below,
             )  # fmt: skip
 
+        def told(rule: Rule, ruleset: RuleSet) -> Any:
+            """Return everything that the truth of a rule depends on."""
+            own = [each for each in (rule.when, rule.clear, *((rule.sequence.first, rule.sequence.then) if rule.sequence else ())) if each]
+            read = [ruleset.indicators[name] for name in ruleset.closure([name for each in own for name in each.indicators])]
+            return (
+                rule.status, rule.by, rule.sector, rule.hold, rule.min_evidence, rule.effective_from, rule.effective_to,
+                [meant(each, ruleset, rule.pack) for each in own],
+                rule.sequence and (rule.sequence.absent, rule.sequence.within),
+                [(shape(each, ruleset), meant(each.formula, ruleset, rule.pack)) for each in read],
+                [told(each, ruleset) for each in ruleset.rules if each.id in rule.when.rules],
+            )  # fmt: skip
+
+        ran = {rule.id: told(rule, self.active) for rule in self.running()}
+        same = {rule.id for rule in new.rules if ran.get(rule.id) == told(rule, new)}
         old, self.active = self.active, new
         compared = [each for each in new.indicators.values() if each.aggregate == "peers"]
         if not compared:
@@ -417,7 +431,8 @@ class Naive:
                 self.truth[subject] = {
                     rule.id
                     for rule in self.running()
-                    if self.is_about(rule, subject) and self.true(rule, fact, subject, stood=rule.id in stood)
+                    if self.is_about(rule, subject)
+                    and (rule.id in stood if rule.id in same else self.true(rule, fact, subject, stood=rule.id in stood))
                 }
 
     def running(self) -> Iterator[Rule]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -139,6 +140,31 @@ def test_a_reload_raises_nothing_by_itself() -> None:
     outcomes = told.signal(6, "s6")
     assert hits(outcomes) == []
     assert [type(out) for out in outcomes] == [WarningRaised]
+
+
+def test_a_rule_that_did_not_change_is_not_read_at_a_reload() -> None:
+    """It came into effect between two signals; a reload in between, of another rule, does not take the news away."""
+    kept = [indicator(where=kind_is("gas.")), indicator("p.last", "last", of=VALUE)]
+    late = rule(when=LEVEL, effective_from=at(2))
+    for more in ([], [rule("other", when=at_least("p.n", 9))]):
+        told = story(late)
+        told.signal(0, "a", value=9.0)
+        told.activate(3, ruleset([late, *more], kept, "v2"))
+        assert hits(told.signal(4, "b", value=9.0)) == ["r"]
+
+
+def test_a_rule_is_read_at_a_reload_where_what_it_rests_on_changed() -> None:
+    """Its own text is as it was; the indicator counts another kind, or the rule that it refers to has another limit."""
+    told = story(rule(when=at_least("p.n", 1)))
+    told.signal(0, "a")
+    told.activate(1, ruleset([rule(when=at_least("p.n", 1))], [indicator(where=kind_is("fire."))], "v2"))
+    assert hits(told.signal(2, "b", kind="fire.smoke")) == ["r"]
+    joint = rule("joint", when=replace(expression("low", lambda facts: facts.values.get("rule:low")), rules=("low",)))
+    kept = [indicator(where=kind_is("gas.")), indicator("p.last", "last", of=VALUE)]
+    told = story(rule("low", when=at_least("p.n", 2)), joint)
+    told.signal(0, "a")
+    told.activate(1, ruleset([rule("low", when=at_least("p.n", 1)), joint], kept, "v2"))
+    assert hits(told.signal(2, "b")) == [], "both were true of the old state"
 
 
 def test_activating_the_active_rule_set_changes_nothing() -> None:
