@@ -34,6 +34,22 @@ Refresh = Callable[[Risk, int], None]
 """Brings what the parts of a risk say of themselves (values, message and, where it is kept elsewhere, evidence) up to an instant."""
 
 
+def reason_of(rise: int, *, joined: bool, corrected: bool, rescored: bool) -> Reason | None:
+    """Return why an open warning is told anew, the weightiest reason first; None where nothing happened that anybody should know.
+
+    `rise` is by how many levels it rose (fell, where negative), `joined` says that a hit brought a rule that is new to the episode.
+    """
+    if rise > 0:
+        return "level_raised"
+    if joined:
+        return "joined"
+    if corrected:
+        return "corrected"
+    if rise < 0:
+        return "level_fell"
+    return "rescored" if rescored else None
+
+
 class RaiseStage:
     """Opens, updates and ends episodes; writes warnings."""
 
@@ -94,19 +110,7 @@ class RaiseStage:
             return self._maybe_open(risk, now, score, moment)
         grew = self._follow(risk, episode, now)
         rise = self._scale.rank(risk.level) - self._scale.rank(before)
-        reason: Reason | None = (
-            "level_raised"
-            if rise > 0
-            else "joined"
-            if hit and grew
-            else "corrected"
-            if corrected
-            else "level_fell"
-            if rise < 0
-            else "rescored"
-            if rescored
-            else None
-        )
+        reason = reason_of(rise, joined=hit and grew, corrected=corrected, rescored=rescored)
         if reason is None:
             return []
         return [WarningUpdated(warning=self._warning(risk, episode, now, score), reason=reason)]

@@ -5,15 +5,35 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from domain.catalogue import Catalogue, CatalogueItem
 from domain.findings import EpisodeEnded, RuleHit, WarningRaised, WarningUpdated, warning_id
 from domain.records import CatalogueEntry, FeedEntry, OutcomeEntry
 from streams.pipeline import PipelineSettings
+from streams.stages.raising import reason_of
 from tests.factories import T0, at, make_object
 from tests.streams.kit import VALUE, Story, at_least, expression, indicator, kind_is, rule, ruleset, severity_from
 
 ID = warning_id("live", "o-1", "gas", 1)
 SECOND = warning_id("live", "o-1", "gas", 2)
+
+
+@pytest.mark.parametrize(
+    ("rise", "happened", "reason"),
+    [
+        (1, {"joined", "corrected", "rescored"}, "level_raised"),
+        (-1, {"joined", "corrected", "rescored"}, "joined"),
+        (-1, {"corrected", "rescored"}, "corrected"),
+        (-1, {"rescored"}, "level_fell"),
+        (0, {"rescored"}, "rescored"),
+        (0, set(), None),
+    ],
+)
+def test_of_several_reasons_the_weightiest_is_told(rise: int, happened: set[str], reason: str | None) -> None:
+    """A rise before a new rule, before a correction, before a fall, before the model's night; nothing is nothing."""
+    told = {name: name in happened for name in ("joined", "corrected", "rescored")}
+    assert reason_of(rise, **told) == reason
 
 
 def story(*rules: Any, **kw: Any) -> Story:
