@@ -945,6 +945,35 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "kernel.python_rules": ("{number} 条规则由 Python 引擎运行，例如 {first}", "{number} rules run on the Python engine, e.g. {first}"),
     "kernel.records": ("输入中有日志记录", "there are journal records among the input"),
     "kernel.registry": ("给出了监管对象名录", "a registry of objects is given"),
+    "journal.counted_back": (
+        "记录 {seq} 启用的规则自记录 {first} 起补算，启动时可能再读，不能舍弃到 {last}。重启 serve 两次后再试",
+        "record {seq} activates rules that count from record {first} on, and a start may read it again: restart serve twice, then try anew",
+    ),
+    "journal.forgotten": (
+        "舍弃记录 {first} 至 {last}（{segments} 个文件，{mib} MiB）；日志自记录 {next} 起",
+        "records {first} to {last} are gone ({segments} files, {mib} MiB); the journal begins with record {next}",
+    ),
+    "journal.keeps_all": ("没有整个早于此时的日志文件，无可舍弃", "no file of the journal is wholly older than that: nothing to forget"),
+    "journal.needed": (
+        "较早的快照在记录 {limit}，只能舍弃到此；按所给时间会到 {last}。请给更早的时间",
+        "the older snapshot stands at record {limit}, only what is before it may go; this would reach {last}: give an earlier time",
+    ),
+    "journal.no_snapshots": (
+        "本版本的完好快照不足两份，一条也不能舍弃；每次停止 serve 留下一份",
+        "there are not two sound snapshots of this version, so nothing may go; each stop of serve leaves one",
+    ),
+    "journal.would_forget": (
+        (
+            "将舍弃记录 {first} 至 {last}（{segments} 个文件，{mib} MiB）。此后补算、试算、回查和重放只能追溯到记录 {next}；"
+            "编号与此前相同的记录视为新记录；升级后若不能沿用快照，须先放回这些文件。"
+            "确认请加 --yes 和 --archive 目录（或 --no-archive 直接删除）"
+        ),
+        (
+            "records {first} to {last} would go ({segments} files, {mib} MiB). Back-fills, backtests, questions and replays reach back to "
+            "record {next}; a record with an id of before counts as new; an upgrade that takes up no snapshot needs the files back. "
+            "Go through with it by --yes and --archive DIR (or --no-archive to delete them)"
+        ),
+    ),
     "level.": ("无", "none"),
     "level.blue": ("低", "low"),
     "level.orange": ("较大", "major"),

@@ -88,12 +88,13 @@ class SnapshotStore:
             _log.error("snapshot_damaged", damaged=damaged, goes_on_with=goes_on)
         return Loaded(snapshot=snapshot, damaged=tuple(damaged))
 
-    def forgettable(self) -> int:
-        """Return the position up to which the journal may be forgotten: the older of two sound snapshots, 0 with fewer."""
+    def forgettable(self, software: str) -> int:
+        """Return the position up to which the journal may be forgotten: the older of two sound snapshots of `software`, 0 with fewer."""
         sound: list[int] = []
         for path in self._paths():
             try:
-                sound.append(_read(path).position)
+                snapshot = _read(path)
+                sound += [snapshot.position] if snapshot.software == software else []
             except StoreCorrupt as error:
                 _log.warning("snapshot_damaged", damaged=[str(error)], goes_on_with="a longer journal")
         return sound[-1] if len(sound) >= KEEP else 0

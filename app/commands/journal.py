@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from app.commands.options import DATA, DataOption
-from app.commands.output import plain_errors
+from app.commands.output import FINDINGS, USAGE, instant, note, plain_errors
 
 app = typer.Typer(no_args_is_help=True, help="日志 / The journal")
 
@@ -41,6 +41,43 @@ def export(
                 versions[record.entry.version] = None
         if rules is not None:
             _write_sets(DataPaths(data).database, list(versions), rules)
+
+
+@app.command()
+def forget(
+    before: Annotated[str, typer.Option(help="整个早于此时的日志文件，日期或 RFC 3339 / files wholly older than this date or instant")],
+    archive: Annotated[Path | None, typer.Option(file_okay=False, help="移往此目录 / move them to this folder")] = None,
+    no_archive: Annotated[bool, typer.Option("--no-archive", help="不留副本，直接删除 / delete them, keep no copy")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="照办；缺省只说明会舍弃什么 / do it; by default it only says what would go")] = False,
+    data: DataOption = DATA,
+) -> None:
+    """舍弃旧日志，须先停止 serve；日志从不自动缩短 / Shorten the journal of a stopped serve; it never shortens itself."""
+    from app.forgetting import forget as do_forget
+    from app.forgetting import plan
+    from domain.messages import both
+    from storage.datadir import DataDir, DataPaths
+
+    moment = instant("--before", before)
+    with plain_errors():
+        if not DataPaths(data).journal.is_dir():
+            raise FileNotFoundError(ENOENT, "no journal", str(DataPaths(data).journal))
+        with DataDir(data) as folder:
+            wanted = plan(folder.paths, moment)
+            told: dict[str, object] = {
+                "first": wanted.first,
+                "last": wanted.last,
+                "segments": len(wanted.segments),
+                "next": wanted.last + 1,
+            }
+            told["mib"] = f"{wanted.bytes / 2**20:.1f}"
+            if not wanted.segments:
+                typer.echo(both("journal.keeps_all"))
+            elif not yes or (archive is None) == (not no_archive):
+                note(both("journal.would_forget", **told))
+                raise typer.Exit(USAGE if yes else FINDINGS)
+            else:
+                do_forget(folder.paths, wanted, archive)
+                typer.echo(both("journal.forgotten", **told))
 
 
 def _write_sets(database: Path, versions: Sequence[str], target: Path) -> None:

@@ -42,17 +42,18 @@ def test_the_newest_is_loaded_as_it_was_saved(store: SnapshotStore) -> None:
 
 def test_two_are_kept(store: SnapshotStore, tmp_path: Path) -> None:
     """A third snapshot replaces the oldest; the journal may be forgotten up to the older one only."""
-    assert store.forgettable() == 10
+    assert store.forgettable("0.1.0") == 10
     store.save(make_snapshot(30))
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"{20:020d}.snap", f"{30:020d}.snap"]
-    assert store.forgettable() == 20
+    assert store.forgettable("0.1.0") == 20
+    assert store.forgettable("0.2.0") == 0, "another version takes up neither"
 
 
 def test_a_single_snapshot_keeps_the_whole_journal(tmp_path: Path) -> None:
     """With one sound snapshot its damage would need a full replay, so nothing may be forgotten."""
     store = SnapshotStore(tmp_path)
     store.save(make_snapshot(10))
-    assert store.forgettable() == 0
+    assert store.forgettable("0.1.0") == 0
 
 
 @settings(derandomize=True, max_examples=200, deadline=None)
@@ -75,7 +76,7 @@ def test_a_damaged_newest_one_falls_back(place: float, change: int, tmp_path_fac
     loaded = store.load()
     assert loaded.snapshot == make_snapshot(10)
     assert [path.name in message for message in loaded.damaged] == [True]
-    assert store.forgettable() == 0
+    assert store.forgettable("0.1.0") == 0
 
 
 def test_two_damaged_ones_mean_full_replay(store: SnapshotStore, tmp_path: Path) -> None:
