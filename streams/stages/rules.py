@@ -19,7 +19,7 @@ from streams.stages.indicators import IndicatorStage, Moment
 from streams.stages.ledger import Ledger, Live
 from streams.stages.proofs import Proofs
 from streams.stages.rule_plans import Group, RulePlan, plans_of, same_course
-from streams.stages.subjects import BLIND, Reading, Standing, Subject, Untrue
+from streams.stages.subjects import BLIND, Before, Reading, Standing, Subject, Turn, Untrue
 from streams.stages.windows import NEVER
 
 HOLD = 0  # no signal has this number
@@ -150,11 +150,10 @@ class RuleStage:
         item = self.catalogue.find(sector, moment.entry.signal.kind, moment.region)
         return (item.slug, item.sector) if item is not None else (sector, sector)
 
-    def read(self, moment: Moment, changed: Changed, now: int, before: Mapping[tuple[str, str], Standing] | None = None) -> list[Reading]:
+    def read(self, moment: Moment, changed: Changed, now: int, before: Before | None = None) -> list[Reading]:
         """Read the rules at a signal; return those that are true, subject by subject, in the order in which they became so.
 
-        `before` are rules that were true until this record's own correction undid the earlier content: their truth is no news. The
-        courses that the signal has a place in are added to `changed`.
+        The truth of the rules of `before` (see `Turn`) is no news. The courses that the signal has a place in are added to `changed`.
         """
         if self.turns and now >= self.turns[-1]:
             while self.turns and now >= self.turns[-1]:
@@ -179,7 +178,7 @@ class RuleStage:
             if group.courses:
                 candidates = self._tell(group, subject, moment, now, changed, candidates)
             if candidates or subject.true:
-                self._read_subject(group, subject, candidates, moment, now, before, changed, readings)
+                self._read_subject(group, Turn(subject, moment, now, before), candidates, changed, readings)
             self._remember(subject, moment.live)
         return readings
 
@@ -219,24 +218,15 @@ class RuleStage:
             if last is not None:
                 self._ledger.release(last)
 
-    def _read_subject(
-        self,
-        group: Group,
-        subject: Subject,
-        candidates: Iterable[RulePlan],
-        moment: Moment,
-        now: int,
-        before: Mapping[tuple[str, str], Standing] | None,
-        changed: Changed,
-        readings: list[Reading],
-    ) -> None:
+    def _read_subject(self, group: Group, turn: Turn, candidates: Iterable[RulePlan], changed: Changed, readings: list[Reading]) -> None:
+        """Read the candidates, and the rules that refer to one whose truth that changes; add those that are true to `readings`."""
+        subject, moment, now = turn.subject, turn.moment, turn.now
         true, values, keys, facts = subject.true, moment.values, moment.keys, moment.facts
         known = set(true) if group.joint else None
-        hits: set[str] = set()
         for plan in candidates:
             if plan.patient:
                 if not plan.refers:
-                    self._read_patient(subject, plan, moment, now, before, hits)
+                    self._read_patient(turn, plan)
                 continue
             for name, by, unseen in plan.inputs:
                 if name not in values:
@@ -250,53 +240,38 @@ class RuleStage:
                 if plan.id in true:
                     del true[plan.id]
             elif plan.id not in true:
-                self._become(subject, plan, moment, now, before, hits)
+                self._become(turn, plan)
         if known is not None:
             asked = {plan.id for plan in candidates if plan.refers}
             for plan in group.joint:
                 if plan.id in asked or any((name in known) != (name in true) for name in plan.refers):
-                    self._read_patient(subject, plan, moment, now, before, hits)
+                    self._read_patient(turn, plan)
         if true:
-            self._report(subject, facts, hits, changed, readings)
+            self._report(turn, changed, readings)
 
-    def _read_patient(
-        self,
-        subject: Subject,
-        plan: RulePlan,
-        moment: Moment,
-        now: int,
-        before: Mapping[tuple[str, str], Standing] | None,
-        hits: set[str],
-    ) -> None:
+    def _read_patient(self, turn: Turn, plan: RulePlan) -> None:
         """Read a rule that may be true for more than its condition at this signal."""
-        stood = subject.true.get(plan.id) or (before.get((subject.name, plan.id)) if before else None)
+        subject, moment = turn.subject, turn.moment
+        stood = subject.true.get(plan.id) or turn.earlier(plan.id)
         moment.values.update((name, self._indicators.value(name, moment)) for name in plan.reads)
         moment.values.update((truth_of(name), name in subject.true) for name in plan.refers)
-        if not self._stays(plan, moment.facts, subject, moment, now, stood):
+        if not self._stays(plan, moment.facts, subject, moment, turn.now, stood):
             subject.true.pop(plan.id, None)
             subject.holding.pop(plan.id, None)
         elif plan.id not in subject.true:
-            self._become(subject, plan, moment, now, before, hits)
+            self._become(turn, plan)
 
-    def _become(
-        self,
-        subject: Subject,
-        plan: RulePlan,
-        moment: Moment,
-        now: int,
-        before: Mapping[tuple[str, str], Standing] | None,
-        hits: set[str],
-    ) -> None:
+    def _become(self, turn: Turn, plan: RulePlan) -> None:
         """A rule became true: that is a hit, unless a correction had only taken its truth away or it has to be true for longer."""
-        earlier = before.get((subject.name, plan.id)) if before else None
+        subject, earlier = turn.subject, turn.earlier(plan.id)
         if earlier is not None:
             subject.true[plan.id] = earlier
         elif plan.hold:
-            self.hold(subject, plan, now)
+            self.hold(subject, plan, turn.now)
         else:
-            subject.true[plan.id] = Standing(plan, *self.matter(plan.rule.sector, moment))
-            if self.may_hit(subject, plan, now):
-                hits.add(plan.id)
+            subject.true[plan.id] = Standing(plan, *self.matter(plan.rule.sector, turn.moment))
+            if self.may_hit(subject, plan, turn.now):
+                turn.hits.add(plan.id)
 
     def hold(self, subject: Subject, plan: RulePlan, now: int) -> None:
         """Begin to wait until a rule has been true for long enough, where that has not begun."""
@@ -314,13 +289,15 @@ class RuleStage:
         subject.hits[plan.id] = now
         return True
 
-    def _report(self, subject: Subject, facts: Facts, hits: set[str], changed: Changed, readings: list[Reading]) -> None:
+    @staticmethod
+    def _report(turn: Turn, changed: Changed, readings: list[Reading]) -> None:
+        """Add the rules that are true to `readings`."""
         fed = {name for names in changed.values() for name in names}
-        for name, standing in subject.true.items():
+        for name, standing in turn.subject.true.items():
             plan = standing.plan
             # A rule that reads the signal's fields alone rests on that signal; else one that feeds none of its indicators says nothing new.
             new = (plan.of_signal and not plan.rests) or not fed.isdisjoint(plan.rests)
-            readings.append(Reading(subject.name, standing, facts, hit=name in hits, fed=new))
+            readings.append(Reading(turn.subject.name, standing, turn.moment.facts, hit=name in turn.hits, fed=new))
 
     def retract(self, gone: Moment, changed: set[str], now: int) -> dict[str, list[Untrue]]:
         """Read again what the undoing of a signal concerns; return, by subject of that signal, the rules that it made untrue."""

@@ -7,10 +7,12 @@ from typing import Final
 
 from rules.ruleset import Facts
 from streams.stages.courses import Course
+from streams.stages.indicators import Moment
 from streams.stages.ledger import Live
 from streams.stages.rule_plans import RulePlan
 
 BLIND: Final = -1
+Before = Mapping[tuple[str, str], "Standing"]  # by subject and rule
 
 
 class Standing:
@@ -57,6 +59,27 @@ class Subject:
         self.courses = {new.get(name, name): course for name, course in self.courses.items()}
         for name, course in self.courses.items():
             course.rule = name
+
+
+class Turn:
+    """The reading of a subject's rules at a signal, while it goes on.
+
+    `before` are the rules that were true until this record's own correction undid the earlier content, by subject and id; `hits` are those
+    that became true at the signal.
+    """
+
+    __slots__ = ("before", "hits", "moment", "now", "subject")
+
+    def __init__(self, subject: Subject, moment: Moment, now: int, before: Before | None) -> None:
+        self.subject = subject
+        self.moment = moment
+        self.now = now
+        self.before = before
+        self.hits: set[str] = set()
+
+    def earlier(self, rule: str) -> Standing | None:
+        """Return a rule's truth that a correction had only taken away."""
+        return self.before.get((self.subject.name, rule)) if self.before else None
 
 
 class Reading:
