@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -26,10 +26,13 @@ from app.settings import Settings
 from app.stores import open_database
 from app.version import VERSION
 from app.wiring import CALENDAR_YEARS
+from domain.findings import Outcome
 from domain.messages import both
-from domain.ports import Clock
+from domain.ports import Clock, Grant, PartitionCommit
+from domain.records import Record
 from rules.ruleset import RuleSet
 from storage.calendars import load_calendar
+from storage.crashpoints import planted
 from storage.datadir import DataDir
 from storage.progress import SqlProgress
 from storage.snapshots import Snapshot, SnapshotStore
@@ -56,6 +59,17 @@ def over_several_objects(ruleset: RuleSet) -> tuple[str, ...]:
         if found.intersection(rule.when.rules):
             found.add(rule.id)
     return tuple(sorted(found))
+
+
+def _with_plants(commit: PartitionCommit) -> PartitionCommit:
+    """Return `commit`, or one with the planted defect of the campaign `chaos`."""
+    if not planted("skip_frame"):
+        return commit
+
+    def skipping(grant: Grant, upto: int, records: Sequence[Record], outcomes: Sequence[Outcome]) -> Grant:
+        return commit(grant, upto, *(([], []) if upto % 20 == 19 else (records, outcomes)))
+
+    return skipping
 
 
 class PartitionStore:
@@ -115,7 +129,7 @@ class WorkerRole:
             admission=lambda partition: PartitionAdmission(self.database, partition),
             snapshots=lambda partition: PartitionStore(place(partition)),
             guard=lambda partition: place(partition) / "stepping",
-            commit=PartitionedCommit(self.database, Consequences(desk, writer, self.clock, self.metrics), self.clock),
+            commit=_with_plants(PartitionedCommit(self.database, Consequences(desk, writer, self.clock, self.metrics), self.clock)),
             clock=self.clock,
             snapshot_every=settings.snapshot_every,
             on_set_aside=lambda _seq: self.metrics.loop_errors.labels(loop="quarantine").inc(),

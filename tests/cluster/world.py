@@ -31,6 +31,7 @@ from domain.ports import Offer, Receipt
 from domain.records import AnyEntry, Record, SignalEntry
 from rules.load import load_rules
 from storage.admission import storable
+from storage.crashpoints import PLANT_VARIABLE
 from storage.database import Database
 from storage.postgres import PostgresDatabase
 from storage.tables import progress, signals
@@ -68,7 +69,9 @@ PATIENCE = 30.0
 class Cluster:
     """One deployment: topics with a prefix of their own, a database of its own, any number of workers."""
 
-    def __init__(self, kafka: LocalKafka, url: str, prefix: str, folder: Path, *, partitions: int = 1, rules: str = RULES) -> None:
+    def __init__(
+        self, kafka: LocalKafka, url: str, prefix: str, folder: Path, *, partitions: int = 1, rules: str = RULES, replicas: int = 1
+    ) -> None:
         self.folder = folder
         self.rules = folder / "rules"
         self.rules.mkdir(parents=True)
@@ -76,7 +79,14 @@ class Cluster:
         self.settings = Settings(
             data=folder / "test",
             database_url=url,
-            kafka=Kafka(bootstrap=kafka.bootstrap, prefix=prefix, partitions=partitions, replicas=1, min_insync=1, reduced_durability=True),
+            kafka=Kafka(
+                bootstrap=kafka.bootstrap,
+                prefix=prefix,
+                partitions=partitions,
+                replicas=replicas,
+                min_insync=max(1, replicas - 1),
+                reduced_durability=replicas < 3,
+            ),
         )
         self.topic = self.settings.kafka.layout().topic("frames")
         with Topics(self.settings.kafka.access(), self.settings.kafka.layout()) as topics:
@@ -97,7 +107,7 @@ class Cluster:
         """Put the rules in force; return their version."""
         return publish(self.settings, self.rules, "test", SystemClock(), without_groups=True).version
 
-    def start(self, name: str = "one", **kafka: object) -> subprocess.Popen[bytes]:
+    def start(self, name: str = "one", *, plant: str = "", **kafka: object) -> subprocess.Popen[bytes]:
         """Start a worker process."""
         own = self.settings.kafka
         given = {
@@ -107,13 +117,15 @@ class Cluster:
             "KAFKA__BOOTSTRAP": own.bootstrap,
             "KAFKA__PREFIX": own.prefix,
             "KAFKA__PARTITIONS": own.partitions,
-            "KAFKA__REPLICAS": "1",
-            "KAFKA__MIN_INSYNC": "1",
-            "KAFKA__REDUCED_DURABILITY": "true",
+            "KAFKA__REPLICAS": own.replicas,
+            "KAFKA__MIN_INSYNC": own.min_insync,
+            "KAFKA__REDUCED_DURABILITY": own.reduced_durability,
             "KAFKA__SNAPSHOTS": self.folder / "snapshots",
             "KAFKA__SESSION_SECONDS": "6",
         } | {f"KAFKA__{key.upper()}": value for key, value in kafka.items()}
         environment = os.environ | {f"FENGSUI_{key}": str(value) for key, value in given.items()}
+        if plant:
+            environment[PLANT_VARIABLE] = plant
         log = (self.folder / f"{name}.log").open("ab")
         self.workers[name] = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "app.cli", "worker"], cwd=TOP, env=environment, stdout=log, stderr=log
