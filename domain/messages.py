@@ -1863,6 +1863,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "有 {found} 个分区，应为 {wanted} 个；分区数不可改变，请改正 kafka.partitions 或换一个 kafka.prefix",
         "has {found} partitions, {wanted} are wanted; their number cannot be changed: mend kafka.partitions or take another kafka.prefix",
     ),
+    "topics.timestamps": (
+        "message.timestamp.type 应为 LogAppendTime，否则发现不了接入机器的时钟偏差",
+        "message.timestamp.type has to be LogAppendTime: else an edge whose clock is wrong goes unnoticed",
+    ),
     "topics.too_many_partitions": (
         "kafka.partitions 为 {value}，应在 1 到 {most} 之间",
         "kafka.partitions is {value}, legal are 1 to {most}",

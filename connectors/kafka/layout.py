@@ -55,6 +55,7 @@ class Layout:
             "cleanup.policy": "delete",
             "max.message.bytes": str(MESSAGE_BYTES),
             "min.insync.replicas": str(min(self.min_insync, self.replicas)),
+            "message.timestamp.type": "LogAppendTime",  # an edge whose clock is wrong is noticed by the brokers' own time
             "unclean.leader.election.enable": "false",
         }
 
@@ -151,6 +152,8 @@ def _of_config(layout: Layout, name: Name, there: Topic) -> list[Difference]:
         wrong.append(Difference(topic, told, mendable=mendable, settings=settings))
     if given["unclean.leader.election.enable"] != "false":
         differs("unclean.leader.election.enable", both("topics.unclean"))
+    if name == "frames" and given["message.timestamp.type"] != "LogAppendTime":
+        differs("message.timestamp.type", both("topics.timestamps"))
     if int(given["max.message.bytes"]) < MESSAGE_BYTES:
         differs("max.message.bytes", both("topics.message_bytes", value=given["max.message.bytes"], wanted=MESSAGE_BYTES))
     return wrong

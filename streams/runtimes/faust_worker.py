@@ -38,7 +38,6 @@ from streams.runtimes.partitions import Partition, Parts
 STUCK: Final = 70  # exit status: the supervisor starts the worker anew
 LOOK_SECONDS: Final = 1.0
 SILENT_SECONDS: Final = 120.0  # for which the loop itself, or the brokers, may say nothing
-GAP_SECONDS: Final = 20.0  # for which a frame is asked for again before it is held to be gone
 ASK_SECONDS: Final = 2.0
 BUFFER: Final = 16  # frames that wait in memory; each may have a megabyte
 
@@ -114,7 +113,7 @@ class Host:
         self._stopping = threading.Event()
         self._partitions: dict[int, Partition] = {}
         self._generation = -1
-        self._gaps: dict[int, tuple[int, float, float]] = {}  # partition → the offset that is missing, since when, last asked when
+        self._gaps: dict[int, tuple[int, int, float, float]] = {}  # partition → offset missing, what came, since when, last asked when
         self._orphaned: dict[int, float] = {}  # partition → since when its messages come although another one has it
         self._moved: dict[int, tuple[int, float]] = {}  # partition → where it stood, and since when
         self._beat = time.monotonic()
@@ -158,6 +157,9 @@ class Host:
             if due is not None:
                 frame = Frame(received_at=due, offers=(Offer(entry=TickEntry()),), by=self.cluster.owner)
                 await self.app.frames.send(partition=number, value=encode(frame))
+        for number, (wanted, found, since, _) in sorted(self._gaps.items()):
+            if time.monotonic() - since > self.cluster.session_seconds:
+                self._end(both("worker.gap", topic=self.cluster.topic, partition=number, wanted=wanted, found=found))
         try:
             ends = await self._ends()
         except (TimeoutError, KafkaError) as error:
@@ -200,16 +202,14 @@ class Host:
     async def _ask_again(self, held: Partition, offset: int) -> None:
         """A frame is missing: seek back to it; where it does not come it is gone, and nothing after it may be taken."""
         partition, wanted, now = held.grant.partition, held.next_offset, time.monotonic()
-        missed, since, asked = self._gaps.get(partition, (-1, now, 0.0))
+        missed, found, since, asked = self._gaps.get(partition, (-1, offset, now, 0.0))
         if missed != wanted:
-            since, asked = now, 0.0
-        if now - since > GAP_SECONDS:
-            self._end(both("worker.gap", topic=self.cluster.topic, partition=partition, wanted=wanted, found=offset))
+            found, since, asked = offset, now, 0.0
         if now - asked > ASK_SECONDS:  # what is in the buffers still comes for a moment
             _log.error("partition.gap", partition=partition, wanted=wanted, found=offset)
             asked = now
             await self.app.consumer.seek_wait({TP(self.cluster.topic, partition): wanted})
-        self._gaps[partition] = (wanted, since, asked)
+        self._gaps[partition] = (wanted, found, since, asked)
 
     def _orphan(self, partition: int) -> None:
         """A message of a partition that another worker has: usual while an assignment moves, not for longer."""
@@ -238,9 +238,10 @@ class Host:
                 if held is None or not held.renew(grant):
                     held = Partition(grant, self._parts, self._stopping)
                 self._partitions[number] = held
-            if not partitions:
-                _log.warning("worker.no_partition", hint=f"{self.cluster.partitions} partitions, more workers than that")
         return {number: held.next_offset for number, held in self._partitions.items()}
+
+    def _keep_only(self, mine: set[int]) -> None:
+        self._partitions = {number: held for number, held in self._partitions.items() if number in mine}
 
     def _take(self, held: Partition, offset: int, message: bytes | None, appended_at: datetime) -> None:
         try:
@@ -304,9 +305,17 @@ class Host:
             await self.look()
 
         app.timer(LOOK_SECONDS)(look)
+        app.on_partitions_assigned.connect(self._on_assigned)
         app.on_partitions_revoked.connect(self._on_revoked)
         app.on_before_shutdown.connect(self._on_shutdown)
         return app
+
+    async def _on_assigned(self, *given: Any, **_: Any) -> None:
+        """Let go of what is not ours any more: where nothing is, Faust asks for no offsets either."""
+        mine = {tp.partition for tp in given[-1] if tp.topic == self.cluster.topic}
+        if not mine:
+            _log.warning("worker.no_partition", partitions=self.cluster.partitions, hint="there are more workers than partitions")
+        await self._in_thread(lambda: self._keep_only(mine))
 
     async def _on_revoked(self, *_: Any, **__: Any) -> None:
         await self.revoked()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import logging
 import random
 import signal
 import sys
@@ -264,6 +265,8 @@ def main() -> int:
     chance = random.Random(given.seed)  # repeatable on purpose
     known = given.only.split(",") if given.only else ["kill_worker", "zombie", "kill_broker"] if given.small else list(FAULTS)
     faults = [*known, *(chance.choice(known) for _ in range(given.faults))][: 3 if given.small else max(given.faults, 1)]
+    for library in ("aiokafka", "kafka"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)  # that brokers are away is the point
     with tempfile.TemporaryDirectory() as scratch:
         top = given.keep or Path(scratch)
         top.mkdir(parents=True, exist_ok=True)

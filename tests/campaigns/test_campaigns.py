@@ -51,6 +51,15 @@ def test_inference_in_small_holds() -> None:
     assert done.stdout.rstrip().endswith("HELD")
 
 
+@pytest.mark.service("kafka")
+@pytest.mark.service("postgresql")
+def test_chaos_in_small_holds() -> None:
+    """A worker and a broker of a cluster are killed, another worker sleeps through its replacement: nothing lost, nothing twice."""
+    done = campaign("tests.campaigns.chaos", "--small")
+    assert done.returncode == 0, done.stdout + done.stderr[-3000:]
+    assert done.stdout.rstrip().endswith("HELD")
+
+
 def test_reloads_in_small_hold() -> None:
     """Ten reloads under load, one of them through a kill, leave no hit of a mixed set and lose no state."""
     done = campaign("tests.campaigns.reloads", "--small")

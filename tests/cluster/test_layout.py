@@ -63,6 +63,7 @@ def test_a_changed_setting_is_refused_by_the_mark() -> None:
         ({"retention_bytes": "1000000"}, "retention.bytes=1000000"),
         ({"min_insync_replicas": "1"}, "min.insync.replicas=1"),
         ({"unclean_leader_election_enable": "true"}, "unclean.leader.election.enable"),
+        ({"message_timestamp_type": "CreateTime"}, "message.timestamp.type"),
         ({"max_message_bytes": "1048588"}, "max.message.bytes=1048588"),
     ],
 )

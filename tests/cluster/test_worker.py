@@ -16,7 +16,6 @@ from sqlalchemy import select
 from deploy.kafka.local import LocalKafka
 from domain.frames import Frame, encode
 from domain.ports import Offer
-from domain.records import RulesetEntry
 from storage.tables import rejections
 from tests.cluster.world import Cluster, leak
 from tests.factories import T0
@@ -87,9 +86,8 @@ def test_a_snapshot_bounds_what_is_read_again(make: Make) -> None:
     assert cluster.warnings() == cluster.replayed()
 
 
-@pytest.mark.parametrize("claimed", [0, "end"])
-def test_offsets_that_kafka_has_are_not_what_we_resume_from(make: Make, claimed: int | str) -> None:
-    """The group's offsets in Kafka are set to the beginning, or past everything: the worker goes on behind what the database has."""
+def test_offsets_that_kafka_has_are_not_what_we_resume_from(make: Make) -> None:
+    """The group's offsets in Kafka are set past everything: the worker goes on behind what the database has."""
     cluster = make()
     cluster.activate()
     cluster.start("first")
@@ -99,7 +97,7 @@ def test_offsets_that_kafka_has_are_not_what_we_resume_from(make: Make, claimed:
     done = cluster.done()[0]
     cluster.send([leak(number) for number in range(200, 400)])
     group = f"{cluster.settings.kafka.prefix}-workers"
-    cluster.until(lambda: _claim(cluster, group, cluster.ends()[0] + 1 if claimed == "end" else 0))
+    cluster.until(lambda: _claim(cluster, group, cluster.ends()[0] + 1))
     cluster.start("second")
     cluster.await_done()
     assert cluster.done()[0] > done
@@ -140,21 +138,6 @@ def test_foreign_messages_and_cut_frames_are_set_aside(make: Make) -> None:
     ]
     assert len(cluster.signal_ids()) == 200
     assert cluster.warnings() == cluster.replayed()
-
-
-def test_a_worker_without_the_rule_set_stops_before_it(make: Make) -> None:
-    """An activation of a set that the database does not have ends the worker with 70; nothing behind it is taken, and nothing is lost."""
-    cluster = make()
-    cluster.activate()
-    cluster.start()
-    cluster.send([leak(number) for number in range(10)])
-    cluster.await_done()
-    before = cluster.done()[0]
-    cluster.send([RulesetEntry(version="not-here")])
-    cluster.send([leak(number) for number in range(10, 20)])
-    assert cluster.workers["one"].wait(60) == 70
-    assert cluster.done()[0] == before
-    assert "not-here" in cluster.log()
 
 
 def test_conflicting_content_is_judged_in_the_order_of_the_log(make: Make) -> None:

@@ -1,0 +1,204 @@
+"""What Faust does that this project does not rely on, shown on the installed version; and what its worker does instead."""
+
+from __future__ import annotations
+
+import ast
+import signal
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import faust
+import pytest
+from faust.transport.consumer import Consumer
+from faust.types import TP
+from kafka import KafkaProducer, TopicPartition
+from kafka.admin import KafkaAdminClient, NewTopic
+
+from deploy.kafka.local import LocalKafka
+from domain.messages import text
+from domain.records import RulesetEntry
+from rules.load import load_rules
+from storage import risk
+from streams.runtimes.faust_worker import STUCK, Host
+from streams.runtimes.faust_worker import Cluster as Place
+from tests.architecture.tree import product_modules
+from tests.cluster.world import RULES, TOP, Cluster, leak
+from tests.postgres import PostgresServer
+
+Make = Callable[..., Cluster]
+
+
+@pytest.fixture
+def make(kafka: LocalKafka, postgres: PostgresServer, prefix: str, tmp_path: Path) -> Iterator[Make]:
+    """Give what makes a deployment."""
+    made: list[Cluster] = []
+
+    def one(**kw: int) -> Cluster:
+        made.append(Cluster(kafka, postgres.fresh(), f"{prefix}-{len(made)}", tmp_path / str(len(made)), **kw))
+        return made[-1]
+
+    yield one
+    for cluster in made:
+        cluster.close()
+
+
+def test_faust_is_imported_in_one_file() -> None:
+    """Whatever Faust does is kept behind one module."""
+    found = set()
+    for path in product_modules():
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            if any(name.partition(".")[0] in {"faust", "mode"} for name in names):
+                found.add(path.relative_to(TOP).as_posix())
+    assert found == {"streams/runtimes/faust_worker.py"}
+
+
+@pytest.mark.parametrize(
+    ("committed", "acked", "offset"),
+    [(2585, [2586, 2587, 2588, 2589], 2590), (None, [100, 101], 102)],
+)
+def test_fausts_commits_pass_a_message_that_is_in_flight(committed: int | None, acked: list[int], offset: int) -> None:
+    """The message at `committed` (and 90 to 99 of a new group) is not acknowledged, and Faust would resume behind it: hence our own row."""
+    place = TP("t", 0)
+    consumer = SimpleNamespace(
+        _acked={place: list(acked)}, _acked_index={place: set(acked)}, _gap=defaultdict(list), _committed_offset={place: committed}
+    )
+    assert Consumer._new_offset(consumer, place) == offset  # type: ignore[arg-type]  # the four attributes that it reads
+
+
+@pytest.mark.service("kafka")
+def test_faust_passes_over_a_message_whose_handler_failed(kafka: LocalKafka, prefix: str, tmp_path: Path) -> None:
+    """A plain agent that fails at a message never sees it again, though nothing came of it: hence no exception leaves our loop."""
+    with KafkaAdminClient(bootstrap_servers=kafka.bootstrap) as admin:
+        admin.create_topics([NewTopic(prefix, 1, 1)])
+    producer = KafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all")
+    for value in (b"one", b"fail", b"three"):
+        producer.send(prefix, value=value, partition=0).get(10)
+    producer.close()
+    taken = tmp_path / "taken"
+    command = [sys.executable, "-m", "tests.cluster.plain_faust", kafka.bootstrap, prefix, str(taken)]
+    end = time.monotonic() + 40
+    while not (taken.exists() and "three" in taken.read_text().split()) and time.monotonic() < end:
+        with subprocess.Popen(command, cwd=TOP, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            while process.poll() is None and time.monotonic() < end and not (taken.exists() and "three" in taken.read_text().split()):
+                time.sleep(0.1)
+            time.sleep(0.5)
+            process.kill()
+    assert taken.read_text().split().count("fail") == 1
+    assert taken.read_text().split()[-1] == "three"
+
+
+@pytest.mark.service("kafka")
+@pytest.mark.service("postgresql")
+def test_our_worker_takes_what_failed_again(make: Make) -> None:
+    """A frame that cannot be taken ends the worker; with the cause mended the next worker takes that very frame."""
+    cluster = make()
+    cluster.activate()
+    texts = {"gas.yaml": RULES.replace(">= 3", ">= 2")}
+    later = load_rules(texts).version
+    cluster.start("first")
+    cluster.send([leak(number) for number in range(10)])
+    cluster.await_done()
+    before = cluster.done()[0]
+    cluster.send([RulesetEntry(version=later)])
+    cluster.send([leak(number) for number in range(10, 60)])
+    assert cluster.workers["first"].wait(60) == STUCK
+    assert cluster.done()[0] == before
+    assert later in cluster.log("first")
+    with cluster.database.write() as connection:
+        risk.store_ruleset(connection, later, texts, "test")
+    cluster.start("second")
+    cluster.await_done()
+    assert len(cluster.signal_ids()) == 60
+    cluster.until(lambda: later in cluster.status("second"))
+
+
+@pytest.mark.service("kafka")
+@pytest.mark.service("postgresql")
+def test_a_worker_without_a_partition_says_so_and_takes_over(make: Make) -> None:
+    """More workers than partitions: the second is told idle, and goes on when the first is killed."""
+    cluster = make()
+    cluster.activate()
+    cluster.start("first")
+    cluster.send([leak(number) for number in range(100)])
+    cluster.await_done()
+    cluster.start("second")
+    cluster.until(lambda: any("worker.no_partition" in cluster.log(name) for name in ("first", "second")))
+    idle = next(name for name in ("first", "second") if "worker.no_partition" in cluster.log(name))
+    cluster.kill("second" if idle == "first" else "first")
+    cluster.send([leak(number) for number in range(100, 200)])
+    cluster.await_done()
+    assert len(cluster.signal_ids()) == 200
+    assert cluster.warnings() == cluster.replayed()
+
+
+@pytest.mark.service("kafka")
+@pytest.mark.service("postgresql")
+def test_records_that_are_gone_stop_the_worker(make: Make) -> None:
+    """What was deleted from the topic before it was taken is noticed: the worker ends and says where, and takes nothing behind the gap."""
+    cluster = make()
+    cluster.activate()
+    cluster.start("first")
+    cluster.send([leak(number) for number in range(10)])
+    cluster.await_done()
+    assert cluster.kill("first", signal.SIGTERM) == 0
+    done = cluster.done()[0]
+    for number in range(10, 14):
+        cluster.send([leak(number)])
+    with KafkaAdminClient(bootstrap_servers=cluster.settings.kafka.bootstrap) as admin:
+        admin.delete_records({TopicPartition(cluster.topic, 0): done + 3})
+    cluster.start("second")
+    assert cluster.workers["second"].wait(60) == STUCK
+    assert f"offset {done + 1} is next and {done + 3} came" in cluster.log("second")
+    assert cluster.done()[0] == done
+
+
+class _Standing:
+    """A partition that has work and does none."""
+
+    waiting = ""
+    next_offset = 5
+    grant = SimpleNamespace(partition=0)
+
+    def tick_due(self) -> None:
+        """No tick is due."""
+
+
+class _Silent(Host):
+    """A host whose consumer gets nothing although the brokers have more."""
+
+    ends = 9
+
+    async def _ends(self) -> dict[int, int]:
+        return {0: self.ends}
+
+
+def _host(ended: list[int]) -> _Silent:
+    place = Place("127.0.0.1:1", "t", 1, "g", "me", stuck_seconds=0.05)
+    host = _Silent(place, SimpleNamespace(), SimpleNamespace(), die=ended.append)  # type: ignore[arg-type]  # never asked
+    host._partitions = {0: _Standing()}  # type: ignore[dict-item]  # what `look` reads of one
+    return host
+
+
+@pytest.mark.parametrize(("ends", "waiting", "status"), [(9, "", [STUCK]), (5, "", []), (9, "PostgreSQL is away", [])])
+def test_a_consumer_that_falls_silent_ends_the_worker(ends: int, waiting: str, status: list[int]) -> None:
+    """Work there and none done: status 70 after the patience; no work, or a database that is waited for, is no standstill."""
+    ended: list[int] = []
+    host = _host(ended)
+    host.ends = ends
+    host._partitions[0].waiting = waiting
+
+    async def looks() -> None:
+        for _ in range(3):
+            await host.look()
+            time.sleep(0.06)  # noqa: ASYNC251  # nothing else runs in this loop
+
+    faust.App("loop", broker="kafka://127.0.0.1:1").loop.run_until_complete(looks())
+    assert ended[:1] == status
+    assert text("worker.stuck", "en", seconds="1", where="x").startswith("no progress for 1 s")
