@@ -15,6 +15,7 @@ from app.pipelines import make_pipeline
 from domain.base import Noun
 from domain.errors import InvalidAction
 from domain.instants import SHANGHAI
+from domain.messages import both
 from domain.records import CatalogueEntry, FeedEntry, ObjectsEntry, OutcomeEntry, Record, SignalEntry
 from models.registry import VECTOR_REGISTRY
 from models.shared import SharedComparison
@@ -114,7 +115,7 @@ def backtest(folder: Folder, terms: Terms, told: Callable[[int, int], object] = 
         StoreUnavailable: there is no data folder, or it cannot be read.
     """
     if terms.from_ >= terms.to:
-        raise InvalidAction(f"--from {terms.from_.isoformat()} 须早于 --to {terms.to.isoformat()} / must be before it")
+        raise InvalidAction(both("backtest.empty_period", since=terms.from_.isoformat(), until=terms.to.isoformat()))
     old, new = (load_rules(folder.texts(named)) for named in (terms.old, terms.new))
     start = _start(terms, old, new)
     settings = folder.settings

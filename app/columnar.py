@@ -12,16 +12,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from domain.messages import text
+from domain.messages import both
 from rules.load import load_rules
 from rules.ruleset import RuleSet
 from streams.kernel.placement import place
 
 if TYPE_CHECKING:
     from domain.signals import Signal
-    from streams.runtimes.columnar import ColumnarReplay
+    from streams.runtimes.columnar import ColumnarReplay, Read
 
-Read = Callable[[bytes, Path, int], "tuple[str, Signal, datetime | None]"]
 RECORD: Final = b'{"seq"'  # a line of a journal export begins so
 
 _PACK: Final = """\
@@ -48,11 +47,6 @@ _LINE: Final = '{"id":"%s","source":"iot","kind":"%s","object_id":"%s","occurred
 
 class NeedsPipeline(Exception):
     """The replay has to begin again on the pipeline; the text says why, in both languages."""
-
-
-def both(key: str, **values: object) -> str:
-    """Return a message in both languages."""
-    return f"{text(key, 'zh-CN', **values)} / {text(key, 'en', **values)}"
 
 
 def why_not(ruleset: RuleSet) -> str:

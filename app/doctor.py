@@ -17,12 +17,15 @@ from app.inferring import REMEDY
 from app.rulebook import read_folder
 from app.settings import Settings
 from app.stores import look
+from dispatch.soundness import faults, orphaned
 from domain.errors import FengsuiError, FileProblems
 from domain.inference import Program
 from domain.messages import both, text
+from domain.tasks import Task, Timer, WarningCase
 from models.registry import REGISTRY
 from rules import load
-from storage import audit, risk
+from storage import audit, obligations, risk
+from storage.calendars import load_calendar
 from storage.database import Database
 from storage.datadir import NETWORK, DataPaths, file_system
 from storage.journal_folder import JournalFolder
@@ -33,6 +36,8 @@ from streams.runtimes.inference import SupervisedInference, installed, smoke_set
 
 WAL_FIXED = (3, 51, 3)  # SQLite's WAL-reset defect; harmless with one writer, which is what Fengsui has
 LEAST_FREE = 2**30  # bytes
+YEARS_BACK = 5  # that an open warning may be old
+SHOWN = 5  # faults of obligations
 NO_RULES = "没有启用任何规则集，不会产生预警；见 fengsui rules check / none is active and nothing is ever raised: see fengsui rules check"
 
 
@@ -124,7 +129,8 @@ def _folder(data: Path) -> list[Finding]:
 
 def _journal(data: Path) -> Finding:
     try:
-        records = sum(1 for _ in JournalFolder(DataPaths(data).journal).read(0))
+        journal = JournalFolder(DataPaths(data).journal)
+        records = sum(1 for _ in journal.read(journal.first() - 1))
     except (FengsuiError, OSError) as error:
         return Finding("journal", ok=False, detail=str(error))
     return Finding("journal", ok=True, detail=f"{records:,} records read, every checksum right")
@@ -139,6 +145,7 @@ def _database(data: Path, key: Path, settings: Settings | None) -> list[Finding]
             applied = risk.applied_position(connection)
             active = risk.active_ruleset(connection)
             sealing = _sealing(connection, key)
+            owed = _obligations(connection, settings)
     except FengsuiError as error:
         return [Finding("database", ok=False, detail=str(error))]
     return [
@@ -146,7 +153,36 @@ def _database(data: Path, key: Path, settings: Settings | None) -> list[Finding]
         Finding("active rules", bool(active), f"version {active[:12]}" if active else NO_RULES),
         sealing,
         Finding("audit", not broken, f"{len(broken)} broken chains: {', '.join(sorted(broken))}" if broken else "every chain is sound"),
+        owed,
     ]
+
+
+def _obligations(connection: Connection, settings: Settings | None) -> Finding:
+    """Look at every warning that is not over: somebody is responsible, clocks run with their timers, due times compute the same."""
+    now = SystemClock().now()
+    calendar = load_calendar(range(now.year - YEARS_BACK, now.year + 3), settings.calendars if settings is not None else None)
+    directory, ids = obligations.directory(connection), obligations.under_way(connection)
+    wrong = []
+    for warning_id in ids:
+        case, tasks, timers = _settled(connection, warning_id)
+        found = faults(case, tasks, timers, calendar, directory, now) + orphaned(tasks) if case is not None else []
+        wrong += [f"{warning_id}: {each}" for each in found]
+    more = f"; {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
+    sound = both("obligations.sound", count=len(ids))
+    return Finding("obligations", not wrong, "; ".join(wrong[:SHOWN]) + more if wrong else sound)
+
+
+def _settled(connection: Connection, warning_id: str) -> tuple[WarningCase | None, tuple[Task, ...], list[Timer]]:
+    """Return the rows of a warning as they stood at one instant, though a server may be at work: twice the same."""
+
+    def rows() -> tuple[WarningCase | None, tuple[Task, ...], list[Timer]]:
+        case = obligations.get_case(connection, warning_id)
+        return case, obligations.tasks_of(connection, warning_id), obligations.timers_of(connection, warning_id)
+
+    before, after = rows(), rows()
+    while before != after:
+        before, after = after, rows()
+    return after
 
 
 def _server(connection: Connection, settings: Settings) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from concurrent.futures import Future
 from datetime import datetime, timedelta
 
@@ -37,6 +38,7 @@ LEASE = timedelta(seconds=60)  # longer than any attempt may last
 TIMERS_A_TURN = 500  # after an outage: the rest waits for the next turn, deliveries go out in between
 IN_FLIGHT = 64
 SYNC_SECONDS = 5.0  # for which a turn waits for the journal; the timers come after it
+CLOCK_SECONDS = 60.0  # between two looks at the database's clock
 POLL_SECONDS = 0.5  # a timer is at most this late
 _entry = msgspec.msgpack.Decoder(AnyEntry)
 log = structlog.get_logger(__name__)
@@ -84,6 +86,7 @@ class DutyLoop(threading.Thread):
         self._paying: tuple[list[int], Future[list[Receipt]]] | None = None  # owed entries that are queued in the journal, and its answer
         self._turning = threading.Lock()
         self._lockstep = lockstep
+        self._clocks_at = 0.0  # on the monotonic clock
         self._owner = owner
         self._broken = frozenset[str]()  # timers that failed in this life; the next one tries them again
         self._worked = threading.Event()
@@ -162,8 +165,15 @@ class DutyLoop(threading.Thread):
             return
 
     def _turn(self) -> bool:
-        """Pay what is owed and fire what is due; return whether there is more of it."""
+        """Pay what is owed and fire what is due; return whether there is more of it.
+
+        Raises:
+            StoreUnavailable: the database does not answer, or its clock and this machine's went apart: nothing is due for sure then.
+        """
         with self._turning:
+            if time.monotonic() >= self._clocks_at:
+                self._database.check_clock(self._wall)
+                self._clocks_at = time.monotonic() + CLOCK_SECONDS
             try:
                 paid = self._pay()
             except StoreUnavailable as error:  # a journal that stands still is no reason for a department to be reminded late

@@ -17,6 +17,7 @@ from app.settings import Settings
 from app.stores import look
 from app.version import VERSION
 from domain.errors import NotFound
+from domain.messages import both
 from domain.records import Record, TickEntry
 from rules.ruleset import RuleSet
 from storage import risk
@@ -67,7 +68,7 @@ class Folder:
         fitting = sorted(version for version in known if len(named) >= SHORTEST and version.startswith(named))
         if len(fitting) != 1:
             listed = ", ".join(sorted(version[:12] for version in known))
-            raise NotFound(f"不是目录，也不是已存的规则集版本：{named} / neither a folder nor a stored version (active, {listed})")
+            raise NotFound(both("rules.no_such_set", read=named, legal=f"active, {listed}"))
         return fitting[0]
 
     def texts(self, named: str) -> Mapping[str, str]:

@@ -8,10 +8,11 @@ from typing import Final
 
 import msgspec
 
-from app.columnar import RECORD, NeedsPipeline, both
+from app.columnar import RECORD, NeedsPipeline
 from connectors.inbound.canonical import read_signal
 from domain.errors import FileProblems, Problem, SignalRejected
 from domain.instants import parse_rfc3339
+from domain.messages import both
 from domain.records import Record
 from domain.signals import Signal
 

@@ -6,11 +6,12 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 from sqlalchemy import select
 
-from app.columnar import NeedsPipeline, Read, both, first_lines_are_signals, open_replay, why_not
+from app.columnar import NeedsPipeline, first_lines_are_signals, open_replay, why_not
 from app.commit import Commit, Consequences
 from app.desk import Desk
 from app.effects import EffectWriter
@@ -25,6 +26,7 @@ from connectors.inbound.registry import read_objects
 from connectors.inbound.resolve import resolve
 from domain.clock import ManualClock
 from domain.findings import Outcome
+from domain.messages import both
 from domain.objects import Resolution
 from domain.principals import Principal
 from domain.records import ObjectsEntry, Record
@@ -39,6 +41,9 @@ from storage.tables import warnings
 from streams.pipeline import PipelineSettings
 from streams.runtimes.findings import Findings
 from streams.runtimes.replay import Summary, replay
+
+if TYPE_CHECKING:
+    from streams.runtimes.columnar import Read
 
 YEARS = range(2004, 2031)  # what the calendar library knows, and some years of statutory days
 READER = Principal(name="replay", role="auditor")

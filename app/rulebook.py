@@ -67,12 +67,10 @@ def read_folder(folder: Path) -> dict[str, str]:
             texts[path.relative_to(folder).as_posix()] = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             place = data.count(b"\n", 0, error.start) + 1
-            problems.append(
-                Problem(file=str(path), line=place, column=0, message="不是 UTF-8 编码，请另存为 UTF-8 / not UTF-8, save it as UTF-8")
-            )
+            other = "不是 UTF-8 编码，请另存为 UTF-8 / not UTF-8, save it as UTF-8"
+            problems.append(Problem(file=str(path), line=place, column=0, message=other))
     if not texts and not problems:
-        nothing = "目录中没有规则文件（*.yaml）/ no rule files (*.yaml) in this folder"
-        problems.append(Problem(file=str(folder), line=0, column=0, message=nothing))
+        problems.append(Problem(file=str(folder), line=0, column=0, message="目录中没有规则文件（*.yaml）/ no rule files (*.yaml) here"))
     if problems:
         raise FileProblems(problems)
     return texts
@@ -288,10 +286,8 @@ class Rulebook:
             found = self._workshop.look_at(texts, base, wanted=lambda: self._wanted(texts), count_back=free)
         finally:
             self.preparing = ""
-        if isinstance(found, Unwanted):
-            return "same"
-        if isinstance(found, Died):
-            return self._died(texts, found)
+        if isinstance(found, Unwanted | Died):
+            return self._died(texts, found) if isinstance(found, Died) else "same"
         if isinstance(found, Refused):
             self._seen = texts
             return self._refuse(found.problems)
@@ -306,6 +302,8 @@ class Rulebook:
         log.info("rules.prepared", version=ruleset.version, indicators=found.fresh, position=found.position)
         self._activate(ruleset, self.approval.approver(version) or author or by, prepared)
         self.failing = found.failed
+        with self._database.write() as connection:
+            rule_versions.keep_failing(connection, version, found.failed)
         for case in found.failed:
             log.error("rules.test_fails", test=case, version=version)
         self._done(texts)  # only now: an activation that the disk did not take is tried again
@@ -375,6 +373,7 @@ class Rulebook:
         """Take up the set that was active before the restart, then look at the folder; where it is `watched` that can wait."""
         with self._database.read() as connection:
             self.active, self.pinned = risk.active_ruleset(connection), rule_versions.pin(connection)
+            self.failing = rule_versions.failing(connection, self.active)
         if self.active:
             self.inferring.gate(self.load(self.active))
         if not (watched and self.active):

@@ -89,7 +89,7 @@ class Application:
         paths = self._folder.paths
         self.metrics = Metrics()
         self._repeats: Counter[str] = Counter()
-        self.database = open_database(settings, self.clock)
+        self.database = open_database(settings, wall)
         self.journal = Journal.open(paths.journal)
         identity = Identity.open(paths.identity, self.journal, first=self.journal.first())
         with self.database.read() as connection:

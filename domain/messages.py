@@ -86,6 +86,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "backtest.column.old": ("旧", "old"),
     "backtest.column.subject": ("对象", "subject"),
     "backtest.departments": ("按牵头部门", "by lead department"),
+    "backtest.empty_period": ("--from {since} 须早于 --to {until}", "--from {since} must be before --to {until}"),
     "backtest.figures": ("总数与核查结果", "totals and findings"),
     "backtest.hit_rate": ("命中率（属实 ÷ 属实与不属实）", "hit rate (confirmed of confirmed and unfounded)"),
     "backtest.hits": ("按规则的命中次数", "hits by rule"),
@@ -466,6 +467,8 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "规则文件夹中的规则集未通过检查（{count} 处），没有启用。",
         "The set in the rules folder was refused ({count} problems).",
     ),
+    "console.set_failed": ("未通过的测试", "tests that fail"),
+    "console.set_remarks": ("检查的提示", "what the check remarks"),
     "console.set_waits": ("规则集 {version} 等待另一人批准", "rule set {version} waits for a second person"),
     "console.sign_in": ("登录", "sign in"),
     "console.sign_out": ("退出", "sign out"),
@@ -935,6 +938,27 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "kernel.in_force": ("有规则在首条信号之后才生效", "a rule comes into force after the first signal"),
     "kernel.inferences": ("有推理规则", "there are inferences"),
     "kernel.no_rules": ("规则集中没有可运行的规则", "the rule set has no rule that runs"),
+    # kernel.not: what of a rule the compiled kernel cannot do
+    "kernel.not.aggregate": ("汇总方式 {name}", "aggregate {name}"),
+    "kernel.not.aggregate_of": ("以 {name} 汇总 {part}", "{name} of {part}"),
+    "kernel.not.alternatives": ("条件展开后超过 {limit} 种情形", "more than {limit} alternatives"),
+    "kernel.not.boundless": ("没有窗口", "no window"),
+    "kernel.not.buckets": ("{number} 格不能把窗口分为整微秒", "a window that {number} buckets do not divide into whole microseconds"),
+    "kernel.not.by_language": ("不是用规则语言写的", "not written in the rule language"),
+    "kernel.not.field": ("读取 {fields}", "reads {fields}"),
+    "kernel.not.for_ever": ("有失效日期", "goes out of force"),
+    "kernel.not.of_objects": ("不以单个对象计", "not about single objects"),
+    "kernel.not.part": ("条件 {part}", "condition {part}"),
+    "kernel.not.reading": ("以内核不懂的方式读取指标", "reads an indicator in a way that the kernel does not know"),
+    "kernel.not.regional": ("用到各区域可另定的参数", "a parameter that regions override"),
+    "kernel.not.room": (
+        "{tests} 项信号判断与 {levels} 个数值级别超过表的容量",
+        "{tests} tests of the signal beside {levels} levels are more than the tables hold",
+    ),
+    "kernel.not.rules": ("引用其他规则", "reads other rules"),
+    "kernel.not.value": ("用 value 计算", "value in a calculation"),
+    "kernel.not.window": ("窗口 {name}", "window {name}"),
+    "kernel.not.word": ("内核尚不懂 {name}", "the kernel does not know {name} yet"),
     "kernel.not_installed": ("本机没有 numba", "numba is not installed on this machine"),
     "kernel.placed": (
         "编译内核运行 {kernel} 条规则，Python 引擎运行 {python} 条",
@@ -1087,6 +1111,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "operation.rule_state": ("运行中的规则集与正在准备的规则集", "The active rule set and what is being prepared"),
     "operation.rule_versions": ("启用过的规则集", "The rule sets that were ever active"),
     "operation.set_endpoint": ("登记部门的接收地址", "Register where a department receives webhooks"),
+    "obligations.sound": (
+        "{count} 条未了结的预警：各有责任部门，时限与计时一致",
+        "{count} warnings under way: each has somebody responsible, and its clocks and timers agree",
+    ),
     "operation.why_not": ("规则对一个对象为何没有命中", "Why a rule did not hit an object"),
     "operation.status": ("处理进度与运行中的规则版本", "How far the work is, and the active rule set"),
     # parameter: what a request may name
@@ -1307,6 +1335,14 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "占位 “{read}” 无法识别；写 {{指标名}}、{{object.name}}、{{$参数}}，花括号本身写作 {{{{ 和 }}}}",
         "cannot read placeholder “{read}”; write {{indicator}}, {{object.name}}, {{$param}}; braces themselves are {{{{ and }}}}",
     ),
+    "rules.cap_without_family": (
+        "cap 是同族规则的合计上限，没有 family 就不起作用：请补上 family，或删去 cap",
+        "cap limits the points of a family together and does nothing without one: add family, or leave cap out",
+    ),
+    "rules.checked": (
+        "{files} 个文件，{rules} 条规则，{indicators} 个指标，版本 {version}",
+        "{files} files, {rules} rules, {indicators} indicators, version {version}",
+    ),
     "rules.child_died": (
         "检查规则的进程 {times} 次异常结束（{how}），原规则集继续运行；修改规则后重试",
         "the process that checks the rules died {times} times ({how}); the old set runs on; change the rules to have them tried again",
@@ -1396,6 +1432,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "money is summed in yuan, write unit: 元; “{read}” is for literals only",
     ),
     "rules.near": ("；是否想写 “{near}”？", "; did you mean “{near}”?"),
+    "rules.needs_more": (
+        "needs: {read} 永远达不到：history 只往前看 {periods} 个窗口",
+        "needs: {read} is never reached: history looks at {periods} windows",
+    ),
     "rules.nested_too_deep": ("嵌套超过 {limit} 层", "nested deeper than {limit} levels"),
     "rules.never": ("比较 “{read}” 永远不会为真", "“{read}” can never be true"),
     "rules.no_aliases": (
@@ -1403,9 +1443,25 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "YAML anchors and aliases (& and *) are not allowed; quote a text that begins with & or *",
     ),
     "rules.no_basis": ("启用的规则 “{read}” 必须写 basis（法律依据）", "active rule “{read}” needs its basis"),
+    "rules.no_department": (
+        "责任部门 “{read}” 不在已导入的部门中{near}",
+        "owner “{read}” is none of the imported departments{near}",
+    ),
+    "rules.no_matter": (
+        "已导入的事项清单中没有事项或领域 “{read}”，预警会转值班台{near}",
+        "the imported catalogue has no item or sector “{read}”: warnings go to the duty desk{near}",
+    ),
     "rules.no_owner": (
         "启用的规则 “{read}” 必须有责任部门：在规则或规则包写 owner",
         "active rule “{read}” needs an owner, in the rule or its pack",
+    ),
+    "rules.no_such_region": (
+        "没有以 “{read}” 为代码的区域：省级代码不存在，不会对任何对象起作用",
+        "no region has the code “{read}”: there is no such province, nothing will be changed by it",
+    ),
+    "rules.no_such_set": (
+        "“{read}” 不是目录，也不是已存的规则集版本；可用：{legal}",
+        "“{read}” is neither a folder nor a stored version of the rule set; there are: {legal}",
     ),
     "rules.no_such_rules": ("没有编号符合 “{read}” 的规则；可用：{legal}{near}", "no rule's id fits “{read}”; legal: {legal}{near}"),
     "rules.not_peers": (
@@ -1498,6 +1554,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "“{read}” cannot stand for ${name}: only numbers of the same kind ({type}) are overridden",
     ),
     "rules.out_of_range": ("“{field}” 的值 {read} 超出范围 {low}–{high}", "“{field}” is {read}, outside {low}-{high}"),
+    "rules.own_clock": (
+        "{read} 的窗口只随自己选中的信号前移：这些信号中断后，旧值仍与 and 的其他条件一起成立。要同一时段的事实，请写 as_of: object",
+        "the windows of {read} move with their own signals alone: an old value stands beside the other terms; write as_of: object",
+    ),
     "rules.own_candidate": (
         "{by} 是提出者，须由另一人批准",
         "{by} proposed it; another person has to approve it",
@@ -1577,6 +1637,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "此前 {read} 个窗口连同现在的超过 {high}，状态太大",
         "{read} windows before and the present one are longer than {high}: too much to keep",
     ),
+    "rules.two_in_one": (
+        "“{read}” 像是两条依据写成了一项：项与项之间用英文逗号 , 或各写一行",
+        "“{read}” looks like two entries in one: put an ASCII comma between entries, or a line for each",
+    ),
     "rules.unexpected": ("此处不能写 “{read}”", "unexpected “{read}”"),
     "rules.unexpected_end": ("表达式没有写完", "the expression ends too early"),
     "rules.unknown_field": (
@@ -1587,10 +1651,15 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "没有编号为 “{read}” 的规则或推断；可用：{legal}{near}",
         "no rule or inference is called “{read}”; legal: {legal}{near}",
     ),
+    "rules.unread": (
+        "未读取：规则目录只读取 {legal}，请改名或移走",
+        "not read: a rules folder is read by {legal}; rename the file or move it away",
+    ),
     "rules.unknown_folder": (
         "规则目录下没有 “{read}” 这样的子目录；可用：{legal}{near}",
         "“{read}” is no folder of rule files; legal: {legal}{near}",
     ),
+    "rules.tested": ("{run} 个测试，{failed} 个未通过", "{run} tests, {failed} failed"),
     "rules.test_fails": ("规则文件内的测试未通过：{test}", "a test in the rule files fails: {test}"),
     "rules.unknown_function": ("未知的函数 “{read}”；可用：{legal}{near}", "unknown function “{read}”; legal: {legal}{near}"),
     "rules.unknown_input": (
@@ -1599,8 +1668,8 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     ),
     "rules.unknown_key": ("未知的键 “{read}”；可用：{legal}{near}", "unknown key “{read}”; legal: {legal}{near}"),
     "rules.unknown_kind": (
-        "信号类型 “{read}” 不在通用词表中，可能选不到任何信号{near}",
-        "signal kind “{read}” is in no shipped mapping and may select nothing{near}",
+        "信号类型 “{read}” 不在随附词表中（{places} 处；词表见参考页“信号类型”），可能选不到信号{near}",
+        "signal kind “{read}” ({places} places) is none of those that the reference page lists and may select nothing{near}",
     ),
     "rules.unknown_list": (
         "没有名单 “{read}”；可用：{legal}{near}（名单写在 lists/名称.txt）",
@@ -1639,6 +1708,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "“{version}” stands for {count} sets that were ever active, it should be one; see fengsui rules versions",
     ),
     "rules.whole_days": ("daily 窗口须为整数天，如 daily(730d)", "a daily window has whole days, as daily(730d)"),
+    "rules.wide_braces": (
+        "“{read}” 用了全角花括号，会原样显示：请写成 {instead}",
+        "“{read}” has full-width braces and would be shown as it is: write {instead}",
+    ),
     "rules.write_instead": ("把 “{read}” 写成 {instead}", "write {instead} instead of “{read}”"),
     "rules.wrong_argument": ("函数 {read} 不接受{type}", "function {read} takes no {type}"),
     "rules.write_ratio": ("同量纲的两个指标之比写作 {read}", "a ratio of two indicators of one unit is written {read}"),

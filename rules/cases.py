@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from domain.objects import Licence, RegulatedObject, Relation
 from domain.signals import ObjectRef, Signal
@@ -17,9 +17,6 @@ from rules.durations import LONGEST, duration
 from rules.literals import literal
 from rules.positions import Mapping, Path, find, place
 from rules.problems import Problems
-
-if TYPE_CHECKING:
-    from rules.ruleset import RuleSet
 
 BASE: Final = datetime(2026, 3, 1, 16, tzinfo=UTC)  # Monday 2026-03-02, 00:00 in Shanghai: +8h is eight in the morning
 
@@ -57,11 +54,6 @@ class Case:
     objects: tuple[RegulatedObject, ...]
     expect: Expectation
     marks: tuple[tuple[timedelta, str, bool], ...] = ()
-
-
-def cases(ruleset: RuleSet) -> tuple[Case, ...]:
-    """Return the cases of all rules, by file and line."""
-    return ruleset.cases
 
 
 def _objects(doc: CaseDoc) -> tuple[RegulatedObject, ...]:

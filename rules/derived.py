@@ -114,6 +114,8 @@ class _Compiler(Counting):
         periods = {"history": doc.periods or 1, "spike": 1}.get(how, 0)
         if base.window is not None and (periods + 1) * length_of(base.window) > LONGEST:
             self.problem((*path, "periods" if "periods" in written else how), "rules.too_long_ago", read=periods, high="1100d")
+        if doc.needs > periods and how == "history":
+            self.problem((*path, "needs"), "rules.needs_more", read=doc.needs, periods=periods)
         result: Type = {"spike": "ratio", "flatline": "bool"}.get(how) or self.known[target].type  # type: ignore[assignment]  # of two types
         self._keep(
             name, doc, result, aggregate=how, window=base.window, where=base.where, of=base.of, as_of=base.as_of, by=base.by,

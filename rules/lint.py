@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -17,14 +18,28 @@ from rules.problems import Mark, Problems
 from rules.ranges import bounds, verdict
 from rules.ruleset import Indicator, Rule
 from rules.sources import sources_of
-from rules.syntax import AnyNode, Binary, Name, Prefix, Text, parse
+from rules.syntax import AnyNode, Binary, Junction, Name, Prefix, Text, parse
 from rules.templates import render
 from rules.trees import walk
 
+_ARTICLE: Final = re.compile(r"第[^，；]*条[^，；]*[，；][^，；]*第[^，；]*条")  # two in one text, with a comma of Chinese typing between
 _PERIOD: Final = re.compile(r"[0-9一二三四五六七八九十百]+\s*(个?工作日|日|天|小时|个月|年)(内|以内|之内)?")
 
 
-def lint_packs(packs: Sequence[CompiledPack], problems: Problems, feed_delays: Mapping[str, timedelta] | None = None) -> None:
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What is imported where the rules are to run: the words for items and sectors, and for departments; empty where that is not known."""
+
+    matters: frozenset[str] = frozenset()
+    departments: frozenset[str] = frozenset()
+
+
+def lint_packs(
+    packs: Sequence[CompiledPack],
+    problems: Problems,
+    feed_delays: Mapping[str, timedelta] | None = None,
+    around: Surroundings = Surroundings(),  # frozen and empty
+) -> None:
     """Judge all packs together; `feed_delays` is how late the data of a source may be, by source."""
     _duplicates(packs, problems)
     _families(packs, problems)
@@ -32,12 +47,14 @@ def lint_packs(packs: Sequence[CompiledPack], problems: Problems, feed_delays: M
     _renamed(packs, problems)
     for pack in packs:
         sector = pack.parsed.doc.sector
-        if sector and sector not in SECTORS:
+        if sector and sector not in SECTORS and not around.matters:
             problems.warn(pack.parsed.file, place(pack.parsed.tree, ("sector",)), "rules.unknown_sector", read=sector, legal=set(SECTORS))
         judge = _Judge(pack, problems)
         judge.indicators(feed_delays or {})
         for index, doc in enumerate(pack.parsed.doc.rules):
             judge.rule(index, doc)
+        judge.foreign()
+        judge.around(around)
 
 
 def _duplicates(packs: Sequence[CompiledPack], problems: Problems) -> None:
@@ -107,6 +124,7 @@ class _Judge:
         self._tree = pack.parsed.tree
         self._by_name = {indicator.name: indicator for indicator in pack.indicators.values()}
         self._rules: dict[str, Rule] = {rule.id: rule for rule in pack.rules}
+        self._foreign: dict[str, tuple[Mark, set[Mark], set[str]]] = {}  # kinds that are not listed: first place, places, listed ones
 
     def _warn(self, path: Path, key: str, **values: object) -> None:
         self._problems.warn(self._file, place(self._tree, path), key, **values)
@@ -117,6 +135,17 @@ class _Judge:
     def _within(self, path: Path, offset: int) -> Mark:
         scalar = find(self._tree, path)
         return scalar.within(offset) if isinstance(scalar, Scalar) else place(self._tree, path)
+
+    def around(self, around: Surroundings) -> None:
+        """Hold owners and matters against what was imported, where something was."""
+        pack = self._pack.parsed.doc
+        for index, doc in enumerate(pack.rules):
+            path: Path = ("rules", index)
+            matter, owner = doc.matter or pack.sector, doc.owner or pack.owner
+            if around.matters and doc.points and matter not in around.matters:
+                self._warn((*path, "matter") if doc.matter else ("sector",), "rules.no_matter", read=matter, legal=around.matters)
+            if around.departments and owner and owner not in around.departments:
+                self._warn((*path, "owner") if doc.owner else ("owner",), "rules.no_department", read=owner, legal=around.departments)
 
     # Indicators
 
@@ -163,6 +192,11 @@ class _Judge:
             self._kind((*path, "record", "kind"), 0, doc.record.kind)
         if doc.points == 0 and doc.at_least:
             self._warn((*path, "at_least"), "rules.floor_without_points")
+        if doc.family is None and find(self._tree, (*path, "cap")) is not None:
+            self._warn((*path, "cap"), "rules.cap_without_family")
+        for number, basis in enumerate(doc.basis):
+            if _ARTICLE.search(basis):
+                self._warn((*path, "basis", number), "rules.two_in_one", read=basis)
         for number, test in enumerate(doc.tests):
             for step, given in enumerate(test.given):
                 self._kind((*path, "tests", number, "given", step, "kind"), 0, given.kind)
@@ -170,6 +204,7 @@ class _Judge:
         if compiled is not None:
             for below, text in expressions(doc):
                 self._expression((*path, *below), text)
+                self._clocks((*path, *below), text)
             self._period(path, doc, compiled)
 
     def _active(self, path: Path, doc: RuleDoc) -> None:
@@ -193,6 +228,24 @@ class _Judge:
             window = self._by_name[name].window if name in self._by_name else None
             if window is not None and window.kind == "sliding" and not window.exact:
                 self._warn((*path, "basis"), "rules.bucketed_period", read=name.rpartition(".")[2])
+
+    def _clocks(self, path: Path, text: str) -> None:
+        """A window on its own clock ends with its own signals: beside another one's it stands for as long as they stay away."""
+        found = list(dict.fromkeys(_stale(parse(text), self._windows, frozenset(), frozenset())))
+        if found:
+            names = ", ".join(dict.fromkeys(name.path for name in found))
+            self._problems.warn(self._file, self._within(path, found[0].at), "rules.own_clock", read=names)
+
+    def _windows(self, name: Name) -> list[Indicator]:
+        """Return the windows over chosen signals that an indicator is, or is made of; none for what is no indicator."""
+        found, waiting = [], [f"{self._pack.parsed.doc.pack}.{name.path}"]
+        while waiting:
+            indicator = self._by_name.get(waiting.pop())
+            if indicator is not None and indicator.made_of:
+                waiting += indicator.made_of
+            elif indicator is not None and indicator.window is not None and indicator.where is not None:
+                found.append(indicator)
+        return found
 
     # Expressions
 
@@ -221,9 +274,51 @@ class _Judge:
             self._unknown_kind(path, offset, kind, set(KINDS))
 
     def _unknown_kind(self, path: Path, offset: int, kind: str, known: set[str]) -> None:
-        self._problems.warn(self._file, self._within(path, offset), "rules.unknown_kind", read=kind, legal=known)
+        mark = self._within(path, offset)
+        first, marks, _ = self._foreign.setdefault(kind, (mark, set(), known))
+        marks.add(mark)
+        self._foreign[kind] = (min(first, mark), marks, known)
+
+    def foreign(self) -> None:
+        """Tell of each kind that no shipped mapping has, once, where it stands first: a new field has all its kinds to itself."""
+        for kind, (mark, marks, known) in self._foreign.items():
+            self._problems.warn(self._file, mark, "rules.unknown_kind", read=kind, legal=known, places=len(marks))
 
 
 def _source(text: str, node: Binary) -> str:
     """Return the comparison as the author wrote its left side, up to the next `and` / `or`."""
     return re.split(r"\s+(?:and|or)\s+", text[node.at :])[0].strip()
+
+
+Windows = Callable[[Name], list[Indicator]]
+
+
+def _filters(node: AnyNode, windows: Windows) -> frozenset[str]:
+    return frozenset(each.where.text for part in walk(node) if isinstance(part, Name) for each in windows(part) if each.where)
+
+
+def _current(node: AnyNode, windows: Windows) -> frozenset[str]:
+    """Return the filters of which `node` cannot be true without a signal of late: it has a window of theirs on the object's clock."""
+    if isinstance(node, Junction):
+        parts = [_current(term, windows) for term in node.terms]
+        return frozenset[str]().union(*parts) if node.operator == "and" else frozenset.intersection(*parts)
+    own = [each for part in walk(node) if isinstance(part, Name) for each in windows(part)]
+    return frozenset(each.where.text for each in own if each.as_of == "object" and each.where)
+
+
+def _stale(node: AnyNode, windows: Windows, current: frozenset[str], beside: frozenset[str]) -> Iterator[Name]:
+    """Yield the names whose windows may be long past while what stands `beside` them by an `and`, of other filters, is of now.
+
+    `current` are the filters that something else in the `and` holds to the present.
+    """
+    if isinstance(node, Junction):
+        for place, term in enumerate(node.terms):
+            others = node.terms[:place] + node.terms[place + 1 :] if node.operator == "and" else ()
+            held = current.union(*(_current(each, windows) for each in others))
+            yield from _stale(term, windows, held, beside.union(*(_filters(each, windows) for each in others)))
+        return
+    held = current | _current(node, windows)
+    for part in walk(node):
+        for each in windows(part) if isinstance(part, Name) else ():
+            if isinstance(part, Name) and each.where and each.where.text not in held and beside - {each.where.text}:
+                yield part

@@ -15,7 +15,7 @@ from rules.compile import CompiledPack, compile_pack, heads_of
 from rules.documents import PackDoc
 from rules.inferences import compile_inferences
 from rules.instances import instances
-from rules.lint import lint_packs
+from rules.lint import Surroundings, lint_packs
 from rules.lists import FOLDER as LISTS
 from rules.lists import read_list
 from rules.overrides import OVERRIDES, TUNING, check_packs, read_override, read_tuning
@@ -78,6 +78,7 @@ def check(
     *,
     feed_delays: Mapping[str, timedelta] | None = None,
     today: date | None = None,
+    around: Surroundings = Surroundings(),  # noqa: B008  # frozen and empty
     language: str = "zh-CN",
 ) -> tuple[RuleSet | None, list[Problem]]:
     """Return the rule set of `texts`, None where there is an error, and all problems by file and line.
@@ -99,7 +100,7 @@ def check(
     heads = heads_of(parsed)
     packs = [compile_pack(pack, problems, heads, lists, overrides) for pack in parsed]
     tuning = [found for file in below[TUNING] for found in read_tuning(file, texts[file], problems, heads, lists, today)]
-    lint_packs(packs, problems, feed_delays)
+    lint_packs(packs, problems, feed_delays, around)
     inferences, cases = compile_inferences(parsed, problems, heads)
     if problems.errors():
         return None, problems.all()

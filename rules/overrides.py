@@ -13,6 +13,7 @@ from datetime import date, timedelta
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
+from domain.identifiers import is_region_code
 from rules.documents import REGION, OverrideDoc, TuningDoc
 from rules.durations import midnight
 from rules.expressions import Scope, compile_expression
@@ -51,6 +52,8 @@ def read_override(file: str, text: str, problems: Problems, today: date | None) 
     if not re.search(REGION, region):
         problems.add(file, WHOLE_FILE, "rules.not_shaped", read=region, field="overrides", shape=Phrase("rules.shape.region"))
         return None
+    if not is_region_code(region):
+        problems.warn(file, WHOLE_FILE, "rules.no_such_region", read=region)
     tree = read_tree(file, text, problems)
     doc = read_struct(file, tree, OverrideDoc, problems) if tree is not None else None
     if tree is None or doc is None or not doc.until:

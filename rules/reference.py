@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from domain.kinds import KINDS, SECTORS
 from rules.documents import (
     CaseDoc,
     CaseObjectDoc,
@@ -121,6 +122,7 @@ This page is generated from the tables that the checker uses; do not edit it by 
 - **区域参数**：`overrides/610113.yaml` 给出该区域对象所用的参数值，须写 reason、owner、until；区划代码长的优先，到期自动失效。
 - **文件内的测试**：按规则包自己的参数运行，区域参数与调优都不影响测试。
 - **调优**：`tuning/名称.yaml` 的每条 filter 在条件满足时让所列规则不发声：不得分、不预警，每次命中照记并计数，须写 reason、owner、until。
+- **被调优留住的命中**：一直留住，同一对象的其他线索不会使它发声；规则由不成立再变为成立、且不在调优之内，或调优到期，才重新计分。
 - **模板**：规则或指标写 `each: [{name: a, limit: 5}, …]`，其余文本中的 `<name>` `<limit>` 逐项替换，写出一条条普通规则。
 - **元数据**：启用的规则必须有 basis、owner、生效日期 effective.from，得分的还要有 plan；
   owner、plan、effective 可写在规则包。改编号时写 `renamed_from`，状态与历史随之沿用。
@@ -206,6 +208,8 @@ def reference() -> str:
         _words("单位 Units", units),
         "## 字段 Fields\n\n" + _table(("字段", "类型", "含义", "可取值"), fields),
         "## 字段的中文名 Chinese names of fields\n\n" + _table(("中文名", "字段"), aliases),
+        _words("信号类型 Kinds（随附映射所产生的；自有映射可以另写）", KINDS),
+        _words("监管领域 Sectors（随附的；事项清单可以另有）", SECTORS),
         _words("状态 Statuses", STATUSES),
         _words("等级 Levels", LEVELS),
         _words("别处的写法，这里怎么写 Words of other tools (ElastAlert 2 and others)", LATER),

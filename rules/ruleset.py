@@ -321,9 +321,5 @@ class RuleSet:
             waiting += new
         return tuple(found)
 
-    def facts_needed(self) -> Mapping[str, Any]:
-        """Return the indicators each rule reads, in its condition and in its message: rule id → names."""
-        return {rule.id: tuple(dict.fromkeys((*rule.when.indicators, *rule.says))) for rule in self.rules}
-
 
 EMPTY = RuleSet(version="empty")

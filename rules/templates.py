@@ -14,6 +14,7 @@ from rules.ruleset import Facts
 from rules.vocabulary import Type
 
 _PART: Final = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+_WIDE: Final = re.compile(r"｛[^｛｝{}]{1,60}[｝}]|\{[^｛｝{}]{1,60}｝")  # typed in Chinese: shown as they are
 _PLACE: Final = re.compile(r"\$?[A-Za-z_\u3400-\u9fff][\w.\u3400-\u9fff]*")
 
 
@@ -86,6 +87,11 @@ def compile_template(text: str, scope: Scope, digits: int = 0) -> Template | Non
     parts: list[Callable[[Facts], str]] = []
     indicators: dict[str, None] = {}
     end, wrong = 0, False
+    for wide in _WIDE.finditer(text):
+        scope.report(wide.start(), "rules.wide_braces", {"read": wide[0], "instead": f"{{{wide[0][1:-1]}}}"})
+        wrong = True
+    if wrong:
+        return None
     for match in _PART.finditer(text):
         parts.append(_fixed(text[end : match.start()]))
         end = match.end()

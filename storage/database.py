@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from domain.ports import Clock
 from storage.migrate import migrate
 from storage.sqlite import Sqlite, looking
 
@@ -42,6 +43,10 @@ class Kind(Protocol):
 
     def sweep(self) -> bool:
         """Leave as little as it can of what was erased; return False where it has to be tried again."""
+        ...
+
+    def check_clock(self, clock: Clock) -> None:
+        """Raise StoreUnavailable where the database has a clock of its own and `clock` is far from it."""
         ...
 
     def close(self) -> None:
@@ -133,6 +138,15 @@ class Database:
         """
         with self._entered(), self._translating(reading=False):
             return self._kind.sweep()
+
+    def check_clock(self, clock: Clock) -> None:
+        """Compare this machine's clock with that of a database on another one; what is due and leased goes by both.
+
+        Raises:
+            StoreUnavailable: they differ by more than is legal, or the database does not answer.
+        """
+        with self._translating(reading=True):
+            self._kind.check_clock(clock)
 
     def close(self) -> None:
         """Give files and connections back."""

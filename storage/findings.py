@@ -141,12 +141,6 @@ def get_warning(connection: Connection, warning_id: str) -> EarlyWarning | None:
     return None if body is None else _warning.decode(body)
 
 
-def get_stored_warning(connection: Connection, warning_id: str) -> StoredWarning | None:
-    """Return the warning of this id with the state of its episode, None where there is none."""
-    row = connection.execute(_stored().where(warnings.c.id == warning_id)).one_or_none()
-    return None if row is None else _as_stored(row)
-
-
 def list_warnings(
     connection: Connection,
     *,

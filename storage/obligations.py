@@ -206,6 +206,13 @@ def timers_of(connection: Connection, warning_id: str) -> list[Timer]:
     return [msgspec.structs.replace(_timer.decode(row.body), state=row.state) for row in connection.execute(query)]
 
 
+def under_way(connection: Connection) -> list[str]:
+    """Return the warnings that are not over, or for which a timer still waits, by id."""
+    live = select(cases.c.warning_id).where(cases.c.status.in_(("open", "unrouted")))
+    timed = select(timers.c.warning_id).where(timers.c.state == "pending")
+    return sorted(str(name) for name in connection.scalars(live.union(timed)))
+
+
 class Agenda(Noun, frozen=True, kw_only=True):
     """What the duty loop has before it: whether journal entries are owed, when the next timer or delivery to an endpoint is due."""
 

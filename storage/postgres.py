@@ -109,6 +109,11 @@ class Postgres:
             connection.exec_driver_sql("VACUUM personal_values, rejected_raw")
         return True
 
+    def check_clock(self, clock: Clock) -> None:
+        """Raise StoreUnavailable where `clock` and the server's differ by more than `SKEW`."""
+        with self._readers.connect() as connection, connection.begin():
+            check_clock(connection, clock, self.where)
+
     def close(self) -> None:
         """Give the connections back."""
         self._readers.dispose()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from storage.tables import activations, meta, rule_candidates, rulesets
 
 CHAIN = "rules"  # the hash chain of what people decided about rule sets
 _PIN = "rules_pin"
+_FAILING = "rules_failing"
 State = Literal["pending", "approved", "refused", "replaced"]
 
 
@@ -87,6 +88,19 @@ def set_pin(connection: Connection, new: Pin) -> None:
 def drop_pin(connection: Connection) -> None:
     """Forget the pin: the folder changed since."""
     connection.execute(delete(meta).where(meta.c.key == _PIN))
+
+
+def failing(connection: Connection, version: str) -> tuple[str, ...]:
+    """Return the tests in a set's own files that failed when it was activated last, as far as it is the set that was activated last."""
+    found = connection.scalar(select(meta.c.value).where(meta.c.key == _FAILING))
+    told = msgspec.json.decode(found, type=tuple[str, tuple[str, ...]]) if found else ("", ())
+    return told[1] if told[0] == version else ()
+
+
+def keep_failing(connection: Connection, version: str, tests: Sequence[str]) -> None:
+    """Keep which tests failed as a set was activated, in the place of what was kept of the one before."""
+    value = msgspec.json.encode((version, tests)).decode()
+    connection.execute(upsert(meta).values(key=_FAILING, value=value).on_conflict_do_update(index_elements=["key"], set_={"value": value}))
 
 
 def candidate(connection: Connection, version: str) -> Candidate | None:

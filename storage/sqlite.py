@@ -21,6 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from domain.errors import FengsuiError, StoreCorrupt, StoreUnavailable
+from domain.ports import Clock
 
 _log = structlog.get_logger(__name__)
 
@@ -136,6 +137,9 @@ class Sqlite:
             finally:
                 driver.execute(f"PRAGMA busy_timeout = {BUSY_MS}").fetchone()
         return not busy
+
+    def check_clock(self, clock: Clock) -> None:
+        """Do nothing: the file lies on this machine and has no other clock."""
 
     def close(self) -> None:
         """Give the files back; the last checkpoint is the writer's."""

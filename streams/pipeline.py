@@ -175,11 +175,6 @@ class Pipeline:
         """Return how often each tuning filter kept a rule that was true from speaking."""
         return dict(self._rules.suppressed)
 
-    def values_of(self, key: str) -> dict[str, Value]:
-        """Return the present indicator values of an object id or an area ("region:610113"); only those that it has."""
-        known = self._indicators.keys.get(key)
-        return {} if known is None else {name: cell.value() for name, cell in known.cells.items()} | dict(known.scores)
-
     def values_at(self, subject: str) -> dict[str, Value]:
         """Return every indicator that can be read at a subject's previous signal, as the state stands now; {} for one never met."""
         moment = self._rules.last_moment(subject)

@@ -20,6 +20,7 @@ app.command()(explain)
 app.command("why-not")(why_not)
 app.command()(diff)
 app.command()(backtest)
+KnownOption = Annotated[Path, typer.Option(help="数据目录：按其中已导入的部门与事项核对 / its departments and items are compared with")]
 FolderArgument = Annotated[Path | None, typer.Argument(help="规则目录，缺省为随附规则包 / folder of packs, default the shipped ones")]
 
 
@@ -34,12 +35,15 @@ def _texts(folder: Path | None) -> dict[str, str]:
 
 
 @app.command()
-def check(folder: FolderArgument = None, mappings: MappingsOption = None) -> None:
+def check(folder: FolderArgument = None, mappings: MappingsOption = None, data: KnownOption = DATA) -> None:
     """检查规则包，一次列出全部问题 / Check packs: all problems at once as file:line:column; exit 1 where there is an error."""
     from app.clock import SystemClock
     from app.pipelines import feed_delays, load_mappings
+    from app.settings import SHIPPED_PACKS
+    from app.surroundings import surroundings
+    from app.unread import unread
     from domain.instants import SHANGHAI
-    from domain.messages import text
+    from domain.messages import both, text
     from rules import load
     from streams.kernel.placement import place
 
@@ -49,12 +53,16 @@ def check(folder: FolderArgument = None, mappings: MappingsOption = None) -> Non
         except FileProblems as error:
             note(str(error))
             raise typer.Exit(FINDINGS) from error
-    ruleset, problems = load.check(texts, feed_delays=delays, today=SystemClock().now().astimezone(SHANGHAI).date())
-    for problem in problems:
-        typer.echo(f"{problem}" + ("" if problem.severity == "error" else "  [warning]"))
+    ruleset, problems = load.check(
+        texts, feed_delays=delays, today=SystemClock().now().astimezone(SHANGHAI).date(), around=surroundings(data)
+    )
+    found = [*problems, *unread(folder or SHIPPED_PACKS)]
+    for problem in sorted(found, key=lambda each: each.severity):  # what forbids the use comes first
+        typer.echo(f"{problem}" + ("" if problem.severity == "error" else "  [提示 warning]"))
     if ruleset is None:
         raise typer.Exit(FINDINGS)
-    typer.echo(f"{len(texts)} files, {len(ruleset.rules)} rules, {len(ruleset.indicators)} indicators, version {ruleset.version[:12]}")
+    counted = {"files": len(texts), "rules": len(ruleset.rules), "indicators": len(ruleset.indicators)}
+    typer.echo(both("rules.checked", **counted, version=ruleset.version[:12]))
     placement = place(ruleset)
     typer.echo(text("kernel.placed", kernel=len(placement.rules), python=len(placement.reasons)))
     for reason in placement.reasons:
@@ -64,19 +72,20 @@ def check(folder: FolderArgument = None, mappings: MappingsOption = None) -> Non
 @app.command("test")
 def run_tests(folder: FolderArgument = None) -> None:
     """运行规则文件内的测试 / Run the tests inside the rule files; a failing one shows the indicators step by step."""
+    from domain.messages import both
     from models.registry import REGISTRY
     from rules.load import load_rules
     from streams.ruletest import run_cases
 
     with plain_errors():
         ruleset = load_rules(_texts(folder))
-    ran = failed = 0
+    run, failed = 0, 0
     for result in run_cases(ruleset, REGISTRY):
-        ran += 1
+        run += 1
         if not result.passed:
             failed += 1
             typer.echo(f"{result.case.file}:{result.case.line} {result.case.rule}: {result.case.name}\n{result.explanation}\n")
-    typer.echo(f"{ran} tests, {failed} failed")
+    typer.echo(both("rules.tested", run=run, failed=failed))
     if failed:
         raise typer.Exit(FINDINGS)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Final
 
+from domain.messages import both
 from rules.evaluation import Run
 from rules.expressions import Term
 from rules.ruleset import Expression
@@ -24,7 +25,12 @@ ALTERNATIVES: Final = 64  # more than so many and a condition is left to the rea
 
 
 class NotTabular(Exception):
-    """The expression cannot be held in tables, so its rule runs on the readable engine; the text says which part."""
+    """The expression cannot be held in tables, so its rule runs on the readable engine; the text says which part, in both languages."""
+
+
+def not_tabular(key: str, **values: object) -> NotTabular:
+    """Return the refusal that a message of the catalogue words."""
+    return NotTabular(both(key, **values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +69,11 @@ def alternatives(expression: Expression, pack: str) -> list[Alternative]:
         NotTabular: it compares an indicator with anything but a number, calculates, or has too many alternatives.
     """
     if expression.term is None:
-        raise NotTabular("not written in the rule language")
+        raise not_tabular("kernel.not.by_language")
     if expression.regional:
-        raise NotTabular("a parameter that regions override")
+        raise not_tabular("kernel.not.regional")
     if set(_indicators(expression.term)) != set(expression.indicators):
-        raise NotTabular("reads an indicator in a way that the kernel does not know")
+        raise not_tabular("kernel.not.reading")
     found = _alternatives(expression.term, pack, wanted=True)
     return list(dict.fromkeys(tuple(dict.fromkeys(each)) for each in found))
 
@@ -86,14 +92,14 @@ def _alternatives(term: Term, pack: str, *, wanted: bool) -> list[Alternative]:
         for part in parts:
             size *= len(part)
         if size > ALTERNATIVES:
-            raise NotTabular(f"{show(node)}: more than {ALTERNATIVES} alternatives")
+            raise not_tabular("kernel.not.alternatives", limit=ALTERNATIVES)
         return [tuple(one for each in chosen for one in each) for chosen in product(*parts)]
     return _bounded([(one,) for one in _comparison(term, wanted=wanted)])
 
 
 def _bounded(found: list[Alternative]) -> list[Alternative]:
     if len(found) > ALTERNATIVES:
-        raise NotTabular(f"more than {ALTERNATIVES} alternatives")
+        raise not_tabular("kernel.not.alternatives", limit=ALTERNATIVES)
     return found
 
 
@@ -110,14 +116,14 @@ def _comparison(term: Term, *, wanted: bool) -> list[Compared]:
     if isinstance(node, Call) and node.name == "has" and term.parts[0].indicator:
         return [Compared(term.parts[0].indicator, "has" if wanted else "hasnt")]
     if not isinstance(node, Binary) or node.operator not in MIRRORED or len(term.parts) != 2:
-        raise NotTabular(show(node))
+        raise not_tabular("kernel.not.part", part=show(node))
     left, right = term.parts
     operator = node.operator
     if left.constant is not None and right.indicator:
         left, right, operator = right, left, MIRRORED[operator]
     limit = right.constant.value if right.constant is not None else None
     if not left.indicator or left.type == "bool" or limit.__class__ not in {float, int}:
-        raise NotTabular(show(node))
+        raise not_tabular("kernel.not.part", part=show(node))
     operator = operator if wanted else OPPOSITE[operator]
     if operator == "!=":
         return [Compared(left.indicator, "<", float(limit)), Compared(left.indicator, ">", float(limit))]
@@ -132,12 +138,12 @@ def limits_of_value(term: Term) -> Iterator[float]:
     """
     node = term.node
     if isinstance(node, Name) and node.path == "value":
-        raise NotTabular("value in a calculation")
+        raise not_tabular("kernel.not.value")
     if isinstance(node, Binary) and node.operator in MIRRORED and len(term.parts) == 2:
         for one, other in (term.parts, term.parts[::-1]):
             if isinstance(one.node, Name) and one.node.path == "value" and other.constant is not None:
                 if other.constant.value.__class__ not in {float, int}:
-                    raise NotTabular(show(node))
+                    raise not_tabular("kernel.not.part", part=show(node))
                 yield float(other.constant.value)
                 return
     if isinstance(node, Call) and node.name == "has" and isinstance(term.parts[0].node, Name) and term.parts[0].node.path == "value":
@@ -154,9 +160,9 @@ def limits_of_field(expression: Expression) -> tuple[float, ...]:
     """
     others = [name for name in expression.fields if name not in CODED and name != "value"]
     if others:
-        raise NotTabular(f"reads {', '.join(others)}")
+        raise not_tabular("kernel.not.field", fields=", ".join(others))
     if expression.term is None:
-        raise NotTabular("not written in the rule language")
+        raise not_tabular("kernel.not.by_language")
     if expression.regional:
-        raise NotTabular("a parameter that regions override")
+        raise not_tabular("kernel.not.regional")
     return tuple(limits_of_value(expression.term)) if "value" in expression.fields else ()

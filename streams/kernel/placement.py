@@ -12,7 +12,7 @@ from typing import Any, Final
 from rules.ruleset import Expression, Indicator, Rule, RuleSet
 from rules.syntax import Name
 from rules.trees import show
-from streams.kernel.conditions import Alternative, Compared, NotTabular, Tested, alternatives, limits_of_field, limits_of_value
+from streams.kernel.conditions import Alternative, Compared, NotTabular, Tested, alternatives, limits_of_field, limits_of_value, not_tabular
 from streams.stages.windows import BUCKETS, MICROSECOND, NEVER, to_us
 
 AGGREGATES: Final = ("count", "sum", "mean", "min", "max", "distinct", "last")
@@ -120,7 +120,7 @@ class _Room:
         levels = self._levels + 2 * sum(isinstance(one, Compared) for alternative in found for one in alternative)
         number = len(self._tests) + len(own - self._tests)
         if number * levels > PLACES:
-            raise NotTabular(f"{number} tests of the signal beside {levels} levels are more than the tables hold")
+            raise not_tabular("kernel.not.room", tests=number, levels=levels)
         self._tests |= own
         self._levels = levels
 
@@ -132,19 +132,19 @@ def _limits(indicator: Indicator) -> tuple[float, ...]:
         NotTabular: the kernel cannot run it.
     """
     if indicator.aggregate not in AGGREGATES:
-        raise NotTabular(f"aggregate {indicator.aggregate}")
+        raise not_tabular("kernel.not.aggregate", name=indicator.aggregate)
     _only_known(indicator, OF_INDICATOR)
     if indicator.by != "object":
-        raise NotTabular("not of single objects")
+        raise not_tabular("kernel.not.of_objects")
     window = indicator.window
     if window is not None:
         _only_known(window, frozenset({"kind", "length", "exact"}))
         if window.kind not in WINDOWS:
-            raise NotTabular(f"window {window.kind}")
+            raise not_tabular("kernel.not.window", name=window.kind)
         if window.kind == "sliding" and not window.exact and (window.length // MICROSECOND) % BUCKETS:
-            raise NotTabular("a window that 24 buckets do not divide into whole microseconds")
+            raise not_tabular("kernel.not.buckets", number=BUCKETS)
     elif indicator.aggregate != "last":
-        raise NotTabular("no window")
+        raise not_tabular("kernel.not.boundless")
     if indicator.of is not None:
         column_of(indicator)
     if indicator.where is None:
@@ -163,23 +163,23 @@ def column_of(indicator: Indicator) -> str:
         return ""
     node = indicator.of.term.node if indicator.of.term is not None else None
     if not isinstance(node, Name):
-        raise NotTabular(f"{indicator.aggregate} of {show(node) if node is not None else indicator.of.text}")
+        raise not_tabular("kernel.not.aggregate_of", name=indicator.aggregate, part=show(node) if node is not None else indicator.of.text)
     if node.path in NUMBERS or (node.path in CODES and indicator.aggregate == "distinct"):
         return node.path
-    raise NotTabular(f"{indicator.aggregate} of {node.path}")
+    raise not_tabular("kernel.not.aggregate_of", name=indicator.aggregate, part=node.path)
 
 
 def _conditions(rule: Rule, known: Mapping[str, str]) -> tuple[tuple[Alternative, ...], list[float]]:
     _only_known(rule, OF_RULE)
     if rule.by != "object":
-        raise NotTabular("not about single objects")
+        raise not_tabular("kernel.not.of_objects")
     if rule.effective_to is not None:
-        raise NotTabular("goes out of force")
+        raise not_tabular("kernel.not.for_ever")
     if rule.when.rules:
-        raise NotTabular("reads other rules")
+        raise not_tabular("kernel.not.rules")
     for name in rule.when.indicators:
-        if known.get(name, "unknown"):
-            raise NotTabular(known.get(name) or f"{name}: unknown")
+        if known[name]:
+            raise NotTabular(known[name])
     _only_known(rule.when, OF_EXPRESSION)
     limits_of_field(rule.when)
     found = tuple(alternatives(rule.when, rule.pack))
@@ -207,4 +207,4 @@ def _only_known(thing: Any, known: frozenset[str]) -> None:
             continue
         default = each.default_factory() if each.default_factory is not MISSING else each.default
         if getattr(thing, each.name) != default:
-            raise NotTabular(f"the kernel does not know {each.name!r} yet")
+            raise not_tabular("kernel.not.word", name=each.name)

@@ -11,12 +11,12 @@ What a contribution says of itself follows from what stands, so it can be worked
 from __future__ import annotations
 
 from domain.findings import RuleHit
+from domain.records import SignalEntry
 from rules.ruleset import course_of
 from streams.stages.effects import Effects
 from streams.stages.fuse import FuseStage, Part, Risk
 from streams.stages.indicators import Moment
 from streams.stages.remote import Truth
-from streams.stages.rule_plans import RulePlan
 from streams.stages.rules import RuleStage
 from streams.stages.subjects import Reading
 from streams.stages.windows import from_us, to_us
@@ -35,7 +35,7 @@ class Contributions:
         `decided` says that time showed the signal to be evidence, which it was not yet when it came.
         """
         standing, plan = reading.standing, reading.standing.plan
-        silenced = self._silenced(plan, moment, now) if plan.rule.suppressions else ""
+        silenced = self._silenced(reading, moment, effects, now)
         if reading.hit:
             effects.outcomes.append(self._hit(reading, moment, now, silenced))
         if silenced or not plan.rule.points:
@@ -110,13 +110,36 @@ class Contributions:
             if standing is not None and (standing.matter, standing.plan.shadow) == (risk.matter, risk.shadow):
                 part.values, part.message = self._rules.proofs.describe(standing.plan, risk.subject, moment)
 
-    def _silenced(self, plan: RulePlan, moment: Moment, now: int) -> str:
-        """Return the tuning filter that keeps a rule from speaking at this signal, and count it; "" for none."""
-        for each in plan.rule.suppressions:
-            if now < to_us(each.until) and each.when.evaluate(moment.facts) is True:
-                self._rules.suppressed[each.id] = self._rules.suppressed.get(each.id, 0) + 1
-                return each.id
-        return ""
+    def _silenced(self, reading: Reading, moment: Moment, effects: Effects, now: int) -> str:
+        """Return the tuning filter that keeps a rule from speaking, and count it; "" for none.
+
+        That is one that fits this signal, or one that fitted the signal at which the rule became true and has not ended: what was kept
+        back then is not said at the next signal about something else. A correction of that signal is judged by what it says now.
+        """
+        standing, filters = reading.standing, reading.standing.plan.rule.suppressions
+        if not filters:
+            standing.judged = standing.judged or ""
+            return ""
+        lasting = [each for each in filters if now < to_us(each.until)]
+        fitting = next((each.id for each in lasting if each.when.evaluate(moment.facts) is True), "")
+        signal = _named(moment.entry)
+        replaced = any(_named(facts.entry) == standing.judged for facts in effects.earlier)
+        if reading.hit or standing.judged is None or replaced:
+            standing.judged, standing.muted = signal, fitting
+            if fitting and replaced:
+                self._take_back(reading, effects)
+        found = fitting or next((each.id for each in lasting if each.id == standing.muted), "")
+        if found:
+            self._rules.suppressed[found] = self._rules.suppressed.get(found, 0) + 1
+        return found
+
+    def _take_back(self, reading: Reading, effects: Effects) -> None:
+        """Drop what a rule added since it became true: corrected, the signal at which it did is one that a filter keeps back."""
+        standing = reading.standing
+        risk = self._fuse.risk(reading.subject, standing.matter, standing.sector, shadow=standing.plan.shadow)
+        if standing.plan.id in risk.parts:
+            self._fuse.drop(risk, standing.plan.id)
+            effects.touch(risk, corrected=True)
 
     def _hit(self, reading: Reading, moment: Moment, now: int, silenced: str) -> RuleHit:
         plan, entry = reading.standing.plan, moment.entry
@@ -145,3 +168,7 @@ class Contributions:
             names = [plan.id for plan in self._rules.plans.values() if plan.id == rule or course_of(rule) in plan.rests]
             for risk in self._fuse.deny(subject, names, lives, self._rules.subjects[subject].true, now):
                 effects.touch(risk, corrected=True)
+
+
+def _named(entry: SignalEntry) -> str:
+    return f"{entry.feed}/{entry.signal.id}"

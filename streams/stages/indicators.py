@@ -218,11 +218,9 @@ class IndicatorStage:
 
     def _expire(self, key: Key) -> list[str]:
         """Move the windows that follow the key's clock; return those that lost a signal."""
-        changed = []
-        expires = NEVER
+        changed, expires = [], NEVER
         for name, cell in key.cells.items():
-            plan = self.plans[name]
-            if plan.own:
+            if self.plans[name].own:
                 continue
             dropped = cell.move(key.clock)
             if cell.lighter(dropped):

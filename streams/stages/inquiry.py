@@ -194,8 +194,9 @@ class Inquirer:
             yield Obstacle(reason="shadow")
         if not rule.points:
             yield Obstacle(reason="signal_only")
+        muted = known.true[plan.id].muted if known is not None and plan.id in known.true else ""
         for each in rule.suppressions:
-            if moment is not None and now < to_us(each.until) and each.when.evaluate(moment.facts) is True:
+            if moment is not None and now < to_us(each.until) and (each.id == muted or each.when.evaluate(moment.facts) is True):
                 yield Obstacle(reason="suppressed", detail=each.id, until=each.until)
         if known is not None:
             yield from self._of_subject(plan, known, now)

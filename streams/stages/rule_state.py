@@ -18,7 +18,10 @@ def dump_rules(stage: RuleStage) -> dict[str, Any]:
             each.name,
             each.epoch,
             each.last.seq if each.last is not None else None,
-            [[rule, standing.matter, standing.sector, standing.spent] for rule, standing in each.true.items()],
+            [
+                [rule, standing.matter, standing.sector, standing.spent, standing.judged, standing.muted]
+                for rule, standing in each.true.items()
+            ],
             each.hits,
             each.holding,
             [course.dump() for course in each.courses.values()],
@@ -43,7 +46,9 @@ def load_rules(stage: RuleStage, state: Mapping[str, Any], ruleset: RuleSet, liv
         if last is not None:
             subject.last = lives[last]
             subject.last.holds += 1
-        subject.true = {rule: Standing(stage.plans[rule], matter, sector, spent) for rule, matter, sector, spent in true}
+        for rule, matter, sector, spent, judged, muted in true:
+            standing = subject.true[rule] = Standing(stage.plans[rule], matter, sector, spent)
+            standing.judged, standing.muted = judged, muted
         for saved in courses:
             sequence = stage.plans[saved[0]].sequence
             assert sequence is not None

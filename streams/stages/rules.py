@@ -2,8 +2,8 @@
 
 A rule is read again only where an indicator or a field that it reads can have changed since the subject's previous signal. Wakes
 never read a plain rule; what waits for time is decided by `streams.stages.deadlines`. A withdrawal reads again the rules that were true
-and read what it changed, on the facts of the subject's previous signal; it can only make them untrue: what it makes true is noticed at
-the subject's next signal. A rule with `clear_when` that was true stays so until that is, whatever is withdrawn or corrected.
+and read what it changed, on the facts of the subject's previous signal; it can only make them untrue: what becomes true is noticed at the
+next signal. A rule with `clear_when` that was true stays so until that is, by a signal or by a withdrawal.
 """
 
 from __future__ import annotations
@@ -86,7 +86,9 @@ class RuleStage:
         subject.hits = {name: at for name, at in subject.hits.items() if name in self.plans}
         subject.holding = {name: due for name, due in subject.holding.items() if name in self.plans and self.plans[name].hold}
         steady = kept.keys() & same if subject.last is not None else kept.keys()
-        subject.true = {name: Standing(self.plans[name], old.matter, old.sector, old.spent) for name, old in kept.items() if name in steady}
+        subject.true = {
+            name: Standing(self.plans[name], old.matter, old.sector, old.spent).told_by(old) for name, old in kept.items() if name in steady
+        }
         if subject.last is None or not any(changed.values()):
             return
         moment = self.moment_of(subject, subject.last)
@@ -97,7 +99,9 @@ class RuleStage:
                 continue
             kept_matter = before is not None and before.plan.rule.sector == plan.rule.sector
             matter = (before.matter, before.sector, before.spent) if before and kept_matter else self.matter(plan.rule.sector, moment)
-            subject.true[plan.id] = Standing(plan, *matter)
+            standing = subject.true[plan.id] = Standing(plan, *matter)
+            if before is not None:
+                standing.told_by(before)
 
     def install(self, ruleset: RuleSet, now: int) -> None:
         """Run the rules of `ruleset` from `now` on; what the subjects remember is not looked at."""
@@ -327,7 +331,7 @@ class RuleStage:
         """Tell whether an undoing made a rule untrue wholly, or only takes away the signal that it was true at; None for neither."""
         if last_gone and plan.of_signal:
             return False
-        touched = not changed.isdisjoint(plan.rests) or any(name not in subject.true for name in plan.refers)
+        touched = not changed.isdisjoint({*plan.rests, *plan.reads}) or any(name not in subject.true for name in plan.refers)
         if not touched or self._stays(plan, self.facts(subject, moment, plan), subject, moment, now, subject.true[plan.id]):
             return None
         return True
@@ -341,15 +345,14 @@ class RuleStage:
 
     def spend(self, subject: str, matter: str, *, shadow: bool, at: int) -> None:
         """Use up what is true for a subject in a matter: its warning was closed at `at`."""
-        known = self.subjects.get(subject)
-        for standing in known.true.values() if known else ():
+        for standing in self.subjects[subject].true.values() if subject in self.subjects else ():
             if standing.matter == matter and standing.plan.shadow == shadow:
                 standing.spent = at
 
     def last_moment(self, subject: str) -> Moment | None:
         """Return the moment of the subject's previous signal, where that was not withdrawn."""
         known = self.subjects.get(subject)
-        return self.moment_of(known, known.last) if known is not None and known.last is not None else None
+        return None if known is None or known.last is None else self.moment_of(known, known.last)
 
     def sweep(self, now: int) -> None:
         """Forget what no course needs any more."""

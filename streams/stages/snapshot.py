@@ -23,7 +23,7 @@ from streams.stages.rule_state import dump_rules, load_rules
 from streams.stages.rules import RuleStage
 from streams.stages.wakes import Wakes
 
-VERSION: Final = 5
+VERSION: Final = 6
 
 
 @dataclass(frozen=True, slots=True)

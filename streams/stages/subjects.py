@@ -19,15 +19,24 @@ class Standing:
     """A rule that is true for a subject; its matter is decided when it becomes true.
 
     `spent` is when a closed warning used it up: it counts again at a hit, or at a signal that is new evidence for it after its cooldown.
+    `judged` is the signal at which it became true, as `feed/id`, "" where no tuning filter was asked about it, None until it was told;
+    `muted` is the filter that fitted that signal: until the filter ends, the rule adds nothing before it has become true anew.
     """
 
-    __slots__ = ("matter", "plan", "sector", "spent")
+    __slots__ = ("judged", "matter", "muted", "plan", "sector", "spent")
 
     def __init__(self, plan: RulePlan, matter: str, sector: str, spent: int | None = None) -> None:
         self.plan = plan
         self.matter = matter
         self.sector = sector
         self.spent = spent
+        self.judged: str | None = None
+        self.muted = ""
+
+    def told_by(self, other: Standing) -> Standing:
+        """Take over by what another one of this rule became true, and what kept it back; return this one."""
+        self.judged, self.muted = other.judged, other.muted
+        return self
 
 
 class Subject:

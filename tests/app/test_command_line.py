@@ -81,11 +81,11 @@ def test_rules_check_and_test_tell_a_good_folder_from_a_bad_one(tmp_path: Path) 
     pack.write_text(RULES, encoding="utf-8")
     assert run("rules", "check", tmp_path).exit_code == OK
     tested = run("rules", "test", tmp_path)
-    assert (tested.exit_code, tested.stdout.strip()) == (OK, "4 tests, 0 failed")
+    assert (tested.exit_code, tested.stdout.strip()) == (OK, "4 个测试，0 个未通过 / 4 tests, 0 failed")
     listed = json.loads(run("rules", "list", tmp_path, "--output", "json").stdout)
     assert [one["id"] for one in listed] == ["gas-heavy-fine", "gas-leaks"]
     pack.write_text(RULES + INFERENCES, encoding="utf-8")
-    assert run("rules", "test", tmp_path).stdout.strip() == "6 tests, 0 failed", "those of inferences run too"
+    assert run("rules", "test", tmp_path).stdout.strip() == "6 个测试，0 个未通过 / 6 tests, 0 failed", "those of inferences run too"
 
     pack.write_text(RULES.replace("fines_24h >= 5万元", "fines_24h >= 9万元"), encoding="utf-8")
     assert run("rules", "check", tmp_path).exit_code == OK
@@ -226,7 +226,7 @@ def test_audit_verify_journal_export_and_doctor_read_the_folder_itself(world: Wo
     doctor = run("doctor", "--data", data)
     assert doctor.exit_code == OK, doctor.stdout
     assert "every chain is sound" in doctor.stdout
-
+    assert "1 warnings under way" in doctor.stdout
     assert f"active rules: version {world.read('/v1/status', 'duty')['ruleset'][:12]}" in doctor.stdout
 
     world.shut()
@@ -241,6 +241,11 @@ def test_audit_verify_journal_export_and_doctor_read_the_folder_itself(world: Wo
     assert loose.exit_code == FINDINGS
     assert "chmod 700" in loose.stdout
     data.chmod(0o700)
+    with sqlite3.connect(data / "fengsui.db") as connection:
+        connection.execute("UPDATE timers SET state = 'cancelled'")
+    forgotten = run("doctor", "--data", data)
+    assert forgotten.exit_code == FINDINGS
+    assert re.search(rf"LOOK  obligations: {warning}: clock \w+ of \S+ runs without a timer", forgotten.stdout)
     with sqlite3.connect(data / "fengsui.db") as connection:
         connection.execute("UPDATE audit SET actor = 'nobody' WHERE n = 2")
     changed = run("audit", "verify", "--data", data)
@@ -373,7 +378,7 @@ def test_a_mistyped_sector_is_a_warning_with_the_nearest_one(tmp_path: Path) -> 
     (tmp_path / "gas.yaml").write_text(RULES.replace("sector: gas", "sector: gass"), encoding="utf-8")
     told = run("rules", "check", tmp_path)
     assert told.exit_code == OK
-    assert re.search(r"gas.yaml:\d+:\d+ 领域 “gass”.*gas.*\[warning\]", told.stdout)
+    assert re.search(r"gas.yaml:\d+:\d+ 领域 “gass”.*gas.*\[提示 warning\]", told.stdout)
 
 
 def test_a_remark_on_a_row_is_no_refusal(served: World, tmp_path: Path) -> None:

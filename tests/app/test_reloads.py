@@ -280,7 +280,10 @@ def test_a_set_whose_own_tests_fail_is_activated_and_that_is_told(world: World) 
     failing = MORE.replace("expect: none", "expect: {hit_at: +0h, level: orange}")
     assert failing != MORE
     assert change(world, failing) == "activated"
-    assert any("不足三万元不报" in case for case in world.read("/v1/rules", "duty")["failing"])
+    told = world.read("/v1/rules", "duty")["failing"]
+    assert any("不足三万元不报" in case for case in told)
+    world.restart()
+    assert world.read("/v1/rules", "duty")["failing"] == told, "a restart forgets nothing"
     told = doctor.examine(world.folder / "data", world.rules)
     assert [one.ok for one in told if one.what == "rules"] == [False]
     assert change(world, MORE) == "activated"

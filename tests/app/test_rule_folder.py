@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
+from typer.testing import CliRunner
 
+from app.cli import app
+from app.unread import unread
 from domain.records import RulesetEntry
 from tests.app.world import RULES, World, eventually, penalty
 from tests.connectors.senders import as_csv
@@ -153,3 +156,15 @@ def test_folders_are_watched_without_being_told(tmp_path: Path) -> None:
         (world.rules / "gas.yaml").write_text(RULES.replace("points: 65", "points: 66"), encoding="utf-8")
         eventually((folder / "done" / "a.csv").exists)
         eventually(lambda: activations(world) == 2)
+
+
+def test_a_file_that_nothing_reads_is_named(tmp_path: Path) -> None:
+    """A wrong ending or folder is no silence: `rules check` names each such file, and leaves hidden and foreign ones alone."""
+    names = ("gas.yaml", "ebk.yml", "sub/ebk.yaml", "override/610114.yaml", "overrides/610113.yml", "tuning/other.yml", "lists/a.csv")
+    for name in (*names, "README.md", ".git/x.yaml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(RULES, encoding="utf-8")
+    assert {each.file for each in unread(tmp_path)} == set(names) - {"gas.yaml"}
+    told = CliRunner().invoke(app, ["rules", "check", str(tmp_path), "--data", str(tmp_path / "none")])
+    assert told.exit_code == 0, told.output
+    assert "tuning/other.yml:0:0 未读取：规则目录只读取 *.yaml" in told.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,6 +89,8 @@ def test_a_changed_set_waits_until_somebody_else_approves_it(careful: World) -> 
     assert [(each["kind"], each["id"], each["field"]) for each in told["changes"]] == [("rule", "gas-heavy-fine", "when")]
     page = world.call("GET", "/rules", "duty", headers={"accept": "text/html"}).text
     assert version[:12] in page
+    shown = html.unescape(page)
+    assert all(one in shown for one in (*told["candidate"]["report"]["remarks"], *told["candidate"]["report"]["failed"]))
     assert f"/rules/pending/{version}" in page
     path = f"/v1/rules/pending/{version[:8]}/approve"
     assert world.call("POST", path, "admin", json={}).json()["decision"] == "vouched"

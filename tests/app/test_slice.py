@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from standardwebhooks import Webhook
 from typer.testing import CliRunner
 
 from app.cli import app as command_line
 from tests.app.world import DEPARTMENTS, LEAD, PARTNER, World, by_event, eventually, penalty
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """Return a world of the test's own, on either database; commands find it by the environment."""
+    if request.param == "postgresql":
+        monkeypatch.setenv("FENGSUI_DATABASE_URL", request.getfixturevalue("postgres").fresh())
+    with World(tmp_path / "world") as made:
+        assert made.app.database.where.startswith("postgresql:") == (request.param == "postgresql")
+        yield made
 
 
 def stages(world: World, warning: str) -> dict[str, str]:
@@ -62,11 +74,14 @@ def test_a_penalty_becomes_a_warning_that_two_departments_answer_and_the_desk_cl
     assert {"route", "deliver", "receive", "verify", "handle", "feed_back", "accept"} <= {one["what"] for one in tale["audit"]}
 
 
-def test_the_same_records_in_a_gb18030_file_in_the_watched_folder_raise_the_same_warning(world: World, tmp_path: Path) -> None:
+def test_the_same_records_in_a_gb18030_file_in_the_watched_folder_raise_the_same_warning(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A file is taken, moved to `done/`, and gives the id that HTTP gives: no channel and no clock is in it."""
     folder = world.drop("处罚.csv", penalty(1, "2"), penalty(2, "3"))
     [seen] = world.warnings()
     assert [one.name for one in (folder / "done").iterdir()] == ["处罚.csv"]
+    monkeypatch.delenv("FENGSUI_DATABASE_URL", raising=False)  # another deployment has a database of its own
     with World(tmp_path / "other") as other:
         other.post(penalty(1, "2"), penalty(2, "3"))
         assert [one["id"] for one in other.warnings()] == [seen["id"]]

@@ -40,6 +40,7 @@ from streams.kernel.signals import columns_of
 from streams.pipeline import Pipeline, PipelineSettings
 from streams.runtimes.columnar import ColumnarReplay, hit_line
 from streams.runtimes.replay import Known, replay
+from tests.streams.kit import values_of
 
 PLANTS: Final = ("short_window",)
 SOURCES: Final = ("hotline", "complaint", "iot", "penalty")
@@ -255,7 +256,7 @@ def one(seed: int, folder: Path, plant: str = "") -> tuple[list[str], int]:
     if not cooled and any(found != plain for found, _ in runs):
         wrong.append(f"seed {seed}: other hits through the kernel alone")
     things = {entry.resolution.object_id for entry in given}
-    if any(kernel.values(kernel.slot_of(thing)) != pipeline.values_of(thing) for _, kernel in runs for thing in things):
+    if any(kernel.values(kernel.slot_of(thing)) != values_of(pipeline, thing) for _, kernel in runs for thing in things):
         wrong.append(f"seed {seed}: other values of indicators")
     if runs[0][1].snapshot() != runs[1][1].snapshot():
         wrong.append(f"seed {seed}: another snapshot after other cuts")

@@ -38,6 +38,7 @@ from streams.pipeline import Pipeline
 from tests.campaigns.kill9 import CATALOGUE, DEPARTMENTS, OBJECTS, REGISTER
 from tests.campaigns.rule_turns import BAD, many, packs
 from tests.campaigns.serving import Serving
+from tests.streams.kit import values_of
 
 SETTINGS = {"FENGSUI_RELOAD_SECONDS": "0.05", "FENGSUI_SNAPSHOT_EVERY": "5000"}
 SENDERS = 2
@@ -264,7 +265,7 @@ def check(run: Reloads, acknowledged: int, scratch: Path) -> tuple[list[str], st
         wrong.append(f"rules that never changed hit {len(both[0])} times, without reloads {len(both[1])} times")
     if not lived:
         wrong.append("no rule hit: nothing was compared")
-    return wrong, f"{len(lived)} hits and {sum(len(again.values_of(key)) for key in _keys(again))} values compared"
+    return wrong, f"{len(lived)} hits and {sum(len(values_of(again, key)) for key in _keys(again))} values compared"
 
 
 def _mixed(run: Reloads, lived: dict[tuple[int, str, str], str], records: list[Record]) -> list[str]:
@@ -281,12 +282,12 @@ def _mixed(run: Reloads, lived: dict[tuple[int, str, str], str], records: list[R
 
 
 def _keys(pipeline: Pipeline) -> list[str]:
-    return [f"h-{n}" for n in range(OBJECTS) if pipeline.values_of(f"h-{n}")]
+    return [f"h-{n}" for n in range(OBJECTS) if values_of(pipeline, f"h-{n}")]
 
 
 def _lost(pipeline: Pipeline, always: Pipeline) -> list[str]:
     keys = sorted({*_keys(pipeline), *_keys(always)})
-    return [key for key in keys if pipeline.values_of(key) != always.values_of(key)]
+    return [key for key in keys if values_of(pipeline, key) != values_of(always, key)]
 
 
 def run_campaign(serving: Serving, *, reloads: int, seed: int, plant: str, small: bool) -> tuple[list[str], str]:

@@ -11,7 +11,11 @@ from ruamel.yaml import YAML
 from app.demo import registers
 from app.demo.offices import BY_ID, ENFORCER, OFFICES
 from app.demo.schedule import Plan
+from app.rulebook import read_folder
+from app.settings import SHIPPED_PACKS
+from connectors.inbound.catalogue import read_catalogue
 from domain.objects import OBJECT_TYPES
+from rules.load import load_rules
 
 
 def test_both_files_of_objects_say_the_same_and_relations_lead_somewhere(plan: Plan) -> None:
@@ -43,22 +47,29 @@ def test_numbers_of_sensors_and_cameras_are_aliases_of_one_object(plan: Plan) ->
 
 
 def test_the_catalogue_is_a_filled_in_form_with_merged_cells() -> None:
-    """Eight items of six sectors, each with one lead and two or three cooperating units that exist, at city and county level."""
+    """Each item has one lead and two or three cooperating units that exist, at city or county level, and a slug of its own."""
     sheet = openpyxl.load_workbook(io.BytesIO(registers.catalogue_xlsx())).active
     merged = {str(area) for area in sheet.merged_cells.ranges}
     assert {"A1:P1", "C2:F2", "A2:A3", "G2:G3", "B4:B5"} <= merged
     assert [cell.value for cell in sheet[3]][2:6] == ["牵头单位", "配合单位", "配合单位", "配合单位"]
     known = {name for office in OFFICES for name in (office.name, *office.aliases)}
     items = list(sheet.iter_rows(min_row=4, values_only=True))
-    assert len(items) == 8
+    assert len(items) == 15
     for item in items:
         units = [unit for unit in item[2:6] if unit]
         assert 3 <= len(units) <= 4
         assert set(units) <= known
-        assert item[12] in ENFORCER
-    assert {item[12] for item in items} == set(ENFORCER) - {"other"}
+    assert {item[12] for item in items} >= set(ENFORCER) - {"other"}
     assert {item[11] for item in items} == {"市级", "县级"}
-    assert len({item[14] for item in items}) == 8
+    assert len({item[14] for item in items}) == 15
+
+
+def test_every_matter_that_a_shipped_rule_speaks_of_has_a_row_in_the_catalogue() -> None:
+    """No warning of a pack goes to the duty desk as nobody's in the demo: its sector has an item, and so does each named matter."""
+    items = read_catalogue(registers.catalogue_xlsx(), "catalogue.xlsx").catalogue.items
+    known = {item.sector for item in items} | {item.slug for item in items}
+    shipped = load_rules(read_folder(SHIPPED_PACKS))
+    assert {rule.sector for rule in (*shipped.rules, *shipped.inferences)} - known == set()
 
 
 def test_the_directory_has_departments_a_duty_desk_a_task_force_and_a_deputy_mayor() -> None:

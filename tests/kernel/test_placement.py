@@ -74,7 +74,7 @@ def test_what_does_not_fit_into_tables_runs_on_the_python_engine_and_says_why(wh
 
 def test_a_rule_with_a_word_that_the_kernel_does_not_know_runs_on_the_python_engine() -> None:
     """New words of the language never change what the kernel does unnoticed."""
-    assert "'hold'" in placed("n > 2", ", for: 1h").reasons[0]
+    assert "does not know hold" in placed("n > 2", ", for: 1h").reasons[0]
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Word:
 def test_a_word_that_is_switched_off_is_as_unknown_as_one_that_is_said() -> None:
     """What is not at its default means something, be it empty, zero or off."""
     _only_known(Word(known=7), frozenset({"known"}))
-    with pytest.raises(NotTabular, match="'word'"):
+    with pytest.raises(NotTabular, match="does not know word"):
         _only_known(Word(word=False), frozenset({"known"}))
 
 
@@ -119,7 +119,7 @@ def test_more_than_the_tables_hold_runs_on_the_python_engine(monkeypatch: pytest
     monkeypatch.setattr("streams.kernel.placement.PLACES", 200)
     placement = place(many(10))
     assert [rule.id for rule in placement.rules] == ["r0", "r1", "r2", "r3", "r4"]
-    assert placement.reasons[0] == "r5: 6 tests of the signal beside 36 levels are more than the tables hold"
+    assert placement.reasons[0].endswith("6 tests of the signal beside 36 levels are more than the tables hold")
 
 
 def test_not_equal_is_less_or_greater_and_unknown_is_neither() -> None:

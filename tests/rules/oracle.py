@@ -67,7 +67,7 @@ class Oracle:
     def __init__(self, ruleset: RuleSet, rule: Rule, objects: tuple[RegulatedObject, ...]) -> None:
         self._rule = rule
         self._objects = {thing.id: thing for thing in objects}
-        needed = set(ruleset.facts_needed()[rule.id])
+        needed = {*rule.when.indicators, *rule.says}
         needed |= {ruleset.indicators[name].input for name in needed if ruleset.indicators[name].input}
         self._indicators = [indicator for indicator in ruleset.indicators.values() if indicator.name in needed]
         self._selected: dict[tuple[str, str], list[tuple[datetime, Any, str]]] = {}
@@ -81,7 +81,7 @@ class Oracle:
     @staticmethod
     def reads(ruleset: RuleSet, rule: Rule) -> bool:
         """Tell whether this reading knows all words of a rule; the others are read by `tests.streams.naive`."""
-        named = [ruleset.indicators[name] for name in ruleset.facts_needed()[rule.id]]
+        named = [ruleset.indicators[name] for name in dict.fromkeys((*rule.when.indicators, *rule.says))]
         named += [ruleset.indicators[each.input] for each in named if each.input]
         return rule.plain and all(
             each.aggregate in {"count", "sum", "mean", "min", "max", "distinct", "last", "anomaly"}

@@ -12,12 +12,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from domain.findings import RuleHit
 from domain.kinds import KINDS
 from domain.messages import CATALOGUE, text
 from domain.signals import SOURCES
-from rules.cases import BASE, cases
+from rules.cases import BASE
 from rules.documents import WINDOW, GroupWord, IndicatorDoc, PackDoc, RuleDoc
+from rules.lint import Surroundings
 from rules.load import check, load_rules, version_of
 from rules.reference import reference
 from rules.ruleset import AGGREGATES as TABLE_AGGREGATES
@@ -51,8 +51,8 @@ sector: gas
 owner: 市住建局
 params: {burst: 5}
 indicators:
-  leaks: {count: signals, where: "source in [complaint, hotline] and kind == gas.leak", window: 7d}
-  channels: {distinct: source, where: "source in [complaint, hotline]", window: 7d}
+  leaks: {count: signals, where: "source in [complaint, hotline] and kind == gas.leak", window: 7d, as_of: object}
+  channels: {distinct: source, where: "source in [complaint, hotline]", window: 7d, as_of: object}
   pressure: {mean: value, unit: kPa, where: source == iot and kind == gas.pressure, window: 10m}
   odd: {anomaly: pressure, detector: fast}
 rules:
@@ -96,7 +96,7 @@ def test_a_pack_becomes_tables() -> None:
     assert (rule.pack, rule.sector, rule.owner, rule.line) == ("gas", "gas", "市住建局", 13)
     assert rule.when.indicators == ("gas.leaks", "gas.channels", "gas.odd")
     assert rule.feeds == ("complaint", "hotline", "iot")
-    assert ruleset.facts_needed() == {"burst": ("gas.leaks", "gas.channels", "gas.odd", "gas.pressure")}
+    assert "gas.pressure" in rule.says
 
 
 def test_every_word_of_the_language_reaches_the_tables() -> None:
@@ -160,8 +160,18 @@ def test_rule_ids_are_unique_across_packs() -> None:
         ("channels >= 2", "channels >= 3", "18:31 比较 “channels >= 3” 永远不会为真"),
         ("channels >= 2", "channels >= 0", "18:31 比较 “channels >= 0” 恒为真，没有作用"),
         ("odd > 0.995", "odd > 0.99 and severity > 3", "18:63 比较 “severity > 3” 永远不会为真"),
-        ('gas.leak", window', 'gas.leek", window', "8:78 信号类型 “gas.leek” 不在通用词表中，可能选不到任何信号；是否想写 “gas.leak”？"),
+        (
+            'gas.leak", window',
+            'gas.leek", window',
+            "8:78 信号类型 “gas.leek” 不在随附词表中（1 处；词表见参考页“信号类型”），可能选不到信号；是否想写 “gas.leak”？",
+        ),
         ("leaks >= $burst and ", "", "8:3 指标 “leaks” 没有规则用到"),
+        ("points: 40", "points: 40\n    cap: 60", "20:10 cap 是同族规则的合计上限，没有 family 就不起作用：请补上 family，或删去 cap"),
+        (
+            "第四十一条]",
+            "第四十一条，安全生产法第三十六条]",
+            "16:13 “城镇燃气管理条例第四十一条，安全生产法第三十六条” 像是两条依据写成了一项：项与项之间用英文逗号 , 或各写一行",
+        ),
         ("points: 40", "points: 0\n    at_least: red", "20:15 points 为 0 的规则只记录命中，at_least 不起作用"),
         (
             "第四十一条]",
@@ -177,6 +187,71 @@ def test_lint_warns(old: str, new: str, expected: str) -> None:
         pack = pack.replace("{leaks} 件，", "")
     assert expected in _warnings(pack)
     assert check({"a.yaml": pack})[0] is not None
+
+
+def test_a_kind_of_ones_own_is_told_once() -> None:
+    """A new field's kinds are one warning each, however often they stand in its indicators and tests."""
+    told = _warnings(PACK.replace("gas.leak", "ebike.hot"))
+    assert len([line for line in told if "ebike.hot" in line]) == 1
+    assert "（4 处；" in told[0]
+
+
+CLOCKS = """
+pack: gas
+title: 燃气
+sector: gas
+owner: 市住建局
+plan: p
+effective: {from: 2024-01-01}
+indicators:
+  near: {max: value, unit: kPa, where: source == iot and kind == gas.pressure, window: 1h CLOCK}
+  seen: {count: signals, where: source == iot and kind == gas.pressure, window: 1h OTHER}
+  told: {count: signals, where: source == hotline and kind == gas.leak, window: 7d, as_of: object}
+rules:
+  - {id: a, title: 甲, status: draft, when: "WHEN", points: 10, say: 甲}
+"""
+
+
+@pytest.mark.parametrize(
+    ("when", "clock", "other", "told"),
+    [
+        ("near > 5 and told >= 2", "", "", "near"),
+        ("near > 5 and told >= 2", ", as_of: object", "", ""),
+        ("near > 5 and seen >= 2 and told >= 2", "", "", "near, seen"),
+        ("near > 5 and seen >= 2 and told >= 2", "", ", as_of: object", ""),  # the one holds the other to the present
+        ("near > 5 and seen >= 2", "", "", ""),  # of the same signals
+        ("near > 5 or told >= 2", "", "", ""),
+        ("told >= 2 and (seen >= 2 or near > 5)", "", ", as_of: object", "near"),
+    ],
+)
+def test_a_window_that_never_ends_beside_another_source_is_named(when: str, clock: str, other: str, told: str) -> None:
+    """In an `and` over different signals every window ends with the object's time, or something of its signals does."""
+    pack = CLOCKS.replace(" CLOCK", clock).replace(" OTHER", other).replace("WHEN", when)
+    found = [line for line in _warnings(pack) if "as_of: object" in line]
+    assert [line.split(" 的窗口")[0].partition(" ")[2] for line in found] == ([told] if told else [])
+
+
+def test_braces_of_chinese_typing_are_no_placeholder() -> None:
+    """They would be shown to whoever is warned, so they stop the load, with what to write."""
+    _, problems = check({"a.yaml": _changed("{leaks} 件，", "｛leaks｝ 件，")})
+    assert any(each.severity == "error" and "请写成 {leaks}" in each.message for each in problems), problems
+
+
+def test_a_history_cannot_want_more_windows_than_it_looks_at() -> None:
+    """The value would stay unknown for ever."""
+    past = "  past: {history: leaks, periods: 4, take: mean, needs: 9}\nrules:"
+    _, problems = check({"a.yaml": _changed("rules:", past)})
+    assert any(each.severity == "error" and "needs: 9 永远达不到：history 只往前看 4 个窗口" in each.message for each in problems), problems
+
+
+def test_owners_and_matters_are_held_against_what_was_imported() -> None:
+    """Where departments and a catalogue are known, one that is none of them is named with the nearest."""
+    around = Surroundings(matters=frozenset({"gas"}), departments=frozenset({"市住建局"}))
+    assert [each for each in check({"a.yaml": PACK}, around=around)[1] if "导入" in each.message] == []
+    strange = Surroundings(matters=frozenset({"food"}), departments=frozenset({"市城建局"}))
+    told = [each.message for each in check({"a.yaml": PACK}, around=strange)[1]]
+    assert any(line.startswith("已导入的事项清单中没有事项或领域 “gas”") for line in told), told
+    assert any("责任部门" in line and "是否想写 “市城建局”" in line for line in told), told
 
 
 def test_a_sound_pack_has_no_warning() -> None:
@@ -205,7 +280,7 @@ def test_a_window_shorter_than_its_feeds_delay_is_named() -> None:
 def test_cases_are_signals_at_relative_times() -> None:
     """Repeats, late receipt, cycling values, units of literals, and objects by their short form."""
     ruleset = load_rules({"everything.yaml": GOOD})
-    (case,) = cases(ruleset)
+    (case,) = ruleset.cases
     assert [received for received, _ in case.signals] == [timedelta(minutes=minutes) for minutes in (30, 60, 70, 80)]
     assert [signal.occurred_at - BASE for _, signal in case.signals] == [timedelta(minutes=minutes) for minutes in (30, 0, 10, 20)]
     assert [(signal.value, signal.unit) for _, signal in case.signals] == [(None, ""), (1.0, "kPa"), (-2.5, "kPa"), (50000.0, "CNY")]
@@ -300,17 +375,6 @@ def test_a_condition_takes_microseconds() -> None:
     for _ in range(10_000):
         evaluate(facts)
     assert (time.perf_counter() - started) / 10_000 < 20e-6
-
-
-def test_values_of_a_hit_can_be_made_from_the_names() -> None:
-    """What the rule reads and says is enough for a hit's `values`."""
-    ruleset = load_rules({"a.yaml": PACK})
-    names = ruleset.facts_needed()["burst"]
-    hit = RuleHit(
-        rule="burst", subject="o-1", object_id="o-1", matter="gas", feed="f", signal="s", seq=1, at=BASE,
-        values=dict.fromkeys(names, 1.0), message="",
-    )  # fmt: skip
-    assert set(hit.values) == {"gas.leaks", "gas.channels", "gas.odd", "gas.pressure"}
 
 
 def test_a_thousand_rules_are_read_in_seconds() -> None:

@@ -10,7 +10,7 @@ import pytest
 from domain.kinds import KINDS, SECTORS
 from domain.levels import DEFAULT_LEVELS
 from models.registry import REGISTRY
-from rules.cases import Case, cases
+from rules.cases import Case
 from rules.load import check, load_rules
 from rules.ruleset import Rule, RuleSet
 from streams.ruletest import run_cases
@@ -21,7 +21,7 @@ from tests.rules.shapes import shapes
 PACKS = Path(__file__).parents[2] / "rules" / "packs"
 TEXTS = {path.name: path.read_text(encoding="utf-8") for path in sorted(PACKS.glob("*.yaml"))}
 RULESET: RuleSet = load_rules(TEXTS)
-CASES = cases(RULESET)
+CASES = RULESET.cases
 
 
 def test_the_shipped_packs_have_no_problem_of_any_severity() -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 
 from domain.findings import EarlyWarning, EpisodeEnded, RuleHit, WarningRaised, WarningUpdated
 from storage.database import Database
-from storage.findings import apply_outcomes, get_stored_warning, get_warning, list_warnings, story
+from storage.findings import apply_outcomes, get_warning, list_warnings, story
 from storage.tables import hits
 from tests.factories import T0, at
 
@@ -50,10 +50,9 @@ def test_a_warning_comes_back_as_raised(connection: Connection) -> None:
     """Every field, with an open episode; an unknown id is None."""
     apply_outcomes(connection, [WarningRaised(warning=warning())])
     assert get_warning(connection, "w1") == warning()
-    stored = get_stored_warning(connection, "w1")
-    assert stored is not None
+    [stored] = list_warnings(connection)
     assert (stored.risk_state, stored.ended_reason) == ("open", "")
-    assert (get_warning(connection, "w2"), get_stored_warning(connection, "w2")) == (None, None)
+    assert get_warning(connection, "w2") is None
 
 
 def test_the_story_is_told_in_order_and_once(connection: Connection) -> None:
@@ -69,8 +68,7 @@ def test_the_story_is_told_in_order_and_once(connection: Connection) -> None:
     assert [(event.at, event.kind) for event in story(connection, "w1")] == [
         (T0, "raised"), (at(1), "joined"), (at(2), "level_raised"), (at(9), "ended"),
     ]  # fmt: skip
-    stored = get_stored_warning(connection, "w1")
-    assert stored is not None
+    [stored] = list_warnings(connection)
     assert (stored.warning, stored.risk_state, stored.ended_reason) == (drifted, "ended", "quiet")
 
 

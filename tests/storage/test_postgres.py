@@ -205,3 +205,14 @@ def test_the_commands_need_an_address() -> None:
     done = CliRunner().invoke(app, ["db", "upgrade"])
     assert done.exit_code == 2
     assert "--database-url" in done.stderr
+
+
+def test_clocks_that_go_apart_later_stop_the_duty_loop(postgres: PostgresServer) -> None:
+    """The check at the start is repeated: a machine whose clock was set meanwhile fires nothing, and goes on once it is set right."""
+    with postgres.open() as database:
+        database.check_clock(SystemClock())
+        with pytest.raises(StoreUnavailable, match="NTP"):
+            database.check_clock(Shifted(timedelta(minutes=1)))
+        database.check_clock(SystemClock())
+    with Database.in_memory() as alone:
+        alone.check_clock(Shifted(timedelta(days=1)))

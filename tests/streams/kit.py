@@ -107,6 +107,12 @@ def ruleset(
     return RuleSet(version=version, rules=tuple(rules), indicators=known, inferences=tuple(inferences))
 
 
+def values_of(pipeline: Pipeline, key: str) -> dict[str, Any]:
+    """Return the present indicator values of an object id or an area ("region:610113"); only those that it has."""
+    known = pipeline._indicators.keys.get(key)  # no user asks for a key's values by name: a rule reads them at a signal
+    return {} if known is None else {name: cell.value() for name, cell in known.cells.items()} | dict(known.scores)
+
+
 class Story:
     """A pipeline with a rule set, and a short way to say what comes in and when (hours after T0)."""
 
@@ -156,4 +162,4 @@ class Story:
 
     def value(self, name: str = "p.n", key: str = "o-1") -> Any:
         """Return an indicator's value."""
-        return self.pipeline.values_of(key).get(name)
+        return values_of(self.pipeline, key).get(name)

@@ -330,9 +330,9 @@ class Naive:
         return result if math.isfinite(result) else None
 
     def read_by(self, rule: Rule) -> set[str]:
-        """Return the indicators behind a rule's condition, those behind a formula included."""
+        """Return the indicators behind a rule's condition and what clears it, those behind a formula included."""
         found: set[str] = set()
-        waiting = list(rule.when.indicators)
+        waiting = [name for each in (rule.when, rule.clear) if each is not None for name in each.indicators]
         while waiting:
             name = waiting.pop()
             found.add(name)

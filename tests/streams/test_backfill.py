@@ -23,7 +23,7 @@ from streams.pipeline import Pipeline, PipelineSettings
 from streams.runtimes.replay import replay
 from streams.stages.backfill import Backfill, scope_of
 from tests.factories import T0, at, make_entry
-from tests.streams.kit import DAYS, Story, at_least, indicator, rule, ruleset, source_is
+from tests.streams.kit import DAYS, Story, at_least, indicator, rule, ruleset, source_is, values_of
 from tests.streams.worlds import rulesets, worlds
 
 WORLD = rulesets()
@@ -99,7 +99,7 @@ def test_new_indicators_have_the_values_that_they_would_have_had(records: list[R
     assert one.step(late)[len(fresh(None).step(late[:-1])) :] == [], "an activation raises nothing"
     other.step(always)
     for key in {*one._indicators.keys, *other._indicators.keys}:  # all that there are
-        assert one.values_of(key) == other.values_of(key)
+        assert values_of(one, key) == values_of(other, key)
 
 
 @thorough
@@ -222,9 +222,9 @@ def test_a_signal_from_before_can_be_taken_back_after_it() -> None:
     tell(told, records, 0, id="a")
     tell(told, records, 1, id="b")
     activate(told, records, 2, "new")
-    assert told.pipeline.values_of("o-1")["p.n"] == 2
+    assert values_of(told.pipeline, "o-1")["p.n"] == 2
     tell(told, records, 3, id="w", withdraws="a")
-    assert told.pipeline.values_of("o-1")["p.n"] == 1
+    assert values_of(told.pipeline, "o-1")["p.n"] == 1
 
 
 def test_areas_that_nobody_asked_about_before_are_remembered() -> None:
@@ -235,7 +235,7 @@ def test_areas_that_nobody_asked_about_before_are_remembered() -> None:
     for number in range(2):
         tell(told, records, number, id=f"s{number}", region="610113001")
     activate(told, records, 4, "area")
-    assert told.pipeline.values_of("region:610113") == {"p.area": 2}
+    assert values_of(told.pipeline, "region:610113") == {"p.area": 2}
     assert not any(type(each).__name__ == "RuleHit" for each in tell(told, records, 5, id="x", region="610113002"))
 
 
@@ -251,7 +251,7 @@ def test_detectors_learn_from_the_past() -> None:
     activate(told, records, 290, "later")
     tell(told, records, 291, id="x")
     always.signal(291, "x")
-    assert told.pipeline.values_of("o-1")["p.odd"] == always.pipeline.values_of("o-1")["p.odd"]
+    assert values_of(told.pipeline, "o-1")["p.odd"] == values_of(always.pipeline, "o-1")["p.odd"]
 
 
 def test_a_changed_parameter_of_no_concern_keeps_the_window() -> None:
@@ -278,7 +278,7 @@ def test_an_old_window_is_kept_beside_a_new_one() -> None:
     told, records = story(OLD, NEW)
     tell(told, records, 0, id="a", source="hotline")
     activate(told, records, 1, "new")
-    assert told.pipeline.values_of("o-1") == {"p.old": 1, "p.n": 1}
+    assert values_of(told.pipeline, "o-1") == {"p.old": 1, "p.n": 1}
 
 
 def test_without_the_records_nothing_is_made_up() -> None:

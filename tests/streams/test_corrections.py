@@ -9,7 +9,7 @@ from domain.objects import Resolution
 from domain.signals import ObjectRef
 from streams.pipeline import PipelineSettings
 from tests.factories import T0
-from tests.streams.kit import VALUE, Story, at_least, indicator, kind_is, rule, ruleset, severity_from
+from tests.streams.kit import VALUE, Story, at_least, indicator, kind_is, rule, ruleset, severity_from, values_of
 
 
 def story(*rules: Any, **kw: Any) -> Story:
@@ -31,9 +31,9 @@ def test_a_withdrawn_signal_is_as_if_it_had_never_come() -> None:
     told.signal(0, "a", value=9.0)
     told.signal(1, "b", value=3.0)
     told.signal(2, "w1", withdraws="a")
-    assert told.pipeline.values_of("o-1") == {"p.n": 1, "p.max": 3.0}
+    assert values_of(told.pipeline, "o-1") == {"p.n": 1, "p.max": 3.0}
     told.signal(3, "w2", withdraws="b")
-    assert told.pipeline.values_of("o-1") == {}
+    assert values_of(told.pipeline, "o-1") == {}
 
 
 def test_a_clock_that_was_seen_stays_seen() -> None:
@@ -51,9 +51,9 @@ def test_a_revision_replaces_the_earlier_content_of_its_key() -> None:
     told = story()
     told.signal(0, "a", value=9.0)
     told.signal(5, "a", value=2.0, revision=1)
-    assert told.pipeline.values_of("o-1") == {"p.n": 1, "p.max": 2.0}
+    assert values_of(told.pipeline, "o-1") == {"p.n": 1, "p.max": 2.0}
     told.signal(6, "a", kind="fire.smoke", value=1.0, revision=2)
-    assert told.pipeline.values_of("o-1") == {"p.max": 1.0}
+    assert values_of(told.pipeline, "o-1") == {"p.max": 1.0}
 
 
 def test_whoever_corrects_a_signal_takes_its_place() -> None:
@@ -61,11 +61,11 @@ def test_whoever_corrects_a_signal_takes_its_place() -> None:
     told = story()
     told.signal(0, "a", value=9.0)
     told.signal(1, "b", value=5.0, corrects="a")
-    assert told.pipeline.values_of("o-1") == {"p.n": 1, "p.max": 5.0}
+    assert values_of(told.pipeline, "o-1") == {"p.n": 1, "p.max": 5.0}
     told.signal(2, "c", value=4.0, corrects="a")
-    assert told.pipeline.values_of("o-1") == {"p.n": 1, "p.max": 4.0}
+    assert values_of(told.pipeline, "o-1") == {"p.n": 1, "p.max": 4.0}
     told.signal(3, "w", withdraws="b")
-    assert told.pipeline.values_of("o-1") == {}
+    assert values_of(told.pipeline, "o-1") == {}
 
 
 def test_an_unresolved_signal_feeds_nothing_until_it_is_confirmed() -> None:
@@ -85,7 +85,7 @@ def test_a_revision_without_an_object_keeps_the_one_that_a_person_confirmed() ->
     told.signal(0, "a", value=1.0, **UNRESOLVED)
     told.confirm(1, "a", "o-2")
     told.signal(2, "a", value=7.0, revision=1, **UNRESOLVED)
-    assert told.pipeline.values_of("o-2") == {"p.n": 1, "p.max": 7.0}
+    assert values_of(told.pipeline, "o-2") == {"p.n": 1, "p.max": 7.0}
 
 
 def test_a_signal_moves_when_a_person_says_it_is_about_another_object() -> None:

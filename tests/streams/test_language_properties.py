@@ -16,6 +16,7 @@ from domain.records import Record
 from rules.ruleset import AGGREGATES
 from rules.vocabulary import CALENDAR_WINDOWS, WINDOWS
 from streams.pipeline import Pipeline, PipelineSettings
+from tests.streams.kit import values_of
 from tests.streams.language import rulesets
 from tests.streams.naive import Naive, unseen
 from tests.streams.worlds import busy, worlds
@@ -49,7 +50,7 @@ def compare(records: list[Record], every: int = 1) -> None:
                 keys = naive.keys_of(fact.entry)
                 assert pipeline.values_at(subject) == {name: naive.value(name, keys) for name in naive.active.indicators}
         expected = naive.all_values()
-        actual = {(key, name): value for key in {key for key, _ in expected} for name, value in pipeline.values_of(key).items()}
+        actual = {(key, name): value for key in {key for key, _ in expected} for name, value in values_of(pipeline, key).items()}
         assert actual.keys() <= expected.keys()
         for place, value in expected.items():
             found = actual.get(place, unseen(naive.active.indicators[place[1]]))

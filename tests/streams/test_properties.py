@@ -12,6 +12,7 @@ from domain.findings import RuleHit
 from domain.levels import DEFAULT_LEVELS
 from domain.records import Record, ResolutionEntry, TickEntry
 from streams.pipeline import Pipeline, PipelineSettings
+from tests.streams.kit import values_of
 from tests.streams.naive import Naive
 from tests.streams.worlds import OBJECTS, rulesets, worlds
 
@@ -49,7 +50,7 @@ def test_values_and_hits_are_those_of_the_brute_force_evaluator(records: list[Re
             if value is not None and value != 0:
                 expected.setdefault(key, {})[name] = value
         for key in {*OBJECTS, "region:610113", "region:610114", *expected}:
-            actual = {name: value for name, value in pipeline.values_of(key).items() if value is not None and value != 0}
+            actual = {name: value for name, value in values_of(pipeline, key).items() if value is not None and value != 0}
             assert expected.get(key, {}) == actual
     assert sorted(naive.hits) == sorted(hits)
 

@@ -11,7 +11,20 @@ import pytest
 from domain.findings import RuleHit, WarningRaised
 from domain.signals import ObjectRef
 from tests.factories import T0, at, make_object
-from tests.streams.kit import VALUE, WEEK, Story, at_least, expression, indicator, kind_is, rule, ruleset, severity_from, source_is
+from tests.streams.kit import (
+    VALUE,
+    WEEK,
+    Story,
+    at_least,
+    expression,
+    indicator,
+    kind_is,
+    rule,
+    ruleset,
+    severity_from,
+    source_is,
+    values_of,
+)
 
 HOUR = timedelta(hours=1)
 LEVEL = at_least("p.last", 5)
@@ -113,7 +126,7 @@ def test_a_new_rule_set_keeps_indicators_defined_as_before_and_starts_the_others
     told = story()
     told.signal(0, "a", value=3.0)
     told.activate(1, ruleset([], [indicator(where=source_is("iot")), indicator("p.last", "last", of=VALUE, title="新名")], "v2"))
-    assert told.pipeline.values_of("o-1") == {"p.last": 3.0}
+    assert values_of(told.pipeline, "o-1") == {"p.last": 3.0}
     assert told.pipeline.warming_since() == {"p.last": at(0), "p.n": at(1)}
 
 
@@ -171,9 +184,9 @@ def test_activating_the_active_rule_set_changes_nothing() -> None:
     """A second activation of the same version keeps every window."""
     told = story(rule(when=LEVEL))
     told.signal(0, "a", value=9.0)
-    before = told.pipeline.values_of("o-1")
+    before = values_of(told.pipeline, "o-1")
     told.activate(1, told.known["v1"])
-    assert told.pipeline.values_of("o-1") == before
+    assert values_of(told.pipeline, "o-1") == before
     assert hits(told.signal(2, "b", value=9.0)) == []
 
 

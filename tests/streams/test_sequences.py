@@ -1,4 +1,5 @@
 """Sequence, absence, N of M, `for`, hysteresis and minimum evidence: what they decide, when, and what takes it back."""
+# Long because: every case of the stage that time and silence decide stands in one place.
 
 from __future__ import annotations
 
@@ -278,6 +279,18 @@ def test_a_rule_is_said_to_be_deaf_only_where_nothing_is_heard_that_it_needs() -
     told.add(3, FeedEntry(feed="town", mark="silent"))
     told.add(3, FeedEntry(feed="street", mark="back"))
     assert (silent("many"), silent("visit")) == (["hotline"], [])
+
+
+def test_a_withdrawal_that_clears_a_rule_ends_it_there_and_then() -> None:
+    """Also where it changes only what `clear_when` reads: the last sign that the danger goes on is taken back, nothing else comes."""
+    told = story("id: many, when: n >= 2, clear_when: v < 5, points: 40")
+    leak(told, 1, "a", value=9.0)
+    assert hits(leak(told, 2, "b", value=9.0)) == [("many", 2.0)]
+    check(told, 221, "high", value=9.0)
+    leak(told, 220, "c", received=222, value=1.0)
+    assert told.value("p.n") == 1
+    told.signal(223, "x", withdraws="high", feed="checks")
+    assert hits(leak(told, 224, "d", value=9.0)) == [("many", 224.0)]
 
 
 def test_hysteresis_keeps_a_rule_true_until_it_is_cleared() -> None:

@@ -11,7 +11,7 @@ from domain.records import SignalEntry
 from rules.ruleset import Window
 from streams.stages.windows import frame, from_us, to_us
 from tests.factories import T0, at, make_entry
-from tests.streams.kit import SOURCE, VALUE, Story, expression, indicator, kind_is, ruleset
+from tests.streams.kit import SOURCE, VALUE, Story, expression, indicator, kind_is, ruleset, values_of
 
 DAY = Window(kind="sliding", length=timedelta(hours=24))
 EXACT = Window(kind="sliding", length=timedelta(hours=24), exact=True)
@@ -93,11 +93,11 @@ def test_what_was_never_seen_is_unknown_and_what_was_seen_but_left_is_empty() ->
     ]
     told = Story(T0, ruleset([], each))
     told.signal(0, "x", kind="fire.smoke")
-    assert told.pipeline.values_of("o-1") == {}
+    assert values_of(told.pipeline, "o-1") == {}
     told.signal(1, "a", value=4.0)
-    assert told.pipeline.values_of("o-1") == {"p.count": 1, "p.sum": 4.0, "p.mean": 4.0, "p.last": 4.0}
+    assert values_of(told.pipeline, "o-1") == {"p.count": 1, "p.sum": 4.0, "p.mean": 4.0, "p.last": 4.0}
     told.signal(72, "y", kind="fire.smoke")
-    assert told.pipeline.values_of("o-1") == {"p.count": 0, "p.sum": 0.0, "p.mean": None, "p.last": None}
+    assert values_of(told.pipeline, "o-1") == {"p.count": 0, "p.sum": 0.0, "p.mean": None, "p.last": None}
 
 
 def test_sums_are_exact_whatever_came_and_went() -> None:
@@ -117,7 +117,7 @@ def test_what_is_no_finite_number_counts_as_not_given(value: float | None) -> No
     told = Story(T0, ruleset([], [indicator(f"p.{how}", how, of=VALUE) for how in aggregates]))
     told.signal(0, "a", value=2.0)
     told.signal(1, "b", value=value)
-    assert told.pipeline.values_of("o-1") == {"p.sum": 2.0, "p.min": 2.0, "p.max": 2.0, "p.mean": 2.0}
+    assert values_of(told.pipeline, "o-1") == {"p.sum": 2.0, "p.min": 2.0, "p.max": 2.0, "p.mean": 2.0}
 
 
 def test_distinct_counts_values_and_the_last_one_is_the_newest_by_time() -> None:
@@ -126,7 +126,7 @@ def test_distinct_counts_values_and_the_last_one_is_the_newest_by_time() -> None
     told.signal(5, "a", source="iot", value=1.0)
     told.signal(2, "b", source="hotline", value=2.0, received=5)
     told.signal(4, "c", source="hotline", value=None, received=5)
-    assert told.pipeline.values_of("o-1") == {"p.d": 2, "p.l": 1.0}
+    assert values_of(told.pipeline, "o-1") == {"p.d": 2, "p.l": 1.0}
 
 
 @pytest.mark.parametrize(

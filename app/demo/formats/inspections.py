@@ -18,6 +18,13 @@ ITEM_CODES = {
     "hazardous-chemicals": "01250020000400",
     "construction": "01172080000500",
     "prepaid": "01213040000600",
+    "drugs": "01313020000700",
+    "care": "01231030000800",
+    "housing": "01172060000900",
+    "refined-oil": "01213050001000",
+    "finance": "01209010001100",
+    "transport": "01218020001200",
+    "joint": "01313010001300",
 }
 _ITEM_TITLES = {
     "gas": "燃气经营监督检查", "food": "食品经营监督检查", "special-equipment": "特种设备使用监督检查",
