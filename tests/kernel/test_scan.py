@@ -18,7 +18,8 @@ from domain.errors import SignalRejected
 from domain.signals import SOURCES, Signal
 from streams.kernel.decode import mend
 from streams.kernel.scan import ID, KEYS, OBJECT, PADDING, Lines, scan
-from streams.runtimes.columnar import _blocks, _lines
+from streams.runtimes.columnar import _lines
+from streams.runtimes.places import blocks
 from streams.stages.windows import to_us
 
 TEXTS = ("source", "kind", "matter", "region", "unit")
@@ -97,7 +98,7 @@ def _columns(path: Path, lines: list[bytes]) -> Iterator[tuple[bytes, np.ndarray
     """Yield each line with the columns that hold it, and whether the scanner itself took it."""
     path.write_bytes(b"\n".join(lines) + b"\n")
     order = np.arange(len(KEYS))
-    for text, end, _ in _blocks(path, 1 << 16):
+    for text, end, _ in blocks(path, 1 << 16):
         place = 0
         while place < end:
             found = _lines(500)
@@ -146,7 +147,7 @@ def test_blank_lines_and_a_last_line_without_an_end_are_read(tmp_path: Path) -> 
     path.write_bytes(b"\n\n" + line + b"\n\n" + line)
     order, found = np.arange(len(KEYS)), _lines(10)
     sure = []
-    for text, end, _ in _blocks(path, 1 << 16):
+    for text, end, _ in blocks(path, 1 << 16):
         count, _ = scan(text, 0, end, WANTED, order, found)
         sure += (~found.unsure[:count]).tolist()
     assert sure == [True, True]
