@@ -868,6 +868,35 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "要更正或撤回的记录 {target} 在该来源中不存在；请先报送原记录再重放",
         "record {target}, to be corrected or withdrawn, was never sent by this feed; send it first, then replay",
     ),
+    "journal.counted_back": (
+        "记录 {seq} 启用的规则自记录 {first} 起补算，启动时可能再读，不能舍弃到 {last}。重启 serve 两次后再试",
+        "record {seq} activates rules that count from record {first} on and may be read by a start: {last} is too far, restart serve twice",
+    ),
+    "journal.forgotten": (
+        "舍弃记录 {first} 至 {last}（{segments} 个文件，{mib} MiB）；日志自记录 {next} 起",
+        "records {first} to {last} are gone ({segments} files, {mib} MiB); the journal begins with record {next}",
+    ),
+    "journal.keeps_all": ("没有整个早于此时的日志文件，无可舍弃", "no file of the journal is wholly older than that: nothing to forget"),
+    "journal.needed": (
+        "较早的快照在记录 {limit}，只能舍弃到此；按所给时间会到 {last}。请给更早的时间",
+        "the older snapshot stands at record {limit}, only what is before it may go; this would reach {last}: give an earlier time",
+    ),
+    "journal.no_snapshots": (
+        "本版本的完好快照不足两份，一条也不能舍弃；每次停止 serve 留下一份",
+        "there are not two sound snapshots of this version, so nothing may go; each stop of serve leaves one",
+    ),
+    "journal.would_forget": (
+        (
+            "将舍弃记录 {first} 至 {last}（{segments} 个文件，{mib} MiB）。此后补算、试算、回查和重放只能追溯到记录 {next}；"
+            "编号与此前相同的记录视为新记录；升级后若不能沿用快照，须先放回这些文件。"
+            "确认请加 --yes 和 --archive 目录（或 --no-archive 直接删除）"
+        ),
+        (
+            "records {first} to {last} would go ({segments} files, {mib} MiB). Back-fills, backtests, questions and replays reach back to "
+            "record {next}; a record with an id of before counts as new; an upgrade that takes up no snapshot needs the files back. "
+            "Go through with it by --yes and --archive DIR (or --no-archive to delete them)"
+        ),
+    ),
     # kafka: why the brokers do not answer
     "kafka.bad_address": ("kafka.bootstrap {value} 不是“主机:端口”", "kafka.bootstrap {value} is not HOST:PORT"),
     "kafka.unreachable": (
@@ -969,35 +998,6 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "kernel.python_rules": ("{number} 条规则由 Python 引擎运行，例如 {first}", "{number} rules run on the Python engine, e.g. {first}"),
     "kernel.records": ("输入中有日志记录", "there are journal records among the input"),
     "kernel.registry": ("给出了监管对象名录", "a registry of objects is given"),
-    "journal.counted_back": (
-        "记录 {seq} 启用的规则自记录 {first} 起补算，启动时可能再读，不能舍弃到 {last}。重启 serve 两次后再试",
-        "record {seq} activates rules that count from record {first} on, and a start may read it again: restart serve twice, then try anew",
-    ),
-    "journal.forgotten": (
-        "舍弃记录 {first} 至 {last}（{segments} 个文件，{mib} MiB）；日志自记录 {next} 起",
-        "records {first} to {last} are gone ({segments} files, {mib} MiB); the journal begins with record {next}",
-    ),
-    "journal.keeps_all": ("没有整个早于此时的日志文件，无可舍弃", "no file of the journal is wholly older than that: nothing to forget"),
-    "journal.needed": (
-        "较早的快照在记录 {limit}，只能舍弃到此；按所给时间会到 {last}。请给更早的时间",
-        "the older snapshot stands at record {limit}, only what is before it may go; this would reach {last}: give an earlier time",
-    ),
-    "journal.no_snapshots": (
-        "本版本的完好快照不足两份，一条也不能舍弃；每次停止 serve 留下一份",
-        "there are not two sound snapshots of this version, so nothing may go; each stop of serve leaves one",
-    ),
-    "journal.would_forget": (
-        (
-            "将舍弃记录 {first} 至 {last}（{segments} 个文件，{mib} MiB）。此后补算、试算、回查和重放只能追溯到记录 {next}；"
-            "编号与此前相同的记录视为新记录；升级后若不能沿用快照，须先放回这些文件。"
-            "确认请加 --yes 和 --archive 目录（或 --no-archive 直接删除）"
-        ),
-        (
-            "records {first} to {last} would go ({segments} files, {mib} MiB). Back-fills, backtests, questions and replays reach back to "
-            "record {next}; a record with an id of before counts as new; an upgrade that takes up no snapshot needs the files back. "
-            "Go through with it by --yes and --archive DIR (or --no-archive to delete them)"
-        ),
-    ),
     "level.": ("无", "none"),
     "level.blue": ("低", "low"),
     "level.orange": ("较大", "major"),
@@ -1073,6 +1073,11 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "object_type.project": ("项目", "project"),
     "object_type.region": ("区域", "region"),
     "object_type.site": ("场所", "site"),
+    # obligations: what the doctor says of the warnings under way
+    "obligations.sound": (
+        "{count} 条未了结的预警：各有责任部门，时限与计时一致",
+        "{count} warnings under way: each has somebody responsible, and its clocks and timers agree",
+    ),
     # operation: what a route is for
     "operation.check_rules": ("检查规则文件，不启用", "Check rule files without activating them"),
     "operation.confirm": ("指明线索属于哪个监管对象", "Say which object a signal is about"),
@@ -1111,10 +1116,6 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "operation.rule_state": ("运行中的规则集与正在准备的规则集", "The active rule set and what is being prepared"),
     "operation.rule_versions": ("启用过的规则集", "The rule sets that were ever active"),
     "operation.set_endpoint": ("登记部门的接收地址", "Register where a department receives webhooks"),
-    "obligations.sound": (
-        "{count} 条未了结的预警：各有责任部门，时限与计时一致",
-        "{count} warnings under way: each has somebody responsible, and its clocks and timers agree",
-    ),
     "operation.why_not": ("规则对一个对象为何没有命中", "Why a rule did not hit an object"),
     "operation.status": ("处理进度与运行中的规则版本", "How far the work is, and the active rule set"),
     # parameter: what a request may name
