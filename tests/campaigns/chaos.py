@@ -8,13 +8,11 @@ consumed log. Lost: acknowledged and not in the database. Twice: a signal with t
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import logging
 import random
 import signal
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -26,6 +24,7 @@ from pathlib import Path
 from deploy.kafka.local import LocalKafka
 from domain.errors import StoreUnavailable
 from domain.ports import Offer, Receipt
+from tests.campaigns.entry import Campaign, Run, play
 from tests.cluster.world import Cluster, leak
 from tests.conftest import which
 from tests.postgres import PostgresServer
@@ -251,31 +250,30 @@ def _consuming_again(cluster: Cluster) -> float:
     return time.monotonic() - began
 
 
-def main() -> int:
-    """Run the campaign; 0 where everything held."""
-    parser = argparse.ArgumentParser(prog="python -m tests.campaigns.chaos", description=__doc__.splitlines()[0])
-    parser.add_argument("--signals", type=int, default=100_000)
-    parser.add_argument("--faults", type=int, default=14)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--small", action="store_true", help="5,000 signals and three faults")
-    parser.add_argument("--only", default="", help="faults to choose from, comma-separated")
-    parser.add_argument("--plant", default="", help="a planted defect that must make the campaign fail: skip_frame")
-    parser.add_argument("--keep", type=Path, help="folder to leave the data in")
-    given = parser.parse_args()
+def body(given: Run) -> tuple[list[str], str]:
+    """Bring the faults about and compare."""
     chance = random.Random(given.seed)  # repeatable on purpose
-    known = given.only.split(",") if given.only else ["kill_worker", "zombie", "kill_broker"] if given.small else list(FAULTS)
-    faults = [*known, *(chance.choice(known) for _ in range(given.faults))][: 3 if given.small else max(given.faults, 1)]
+    only, number = given.given.only, 3 if given.small else max(given.given.faults, 1)
+    known = only.split(",") if only else ["kill_worker", "zombie", "kill_broker"] if given.small else list(FAULTS)
+    faults = [*known, *(chance.choice(known) for _ in range(number))][:number]
     for library in ("aiokafka", "kafka"):
         logging.getLogger(library).setLevel(logging.CRITICAL)  # that brokers are away is the point
-    with tempfile.TemporaryDirectory() as scratch:
-        top = given.keep or Path(scratch)
-        top.mkdir(parents=True, exist_ok=True)
-        wrong, line = run(top, count=5_000 if given.small else given.signals, faults=faults, seed=given.seed, plant=given.plant)
-    for what in wrong:
-        sys.stdout.write(f"  {what}\n")
-    sys.stdout.write(f"{line}: {'HELD' if not wrong else f'{len(wrong)} FAILURES'}\n")
-    return int(bool(wrong))
+    return run(given.folder, count=given.count, faults=faults, seed=given.seed, plant=given.plant)
+
+
+CAMPAIGN = Campaign(
+    module="tests.campaigns.chaos",
+    about=__doc__,
+    plants=("skip_frame",),
+    counts="signals",
+    full=100_000,
+    small=5_000,
+    more={
+        "faults": {"type": int, "default": 14, "help": "how many; three in small"},
+        "only": {"default": "", "help": "faults to choose from, comma-separated"},
+    },
+)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(play(CAMPAIGN, body))

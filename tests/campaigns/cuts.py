@@ -12,13 +12,11 @@ done again with every access to an array checked.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import random
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -40,6 +38,7 @@ from streams.kernel.signals import columns_of
 from streams.pipeline import Pipeline, PipelineSettings
 from streams.runtimes.columnar import ColumnarReplay, hit_line
 from streams.runtimes.replay import Known, replay
+from tests.campaigns.entry import Campaign, Run, play
 from tests.streams.kit import values_of
 
 PLANTS: Final = ("short_window",)
@@ -263,35 +262,27 @@ def one(seed: int, folder: Path, plant: str = "") -> tuple[list[str], int]:
     return wrong, len(wanted) + (0 if cooled else len(plain))
 
 
-def main() -> int:
-    """Run the campaign; 0 where everything held."""
-    parser = argparse.ArgumentParser(prog="python -m tests.campaigns.cuts", description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=2000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--small", action="store_true", help="60 runs")
-    parser.add_argument("--plant", default="", choices=["", *PLANTS], help="a planted defect that must make the campaign fail")
-    given = parser.parse_args()
-    runs = 60 if given.small else given.runs
+def body(run: Run) -> tuple[list[str], str]:
+    """Compare every run, and a fifth of them again with every access to an array checked."""
     wrong: list[str] = []
     hits = 0
-    with tempfile.TemporaryDirectory() as folder:
-        for number in range(runs):
-            if number % 100 == 0 and sys.stderr.isatty():
-                sys.stderr.write(f"\r{number}/{runs}")
-            found, count = one(given.seed * 1_000_000 + number, Path(folder), given.plant)
-            wrong += found
-            hits += count
-    if not given.small and not given.plant and "NUMBA_BOUNDSCHECK" not in os.environ:
-        again = [sys.executable, "-m", "tests.campaigns.cuts", "--runs", str(max(1, runs // 5)), "--seed", str(given.seed)]
+    for number in range(run.count):
+        if number % 100 == 0 and sys.stderr.isatty():
+            sys.stderr.write(f"\r{number}/{run.count}")
+        found, count = one(run.seed * 1_000_000 + number, run.folder, run.plant)
+        wrong += found
+        hits += count
+    if not run.small and not run.plant and "NUMBA_BOUNDSCHECK" not in os.environ:
+        again = [sys.executable, "-m", CAMPAIGN.module, "--runs", str(max(1, run.count // 5)), "--seed", str(run.seed)]
         checked = subprocess.run(again, env=os.environ | {"NUMBA_BOUNDSCHECK": "1"}, capture_output=True, text=True, check=False)
         sys.stdout.write(f"with checked access, {checked.stdout}{checked.stderr}")
         if checked.returncode:
             wrong.append("with every access checked it fell short")
-    for what in wrong[:20]:
-        sys.stdout.write(f"  {what}\n")
-    sys.stdout.write(f"cuts: seed {given.seed}, {runs} runs, {hits:,} hits compared: {'HELD' if not wrong else f'{len(wrong)} FAILURES'}\n")
-    return int(bool(wrong))
+    return wrong, f"cuts: seed {run.seed}, {run.count} runs, {hits:,} hits compared"
+
+
+CAMPAIGN: Final = Campaign(module="tests.campaigns.cuts", about=__doc__, plants=PLANTS, counts="runs", full=2000, small=60)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(play(CAMPAIGN, body))

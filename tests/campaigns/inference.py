@@ -9,7 +9,6 @@ before or during every third question: all outcomes are to be equal.
 
 from __future__ import annotations
 
-import argparse
 import os
 import random
 import signal
@@ -35,12 +34,14 @@ from streams.pipeline import Pipeline, PipelineSettings
 from streams.runtimes import durable_child
 from streams.runtimes.inference import Child, ChildDied, SupervisedInference, installed, name_of
 from streams.stages import conclusions
+from tests.campaigns.entry import Campaign, Run, play
 from tests.factories import T0, make_entry, make_object
 from tests.streams.worlds import rulesets
 
 PACKS = Path(__file__).parents[2] / "rules" / "packs"
 ASKED_OF_ONE = 25  # random sets of facts for each random program
 LEAST_ANSWERED = 0.99  # share of the questions that the library has to answer itself
+CHILD = "--child"
 PLANTS = ("lacks_ignored", "died_means_nothing")
 
 
@@ -204,35 +205,22 @@ def child_without_lacks() -> None:
     durable_child.main()
 
 
-def main(argv: list[str]) -> int:
-    """Run the campaign; return 0 where it held, 1 where it fell short."""
-    parser = argparse.ArgumentParser(prog="inference", description=__doc__)
-    parser.add_argument("--sets", type=int, default=10_000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--small", action="store_true", help="a few hundred sets of facts")
-    parser.add_argument("--plant", choices=PLANTS, default="")
-    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
-    given = parser.parse_args(argv)
-    if given.child:
-        child_without_lacks()
-        return 0
+def body(run: Run) -> tuple[list[str], str]:
+    """Compare both engines, and kill the child of a running one."""
     if not installed():
-        sys.stdout.write("inference: durable-rules is not installed, run `make inference`: FELL SHORT\n")
-        return 1
-    sets = 400 if given.small else given.sets
-    planted = (sys.executable, "-m", "tests.campaigns.inference", "--child")
-    rng = random.Random(given.seed)
-    programs, short = compare(rng, sets, (lambda: Child(planted)) if given.plant == "lacks_ignored" else Child)
-    kills, told, lost = kill(rng, 60 if given.small else 1_500, given.plant)
-    for line in (*short, *lost):
-        sys.stdout.write(f"{line}\n")
-    verdict = "FELL SHORT" if short or lost else "HELD"
-    sys.stdout.write(
-        f"inference: seed {given.seed}, {sets:,} sets of facts under {programs} programs compared, "
-        f"{kills} kills, {told} warnings with inferences compared: {verdict}\n"
-    )
-    return 1 if short or lost else 0
+        return ["durable-rules is not installed, run `make inference`"], "inference: nothing compared"
+    planted = (sys.executable, "-m", CAMPAIGN.module, CHILD)
+    rng = random.Random(run.seed)
+    programs, short = compare(rng, run.count, (lambda: Child(planted)) if run.plant == "lacks_ignored" else Child)
+    kills, told, lost = kill(rng, 60 if run.small else 1_500, run.plant)
+    figures = f"{run.count:,} sets of facts under {programs} programs compared, {kills} kills, {told} warnings with inferences compared"
+    return [*short, *lost], f"inference: seed {run.seed}, {figures}"
 
+
+CAMPAIGN = Campaign(module="tests.campaigns.inference", about=__doc__, plants=PLANTS, counts="sets", full=10_000, small=400)
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    if CHILD in sys.argv:  # the planted child, which is no campaign
+        child_without_lacks()
+        sys.exit()
+    sys.exit(play(CAMPAIGN, body))

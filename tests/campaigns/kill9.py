@@ -8,12 +8,10 @@ The oracle is the same load through one life of `serve` without a kill, on its o
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import random
 import sys
-import tempfile
 import threading
 import time
 import urllib.error
@@ -34,6 +32,7 @@ from storage.datadir import DataPaths
 from storage.journal_folder import JournalFolder
 from storage.obligations import tasks_of
 from storage.tables import warnings
+from tests.campaigns.entry import Campaign, Run, play
 from tests.campaigns.receiver import Receiver
 from tests.campaigns.serving import ROOT, Serving
 
@@ -351,25 +350,13 @@ def run(top: Path, *, kills: int, seed: int, plant: str) -> tuple[list[str], str
     return wrong, line
 
 
-def main() -> int:
-    """Run the campaign; 0 where everything held."""
-    parser = argparse.ArgumentParser(prog="python -m tests.campaigns.kill9", description=__doc__.splitlines()[0])
-    parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--small", action="store_true", help="six kills")
-    parser.add_argument("--plant", default="", help="a planted defect that must make the campaign fail: ack_before_sync")
-    parser.add_argument("--keep", type=Path, help="folder to leave the data in")
-    given = parser.parse_args()
-    kills = 6 if given.small else given.kills
-    with tempfile.TemporaryDirectory() as scratch:
-        top = given.keep or Path(scratch)
-        top.mkdir(parents=True, exist_ok=True)
-        wrong, line = run(top, kills=kills, seed=given.seed, plant=given.plant)
-    for what in wrong:
-        sys.stdout.write(f"  {what}\n")
-    sys.stdout.write(f"{line}: {'HELD' if not wrong else f'{len(wrong)} FAILURES'}\n")
-    return int(bool(wrong))
+def body(given: Run) -> tuple[list[str], str]:
+    """Kill and compare."""
+    return run(given.folder, kills=given.count, seed=given.seed, plant=given.plant)
+
+
+CAMPAIGN = Campaign(module="tests.campaigns.kill9", about=__doc__, plants=("ack_before_sync",), counts="kills", full=50, small=6)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(play(CAMPAIGN, body))

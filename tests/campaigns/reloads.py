@@ -9,12 +9,10 @@ values have to be those of a replay of the journal that works every back-fill ou
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import statistics
 import sys
-import tempfile
 import threading
 import time
 import urllib.error
@@ -35,6 +33,7 @@ from rules.ruleset import RuleSet
 from storage.artifacts import ArtifactStore
 from storage.crashpoints import PLANT_VARIABLE
 from streams.pipeline import Pipeline
+from tests.campaigns.entry import Campaign, Run, play
 from tests.campaigns.kill9 import CATALOGUE, DEPARTMENTS, OBJECTS, REGISTER
 from tests.campaigns.rule_turns import BAD, many, packs
 from tests.campaigns.serving import Serving
@@ -350,29 +349,17 @@ def run_campaign(serving: Serving, *, reloads: int, seed: int, plant: str, small
     return wrong, line
 
 
-def main() -> int:
-    """Run the campaign; 0 where everything held."""
-    parser = argparse.ArgumentParser(prog="python -m tests.campaigns.reloads", description=__doc__.splitlines()[0])
-    parser.add_argument("--reloads", type=int, default=2000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--small", action="store_true", help="ten reloads; the time of answers is told, not judged")
-    parser.add_argument("--plant", default="", help="a planted defect that must make the campaign fail: mixed_set")
-    parser.add_argument("--keep", type=Path, help="folder to leave the data in")
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        top = given.keep or Path(scratch)
-        top.mkdir(parents=True, exist_ok=True)
-        reloads = 10 if given.small else given.reloads
-        serving = Serving(top / "data", top / "rules", settings=SETTINGS)
-        try:
-            wrong, line = run_campaign(serving, reloads=reloads, seed=given.seed, plant=given.plant, small=given.small)
-        finally:
-            serving.kill()
-    for what in wrong:
-        sys.stdout.write(f"  {what}\n")
-    sys.stdout.write(f"{line}: {'HELD' if not wrong else f'{len(wrong)} FAILURES'}\n")
-    return int(bool(wrong))
+def body(run: Run) -> tuple[list[str], str]:
+    """Reload a server of its own under load; in small the time of answers is told, not judged."""
+    serving = Serving(run.folder / "data", run.folder / "rules", settings=SETTINGS)
+    try:
+        return run_campaign(serving, reloads=run.count, seed=run.seed, plant=run.plant, small=run.small)
+    finally:
+        serving.kill()
+
+
+CAMPAIGN = Campaign(module="tests.campaigns.reloads", about=__doc__, plants=("mixed_set",), counts="reloads", full=2000, small=10)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(play(CAMPAIGN, body))

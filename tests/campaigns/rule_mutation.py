@@ -7,16 +7,16 @@ A rule whose tests pass with another threshold is a rule that anybody may break 
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from models.registry import REGISTRY
 from rules.load import check
 from streams.ruletest import run_cases
+from tests.campaigns.entry import Campaign, Run, play
 from tests.campaigns.mutants import PACKS, Doc, Mutant, alone, mutants, packs, written
 
 SMALL = ("gas-complaint-burst", "food-three-penalties", "wages-complaint-burst", "drug-cold-store-lost", "joint-listed-and-clued")
@@ -51,21 +51,14 @@ def _hunt(chosen: list[str], docs: Mapping[str, Doc]) -> Iterator[tuple[str, Mut
             yield rule, mutant, passes(mutant.texts, rule)
 
 
-def main(argv: list[str]) -> int:
-    """Run the campaign; return 0 when no mutant survives."""
-    parser = argparse.ArgumentParser(prog="rule_mutation", description=__doc__)
-    parser.add_argument("--rules", default="", help="ids, separated by commas")
-    parser.add_argument("--pack", default="", help="one pack")
-    parser.add_argument("--packs", type=Path, default=PACKS, help="folder of packs")
-    parser.add_argument("--small", action="store_true", help="five rules")
-    parser.add_argument("--plant", default="", choices=("", "weak_tests"))
-    given = parser.parse_args(argv)
-    docs = packs(given.packs)
-    if given.plant:
+def body(run: Run) -> tuple[list[str], str]:
+    """Change every threshold of the chosen rules, one after the other, and run their tests."""
+    docs = packs(run.given.packs)
+    if run.plant:
         docs = weakened(docs)
-    named = [name for name in given.rules.split(",") if name]
-    everything = [rule["id"] for doc in docs.values() for rule in doc["rules"] if not given.pack or doc["pack"] == given.pack]
-    chosen = named or [name for name in everything if not given.small or name in SMALL]
+    named = [name for name in run.given.rules.split(",") if name]
+    everything = [rule["id"] for doc in docs.values() for rule in doc["rules"] if run.given.pack in ("", doc["pack"])]
+    chosen = named or [name for name in everything if not run.small or name in SMALL]
     started, survivors, refused, count = time.monotonic(), [], 0, 0
     done: dict[str, Any] = {}
     for rule, mutant, passed in _hunt(chosen, docs):
@@ -73,18 +66,23 @@ def main(argv: list[str]) -> int:
         refused += passed is None
         done[rule] = True
         if passed:
-            survivors.append(mutant)
+            survivors.append(f"survived: {mutant}")
         sys.stderr.write(f"\r[{len(done)}/{len(chosen)} rules] {count} mutants, {len(survivors)} survived  {rule:<50.50}")
         sys.stderr.flush()
     sys.stderr.write("\n")
-    for mutant in survivors:
-        sys.stdout.write(f"survived: {mutant}\n")
-    sys.stdout.write(
-        f"rule-mutation: {len(done)} rules, {count} mutants, {count - len(survivors) - refused} killed by tests, {refused} refused by the"
-        f" checker, {len(survivors)} survived, {time.monotonic() - started:.0f} s: {'FELL SHORT' if survivors or not count else 'HELD'}\n"
-    )
-    return 1 if survivors or not count else 0
+    killed = count - len(survivors) - refused
+    figures = f"{killed} killed by tests, {refused} refused by the checker, {len(survivors)} survived"
+    line = f"rule-mutation: {len(done)} rules, {count} mutants, {figures}, {time.monotonic() - started:.0f} s"
+    return survivors or ([] if count else ["no rule was chosen"]), line
+
+
+MORE: Final = {
+    "rules": {"default": "", "help": "ids, separated by commas"},
+    "pack": {"default": "", "help": "one pack"},
+    "packs": {"type": Path, "default": PACKS, "help": "folder of packs"},
+}
+CAMPAIGN: Final = Campaign(module="tests.campaigns.rule_mutation", about=__doc__, plants=("weak_tests",), more=MORE)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(play(CAMPAIGN, body))
