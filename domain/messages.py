@@ -1324,6 +1324,14 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     ),
     "rules.always": ("比较 “{read}” 恒为真，没有作用", "“{read}” is always true and does nothing"),
     "rules.an_inference": ("推断：在预警上得出", "inference: drawn on a warning"),
+    "rules.bad_number": (
+        "参数的值 “{read}” 读不成数{near}；数值写作 4、2.5、5万元、24h（不写千分位），文本请加引号",
+        "the parameter's value “{read}” is no number{near}; write 4, 2.5, 5万元, 24h without thousands separators, and quote a text",
+    ),
+    "rules.bare_number": (
+        "数值后面不能写 “{read}”：单位写在指标的 unit，这里只写数",
+        "“{read}” cannot follow a number: the unit is the indicator's, write the number alone",
+    ),
     "rules.bad_param": (
         "参数 “{read}” 的值应为数值（可带单位）、文本，或同类值的列表",
         "parameter “{read}” must be a number (with or without unit), a text, or a list of one kind",
@@ -1363,8 +1371,8 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "rules.indicator_circle": ("指标循环引用：{read}", "indicators go round in a circle: {read}"),
     "rules.circle": ("规则互相引用成环：{path}", "rules refer to one another in a circle: {path}"),
     "rules.contains_text": (
-        "contains 左边应为文本，“{read}” 是{type}；集合写作 '标签' in object.labels",
-        "contains needs a text on its left, “{read}” is a {type}; for sets write 'label' in object.labels",
+        "contains 左边应为文本，“{read}” 是{type}；集合写作 \"'标签' in object.labels\"（整个值放进双引号）",
+        "contains needs a text on its left, “{read}” is a {type}; for sets write \"'label' in object.labels\", all in double quotes",
     ),
     "rules.contains_words": (
         "contains 右边应为一个词或词的列表，如 ['煤气', '燃气']；读到 “{read}”",
@@ -1491,8 +1499,8 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     ),
     "rules.not_a_number": ("“{read}” 是{type}，不能计算", "“{read}” is a {type} and cannot be calculated with"),
     "rules.not_a_pack": (
-        "文件应是一个规则包：以 pack:、title:、sector:、rules: 为键的映射",
-        "the file must be a pack: a mapping with pack:, title:, sector:, rules:",
+        "文件应是一个映射（键: 值）：规则包写 pack、title、sector、rules，区域参数写 params，调优写 filters",
+        "the file must be a mapping (key: value): a pack has pack, title, sector, rules, an override params, a tuning file filters",
     ),
     "rules.not_a_set": ("in 右边应为列表、集合或 前缀.*，读到 “{read}”", "in needs a list, a set or prefix.* on its right, read “{read}”"),
     "rules.not_before": ("not 写在整个比较之前：not source in [penalty]", "not goes before the whole comparison: not source in [penalty]"),
@@ -1595,7 +1603,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "“{read}” 既是规则编号又是指标名，请给其中一个改名",
         "“{read}” is both a rule and an indicator; rename one of them",
     ),
-    "rules.set_compared": ("“{read}” 是集合；写成 '值' in {read}", "“{read}” is a set; write 'value' in {read}"),
+    "rules.set_compared": ("“{read}” 是集合；写成 \"'值' in {read}\"", "“{read}” is a set; write \"'value' in {read}\""),
     "rules.shape.date": ("日期，如 2026-01-01", "a date, as 2026-01-01"),
     "rules.shape.duration": ("时长，如 30m、24h、7d、30天", "a duration, as 30m, 24h, 7d"),
     "rules.shape.kind": ("小写点分类型，如 gas.leak", "a dotted kind in lower case, as gas.leak"),
@@ -1634,6 +1642,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "rules.type.set": ("集合", "set"),
     "rules.type.text": ("文本", "text"),
     "rules.type.time": ("时刻", "time"),
+    "rules.thousands": ("数值不写千分位逗号：写 1000，不写 1,000", "no thousands separators: write 1000 instead of 1,000"),
     "rules.too_long_ago": (
         "此前 {read} 个窗口连同现在的超过 {high}，状态太大",
         "{read} windows before and the present one are longer than {high}: too much to keep",
@@ -1693,14 +1702,14 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "sector “{read}” is none of the shipped ones; where the catalogue has no item for it, warnings go to the duty desk{near}",
     ),
     "rules.unknown_unit": (
-        "未知的单位 “{read}”；可用：{legal}；以数字开头的代码请加引号",
-        "unknown unit “{read}”; legal: {legal}; quote a code that begins with a digit",
+        "未知的单位 “{read}”{near}；可用：{legal}。指标的 unit 不写在数值后：写 {number}；以数字开头的代码请加引号",
+        "unknown unit “{read}”{near}; legal: {legal}. Do not repeat an indicator's unit: write {number}; quote a code with a digit first",
     ),
     "rules.unreadable": ("无法识别的字符 “{read}”", "cannot read the character “{read}”"),
     "rules.unused": ("指标 “{read}” 没有规则用到", "no rule uses indicator “{read}”"),
     "rules.value_or_values": ("value 与 values 只写其一", "give value or values, not both"),
     "rules.want_integer": ("“{field}” 应为整数，读到 “{read}”", "“{field}” must be a whole number, read “{read}”"),
-    "rules.want_list": ("“{field}” 应为列表", "“{field}” must be a list"),
+    "rules.want_list": ("“{field}” 应为列表，如 {field}: [甲, 乙]", "“{field}” must be a list, as {field}: [a, b]"),
     "rules.want_mapping": ("“{field}” 应为映射（键: 值）", "“{field}” must be a mapping (key: value)"),
     "rules.want_number": ("“{field}” 应为数值，读到 “{read}”", "“{field}” must be a number, read “{read}”"),
     "rules.want_scalar": ("“{field}” 应为单个值，不是列表或映射", "“{field}” must be a single value, not a list or a mapping"),
@@ -1716,10 +1725,32 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "rules.write_instead": ("把 “{read}” 写成 {instead}", "write {instead} instead of “{read}”"),
     "rules.wrong_argument": ("函数 {read} 不接受{type}", "function {read} takes no {type}"),
     "rules.write_ratio": ("同量纲的两个指标之比写作 {read}", "a ratio of two indicators of one unit is written {read}"),
-    "rules.yaml": (
-        "不是有效的 YAML：{reason}；含有 [ ] , : 的表达式在花括号内要加引号",
-        "not valid YAML: {reason}; inside braces quote an expression that has [ ] , or :",
+    "rules.yaml": ("不是有效的 YAML：{reason}", "not valid YAML: {reason}"),
+    "rules.yaml_after_quote": (
+        "引号 {read} 之后还有文字：整个值要放进双引号，如 when: \"'标签' in object.labels\"",
+        "there is text after the quotation {read}: put the whole value in double quotes, as when: \"'label' in object.labels\"",
     ),
+    "rules.yaml_bracket": ("括号 {read} 没有闭合", "the bracket {read} is not closed"),
+    "rules.yaml_colon": (
+        "值里有冒号加空格：整个值要加引号，或这里应另起一行",
+        "there is a colon and a blank in the value: quote the whole value, or begin a new line here",
+    ),
+    "rules.yaml_in_braces": (
+        "花括号或方括号内不能直接写 “{read}”：含有 [ ] , : 的表达式要加引号",
+        "“{read}” cannot stand here: inside braces and brackets quote an expression that has [ ] , or :",
+    ),
+    "rules.yaml_indent": (
+        "缩进与上一行不齐：此行空 {indent} 格，第 {line} 行空 {above} 格；同一层的键要左对齐",
+        "the indentation does not fit: {indent} blanks here, {above} in line {line}; keys of one level stand below each other",
+    ),
+    "rules.yaml_quote": ("引号没有闭合：从这里开始的引号找不到另一半", "the quotation that begins here is not closed"),
+    "rules.yaml_start": ("值不能以 “{read}” 开头：整个值要加引号", "a value cannot begin with “{read}”: quote the whole value"),
+    "rules.yaml_tab": ("此行用了制表符（Tab）：缩进只能用空格", "this line has a tab: indent with blanks only"),
+    "rules.yaml_wide_colon": (
+        "此行用了全角冒号 “：”：键后面写半角冒号和一个空格，如 points: 45",
+        "this line has a full-width colon “：”: write an ASCII colon and a blank after a key, as points: 45",
+    ),
+    "rules.yaml_wide_indent": ("缩进用了全角空格：缩进只能用半角空格", "this line is indented with full-width blanks: use ASCII blanks"),
     # ruletest: what a rule's own test came to
     "ruletest.blind": (
         "期望判定，实际在 {actual} 因数据源静默无法判定（{sources}）",

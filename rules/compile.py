@@ -6,9 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
+from domain.messages import text
 from rules.cases import Case, make_case
+from rules.chinese import meant
 from rules.conditions import Condition, ConditionReader, RuleHead
 from rules.derived import compile_indicators
 from rules.documents import NAME, RuleDoc
@@ -24,7 +26,9 @@ from rules.ruleset import Indicator, Rule, Trigger
 from rules.sources import sources_of
 from rules.syntax import parse
 from rules.templates import compile_template
-from rules.vocabulary import REGION_BY
+from rules.vocabulary import REGION_BY, UNITS
+
+_NUMBER_LIKE: Final = re.compile(r"[+-]?\d|[零一二两三四五六七八九十百千万]+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,13 @@ class _Compiler(Reporter):
         if isinstance(value, str):
             scalar = find(self.parsed.tree, path)
             quoted = isinstance(scalar, Scalar) and scalar.quoted
-            return (None if quoted else literal(value)) or Constant("text", value)
+            found = None if quoted else literal(value)
+            if found is None and not quoted and _NUMBER_LIKE.match(value):
+                unit = meant(value.lstrip("+-0123456789.,， "), UNITS)
+                near = text("rules.near", self.problems.language, near=unit) if unit else ""
+                self.problem(path, "rules.bad_number", read=value, near=near)
+                return Constant("any", None)  # told here: what is compared with it is right for all that is known
+            return found or Constant("text", value)
         members = [self._param((*path, index), each) for index, each in enumerate(value)] if isinstance(value, list) else []
         scalars = [each for each in members if each is not None and each.type != "set"]
         if not members or len(scalars) != len(members) or len({each.type for each in scalars}) != 1:
@@ -143,8 +153,8 @@ class _Compiler(Reporter):
         """Return the sources that the rule depends on, as far as its filters name them; those of rules it refers to come later."""
         by_name = {indicator.name: indicator for indicator in self.indicators.values()}
         found: set[str] = set()
-        for text in condition.texts:
-            found |= sources_of(parse(text), self.params) or frozenset()
+        for each in condition.texts:
+            found |= sources_of(parse(each), self.params) or frozenset()
         if condition.sequence is not None:
             found |= {*condition.sequence.first_sources, *condition.sequence.then_sources}
         waiting = list(condition.when.indicators)

@@ -61,7 +61,8 @@ class _Instances:
         for name in _PLACE.findall(raw):
             if name not in values:
                 self._problems.add(self._file, at.mark, "rules.unknown_place", read=name, legal=tuple(values))
-        return _PLACE.sub(lambda place: values.get(place[1], place[0]), raw)
+        # What was reported is filled with something that reads as a name, so that it is told once.
+        return _PLACE.sub(lambda place: values.get(place[1], "1"), raw)
 
 
 def instances(file: str, tree: MapTree, problems: Problems) -> MapTree:

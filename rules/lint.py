@@ -12,8 +12,8 @@ from domain.kinds import KINDS, SECTORS
 from rules.compile import CompiledPack
 from rules.conditions import cycles, expressions
 from rules.documents import RuleDoc
+from rules.positions import Listing, Path, Scalar, find, place
 from rules.positions import Mapping as MapTree
-from rules.positions import Path, Scalar, find, place
 from rules.problems import Mark, Problems
 from rules.ranges import bounds, verdict
 from rules.ruleset import Indicator, Rule
@@ -153,9 +153,10 @@ class _Judge:
         used = {name for rule in self._pack.rules for name in (*rule.when.indicators, *rule.says)}
         used |= {name for rule in self._pack.rules if rule.clear is not None for name in rule.clear.indicators}
         used |= {name for indicator in self._pack.indicators.values() for name in indicator.made_of}
+        whole = len(self._pack.rules) == len(self._pack.parsed.doc.rules)  # what a rule reads that does not compile is not known
         for name, indicator in self._pack.indicators.items():
             path: Path = ("indicators", name)
-            if indicator.name not in used:
+            if whole and indicator.name not in used:
                 parent = find(self._tree, ("indicators",))
                 mark = parent.entries[name][0] if isinstance(parent, MapTree) else place(self._tree, path)
                 self._problems.warn(self._file, mark, "rules.unused", read=name)
@@ -190,7 +191,7 @@ class _Judge:
             self._warn((*path, "tests"), "rules.one_sided_tests", read=doc.id)
         if doc.record is not None:
             self._kind((*path, "record", "kind"), 0, doc.record.kind)
-        if doc.points == 0 and doc.at_least:
+        if doc.points == 0 and doc.at_least and self._reads_as_zero((*path, "points")):
             self._warn((*path, "at_least"), "rules.floor_without_points")
         if doc.family is None and find(self._tree, (*path, "cap")) is not None:
             self._warn((*path, "cap"), "rules.cap_without_family")
@@ -210,15 +211,24 @@ class _Judge:
     def _active(self, path: Path, doc: RuleDoc) -> None:
         """What is delivered has a basis, somebody who answers for it, a day from which it holds, and a plan of what is done then."""
         pack = self._pack.parsed.doc
-        if not doc.basis:
+        if not doc.basis and not self._stands(path, "basis"):
             self._error((*path, "id"), "rules.no_basis", read=doc.id)
-        if not (doc.owner or pack.owner):
+        if not (doc.owner or pack.owner or self._stands(path, "owner")):
             self._error((*path, "id"), "rules.no_owner", read=doc.id)
-        if doc.points and not (doc.plan or pack.plan):
+        if doc.points and not (doc.plan or pack.plan or self._stands(path, "plan")):
             self._error((*path, "id"), "rules.no_plan", read=doc.id)
         effective = doc.effective or pack.effective
-        if effective is None or effective.from_ is None:
+        if (effective is None or effective.from_ is None) and not self._stands(path, "effective", "from"):
             self._error((*path, "id"), "rules.not_effective", read=doc.id)
+
+    def _stands(self, path: Path, *key: str) -> bool:
+        """Tell whether something is written there, for the rule or its pack: what could not be read was told, and is not missing."""
+        found = (find(self._tree, (*path, *key)), find(self._tree, key))
+        return any(each is not None and each not in (Scalar(each.mark, "", quoted=True), Listing(each.mark)) for each in found)
+
+    def _reads_as_zero(self, path: Path) -> bool:
+        scalar = find(self._tree, path)
+        return isinstance(scalar, Scalar) and re.fullmatch(r"0+(\.0*)?", scalar.raw) is not None
 
     def _period(self, path: Path, doc: RuleDoc, rule: Rule) -> None:
         """A period of law is counted exactly: 24 buckets would make thirty days up to a day and a quarter wrong."""

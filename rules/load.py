@@ -96,10 +96,12 @@ def check(
     lists = dict(found for file in below[LISTS] if (found := read_list(file, texts[file], problems)) is not None)
     overrides = [one for file in below[OVERRIDES] if (one := read_override(file, texts[file], problems, today)) is not None]
     parsed = [pack for file in sorted(texts) if "/" not in file and (pack := parse(file, texts[file], problems)) is not None]
-    check_packs(overrides, [pack.doc.pack for pack in parsed], problems)
+    whole = len(parsed) == sum("/" not in file for file in texts)  # what a file holds that cannot be read is not known, nor missed
+    if whole:
+        check_packs(overrides, [pack.doc.pack for pack in parsed], problems)
     heads = heads_of(parsed)
     packs = [compile_pack(pack, problems, heads, lists, overrides) for pack in parsed]
-    tuning = [found for file in below[TUNING] for found in read_tuning(file, texts[file], problems, heads, lists, today)]
+    tuning = [found for file in below[TUNING] for found in read_tuning(file, texts[file], problems, heads if whole else None, lists, today)]
     lint_packs(packs, problems, feed_delays, around)
     inferences, cases = compile_inferences(parsed, problems, heads)
     if problems.errors():

@@ -95,10 +95,13 @@ def check_packs(overrides: Iterable[Override], packs: Iterable[str], problems: P
 
 
 def read_tuning(
-    file: str, text: str, problems: Problems, rules: Iterable[str], lists: Mapping[str, Constant], today: date | None
+    file: str, text: str, problems: Problems, rules: Iterable[str] | None, lists: Mapping[str, Constant], today: date | None
 ) -> list[tuple[tuple[str, ...], Suppression]]:
-    """Return the filters of a file of `tuning/`, each with the ids of the rules that it is for; what is wrong is reported."""
-    known = tuple(rules)
+    """Return the filters of a file of `tuning/`, each with the ids of the rules that it is for; what is wrong is reported.
+
+    `rules` is None where not all packs can be read: then nobody knows which there are.
+    """
+    known = tuple(rules or ())
     tree = read_tree(file, text, problems)
     doc = read_struct(file, tree, TuningDoc, problems) if tree is not None else None
     if tree is None or doc is None:
@@ -116,7 +119,7 @@ def read_tuning(
         named: dict[str, None] = {}
         for number, pattern in enumerate(each.rules):
             hit = [name for name in known if fnmatchcase(name, pattern)]
-            if not hit:
+            if not hit and rules is not None:
                 problems.add(file, place(tree, (*path, "rules", number)), "rules.no_such_rules", read=pattern, legal=known[:50])
             named |= dict.fromkeys(hit)
         if not each.until or when is None:

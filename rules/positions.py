@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import (
     DocumentStartEvent,
     Event,
@@ -22,6 +22,7 @@ from ruamel.yaml.events import (
 )
 
 from rules.problems import WHOLE_FILE, Mark, Problems
+from rules.yaml_faults import WIDE_SPACES, fault_of
 
 MAX_BYTES: Final = 1_000_000
 MAX_DEPTH: Final = 16
@@ -128,6 +129,9 @@ class _Builder:
             return False
         mark, raw = _mark(event), str(event.value)
         if self._open and isinstance(self._open[-1], Mapping) and self._keys[-1] is None:
+            if raw.lstrip(WIDE_SPACES) != raw:  # blanks of Chinese typing are letters to YAML, so the line would be a key of a strange name
+                self._problems.add(self._file, mark, "rules.yaml_wide_indent")
+                return False
             if raw in self._open[-1].entries:
                 first = self._open[-1].entries[raw][0]
                 self._problems.add(self._file, mark, "rules.duplicate_key", read=raw, line=first.line)
@@ -177,12 +181,9 @@ def read_tree(file: str, text: str, problems: Problems) -> Mapping | None:
         pass
     try:
         return _built(file, text, problems, pure=True)
-    except MarkedYAMLError as error:
-        at = error.problem_mark or error.context_mark
-        mark = Mark(at.line + 1, at.column + 1) if at else WHOLE_FILE
-        problems.add(file, mark, "rules.yaml", reason=(error.problem or error.context or "").strip())
     except YAMLError as error:
-        problems.add(file, WHOLE_FILE, "rules.yaml", reason=str(error).splitlines()[0])
+        fault = fault_of(text, error)
+        problems.add(file, fault.mark, fault.key, **fault.values)
     return None
 
 

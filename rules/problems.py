@@ -10,6 +10,7 @@ from rapidfuzz import fuzz, process
 
 from domain.errors import Problem
 from domain.messages import text
+from rules.chinese import meant
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -72,7 +73,8 @@ class Problems:
         legal = values.get("legal")
         if isinstance(legal, tuple | list | frozenset | set | dict):
             words = [str(word) for word in legal]
-            near = nearest(str(values.get("read", "")), words)
+            read = str(values.get("read", ""))
+            near = meant(read, words) or nearest(read, words)
             values["near"] = text("rules.near", self.language, near=near) if near else ""
             values["legal"] = ", ".join(words) if words else text("rules.none", self.language)
         instead = values.get("instead")

@@ -144,6 +144,13 @@ _TOKEN: Final = re.compile(
 _INSTEAD: Final = {
     "=": "==", "&": "and", "&&": "and", "|": "or", "||": "or", "!": "not", "≥": ">=", "≤": "<=", "≠": "!=", "×": "*", "÷": "/",
     "（": "(", "）": ")", "，": ",", "“": "'", "”": "'", "‘": "'", "’": "'", "【": "[", "】": "]",
+    "＞": ">", "＜": "<", "＝": "==", "＞=": ">=", "＜=": "<=", "＞＝": ">=", "＜＝": "<=", "＝＝": "==",
+    "！": "not", "！=": "!=", "！＝": "!=", "；": "and", "、": ",",
+}  # fmt: skip
+_WORDS: Final = {
+    "并且": "and", "而且": "and", "且": "and", "和": "and", "与": "and", "或者": "or", "或": "or", "不是": "!=", "等于": "==",
+    "不等于": "!=", "大于": ">", "小于": "<", "大于等于": ">=", "小于等于": "<=", "不小于": ">=", "不低于": ">=", "不大于": "<=",
+    "不超过": "<=", "包含": "contains", "属于": "in", "非": "not", "不": "not",
 }  # fmt: skip
 
 
@@ -170,7 +177,7 @@ def _tokens(text: str) -> list[_Token]:
         if kind == "number":
             unit = match["unit"] or ""
             if unit and unit not in UNITS:
-                raise ExpressionError(match.start("unit"), "rules.unknown_unit", read=unit, legal=tuple(UNITS))
+                raise ExpressionError(match.start("unit"), "rules.unknown_unit", read=unit, legal=tuple(UNITS), number=match["number"])
             found.append(_Token("number", match["number"], at, unit))
         elif kind != "space":
             found.append(_Token(kind, match[0], at))
@@ -185,6 +192,8 @@ def _unreadable(text: str, at: int) -> ExpressionError:
         return ExpressionError(at, "rules.write_instead", read=read, instead=_INSTEAD[read])
     if read in "'\"":
         return ExpressionError(at, "rules.open_text")
+    if re.search(r"\d$", text[:at]) and not read.isspace():
+        return ExpressionError(at, "rules.bare_number", read=read)
     return ExpressionError(at, "rules.unreadable", read=read)
 
 
@@ -234,6 +243,10 @@ class _Parser:
             return ExpressionError(token.at, "rules.not_before")
         if token.text in COMPARISONS:
             return ExpressionError(token.at, "rules.chained", read=token.text)
+        if token.text == "," and any(before.kind == "number" and before.at + len(before.text) == token.at for before in self._tokens):
+            return ExpressionError(token.at, "rules.thousands")
+        if token.text in _WORDS:
+            return ExpressionError(token.at, "rules.write_instead", read=token.text, instead=_WORDS[token.text])
         return ExpressionError(token.at, "rules.unexpected", read=token.text)
 
     def _junction(self, operator: Literal["and", "or"]) -> AnyNode:

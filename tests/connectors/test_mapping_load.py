@@ -53,7 +53,7 @@ def problems(text: str) -> list[str]:
         ("formats: [csv]", "formats: [csv]\nsilent_after: 0h", "5:15", ("0h", "36h")),
         ("formats: [csv]", "formats: [csv]\nfeed: again", "5:1", ("feed",)),
         ("title: 试验", "title: &a 试验", "2:8", ()),
-        ("title: 试验", "title: [", "4:8", ()),
+        ("title: 试验", "title: [", "2:8", ("[",)),
     ],
 )
 def test_a_mistake_is_answered_with_its_place(old: str, new: str, place: str, words: tuple[str, ...]) -> None:

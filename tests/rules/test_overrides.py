@@ -254,3 +254,19 @@ def test_the_tests_of_a_pack_run_on_its_own_parameters(burst: int) -> None:
     )
     results = list(run_cases(load_rules({"gas.yaml": tested, "overrides/610113.yaml": override(burst)}), {}))
     assert [result.passed for result in results] == [True, True], results
+
+
+def test_what_a_broken_pack_holds_is_not_missed_elsewhere() -> None:
+    """One slip of the keyboard is one problem: overrides and filters that name the pack are not told of it too."""
+    texts = {"gas.yaml": PACK.replace("sector: gas", "sector：gas"), "overrides/610113.yaml": override(), "tuning/a.yaml": TUNING}
+    with pytest.raises(FileProblems) as caught:
+        load_rules(texts)
+    assert [str(problem) for problem in caught.value.problems] == [
+        "gas.yaml:4:7 此行用了全角冒号 “：”：键后面写半角冒号和一个空格，如 points: 45"
+    ]
+
+
+def test_an_indicator_is_not_called_unused_by_a_rule_that_cannot_be_read() -> None:
+    """The rule may well use it."""
+    _, problems = check({"gas.yaml": PACK.replace("when: n >= $burst", "when: n >= $brust").replace("when: n >= 1,", "when: m >= 1,")})
+    assert not [each for each in problems if "没有规则用到" in each.message]
