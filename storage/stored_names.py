@@ -7,11 +7,14 @@ also when the frame is read again after a crash: what came later does not count.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from operator import itemgetter
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, select
+from sqlalchemy import text as sql
 
 from domain.digest import digest_of
 from domain.frames import Frame
@@ -23,25 +26,41 @@ from storage.identity import Key, Known, keys_of, rejection_key
 from storage.tables import rejections, signals
 
 _CHUNK = 1_000
+# PostgreSQL compares `id IN (…)` with thousands of values one by one with each row of the feed; a join with the list looks each name up.
+_NAMED = sql(
+    "SELECT s.id, s.seq, s.revision, s.body FROM json_array_elements_text(CAST(:ids AS json)) AS wanted(id) "
+    "JOIN signals AS s ON s.feed = :feed AND s.id = wanted.id"
+)
 _entry = msgspec.json.Decoder(SignalEntry)
 
 
 def known_names(connection: Connection, keys: Iterable[Key], *, after: int = 0, before: int | None = None) -> dict[Key, Known]:
     """Return the newest content of each of `keys` (feed, id) among the signals with after < `seq` < before."""
-    wanted: defaultdict[str, list[str]] = defaultdict(list)
-    for feed, identity in dict.fromkeys(keys):
-        wanted[feed].append(identity)
+    wanted: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    for feed, identity in keys:
+        wanted[feed][as_stored(connection, identity)] = identity
     found: dict[Key, Known] = {}
     for feed, ids in wanted.items():
-        for start in range(0, len(ids), _CHUNK):
-            rows = select(signals.c.id, signals.c.seq, signals.c.revision, signals.c.body).where(
-                signals.c.feed == feed, signals.c.id.in_(ids[start : start + _CHUNK]), signals.c.seq > after
-            )
-            if before is not None:
-                rows = rows.where(signals.c.seq < before)
-            for identity, seq, revision, body in connection.execute(rows.order_by(signals.c.seq)):
-                found[feed, identity] = Known(_digest(body), seq, revision)
+        # Which of them count is not asked of the database: it would walk all rows of the partition instead of looking names up.
+        for identity, seq, revision, body in sorted(_named(connection, as_stored(connection, feed), list(ids)), key=itemgetter(1)):
+            if after < seq and (before is None or seq < before):
+                found[feed, ids[identity]] = Known(_digest(body), seq, revision)
     return found
+
+
+def _named(connection: Connection, feed: str, ids: Sequence[str]) -> Iterator[Any]:
+    """Yield (id, seq, revision, body) of every signal of a feed with one of these ids."""
+    if connection.dialect.name == "postgresql":
+        yield from connection.execute(_NAMED, {"feed": feed, "ids": msgspec.json.encode(ids).decode()})
+        return
+    columns = select(signals.c.id, signals.c.seq, signals.c.revision, signals.c.body)
+    for start in range(0, len(ids), _CHUNK):
+        yield from connection.execute(columns.where(signals.c.feed == feed, signals.c.id.in_(ids[start : start + _CHUNK])))
+
+
+def as_stored(connection: Connection, name: str) -> str:
+    """Return a name as its column holds it: PostgreSQL has no NUL (`storage.postgres`)."""
+    return name.replace("\0", "\u2400") if connection.dialect.name == "postgresql" else name
 
 
 def _digest(body: str) -> str:

@@ -1,0 +1,293 @@
+"""One partition of a cluster, without brokers: the answer of a replay however frames are cut, killed, repeated or damaged."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from app.commit import Consequences, PartitionedCommit
+from app.desk import Desk
+from app.effects import EffectWriter
+from app.metrics import Metrics
+from app.pipelines import make_pipeline
+from app.settings import SHIPPED_POLICIES, Settings
+from domain.clock import ManualClock
+from domain.errors import Fenced, FengsuiError, NotFound, StoreUnavailable
+from domain.findings import Outcome
+from domain.frames import VERSION, Frame, encode
+from domain.partitions import Place
+from domain.ports import Grant, Offer
+from domain.records import AnyEntry, Record, RulesetEntry
+from rules.load import load_rules
+from storage.calendars import load_calendar
+from storage.database import Database
+from storage.progress import SqlProgress
+from storage.stored_names import PartitionAdmission
+from storage.tables import rejections, signals, warnings
+from streams.pipeline import Pipeline
+from streams.runtimes.partitions import AHEAD, Kept, Partition, Parts
+from tests.cluster.world import RULES, leak
+from tests.factories import T0
+
+SET = load_rules({"gas.yaml": RULES})
+NUMBER = 3
+
+
+class _Shelf:
+    """Snapshots in memory."""
+
+    def __init__(self) -> None:
+        self.kept: list[Kept] = []
+
+    def save(self, kept: Kept) -> None:
+        self.kept.append(kept)
+
+    def load(self) -> Kept | None:
+        return self.kept[-1] if self.kept else None
+
+
+class Shop:
+    """A database in memory, a log of frames, and partitions that are made anew as after a crash."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = ManualClock(T0)
+        self.database = Database.in_memory()
+        desk = Desk(load_calendar([2025, 2026, 2027], None), SHIPPED_POLICIES)
+        consequences = Consequences(desk, EffectWriter(base_url="http://x", link_key=b"k" * 32), self.clock, Metrics())
+        self.commit = PartitionedCommit(self.database, consequences, self.clock)
+        self.progress = SqlProgress(self.database, self.clock)
+        self.shelf = _Shelf()
+        self.log: list[bytes] = []
+        self.trouble: list[Exception] = []
+        self.aside: list[int] = []
+        self.stopping = threading.Event()
+        self.parts = Parts(
+            pipeline=self.pipeline,
+            admission=lambda partition: PartitionAdmission(self.database, partition),
+            snapshots=lambda _partition: self.shelf,
+            guard=lambda _partition: folder / "stepping",
+            commit=self._commit,
+            clock=self.clock,
+            snapshot_every=100,
+            on_set_aside=self.aside.append,
+        )
+
+    def pipeline(self) -> Pipeline:
+        return make_pipeline(Settings(), self.load, None)
+
+    def load(self, version: str) -> object:
+        if version != SET.version:
+            raise NotFound(f"rule set {version} is not stored")
+        return SET
+
+    def _commit(self, grant: Grant, upto: int, records: Sequence[Record], outcomes: Sequence[Outcome]) -> Grant:
+        if self.trouble:
+            raise self.trouble.pop(0)
+        return self.commit(grant, upto, records, outcomes)
+
+    def frame(self, *entries: AnyEntry, minutes: float = 0.0) -> None:
+        """Append a frame to the log."""
+        received = T0 + timedelta(minutes=minutes)
+        self.log.append(encode(Frame(received_at=received, offers=tuple(Offer(entry=entry) for entry in entries))))
+
+    def taken_over(self) -> Partition:
+        """Return the partition as a worker has it that takes it over now."""
+        return Partition(self.progress.assign("frames", NUMBER, "w"), self.parts, self.stopping)
+
+    def drain(self, partition: Partition, until: int | None = None) -> None:
+        while partition.next_offset < (len(self.log) if until is None else until):
+            at = partition.next_offset
+            partition.take(at, self.log[at], T0)
+
+    def rows(self) -> tuple[list[str], list[tuple[str, str]], list[str]]:
+        """Return what the database has: ids of signals, (id, level) of warnings, reasons of rejections."""
+        with self.database.read() as connection:
+            return (
+                sorted(connection.scalars(select(signals.c.id))),
+                sorted((row.id, row.level) for row in connection.execute(select(warnings.c.id, warnings.c.level))),
+                list(connection.scalars(select(rejections.c.reason).order_by(rejections.c.seq))),
+            )
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    """Give a shop whose log begins with the activation of the rules."""
+    made = Shop(tmp_path)
+    made.frame(RulesetEntry(version=SET.version))
+    return made
+
+
+def _fill(shop: Shop, size: int) -> None:
+    for start in range(0, 300, size):
+        shop.frame(*(leak(number) for number in range(start, min(start + size, 300))), minutes=start)
+
+
+@pytest.mark.parametrize("size", [1, 7, 300])
+def test_the_cut_into_frames_changes_nothing(shop: Shop, size: int) -> None:
+    """Three hundred signals in frames of one, of seven and of all give the same signals and warnings."""
+    _fill(shop, size)
+    shop.drain(shop.taken_over())
+    ids, raised, refused = shop.rows()
+    assert (len(ids), len(raised), refused) == (300, 40, [])
+
+
+@pytest.mark.parametrize("crash", range(0, 44, 4))
+def test_a_crash_anywhere_changes_nothing(shop: Shop, crash: int) -> None:
+    """A worker that ends between any two frames, and its successor: what one worker alone gives."""
+    _fill(shop, 7)
+    shop.drain(shop.taken_over(), crash)
+    shop.drain(shop.taken_over())
+    ids, raised, _ = shop.rows()
+    assert ids == sorted(f"s-{number}" for number in range(300))
+    assert len(raised) == 40
+    assert shop.progress.assign("frames", NUMBER, "w").offset_done == len(shop.log) - 1
+
+
+def test_a_message_that_comes_again_or_too_early_is_not_taken(shop: Shop) -> None:
+    """The offset that is wanted is said; nothing else is taken in."""
+    _fill(shop, 100)
+    partition = shop.taken_over()
+    assert partition.take(2, shop.log[2], T0) == 0
+    shop.drain(partition)
+    assert partition.take(1, shop.log[1], T0) == len(shop.log)
+    assert len(shop.rows()[0]) == 300
+
+
+def test_duplicates_and_conflicts_are_judged_as_in_the_journal(shop: Shop) -> None:
+    """The same again leaves no row, other content a rejection, also where all of it is read twice."""
+    shop.frame(leak(1), leak(1), leak(2))
+    shop.frame(leak(1, severity=3), leak(2))
+    shop.frame(leak(1, severity=3), leak(3, corrects="nowhere"))
+    shop.drain(shop.taken_over())
+    shop.drain(shop.taken_over())
+    assert shop.rows()[0] == ["s-1", "s-2"]
+    assert shop.rows()[2] == ["conflicting_content", "conflicting_content", "unknown_target"]
+
+
+def test_a_worker_that_was_replaced_writes_nothing(shop: Shop) -> None:
+    """The old worker wakes up and goes on: its commit is refused, and the new one's answer stands."""
+    _fill(shop, 7)
+    zombie = shop.taken_over()
+    shop.drain(zombie, 10)
+    successor = shop.taken_over()
+    with pytest.raises(Fenced):
+        zombie.take(10, shop.log[10], T0)
+    shop.drain(successor)
+    assert len(shop.rows()[0]) == 300
+
+
+def test_a_newer_grant_keeps_the_state_only_where_nobody_else_came_in_between(shop: Shop) -> None:
+    """After a rebalance that gave the partition back nothing is read again; after one that did not, all of it."""
+    _fill(shop, 100)
+    partition = shop.taken_over()
+    shop.drain(partition, 2)
+    assert partition.renew(shop.progress.assign("frames", NUMBER, "w"))
+    shop.progress.assign("frames", NUMBER, "other")
+    assert not partition.renew(shop.progress.assign("frames", NUMBER, "w"))
+
+
+def test_a_store_that_is_away_is_asked_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two refusals, then it is written, once; a stopping worker gives up instead."""
+    monkeypatch.setattr("streams.runtimes.partitions.BACKOFF_FIRST", 0.001)
+    shop.frame(leak(1))
+    partition = shop.taken_over()
+    shop.drain(partition, 1)
+    shop.trouble = [StoreUnavailable("away"), StoreUnavailable("away")]
+    assert partition.take(1, shop.log[1], T0) == 2
+    assert (shop.rows()[0], partition.waiting) == (["s-1"], "")
+    shop.frame(leak(2))
+    shop.trouble = [StoreUnavailable("away")]
+    shop.stopping.set()
+    with pytest.raises(StoreUnavailable):
+        partition.take(2, shop.log[2], T0)
+
+
+def test_snapshots_bound_what_is_read_again(shop: Shop) -> None:
+    """A hundred records make a snapshot; one that is ahead of the database is not believed."""
+    _fill(shop, 50)
+    partition = shop.taken_over()
+    shop.drain(partition)
+    assert [kept.offset for kept in shop.shelf.kept] == [2, 4, 6]
+    assert shop.taken_over().next_offset == 7
+    shop.shelf.kept.append(Kept(99, T0, b"from another database"))
+    assert shop.taken_over().next_offset == 0
+
+
+def test_messages_that_are_no_frames_are_kept_with_their_place(shop: Shop) -> None:
+    """Foreign, cut and empty messages each leave a rejection and nothing else; a newer format stops the worker before it."""
+    shop.log += [b"hello", encode(Frame(received_at=T0, offers=(Offer(entry=leak(9)),)))[:-2]]
+    shop.frame(leak(1))
+    partition = shop.taken_over()
+    shop.drain(partition)
+    assert shop.rows() == (["s-1"], [], ["foreign_message", "cut_message"])
+    assert shop.aside == [Place(NUMBER, 1, 0).seq(), Place(NUMBER, 2, 0).seq()]
+    newer = b"FSFRAME" + bytes([VERSION + 1]) + b"\0\0\0\0x"
+    with pytest.raises(FengsuiError, match="upgrade this worker first"):
+        partition.take(4, newer, T0)
+    assert partition.next_offset == 4
+
+
+def test_a_rule_set_that_is_not_there_stops_before_it(shop: Shop) -> None:
+    """Nothing of the frame is taken; once the set is there the same frame goes in."""
+    shop.frame(leak(1), RulesetEntry(version="later"))
+    partition = shop.taken_over()
+    shop.drain(partition, 1)
+    with pytest.raises(NotFound):
+        partition.take(1, shop.log[1], T0)
+    assert shop.rows()[0] == []
+    assert shop.progress.assign("frames", NUMBER, "w").offset_done == 0
+
+
+def test_an_edge_whose_clock_is_wrong_moves_nobodys_time_far(shop: Shop) -> None:
+    """A frame from next year is received five minutes after the brokers had it, at most; one from the past does not take time back."""
+    shop.frame(leak(1), minutes=525_600)
+    shop.frame(leak(2), minutes=-600)
+    partition = shop.taken_over()
+    shop.drain(partition)
+    assert partition.pipeline.now == T0 + AHEAD
+
+
+def test_a_record_that_ends_the_process_twice_is_set_aside(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each death is a new worker: first the frame is in suspicion, then the record alone; then it is passed over and the rest counts."""
+    shop.frame(*(leak(number) for number in range(5)))
+    poison = Place(NUMBER, 1, 2).seq()
+    sound: Callable[[Pipeline, Sequence[Record]], list[Outcome]] = Pipeline.step
+
+    def step(pipeline: Pipeline, records: Sequence[Record]) -> list[Outcome]:
+        if any(record.seq == poison for record in records):
+            raise MemoryError("as if the process had died")
+        return sound(pipeline, records)
+
+    monkeypatch.setattr(Pipeline, "step", step)
+    deaths = 0
+    while True:
+        partition = shop.taken_over()
+        try:
+            shop.drain(partition)
+            break
+        except MemoryError:
+            deaths += 1
+            assert deaths < 9
+    assert deaths == 3
+    assert partition.quarantined() == (poison,)
+    assert shop.rows()[0] == [f"s-{number}" for number in range(5)]
+    assert poison in shop.aside
+
+
+def test_a_tick_is_due_when_time_alone_changes_something(shop: Shop) -> None:
+    """A warning whose quiet period ends asks for a tick then, once in a while, and not before."""
+    shop.frame(*(leak(number) for number in (0, 40, 80)))
+    partition = shop.taken_over()
+    shop.drain(partition)
+    assert len(shop.rows()[1]) == 1
+    assert partition.tick_due() is None
+    wake = partition.pipeline.next_wake()
+    assert wake is not None
+    shop.clock.advance(wake - T0)
+    assert partition.tick_due() == wake
+    assert partition.tick_due() is None
