@@ -1118,6 +1118,11 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "operation.set_endpoint": ("登记部门的接收地址", "Register where a department receives webhooks"),
     "operation.why_not": ("规则对一个对象为何没有命中", "Why a rule did not hit an object"),
     "operation.status": ("处理进度与运行中的规则版本", "How far the work is, and the active rule set"),
+    # option: what is wrong with an option of a command
+    "option.instant": (
+        "{option} 的值 “{read}” 不是时刻：写作 2026-03-01（北京时间当日零时）或 2026-03-01T08:00:00+08:00",
+        "{option} “{read}” is no instant: write 2026-03-01 (the day's beginning in Beijing) or 2026-03-01T08:00:00+08:00",
+    ),
     # parameter: what a request may name
     "parameter.after_record": (
         "上一页最后一条的记录号，0 为第一页",
@@ -1312,6 +1317,14 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "no policy for unrouted warnings (level {level!r}), {policy} holds; add one with match: {{unrouted: true}}",
     ),
     "route.precedent": ("按改派裁定先例：{department}（{by}，{day}）", "by precedent: {department} ({by}, {day})"),
+    # rule_life: what the commands say of the sets of rules
+    "rule_life.active": ("运行中的规则集：{version}", "active {version}"),
+    "rule_life.pinned": ("由 {by} 固定在此版本，规则目录改动前不再变化", "pinned by {by} until the rules folder changes"),
+    "rule_life.preparing": ("正在准备：{version}", "preparing {version}"),
+    "rule_life.waits": (
+        "规则集 {version} 等待批准（{at} 发现）：fengsui rules pending 看改动，rules approve 或 refuse 答复",
+        "rule set {version} waits for approval since {at}: see fengsui rules pending, answer with rules approve or refuse",
+    ),
     # rule_status: where a rule stands
     "rule_status.active": ("启用", "active"),
     "rule_status.deprecated": ("停用", "deprecated"),

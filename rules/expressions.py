@@ -36,11 +36,15 @@ _PLAIN: Final[frozenset[Type]] = frozenset({"number", "count", "ratio"})
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """An indicator that an expression may name: its qualified name, the type of its value, and what it is worked out by, if it is."""
+    """An indicator that an expression may name: its qualified name, the type of its value, and what it is worked out by, if it is.
+
+    `share` says that it is a part of a whole, which people read in per cent.
+    """
 
     qualified: str
     type: Type
     formula: Expression | None = None
+    share: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ class Counting(Reporter):
         of, of_type = self._of(path, aggregate, doc)
         result = self._result(path, aggregate, of_type, doc)
         qualified = f"{self.parsed.doc.pack}.{name}"
-        self.known[name] = Known(qualified, result)
+        self.known[name] = Known(qualified, result, share=aggregate == "percentage")
         self.indicators[name] = Indicator(
             name=qualified,
             title=doc.title or name,

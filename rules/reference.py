@@ -28,7 +28,7 @@ from rules.documents import (
     TuningDoc,
     WhenDoc,
 )
-from rules.schema import schema
+from rules.schema import PLACE, schema
 from rules.vocabulary import (
     AGGREGATES,
     ALIASES,
@@ -171,7 +171,8 @@ def _keys(struct: type[Document], definitions: dict[str, Any]) -> str:
 
 
 def _describe(schema: dict[str, Any]) -> str:
-    legal = _legal(schema)
+    choices = schema.get("anyOf", [])
+    legal = _legal(choices[0] if choices[1:] == [PLACE] else schema)  # that a template may have a place there goes without saying
     default = schema.get("default")
     said = str(schema.get("description", ""))
     if legal:

@@ -14,6 +14,8 @@ from rules.documents import NAME, OverrideDoc, PackDoc, TuningDoc
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 FILES: Final = {"pack": (PackDoc, "规则包"), "override": (OverrideDoc, "区域参数"), "tuning": (TuningDoc, "调优")}
 # Texts that YAML shows as numbers where they are not quoted; the loader takes the characters as written.
+PLACE: Final = {"type": "string", "pattern": "<[^<>]+>"}
+_WRITTEN_OUT: Final = ("IndicatorDoc", "RuleDoc", "RecordDoc", "EffectiveDoc", "WhenDoc", "CaseDoc", "GivenDoc", "ExpectDoc")
 _DIGITS: Final = frozenset({"value", "values", "region", "code", "industry"})
 
 
@@ -40,12 +42,24 @@ def _mend(given: Any, name: str = "") -> Any:
     return mended
 
 
+def _fillable(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a key of a template, in which `<name>` may stand for what an item of `each` fills in."""
+    if "pattern" in given:
+        return given | {"pattern": f"{given['pattern']}|<"}
+    if given.get("type") in ("number", "integer", "boolean") or "enum" in given:
+        beside: dict[str, Any] = {key: given[key] for key in ("description", "default") if key in given}
+        return {"anyOf": [{key: each for key, each in given.items() if key not in beside}, PLACE], **beside}
+    return given
+
+
 def schema(of: str = "pack") -> dict[str, Any]:
     """Return the schema of a kind of `FILES` as plain data; the same version of the code gives the same schema."""
     roots, definitions = msgspec.json.schema_components([doc for doc, _ in FILES.values()], ref_template="#/$defs/{name}")
     mended = _mend(dict(definitions))
     for key in ("indicators", "params"):
         mended["PackDoc"]["properties"][key]["propertyNames"] = {"pattern": f"{NAME}|<"}  # a template's name has places
-    mended["RuleDoc"]["properties"]["id"]["pattern"] += "|<"
+    for name in _WRITTEN_OUT:
+        properties = mended[name]["properties"]
+        mended[name]["properties"] = {key: _fillable(each) for key, each in properties.items()}
     place = list(FILES).index(of)
     return {"$schema": DIALECT, "title": f"烽燧{FILES[of][1]}", **roots[place], "$defs": mended}

@@ -78,6 +78,16 @@ def _value(run: Callable[[Facts], Any], of: Type) -> Callable[[Facts], str]:
     return lambda facts: render(run(facts), of)
 
 
+def _share(run: Callable[[Facts], Any]) -> Callable[[Facts], str]:
+    """Return a filler for a part of a whole: 66.7%."""
+
+    def fill(facts: Facts) -> str:
+        value = run(facts)
+        return f"{_short(value * 100, 1)}%" if isinstance(value, int | float) else render(value, "ratio")
+
+    return fill
+
+
 def _fixed(text: str) -> Callable[[Facts], str]:
     return lambda _facts: text
 
@@ -108,7 +118,9 @@ def compile_template(text: str, scope: Scope, digits: int = 0) -> Template | Non
             if compiled is None:
                 wrong = True
                 continue
-            parts.append(_value(compiled[0].evaluate, compiled[1]))
+            known = scope.indicators.get(name)
+            share = known.share if known is not None else name.startswith("$") and compiled[1] == "ratio"  # a parameter written with %
+            parts.append(_share(compiled[0].evaluate) if share else _value(compiled[0].evaluate, compiled[1]))
             indicators |= dict.fromkeys(compiled[0].indicators)
     parts.append(_fixed(text[end:]))
     return None if wrong else Template(lambda facts: "".join(part(facts) for part in parts), tuple(indicators))

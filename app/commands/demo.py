@@ -22,6 +22,7 @@ def demo(
 ) -> None:
     """演示：一座虚构城市的一个月，从记录到办结 / One month of an invented city, from records to closed warnings."""
     import logging
+    import signal
 
     import structlog
 
@@ -32,6 +33,7 @@ def demo(
     if summary is not None and not summary.absolute().parent.is_dir():  # said now, not after the run
         note(f"找不到目录 / no such folder: {summary.absolute().parent}")
         raise typer.Exit(USAGE)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever stops it wants its data gone too
     data = scratch_folder()
     try:
         month = Month(seed, data, port=0 if headless else port, progress=(bar := _Bar()))

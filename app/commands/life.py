@@ -112,6 +112,8 @@ def backtest(
     output: Annotated[Format, typer.Option("--output", "-o", help="text、json 或 markdown / what the report looks like")] = Format.TEXT,
 ) -> None:
     """在日志上试算新规则：预警增减、命中率、各部门负担 / Try a rule set on the journal, also beside a running serve."""
+    since, until = instant("--from", start), instant("--to", end)  # before what takes long to load
+    warming = span("--warm-up", warm_up) if warm_up else None
     import msgspec
 
     from app.backtest_text import report_lines
@@ -121,10 +123,9 @@ def backtest(
 
     with plain_errors(), progress() as told:
         settings = load_settings(config, data=data)
-        warming = span("--warm-up", warm_up) if warm_up else None
         terms = Terms(
-            from_=instant("--from", start),
-            to=instant("--to", end),
+            from_=since,
+            to=until,
             new=rules or str(settings.rules),
             old=against,
             warm_up=warming,

@@ -15,6 +15,7 @@ import typer
 
 from domain.errors import FengsuiError
 from domain.instants import parse_rfc3339, spoken
+from domain.messages import both
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
@@ -69,7 +70,7 @@ def instant(option: str, written: str) -> datetime:
     try:
         return parse_rfc3339(f"{written}T00:00:00+08:00" if _DATE.fullmatch(written) else written)
     except ValueError as error:
-        note(f"{option}: {error}；应如 / write it like 2026-03-01T08:00:00+08:00")
+        note(both("option.instant", option=option, read=written))
         raise typer.Exit(USAGE) from error
 
 

@@ -10,6 +10,8 @@ import typer
 
 from app.commands.options import DATA, URL, DataOption, UrlOption
 from app.commands.output import Output, OutputOption, note, plain_errors, show
+from domain.instants import parse_rfc3339, spoken
+from domain.messages import both
 
 TokenOption = Annotated[
     Path | None,
@@ -58,7 +60,8 @@ def pending(url: UrlOption = URL, data: DataOption = DATA, output: OutputOption 
         note("没有等待批准的规则集 / no rule set waits" + ("" if told["needed"] else "；未开启批准 / approval is off: approve_rules"))
         return
     report = known["report"]
-    note(f"{known['version'][:12]}  {known['found_at']}  {known['author'] or '–'}  {report['tests']} tests, {len(report['failed'])} failed")
+    tested = both("rules.tested", run=report["tests"], failed=len(report["failed"]))
+    note(f"{known['version'][:12]}  {spoken(parse_rfc3339(known['found_at']))}  {known['author'] or '–'}  {tested}")
     for line in report["failed"]:
         note(f"  {line}")
     show(told["changes"], ["kind", "id", "change", "field", "old", "new", "place"], output)
@@ -92,9 +95,11 @@ def refuse(
 
 
 def _tell(state: dict[str, Any]) -> None:
-    preparing = f", preparing {state['preparing'][:12]}" if state["preparing"] else ""
-    pinned = state["pinned"]
-    typer.echo(f"active {state['active'][:12]}{preparing}" + (f", pinned by {pinned['by']}" if pinned else ""))
+    typer.echo(both("rule_life.active", version=state["active"][:12]))
+    if state["preparing"]:
+        typer.echo(both("rule_life.preparing", version=state["preparing"][:12]))
+    if state["pinned"]:
+        typer.echo(both("rule_life.pinned", by=state["pinned"]["by"]))
 
 
 def add_to(rules: typer.Typer) -> None:

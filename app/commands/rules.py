@@ -185,10 +185,14 @@ def depends(
 def status(url: UrlOption = URL, data: DataOption = DATA, output: OutputOption = Output.TABLE) -> None:
     """运行中的规则及其健康状况 / The active rules and their health, from the running server."""
     from app.client import Client
+    from domain.instants import parse_rfc3339, spoken
     from domain.messages import both
 
     with plain_errors():
-        answer = Client.for_data(url, data).call("GET", "/v1/rules")
+        client = Client.for_data(url, data)
+        answer, waiting = client.call("GET", "/v1/rules"), client.call("GET", "/v1/rules/pending")["candidate"]
+    if waiting is not None:
+        note(both("rule_life.waits", version=waiting["version"][:12], at=spoken(parse_rfc3339(waiting["found_at"]))))
     for problem in answer["problems"]:
         note(f"{problem['file']}:{problem['line']}:{problem['column']} {problem['message']}")
     for case in answer["failing"]:

@@ -389,3 +389,13 @@ def test_a_thousand_rules_are_read_in_seconds() -> None:
     assert ruleset is not None
     assert len(ruleset.rules) == 1_000
     assert time.process_time() - began < 5.0
+
+
+def test_a_share_is_said_in_per_cent() -> None:
+    """Two of three are 66.7%, and a parameter that was written with % is shown so; other ratios stay numbers."""
+    pack = PACK.replace("params: {burst: 5}", "params: {burst: 5, most: 60%}").replace(
+        "rules:", '  bad: {percentage: severity >= 2, where: "source in [complaint, hotline]", window: 7d}\nrules:', 1
+    )
+    ruleset = load_rules({"a.yaml": pack.replace("{leaks} 件，", "占{bad}，限{$most}，异常分{odd}，")})
+    facts = Facts(make_entry(), make_object(name="甲"), {"gas.bad": 2 / 3, "gas.odd": 0.6667})
+    assert ruleset.rules[0].say(facts).startswith("甲 占66.7%，限60%，异常分0.667，")

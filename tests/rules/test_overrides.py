@@ -217,10 +217,17 @@ def test_templates_cannot_blow_up() -> None:
 
 
 def test_the_schema_lets_a_template_be_typed() -> None:
-    """An editor does not mark the name of a template as wrong."""
+    """An editor marks neither the name of a template as wrong nor a place in a number, a level or a length of time."""
     definitions: dict[str, Any] = schema()["$defs"]
-    assert "each" in definitions["RuleDoc"]["properties"]
-    assert definitions["RuleDoc"]["properties"]["id"]["pattern"].endswith("|<")
+    rule, expect = definitions["RuleDoc"]["properties"], definitions["ExpectDoc"]["properties"]
+    assert "each" in rule
+    assert rule["id"]["pattern"].endswith("|<")
+    assert rule["cooldown"]["pattern"].endswith("|<")
+    for key in (rule["points"], rule["at_least"], expect["score"]):
+        assert {"type": "string", "pattern": "<[^<>]+>"} in key["anyOf"], key
+    items = "each: [{pts: 30, wait: 2d}]"
+    rule_text = f"  - {{{items}, id: r-<pts>, title: 测, status: draft, when: severity > 1, points: <pts>, cooldown: <wait>, say: 某}}"
+    assert check({"p.yaml": f"pack: p\ntitle: 测\nsector: gas\nrules:\n{rule_text}\n"})[0] is not None
 
 
 @pytest.mark.parametrize(
