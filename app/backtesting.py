@@ -25,7 +25,7 @@ from rules.ruleset import RuleSet
 from storage.calendars import load_calendar
 from storage.tables import warnings
 from streams.pipeline import Pipeline
-from streams.runtimes.trial import Episode, Known, Trial
+from streams.runtimes.trial import Episode, RealWarning, Trial
 
 HALF_LIVES: Final = 3  # of warming up beyond the longest window: an eighth of the points is left then
 UNROUTED: Final = "(unrouted)"
@@ -124,7 +124,7 @@ def backtest(folder: Folder, terms: Terms, told: Callable[[int, int], object] = 
         desk = Desk(load_calendar(years, settings.calendars), settings.policies)
         context = desk.context(connection)
         rows = connection.execute(select(warnings.c.id, warnings.c.subject, warnings.c.matter, warnings.c.raised_at))
-        known = {row.id: Known(subject=row.subject, matter=row.matter, raised_at=row.raised_at) for row in rows}
+        known = {row.id: RealWarning(subject=row.subject, matter=row.matter, raised_at=row.raised_at) for row in rows}
     shared = SharedComparison(VECTOR_REGISTRY["forest"])  # both sides ask the same of most sectors, every night
 
     def make(ruleset: RuleSet) -> Pipeline:
@@ -168,7 +168,7 @@ def _start(terms: Terms, *rulesets: RuleSet) -> datetime | None:
 def _run(
     folder: Folder,
     trials: list[Trial],
-    known: Mapping[str, Known],
+    known: Mapping[str, RealWarning],
     start: datetime | None,
     to: datetime,
     told: Callable[[int, int], object],
@@ -292,7 +292,7 @@ def _figures(trial: Trial, terms: Terms) -> Figures:
     )
 
 
-def _missed(real: Known, verdict: str, terms: Terms) -> bool:
+def _missed(real: RealWarning, verdict: str, terms: Terms) -> bool:
     return verdict == "confirmed" and terms.from_ <= real.raised_at < terms.to
 
 

@@ -22,7 +22,7 @@ from app.metrics import Metrics, Sample
 from app.synced import offer, refused, synced
 from app.workshop import Died, Progress, Refused, Unwanted, Workshop
 from domain.errors import FengsuiError, FileProblems, NotFound, Problem, StoreUnavailable
-from domain.messages import text
+from domain.messages import both, text
 from domain.ports import Intake, Receipt
 from domain.records import Prepared, RulesetEntry
 from rules.load import load_rules, version_of
@@ -49,10 +49,9 @@ def read_folder(folder: Path) -> dict[str, str]:
         FileProblems: there is no such folder, it holds no rule file, or a file is not UTF-8 or over 1 MiB.
     """
     if folder.is_file():
-        whole = f"这是一个文件，请给出它所在的目录：{folder.parent} / this is a file; name the folder that it lies in"
-        raise FileProblems([Problem(file=str(folder), line=0, column=0, message=whole)])
+        raise FileProblems([_of_file(folder, "rules.is_a_file", folder=folder.parent)])
     if not folder.is_dir():
-        raise FileProblems([Problem(file=str(folder), line=0, column=0, message="没有这个目录 / no such folder; see --rules")])
+        raise FileProblems([_of_file(folder, "rules.no_folder")])
     texts: dict[str, str] = {}
     problems: list[Problem] = []
     for path in sorted(path for pattern in RULE_FILES for path in folder.glob(pattern)):
@@ -60,20 +59,23 @@ def read_folder(folder: Path) -> dict[str, str]:
             continue
         size = path.stat().st_size
         if size > MOST_BYTES:
-            problems.append(Problem(file=str(path), line=0, column=0, message=f"文件 {size} 字节，超过上限 {MOST_BYTES} / file too large"))
+            problems.append(_of_file(path, "rules.file_too_large", size=size, limit=MOST_BYTES))
             continue
         data = path.read_bytes()
         try:
             texts[path.relative_to(folder).as_posix()] = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            place = data.count(b"\n", 0, error.start) + 1
-            other = "不是 UTF-8 编码，请另存为 UTF-8 / not UTF-8, save it as UTF-8"
-            problems.append(Problem(file=str(path), line=place, column=0, message=other))
+            problems.append(_of_file(path, "rules.not_utf8", line=data.count(b"\n", 0, error.start) + 1))
     if not texts and not problems:
-        problems.append(Problem(file=str(folder), line=0, column=0, message="目录中没有规则文件（*.yaml）/ no rule files (*.yaml) here"))
+        problems.append(_of_file(folder, "rules.no_files"))
     if problems:
         raise FileProblems(problems)
     return texts
+
+
+def _of_file(path: Path, key: str, line: int = 0, **values: object) -> Problem:
+    """Return a problem of a file as a whole, or of a line that cannot be read, in both languages."""
+    return Problem(file=str(path), line=line, column=0, message=both(key, **values))
 
 
 def stored(connection: Connection, version: str) -> RuleSet:

@@ -1381,6 +1381,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     ),
     "rules.each_is_a_list": ("each 应为列表，每项是 名称: 值 的映射", "each is a list of mappings of names to single values"),
     "rules.expired": ("已于 {read} 到期，不再起作用", "ended on {read} and does nothing any more"),
+    "rules.file_too_large": ("文件 {size} 字节，超过上限 {limit}", "the file has {size} bytes, {limit} are taken"),
     "rules.indicator_circle": ("指标循环引用：{read}", "indicators go round in a circle: {read}"),
     "rules.circle": ("规则互相引用成环：{path}", "rules refer to one another in a circle: {path}"),
     "rules.contains_text": (
@@ -1438,6 +1439,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "条件展开后超过 {clauses} 种情形或一种情形超过 {literals} 项；拆成几条推断",
         "more than {clauses} alternatives, or one of more than {literals} parts; divide it into several inferences",
     ),
+    "rules.is_a_file": ("这是一个文件，请给出它所在的目录：{folder}", "this is a file; name the folder that it lies in: {folder}"),
     "rules.key_is_text": ("键应为文本", "a key must be a text"),
     "rules.formula_of_indicators": (
         "公式里只能写其他指标、$参数和数值，读到 “{read}”；可用：{legal}{near}",
@@ -1469,6 +1471,8 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "责任部门 “{read}” 不在已导入的部门中{near}",
         "owner “{read}” is none of the imported departments{near}",
     ),
+    "rules.no_files": ("目录中没有规则文件（*.yaml）", "no rule files (*.yaml) in this folder"),
+    "rules.no_folder": ("没有这个目录，请核对 --rules", "no such folder; see --rules"),
     "rules.no_matter": (
         "已导入的事项清单中没有事项或领域 “{read}”，预警会转值班台{near}",
         "the imported catalogue has no item or sector “{read}”: warnings go to the duty desk{near}",
@@ -1533,6 +1537,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "rules.not_legal": ("“{field}” 不能取 “{read}”；可取：{legal}{near}", "“{field}” cannot be “{read}”; legal: {legal}{near}"),
     "rules.not_ordered": ("“{read}” 是{type}，不能用 {operator} 比大小", "“{read}” is a {type} and has no order for {operator}"),
     "rules.not_shaped": ("“{field}” 的值 “{read}” 不合格式：{shape}", "“{field}” cannot be “{read}”: {shape}"),
+    "rules.not_utf8": ("不是 UTF-8 编码，请另存为 UTF-8", "not UTF-8, save it as UTF-8"),
     "rules.not_with": ("“{read}” 不能与 {other} 同用", "“{read}” does not go with {other}"),
     "rules.not_with_sequence": (
         "先后与缺失条件自带时限，不与 for、clear_when 同用",

@@ -23,7 +23,7 @@ FIELDS: Final = ("source", "kind", "matter", "region", "unit")  # texts, in this
 _MIX: Final = np.uint64(0x9E3779B97F4A7C15)
 
 
-class Known(NamedTuple):
+class KnownClasses(NamedTuple):
     """The fields of the classes that are known."""
 
     fields: NDArray[np.int64]  # [class, field]
@@ -31,7 +31,7 @@ class Known(NamedTuple):
 
 
 @compiled
-def classify(known: Known, fields: NDArray[np.int64], first: int, out: NDArray[np.int32]) -> int:
+def classify(known: KnownClasses, fields: NDArray[np.int64], first: int, out: NDArray[np.int32]) -> int:
     """Write the class of each signal from `first` on; return the first signal whose class is not known, or the number of signals."""
     width, signals = fields.shape
     last = np.uint64(known.by_hash.shape[0] - 1)
@@ -65,7 +65,7 @@ def _place(fields: NDArray[np.int64], last: int) -> int:
 
 
 @compiled
-def _put(known: Known, number: int) -> None:
+def _put(known: KnownClasses, number: int) -> None:
     last = np.uint64(known.by_hash.shape[0] - 1)
     place = _place(known.fields[number], last)
     while known.by_hash[place] >= 0:
@@ -95,7 +95,7 @@ class ClassBook:
         self.fields = fields_read(placement)
         self.thresholds = thresholds_of_value(placement)
         room = 16
-        self.known = Known(np.zeros((room, len(self.fields)), np.int64), np.full(4 * room, -1, np.int32))
+        self.known = KnownClasses(np.zeros((room, len(self.fields)), np.int64), np.full(4 * room, -1, np.int32))
         words = max(1, -(-len(self._tests) // 64))
         self.classes = Classes(np.zeros(room + 1, np.int32), np.zeros(64, np.int32), np.zeros((room, words), np.uint64))
         self.count = 0
@@ -118,7 +118,7 @@ class ClassBook:
     def _make_room(self, fed: int) -> None:
         classes, room = self.classes, len(self.known.fields)
         if self.count == room:
-            self.known = Known(_longer(self.known.fields, 2 * room), np.full(8 * room, -1, np.int32))
+            self.known = KnownClasses(_longer(self.known.fields, 2 * room), np.full(8 * room, -1, np.int32))
             for number in range(self.count):
                 _put(self.known, number)
             classes = classes._replace(fed_at=_longer(classes.fed_at, 2 * room + 1), holds=_longer(classes.holds, 2 * room))
@@ -146,7 +146,7 @@ class ClassBook:
         fed = np.frombuffer(state["fed"], np.int32)
         fields = np.frombuffer(state["fields"], np.int64).reshape(count, len(self.fields))
         holds = np.frombuffer(state["holds"], np.uint64).reshape(count, words)
-        self.known = Known(_longer(fields, room), np.full(4 * room, -1, np.int32))
+        self.known = KnownClasses(_longer(fields, room), np.full(4 * room, -1, np.int32))
         self.classes = Classes(_longer(fed_at, room + 1), _longer(fed, max(64, len(fed))), _longer(holds, room))
         for number in range(count):
             _put(self.known, number)

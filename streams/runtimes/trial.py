@@ -25,7 +25,7 @@ from streams.pipeline import Pipeline
 Pair = tuple[str, str]  # (subject, matter)
 
 
-class Known(Noun, frozen=True, kw_only=True):
+class RealWarning(Noun, frozen=True, kw_only=True):
     """A warning that was really raised, as far as an answer about it needs."""
 
     subject: str
@@ -59,7 +59,7 @@ class Trial:
         self.ruleset = ruleset
         self.episodes: list[Episode] = []
         self.hits: Counter[str] = Counter()
-        self.unmatched: list[tuple[Known, str]] = []  # verdicts on warnings that this set had none for
+        self.unmatched: list[tuple[RealWarning, str]] = []  # verdicts on warnings that this set had none for
         self._pipeline = make(ruleset)
         self._context = context
         self._since = since
@@ -69,7 +69,7 @@ class Trial:
         self._by_id: dict[str, Episode] = {}
         self._begun = False
 
-    def take(self, record: Record, known: Mapping[str, Known]) -> None:
+    def take(self, record: Record, known: Mapping[str, RealWarning]) -> None:
         """Take one record; `known` are the warnings that were really raised, by id."""
         if not self._begun:
             self._begun = True
@@ -87,7 +87,7 @@ class Trial:
         """Let time pass up to `at` after record `seq`, the last one."""
         self._step(Record(seq=seq + 2, received_at=at, entry=TickEntry()))
 
-    def hear(self, entry: OutcomeEntry, real: Known | None) -> OutcomeEntry:
+    def hear(self, entry: OutcomeEntry, real: RealWarning | None) -> OutcomeEntry:
         """Note what the departments found; return the answer as one about the trial's own warning, about none where there is none.
 
         A trial counts episodes for itself, so its ids are its own. After the end of a trial only the finding is noted.
