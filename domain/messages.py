@@ -305,6 +305,15 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "console.id": ("编号", "id"),
     "console.inbox_note": ("打开本页即视为收到其中的消息。", "Opening this page counts as receiving its messages."),
     "console.industry": ("行业", "industry"),
+    "console.filter_kept": ("30 天内留住 {times} 次命中，至 {until}", "kept back {times} hits in 30 days; until {until}"),
+    "console.tuning": ("调优", "tuning filters"),
+    "console.override_until": ("有效至 {until}", "until {until}"),
+    "console.overrides": ("区域参数", "parameters of regions"),
+    "console.inferences": ("推断规则", "inferences"),
+    "console.inferences_caption": (
+        "由同一对象的几项发现得出，不改变得分",
+        "drawn from several findings about one object, without points",
+    ),
     "console.inferred": ("推断", "inferred"),
     "console.internal": (
         "风险等级（低、一般、较大、重大）为内部分级，供部门处置使用，不是向社会发布的信息。",

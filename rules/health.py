@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from domain.base import Noun
-from domain.instants import spoken
 from rules.ruleset import Rule
 
 Kind = Literal["never_fires", "noisy", "slow", "overlapping", "blind", "warming", "starved", "late"]
@@ -87,7 +86,7 @@ def _of(rule: Rule, life: Life) -> Iterator[Ailment]:
     if rule.feeds and set(life.unheard) - set(life.silent) >= set(rule.feeds):
         yield Ailment(kind="starved", detail=", ".join(rule.feeds))
     if life.warm_at is not None and life.warm_at > life.now:
-        yield Ailment(kind="warming", detail=spoken(life.warm_at))
+        yield Ailment(kind="warming", detail=life.warm_at.isoformat())
     if life.last_too_late is not None and life.now - life.last_too_late < PATIENCE:
         yield Ailment(kind="late", detail=str(life.too_late))
 

@@ -45,13 +45,13 @@ def show(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], output: Outp
     for place, column in enumerate(columns):
         table.add_column(column, no_wrap=place == 0)  # an id that is cut names nothing
     for row in rows:
-        table.add_row(*(_cell(row[column]) for column in columns))
+        table.add_row(*(cell(row[column]) for column in columns))
     terminal = sys.stdout.isatty()
     # A message may hold :words: and [brackets] of its own; a pipe has no right margin.
     Console(emoji=False, markup=False, highlight=terminal, width=None if terminal else 10_000).print(table)
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
     """Return a value as people read it: a time to the minute, in Asia/Shanghai; JSON output has it exactly."""
     if isinstance(value, str) and _TIME.fullmatch(value):
         return spoken(parse_rfc3339(value))

@@ -12,7 +12,7 @@ import typer
 
 from app.commands.life import backtest, diff, explain, why_not
 from app.commands.options import DATA, URL, DataOption, MappingsOption, UrlOption
-from app.commands.output import FINDINGS, Output, OutputOption, note, plain_errors, show
+from app.commands.output import FINDINGS, Output, OutputOption, cell, note, plain_errors, show
 from domain.errors import FileProblems
 
 app = typer.Typer(no_args_is_help=True, help="规则包 / Rule packs")
@@ -207,7 +207,7 @@ def status(url: UrlOption = URL, data: DataOption = DATA, output: OutputOption =
 def _ailment(one: dict[str, str]) -> str:
     from domain.messages import text
 
-    return f"{text('ailment.' + one['kind'])} {one['detail']}".rstrip()
+    return f"{text('ailment.' + one['kind'])} {cell(one['detail'])}".rstrip()
 
 
 def _trial(trial: dict[str, Any] | None) -> str:

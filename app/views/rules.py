@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -13,7 +14,9 @@ from sqlalchemy import Connection, Row, func, or_, select
 from domain.base import Noun
 from domain.errors import Problem
 from rules.health import Ailment
-from rules.ruleset import Rule, RuleSet
+from rules.overrides import OVERRIDES, read_override
+from rules.problems import Problems
+from rules.ruleset import InferenceRule, Rule, RuleSet
 from storage.tables import blinds, hits, rulesets, warning_events, warnings
 
 DAY, MONTH = timedelta(hours=24), timedelta(days=30)
@@ -63,6 +66,45 @@ class RuleView(Noun, frozen=True, kw_only=True):
     trial: TrialView | None = None
 
 
+class InferenceView(Noun, frozen=True, kw_only=True):
+    """One inference of the active set."""
+
+    id: str
+    title: str
+    status: str
+    sector: str
+    when: str
+    say: str
+    basis: tuple[str, ...]
+    plan: str
+    file: str
+    line: int
+
+
+class FilterView(Noun, frozen=True, kw_only=True):
+    """One tuning filter, the rules that it is for, and how often it kept a hit back in 30 days."""
+
+    id: str
+    rules: tuple[str, ...]
+    reason: str
+    owner: str
+    when: str
+    until: datetime
+    kept_back: int
+    file: str
+    line: int
+
+
+class OverrideView(Noun, frozen=True, kw_only=True):
+    """The parameters of a region, as `pack.name = value`, up to the day `until` in Asia/Shanghai."""
+
+    region: str
+    params: tuple[str, ...]
+    reason: str
+    until: date
+    file: str
+
+
 class RulesPage(Noun, frozen=True, kw_only=True):
     """The active set, "" where none is yet, which of its own tests fail, and the problems of the newest one that was refused."""
 
@@ -72,6 +114,9 @@ class RulesPage(Noun, frozen=True, kw_only=True):
     rules: tuple[RuleView, ...]
     problems: tuple[Problem, ...]
     failing: tuple[str, ...] = ()
+    inferences: tuple[InferenceView, ...] = ()
+    filters: tuple[FilterView, ...] = ()
+    overrides: tuple[OverrideView, ...] = ()
 
 
 def rules_page(
@@ -95,7 +140,45 @@ def rules_page(
         else (),
         problems=tuple(problems),
         failing=failing,
+        inferences=tuple(_inference(each) for each in ruleset.inferences) if ruleset is not None else (),
+        filters=_filters(connection, ruleset, now) if ruleset is not None else (),
+        overrides=tuple(_overrides(ruleset)) if ruleset is not None else (),
     )
+
+
+def _inference(each: InferenceRule) -> InferenceView:
+    names = (field for field in InferenceView.__struct_fields__)
+    return InferenceView(**{name: getattr(each, name) for name in names})
+
+
+def _filters(connection: Connection, ruleset: RuleSet, now: datetime) -> tuple[FilterView, ...]:
+    kept: Counter[str] = Counter()
+    lately = (hits.c.at > now - MONTH, hits.c.at <= now, hits.c["values"].contains('"suppressed"'))
+    for found in connection.execute(select(hits.c["values"]).where(*lately)).scalars():
+        kept[msgspec.json.decode(found).get("suppressed", "")] += 1
+    known = {each.id: each for rule in ruleset.rules for each in rule.suppressions}
+    return tuple(
+        FilterView(
+            id=each.id,
+            rules=tuple(rule.id for rule in ruleset.rules if any(one.id == each.id for one in rule.suppressions)),
+            reason=each.reason,
+            owner=each.owner,
+            when=each.when.text,
+            until=each.until,
+            kept_back=kept[each.id],
+            file=each.file,
+            line=each.line,
+        )
+        for each in known.values()
+    )
+
+
+def _overrides(ruleset: RuleSet) -> Iterator[OverrideView]:
+    for file, text in ruleset.texts.items():
+        found = read_override(file, text, Problems(), None) if file.startswith(OVERRIDES) else None
+        if found is not None:
+            params = tuple(f"{pack}.{name} = {value}" for pack, given in found.params.items() for name, value in given.items())
+            yield OverrideView(region=found.region, params=params, reason=found.reason, until=found.until, file=file)
 
 
 def _counted(connection: Connection, now: datetime) -> dict[str, Row[Any]]:

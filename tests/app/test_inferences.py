@@ -19,6 +19,7 @@ from app.metrics import Metrics
 from domain.inference import in_force
 from rules.load import load_rules
 from streams.runtimes.inference import Child, SupervisedInference
+from tests.app.test_why import reload
 from tests.app.world import LEAD, PARTNER, RULES, World, by_event, signal
 
 INFERENCES = """
@@ -195,3 +196,32 @@ def test_the_author_finds_his_inference(inferring: World, tmp_path: Path) -> Non
         command_line, ["rules", "why-not", "--object", "o-gas", "--rule", "gas-fined-and-leaking", "--data", str(data)]
     )
     assert "是推断，不是规则" in asked.stderr
+
+
+def test_the_rules_page_shows_inferences_filters_and_parameters_of_regions(inferring: World) -> None:
+    """What changes what a rule says stands beside the rules: why, by whom, until when, and how often it kept a hit back."""
+    for folder, name, text in (
+        (
+            "tuning",
+            "a.yaml",
+            "filters:\n  - {id: quiet, rules: [gas-leaks], when: kind == gas.leak, reason: 供热季, owner: 甲, until: 2099-01-01}\n",
+        ),
+        ("overrides", "610113.yaml", "reason: 老旧管网\nowner: 乙\nuntil: 2099-01-01\nparams:\n  gas: {least: 3}\n"),
+    ):
+        (inferring.rules / folder).mkdir()
+        (inferring.rules / folder / name).write_text(text, encoding="utf-8")
+    pack = (
+        (RULES + INFERENCES).replace("indicators:", "params: {least: 3}\nindicators:", 1).replace("leaks_24h >= 3", "leaks_24h >= $least")
+    )
+    reload(inferring, pack)
+    inferring.signals(*[signal(f"leak-{number}") for number in range(3)])
+    told = inferring.call("GET", "/v1/rules", "duty").json()
+    assert [each["id"] for each in told["inferences"]] == ["gas-fined-and-leaking"]
+    [tuned] = told["filters"]
+    assert (tuned["id"], tuned["rules"], tuned["reason"], tuned["kept_back"]) == ("quiet", ["gas-leaks"], "供热季", 1)
+    assert [(each["region"], each["params"]) for each in told["overrides"]] == [("610113", ["gas.least = 3"])]
+    page = inferring.call("GET", "/rules", "duty", headers={"accept": "text/html"}).text
+    assert all(
+        words in page for words in ("重罚之后仍在泄漏", "30 天内留住 1 次命中，至 2099-01-02 00:00", "gas.least = 3", "有效至 2099-01-01")
+    )
+    assert "make inference" not in page, "an officer can do nothing about the installation"
