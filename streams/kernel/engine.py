@@ -67,10 +67,13 @@ def _levels(values: NDArray[np.float64], thresholds: NDArray[np.float64], out: N
 class Kernel:
     """All objects that the kernel runs, and the names of all. One thread; state changes in place."""
 
-    def __init__(self, placement: Placement, leaves: Iterable[str] = (), *, room: int = 1 << 10) -> None:
-        """Start empty. With the truth of a rule of `leaves` an object goes over to the Python engine; `room` is what memory begins at."""
+    def __init__(self, placement: Placement, leaves: Iterable[str] = (), *, first_rise: float = 0.0, room: int = 1 << 10) -> None:
+        """Start empty. With the truth of a rule of `leaves` an object goes over to the Python engine; `room` is what memory begins at.
+
+        No level is reached by a score below `first_rise`.
+        """
         self.placement = placement
-        self.tables = build(placement, leaves)
+        self.tables = build(placement, leaves, first_rise)
         self.book = ClassBook(placement)
         self.objects = Names(room)
         self.names = {field: Names(16) for field in FIELDS}
@@ -98,7 +101,7 @@ class Kernel:
             reals=words.view(np.float64),
             rows=np.zeros(room, ROW),
             by_mark=np.full(4 * room, -1, np.int32),
-            watches=np.zeros(0, WATCH),
+            watches=np.zeros(1, WATCH),
             parts=np.zeros(0, PART),
             counters=counters,
         )
@@ -218,10 +221,16 @@ class Kernel:
         if cells > len(state.cells):
             state = state._replace(cells=grown(state.cells, cells))
         lists = int(np.count_nonzero(self.tables.exact | (self.tables.aggregate == layout.DISTINCT)))
+        pointed = self.tables.pointed
         words = int(counters[layout.WORDS_TOP]) + WORDS_OF_BUCKETS * indicators + 2 * lists * int(counters[layout.LARGEST_ROOM])
+        words += pointed * (4 * indicators + 4)
         if words > len(state.words):
             larger = grown(state.words, words)
             state = state._replace(words=larger, reals=larger.view(np.float64))
+        if int(counters[layout.WATCHES_TOP]) == len(state.watches):
+            state = state._replace(watches=grown(state.watches, 2 * len(state.watches) + 1))
+        if int(counters[layout.PARTS_TOP]) + 4 * pointed > len(state.parts):
+            state = state._replace(parts=grown(state.parts, int(counters[layout.PARTS_TOP]) + 8 * pointed))
         self.state = state
 
     def forget(self) -> None:

@@ -50,16 +50,24 @@ WATCH: Final = np.dtype([
     ("first", np.int32),  # its parts are parts[first : first + parts]
     ("parts", np.uint16),
     ("room", np.uint8),  # class of the room that its parts have, as of an object's cells
-    ("attend", np.uint8),  # 1: fusion looks at its next signal at which a rule with points is true
+    ("ask", np.uint8),  # ATTEND: fusion looks at its next signal at which a rule with points is true; OPEN: and at every new contribution
 ])  # fmt: skip
 """An object to whose score rules have contributed: its fusion is Python's business, when that has to look at it is the kernel's."""
+
+ATTEND, OPEN = 1, 2  # in `WATCH.ask`
 
 PART: Final = np.dtype([
     ("since", np.int64),  # when the object's last signal at which the rule was true was received; means nothing while it is true
     ("rule", np.int32),
     ("true", np.int32),  # 1: the rule is true at the object's newest signal
+    ("handle", np.int64),  # of the signal at which it began to contribute
+    ("note", np.int64),  # where the words are that say how the object stood then; -1 once Python knows
 ])  # fmt: skip
-"""A rule with points that was true for an object under watch."""
+"""A rule with points that was true for an object under watch.
+
+As long as no level can be reached Python is not told of one. Its note is what Python will ask for: how many cells the object had, and of
+each its indicator and how many signals it had taken (in one word, the latter above), and its value.
+"""
 
 CELL: Final = np.dtype([
     ("clock", np.int64),  # position that the window was moved to last
@@ -151,6 +159,8 @@ class Tables(NamedTuple):
     gone: Ints  # of rules: the age from which on its points may count as nothing
     floor: NDArray[np.bool_]  # of rules: it holds up a level as well
     soonest: int  # the least of `gone`
+    pointed: int  # rules that add to a score
+    first_rise: float  # the score at which the lowest level begins
     rise_at: NDArray[np.int32]  # by position: conjuncts whose lower bound is this level
     rise: NDArray[np.int32]
     fall_at: NDArray[np.int32]  # by position: conjuncts whose upper bound is this level

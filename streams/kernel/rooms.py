@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from streams.kernel.jit import compiled, inlined
-from streams.kernel.layout import CELLS_TOP, FREE_CELLS, FREE_PARTS, FREE_WORDS, LARGEST_ROOM, PARTS_TOP, WORDS_TOP, State
+from streams.kernel.jit import inlined
+from streams.kernel.layout import CELLS_TOP, FREE_CELLS, FREE_WORDS, LARGEST_ROOM, WORDS_TOP, State
 
 
 @inlined
@@ -48,30 +48,6 @@ def give_cells(state: State, kind: int, place: int) -> None:
     if kind:
         state.cells[place].clock = state.counters[FREE_CELLS + kind]
         state.counters[FREE_CELLS + kind] = place
-
-
-@compiled
-def add_part(state: State, place: int, rule: int) -> None:
-    """Put a rule that is true into the watch at `place`; there is room for twice the parts it has."""
-    watch = state.watches[place]
-    first, count, room = np.int64(watch.first), np.int64(watch.parts), np.int64(watch.room)
-    if count == (0 if room == 0 else 1 << (room - 1)):
-        moved = state.counters[FREE_PARTS + room + 1]
-        if moved >= 0:
-            state.counters[FREE_PARTS + room + 1] = state.parts[moved].since
-        else:
-            moved = state.counters[PARTS_TOP]
-            state.counters[PARTS_TOP] = moved + (1 << room)
-        for number in range(count):
-            state.parts[moved + number] = state.parts[first + number]
-        if room:
-            state.parts[first].since = state.counters[FREE_PARTS + room]
-            state.counters[FREE_PARTS + room] = first
-        watch.first, watch.room = moved, room + 1
-        first = moved
-    part = state.parts[first + count]
-    part.since, part.rule, part.true = 0, rule, 1
-    watch.parts = count + 1
 
 
 @inlined

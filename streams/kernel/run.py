@@ -22,11 +22,13 @@ from streams.kernel.layout import (
     KERNEL,
     LARGEST_ROOM,
     MEAN,
+    PARTS_TOP,
     PYTHON,
     ROWS_TOP,
     SUM,
     SWEEP_AT,
     UNSEEN,
+    WATCHES_TOP,
     WORDS_TOP,
     Batch,
     Classes,
@@ -57,7 +59,7 @@ def run(tables: Tables, classes: Classes, state: State, scratch: Scratch, batch:
         found.told[2] = signal
         if state.counters[ROWS_TOP] >= state.counters[SWEEP_AT]:
             return SWEEP
-        if not _roomy(state, found, indicators, rules, lists):
+        if not _roomy(state, found, indicators, rules, lists, tables.pointed):
             return NO_ROOM
         if find_row(state, batch.mark[signal]) >= 0:
             return KNOWN
@@ -80,16 +82,18 @@ def run(tables: Tables, classes: Classes, state: State, scratch: Scratch, batch:
 
 
 @inlined
-def _roomy(state: State, found: Found, indicators: int, rules: int, lists: int) -> bool:
+def _roomy(state: State, found: Found, indicators: int, rules: int, lists: int, pointed: int) -> bool:
     """Tell whether one more signal has room, whatever it does."""
     counters = state.counters
-    words = WORDS_OF_BUCKETS * indicators + 2 * lists * counters[LARGEST_ROOM]
+    words = WORDS_OF_BUCKETS * indicators + 2 * lists * counters[LARGEST_ROOM] + pointed * (4 * indicators + 4)
     return (
         found.hit_rule.shape[0] - found.told[0] >= rules
         and state.rows.shape[0] > counters[ROWS_TOP]
         and 2 * counters[ROWS_TOP] < state.by_mark.shape[0]
         and state.cells.shape[0] - counters[CELLS_TOP] >= 4 * indicators + 4
         and state.words.shape[0] - counters[WORDS_TOP] >= words
+        and state.watches.shape[0] > counters[WATCHES_TOP]
+        and state.parts.shape[0] - counters[PARTS_TOP] >= 4 * pointed
     )
 
 
@@ -161,7 +165,8 @@ def take(
     if thing.watch < 0 and found.told[0] == first_hit:
         return False
     moved = changes > 0 or signal_class != before
-    return follow(tables, classes, state, scratch, found, slot, batch.now[signal], first_hit, signal_class, moved)
+    handle = batch.handle[signal]
+    return follow(tables, classes, state, scratch, found, slot, batch.now[signal], handle, first_hit, signal_class, moved)
 
 
 @inlined

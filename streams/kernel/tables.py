@@ -136,8 +136,11 @@ def _gone(points: float, half_life: int) -> int:
     return max(0, int(half_life * math.log2(max(points, GONE) / GONE)) - SLACK)
 
 
-def build(placement: Placement, leaves: Iterable[str] = ()) -> Tables:
-    """Return the arrays; `leaves` are the rules with whose truth an object goes over to the Python engine."""
+def build(placement: Placement, leaves: Iterable[str] = (), first_rise: float = 0.0) -> Tables:
+    """Return the arrays; `leaves` are the rules with whose truth an object goes over to the Python engine.
+
+    A score below `first_rise` reaches no level.
+    """
     indicators, going = placement.indicators, set(leaves)
     variable = {each.name: number for number, each in enumerate(indicators)}
     conjuncts = [
@@ -189,6 +192,8 @@ def build(placement: Placement, leaves: Iterable[str] = ()) -> Tables:
         gone=np.array(gone or [layout.FAR], np.int64),
         floor=np.array([bool(rule.at_least) for rule in placement.rules] or [False], np.bool_),
         soonest=min(gone, default=layout.FAR),
+        pointed=sum(bool(rule.points) for rule in placement.rules),
+        first_rise=first_rise,
         **_lists(thresholds, untouched, tested, bounded, len(number_of_test)),
     )
 

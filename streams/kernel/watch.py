@@ -1,17 +1,18 @@
 """Compiled: objects under watch (受关注对象), those to whose score rules have contributed.
 
 What a score comes to is Python's business (`streams.stages.fuse`); the kernel keeps which rules with points are true, and when each was
-true last, and says at which signals Python has to look: where a rule becomes true that did not contribute yet, where the level might rise,
-where a contribution may have faded away meanwhile, and where Python asked for it. Everywhere else nothing can follow from the signal.
+true last, and says at which signals Python has to look: where a contribution is new to an open warning, where the level might rise, where a
+contribution may have faded away meanwhile, and where Python asked for it. Everywhere else nothing can follow from the signal.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from streams.kernel.jit import compiled, inlined, inner
+from streams.kernel.jit import compiled, inlined, inner, shared
 from streams.kernel.judge import holds_now
-from streams.kernel.layout import Classes, Found, Scratch, State, Tables
+from streams.kernel.layout import ATTEND, FREE_PARTS, OPEN, PARTS_TOP, UNSEEN, WATCHES_TOP, Classes, Found, Scratch, State, Tables
+from streams.kernel.rooms import give_words, take_words
 from streams.kernel.scale import begins, position
 
 ROUNDING = 1e-6  # points by which the kernel's sum may be off; only Python's counts
@@ -20,30 +21,131 @@ ROUNDING = 1e-6  # points by which the kernel's sum may be off; only Python's co
 @inlined
 def follow(
     tables: Tables, classes: Classes, state: State, scratch: Scratch, found: Found,
-    slot: int, now: int, first_hit: int, signal_class: int, moved: bool,
+    slot: int, now: int, handle: int, first_hit: int, signal_class: int, moved: bool,
 ) -> bool:  # fmt: skip
     """Tell whether Python must look at a signal whose hits are `found` from `first_hit` on; `moved`: a level or the class changed."""
     at = np.int64(state.objects[slot].watch)
     if at < 0:
+        points = 0.0
         for number in range(first_hit, found.told[0]):
-            if tables.points[found.hit_rule[number]] > 0.0:
-                return True
-        return False
+            points += tables.points[found.hit_rule[number]]
+        if points == 0.0:
+            return False
+        at = begin_watch(tables, state, slot, now)
     watch = state.watches[at]
     before = watch.last
     watch.before = before
     watch.last = now
     some_true = _fall(tables, classes, state, scratch, slot, at, before, signal_class) if moved else _any_true(state, at)
-    attend = some_true and (watch.attend != 0 or now - before >= tables.soonest)
-    hit = False
+    attend = some_true and (watch.ask & ATTEND != 0 or now - before >= tables.soonest)
+    hit, score = False, 0.0
     for number in range(first_hit, found.told[0]):
         rule = found.hit_rule[number]
         if tables.points[rule] > 0.0:
             hit = True
-            attend |= _rise(tables, state, at, rule, now)
+            place = _part(state, at, rule)
+            if place < 0 or now - state.parts[place].since >= tables.gone[rule]:
+                attend |= watch.ask & OPEN != 0
+            if place < 0:
+                score += tables.points[rule]
+            else:
+                state.parts[place].true = 1
+            attend |= tables.floor[rule]
     if hit and not attend:
-        attend = watch.attend != 0 or _bound(tables, state, at, now) + ROUNDING >= watch.rise_at
+        attend = watch.ask & ATTEND != 0 or score + _bound(tables, state, at, now) + ROUNDING >= watch.rise_at
+    if hit and not attend:
+        for number in range(first_hit, found.told[0]):
+            rule = found.hit_rule[number]
+            if tables.points[rule] > 0.0:
+                _defer(tables, state, slot, at, rule, now, handle)
     return attend
+
+
+@shared
+def begin_watch(tables: Tables, state: State, slot: int, now: int) -> int:
+    """Watch an object from its newest signal on, which was received at `now`; there is room."""
+    at = state.counters[WATCHES_TOP]
+    state.counters[WATCHES_TOP] = at + 1
+    watch = state.watches[at]
+    watch.last, watch.before, watch.rise_at = now, now, tables.first_rise
+    watch.first, watch.parts, watch.room, watch.ask = 0, 0, 0, 0
+    state.objects[slot].watch = at
+    return at
+
+
+@shared
+def add_part(state: State, at: int, rule: int, handle: int) -> int:
+    """Put a rule that is true into a watch and return its place; there is room for twice the parts it has."""
+    watch = state.watches[at]
+    first, count, room = np.int64(watch.first), np.int64(watch.parts), np.int64(watch.room)
+    if count == (0 if room == 0 else 1 << (room - 1)):
+        moved = state.counters[FREE_PARTS + room + 1]
+        if moved >= 0:
+            state.counters[FREE_PARTS + room + 1] = state.parts[moved].since
+        else:
+            moved = state.counters[PARTS_TOP]
+            state.counters[PARTS_TOP] = moved + (1 << room)
+        for number in range(count):
+            old, new = state.parts[first + number], state.parts[moved + number]
+            new.since, new.rule, new.true, new.handle, new.note = old.since, old.rule, old.true, old.handle, old.note
+        if room:
+            state.parts[first].since = state.counters[FREE_PARTS + room]
+            state.counters[FREE_PARTS + room] = first
+        watch.first, watch.room = moved, room + 1
+        first = moved
+    part = state.parts[first + count]
+    part.since, part.rule, part.true, part.handle, part.note = 0, rule, 1, handle, -1
+    watch.parts = count + 1
+    return first + count
+
+
+@inlined
+def _room_of(words: int) -> int:
+    """Return the class of the room that so many words take."""
+    kind = np.int64(1)
+    while (1 << (kind - 1)) < words:
+        kind += 1
+    return kind
+
+
+@inner
+def _defer(tables: Tables, state: State, slot: int, at: int, rule: int, now: int, handle: int) -> None:
+    """Note how an object stands at a signal at which a rule begins to contribute, where it does: Python will ask."""
+    place = _part(state, at, rule)
+    if place >= 0 and now - state.parts[place].since < tables.gone[rule]:
+        return
+    if place < 0:
+        place = add_part(state, at, rule, handle)
+    forget_note(state, place)
+    thing = state.objects[slot]
+    cells = np.int64(thing.cells)
+    note = take_words(state, _room_of(2 * cells + 1))
+    state.words[note] = cells
+    for number in range(cells):
+        cell = state.cells[thing.first + number]
+        state.words[note + 1 + 2 * number] = np.int64(cell.indicator) | np.int64(cell.seen) << 16
+        state.reals[note + 2 + 2 * number] = cell.value
+    part = state.parts[place]
+    part.handle, part.note = handle, note
+
+
+@shared
+def forget_note(state: State, place: int) -> None:
+    """Give back the note of a part: Python knows of it."""
+    part = state.parts[place]
+    if part.note >= 0:
+        give_words(state, _room_of(2 * state.words[part.note] + 1), part.note)
+        part.note = -1
+
+
+@inlined
+def _part(state: State, at: int, rule: int) -> int:
+    """Return the place of a rule's part, -1 for none."""
+    watch = state.watches[at]
+    for place in range(watch.first, watch.first + watch.parts):
+        if state.parts[place].rule == rule:
+            return place
+    return np.int64(-1)
 
 
 @inlined
@@ -80,18 +182,6 @@ def _fall(
 
 
 @inlined
-def _rise(tables: Tables, state: State, at: int, rule: int, now: int) -> bool:
-    """Note that a rule became true; tell whether Python must know: it contributes anew, or may hold up a level."""
-    watch = state.watches[at]
-    for place in range(watch.first, watch.first + watch.parts):
-        part = state.parts[place]
-        if part.rule == rule:
-            part.true = 1
-            return tables.floor[rule] or now - part.since >= tables.gone[rule]
-    return True
-
-
-@inlined
 def _bound(tables: Tables, state: State, at: int, now: int) -> float:
     """Return what the score cannot be above at `now`, whatever matters and families the rules are of."""
     watch = state.watches[at]
@@ -106,55 +196,23 @@ def _bound(tables: Tables, state: State, at: int, now: int) -> float:
     return score
 
 
-@compiled
-def fed_since(
-    tables: Tables, classes: Classes, state: State, row: int, handle: int, feeds: np.ndarray, true_at: np.ndarray,
-    handles: np.ndarray, times: np.ndarray, of: np.ndarray,
-) -> int:  # fmt: skip
-    """Write the signals of a chain newer than `handle` that fed one of several things, the newest first; return how many.
-
-    The chain begins at `row`. `feeds[number, v]` says whether indicator `v` is one that thing `number` rests on, `true_at[number, class]`
-    whether a signal of that class is behind it without any. Written are each signal's handle and instant, and in `of[place, number]`
-    whether it is behind the thing. Where there are more than there is room for, -1 is returned.
-    """
-    count = 0
-    while row >= 0 and state.rows[row].handle > handle:
-        signal = state.rows[row]
-        if count == handles.shape[0]:
-            return -1
-        some = False
-        for number in range(feeds.shape[0]):
-            of[count, number] = true_at[number, signal.signal_class]
-            some |= true_at[number, signal.signal_class]
-        for place in range(classes.fed_at[signal.signal_class], classes.fed_at[signal.signal_class + 1]):
-            v = np.int64(classes.fed[place])
-            wanted = False
-            for number in range(feeds.shape[0]):
-                wanted |= feeds[number, v]
-            if wanted and _accepted(tables, classes, state, row, v):
-                some = True
-                for number in range(feeds.shape[0]):
-                    of[count, number] |= feeds[number, v]
-        if some:
-            handles[count] = signal.handle
-            times[count] = signal.at
-            count += 1
-        row = np.int64(signal.before)
-    return count
-
-
 @inlined
 def _accepted(tables: Tables, classes: Classes, state: State, row: int, v: int) -> bool:
     """Tell whether a signal was inside the window of an indicator that it feeds when it came."""
-    signal = state.rows[row]
-    clock = signal.clock
-    if tables.own[v]:
-        clock = signal.at
-        before = np.int64(signal.before)
-        while before >= 0:
-            clock = max(clock, state.rows[before].at if _feeds(classes, state.rows[before].signal_class, v) else clock)
-            before = np.int64(state.rows[before].before)
-    return signal.at >= begins(tables, v, position(tables, v, clock))
+    return state.rows[row].at >= begins(tables, v, position(tables, v, _clock(tables, classes, state, row, v)))
+
+
+@inlined
+def _clock(tables: Tables, classes: Classes, state: State, row: int, v: int) -> int:
+    """Return the clock of an indicator's window when the signal of `row` had come; one that nothing fed yet has the object's."""
+    if not tables.own[v]:
+        return state.rows[row].clock
+    clock = np.int64(UNSEEN)
+    while row >= 0:
+        if _feeds(classes, state.rows[row].signal_class, v):
+            clock = max(clock, state.rows[row].at)
+        row = np.int64(state.rows[row].before)
+    return clock if clock > UNSEEN else np.int64(0)
 
 
 @inlined
@@ -166,27 +224,106 @@ def _feeds(classes: Classes, signal_class: int, v: int) -> bool:
 
 
 @compiled
-def inside_now(
-    tables: Tables, classes: Classes, state: State, slot: int, wanted: np.ndarray, handles: np.ndarray, times: np.ndarray
-) -> int:  # fmt: skip
-    """Write the signals inside an object's windows of the `wanted` indicators, the newest first; return how many, -1 as above."""
-    thing = state.objects[slot]
-    count = 0
-    row = np.int64(thing.row)
+def behind(
+    tables: Tables, classes: Classes, state: State, row: int, feeds: np.ndarray, true_at: np.ndarray,
+    since: np.ndarray, windows: np.ndarray, window_at: np.ndarray, left: np.ndarray, handles: np.ndarray, times: np.ndarray, most: int,
+) -> tuple[int, int]:  # fmt: skip
+    """Find the signals behind contributions in the chain that begins at `row`; return how many are written, and how many there are.
+
+    Behind contribution `number` are those newer than `since[number]` that fed an indicator `v` with `feeds[number, v]`, or are of a class
+    with `true_at[number, class]`, and those whose handles are `windows[window_at[number] : window_at[number + 1]]`, rising. Written are
+    the newest by their instants, the newest last, as many as there is room for; counted are `most` at most. `left` is room for a number for
+    each contribution.
+    """
+    contributions = since.shape[0]
+    oldest, some_left = since[0], windows.shape[0] > 0
+    for number in range(contributions):
+        oldest = min(oldest, since[number])
+        left[number] = window_at[number + 1]  # behind the newest of its window that may still come
+    room, written, count = handles.shape[0], 0, 0
     while row >= 0:
         signal = state.rows[row]
-        inside = False
-        for place in range(thing.first, thing.first + thing.cells):
-            cell = state.cells[place]
-            v = np.int64(cell.indicator)
-            if wanted[v] and signal.at >= begins(tables, v, cell.clock) and _feeds(classes, signal.signal_class, v):
-                inside = True
+        handle = signal.handle
+        if handle <= oldest and not some_left:
+            break
+        is_behind = False
+        for number in range(contributions):
+            if handle > since[number] and true_at[number, signal.signal_class]:
+                is_behind = True
+        fed_end = classes.fed_at[signal.signal_class + 1]
+        for at in range(classes.fed_at[signal.signal_class], fed_end):
+            if is_behind:
                 break
-        if inside:
-            if count == handles.shape[0]:
-                return -1
-            handles[count] = signal.handle
-            times[count] = signal.at
-            count += 1
+            v = np.int64(classes.fed[at])
+            wanted = False
+            for number in range(contributions):
+                wanted |= feeds[number, v] and handle > since[number]
+            is_behind = wanted and _accepted(tables, classes, state, row, v)
+        some_left = False
+        for number in range(contributions):
+            first = window_at[number]
+            while left[number] > first and windows[left[number] - 1] >= handle:
+                is_behind |= windows[left[number] - 1] == handle
+                left[number] -= 1
+            some_left |= left[number] > first
+        if is_behind:
+            count += count < most
+            written = _among_newest(handles, times, written, room, handle, signal.at)
+        row = np.int64(signal.before)
+    return written, count
+
+
+@inlined
+def _among_newest(handles: np.ndarray, times: np.ndarray, written: int, room: int, handle: int, at: int) -> int:
+    """Put a signal, which came before all that are written, among them where it is one of the newest; return how many are written."""
+    if written == room:
+        if at <= times[0]:
+            return written
+        place = 0
+        while place + 1 < written and times[place + 1] < at:
+            handles[place], times[place] = handles[place + 1], times[place + 1]
+            place += 1
+        handles[place], times[place] = handle, at
+        return written
+    place = written
+    while place > 0 and times[place - 1] >= at:
+        handles[place], times[place] = handles[place - 1], times[place - 1]
+        place -= 1
+    handles[place], times[place] = handle, at
+    return written + 1
+
+
+@compiled
+def took(tables: Tables, classes: Classes, state: State, row: int, out: np.ndarray) -> None:
+    """Write 1 for every indicator that took a signal, 0 for the others."""
+    out[:] = 0
+    signal_class = state.rows[row].signal_class
+    for place in range(classes.fed_at[signal_class], classes.fed_at[signal_class + 1]):
+        v = np.int64(classes.fed[place])
+        out[v] = _accepted(tables, classes, state, row, v)
+
+
+@compiled
+def inside_at(
+    tables: Tables, classes: Classes, state: State, row: int, wanted: np.ndarray, starts: np.ndarray, handles: np.ndarray
+) -> int:  # fmt: skip
+    """Write the signals inside the windows of the `wanted` indicators when the signal of `row` had come, the newest first.
+
+    Returned is how many, or -1 where there are more than there is room for. `starts` is room for an instant for each indicator.
+    """
+    for v in range(wanted.shape[0]):
+        if wanted[v]:
+            starts[v] = begins(tables, v, position(tables, v, _clock(tables, classes, state, row, v)))
+    count = 0
+    while row >= 0:
+        signal = state.rows[row]
+        for place in range(classes.fed_at[signal.signal_class], classes.fed_at[signal.signal_class + 1]):
+            v = np.int64(classes.fed[place])
+            if wanted[v] and signal.at >= starts[v]:
+                if count == handles.shape[0]:
+                    return -1
+                handles[count] = signal.handle
+                count += 1
+                break
         row = np.int64(signal.before)
     return count

@@ -2,39 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streams.kernel.engine import Kernel, grown
-from streams.kernel.layout import PARTS_TOP, WATCH, WATCHES_TOP
-from streams.kernel.rooms import add_part
-from streams.kernel.watch import fed_since, inside_now
+from streams.kernel.layout import ATTEND, OPEN, PARTS_TOP
+from streams.kernel.watch import add_part, behind, forget_note, inside_at, took
 
 FIRST_ROOM: Final = 64
+Handles = NDArray[np.int64]
 
 
-class Truth(NamedTuple):
-    """A rule under watch: when the object's last signal at which it was true was received, and whether it is true at its newest."""
+class Standing(NamedTuple):
+    """A rule under watch: when the object's last signal at which it was true was received, and whether it is true at its newest.
+
+    It began to contribute at the signal `handle`; with a `note` Python was not told of that. `place` is the kernel's.
+    """
 
     rule: int
     since: int
     true: bool
+    handle: int
+    note: int
+    place: int
 
 
-class Cited(NamedTuple):
-    """Signals in order of arrival: their handles and instants, and `of[place, number]`, whether one is behind thing `number`."""
+class Cells(NamedTuple):
+    """How an object stood at a signal: its indicators, how many signals each had taken, and their values, NaN for unknown."""
 
-    handles: NDArray[np.int64]
-    times: NDArray[np.int64]
-    of: NDArray[np.bool_]
+    indicators: list[int]
+    seen: list[int]
+    values: list[float]
 
-    @property
-    def first(self) -> int:
-        """The oldest handle; 0 for none."""
-        return int(self.handles[0]) if len(self.handles) else 0
+
+class Behind(NamedTuple):
+    """Where the signals behind a contribution are: those inside its windows at the signal `since`, rising, and what fed it after that."""
+
+    since: int
+    inside: Handles
 
 
 class Watches:
@@ -42,119 +50,127 @@ class Watches:
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
-        self._room = FIRST_ROOM
-        self._variable = {each.name: number for number, each in enumerate(kernel.placement.indicators)}
-        self._feeds = np.zeros((len(kernel.placement.rules), max(1, len(self._variable))), np.bool_)
+        self._room = np.empty(FIRST_ROOM, np.int64)
+        self._starts = np.zeros(max(1, len(kernel.placement.indicators)), np.int64)
+        self._names = [each.name for each in kernel.placement.indicators]
+        self._nothing = np.zeros((len(kernel.placement.rules), 0), np.bool_)
+        self._feeds = np.zeros((len(kernel.placement.rules), max(1, len(self._names))), np.bool_)
         for number, rule in enumerate(kernel.placement.rules):
-            self._feeds[number, [self._variable[name] for name in rule.when.indicators]] = True
+            self._feeds[number, [self._names.index(name) for name in rule.when.indicators]] = True
         self._alone = {number for number, rule in enumerate(kernel.placement.rules) if not rule.when.indicators}
-
-    def begin(self, slot: int, now: int) -> None:
-        """Watch an object from its newest signal on, which was received at `now`; a watch never ends."""
-        state = self._kernel.state
-        place = int(state.counters[WATCHES_TOP])
-        if place == len(state.watches):
-            self._kernel.state = state = state._replace(watches=grown(state.watches, 2 * place + FIRST_ROOM))
-        state.counters[WATCHES_TOP] = place + 1
-        state.watches[place] = np.zeros(1, WATCH)[0]
-        state.watches[place]["last"] = state.watches[place]["before"] = now
-        state.objects[slot]["watch"] = place
 
     def watched(self, slot: int) -> bool:
         """Tell whether an object is under watch."""
         return bool(self._kernel.state.objects[slot]["watch"] >= 0)
 
-    def add(self, slot: int, rule: int) -> None:
-        """Let a rule that is true at the object's newest signal be one of its parts."""
-        state = self._kernel.state
-        top = int(state.counters[PARTS_TOP]) + 4 * max(1, self._kernel.rules)
-        if top > len(state.parts):
-            self._kernel.state = state = state._replace(parts=grown(state.parts, top))
-        add_part(state, int(state.objects[slot]["watch"]), rule)
+    def add(self, slot: int, rule: int, handle: int) -> None:
+        """Let a rule that is true at the object's newest signal, `handle`, be one of its parts."""
+        state, pointed = self._kernel.state, self._kernel.tables.pointed
+        if int(state.counters[PARTS_TOP]) + 4 * pointed > len(state.parts):
+            parts = grown(state.parts, int(state.counters[PARTS_TOP]) + 8 * pointed)
+            self._kernel.state = state = state._replace(parts=parts)
+        add_part(state, int(state.objects[slot]["watch"]), rule, handle)
 
     def times(self, slot: int) -> tuple[int, int]:
         """Return when the object's newest signal and the one before were received."""
         watch = self._watch(slot)
         return int(watch["last"]), int(watch["before"])
 
-    def parts(self, slot: int) -> list[Truth]:
+    def parts(self, slot: int) -> list[Standing]:
         """Return the object's parts; while a rule is true, `since` is when it was true last before it became so."""
         watch = self._watch(slot)
         first = int(watch["first"])
+        parts = self._kernel.state.parts[first : first + int(watch["parts"])].tolist()
         return [
-            Truth(rule, since, bool(true)) for since, rule, true in self._kernel.state.parts[first : first + int(watch["parts"])].tolist()
+            Standing(rule, since, bool(true), handle, note, place)
+            for place, (since, rule, true, handle, note) in enumerate(parts, start=first)
         ]
 
-    def ask(self, slot: int, rise_at: float, *, attend: bool) -> None:
-        """Say from which score on fusion has to look at a hit, and whether it has to look at the next signal in any case."""
+    def note(self, part: Standing) -> Cells:
+        """Return how the object stood when a part began that Python was not told of."""
+        words = self._kernel.state.words[part.note :]
+        count = int(words[0])
+        cells = words[1 : 2 * count + 1 : 2]
+        return Cells((cells & 0xFFFF).tolist(), (cells >> 16).tolist(), words[2 : 2 * count + 1 : 2].view(np.float64).tolist())
+
+    def know(self, part: Standing) -> None:
+        """Python was told of a part."""
+        forget_note(self._kernel.state, part.place)
+
+    def now(self, slot: int) -> Cells:
+        """Return how an object stands."""
+        thing = self._kernel.state.objects[slot]
+        cells = self._kernel.state.cells[thing["first"] : thing["first"] + thing["cells"]]
+        return Cells(cells["indicator"].tolist(), cells["seen"].tolist(), cells["value"].tolist())
+
+    def ask(self, slot: int, rise_at: float, *, attend: bool, open: bool) -> None:  # noqa: A002  # as a warning is
+        """Say from which score on fusion has to look at a hit, whether at the next signal in any case, and whether at all that begins."""
         watch = self._watch(slot)
-        watch["rise_at"], watch["attend"] = rise_at, attend
+        watch["rise_at"], watch["ask"] = rise_at, ATTEND * attend | OPEN * open
 
     def _watch(self, slot: int) -> np.void:
         state = self._kernel.state
         found: np.void = state.watches[state.objects[slot]["watch"]]
         return found
 
-    def fed_since(self, slot: int, handle: int, rules: list[int]) -> Cited:
-        """Return the signals newer than `handle` behind rules: that fed an indicator of one, or make one true that reads none."""
+    def behind(self, slot: int, contributions: Sequence[tuple[int, Behind]], newest: int, most: int) -> tuple[Handles, Handles, int]:
+        """Return handles and instants of the `newest` signals behind contributions, in the order of their instants, and how many there are.
+
+        A contribution is its rule and what is known of it; `most` is the greatest number that is told.
+        """
         state, tables, book = self._kernel.state, self._kernel.tables, self._kernel.book
-        feeds = self._feeds[rules]
-        true_at = np.zeros((len(rules), book.count), np.bool_)
-        for number, rule in enumerate(rules):
-            if rule in self._alone:
-                true_at[number] = self._true_at(rule)
-        row = int(state.objects[slot]["row"])
+        rules = [rule for rule, _ in contributions]
+        true_at = self._nothing[: len(rules), : book.count]
+        if not self._alone.isdisjoint(rules):
+            true_at = np.stack([self._true_at(rule) for rule in rules])
+        elif true_at.shape[1] < book.count:
+            self._nothing = np.zeros((len(self._feeds), 2 * book.count), np.bool_)
+            true_at = self._nothing[: len(rules), : book.count]
+        windows = [each.inside for _, each in contributions]
+        window_at = np.zeros(len(rules) + 1, np.int64)
+        np.cumsum([len(each) for each in windows], out=window_at[1:])
+        since = np.array([each.since for _, each in contributions], np.int64)
+        left, handles, times = np.empty(len(rules), np.int64), np.empty(newest, np.int64), np.empty(newest, np.int64)
+        written, count = behind(
+            tables, book.classes, state, int(state.objects[slot]["row"]), self._feeds[rules], true_at,
+            since, np.concatenate(windows), window_at, left, handles, times, most,
+        )  # fmt: skip
+        return handles[:written], times[:written], count
 
-        def find(handles: NDArray[np.int64], times: NDArray[np.int64], of: NDArray[np.bool_]) -> int:
-            return fed_since(tables, book.classes, state, row, handle, feeds, true_at, handles, times, of)
-
-        return self._found(find, len(rules))
-
-    def inside(self, slot: int, rule: int) -> Cited:
-        """Return the signals inside the windows that a rule reads of an object."""
-        state, tables, wanted = self._kernel.state, self._kernel.tables, self._feeds[rule]
-
-        def find(handles: NDArray[np.int64], times: NDArray[np.int64], _of: NDArray[np.bool_]) -> int:
-            return inside_now(tables, self._kernel.book.classes, state, slot, wanted, handles, times)
-
-        return self._found(find, 0)
-
-    def _found(self, find: Callable[[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]], int], things: int) -> Cited:
+    def inside(self, slot: int, rule: int, handle: int) -> Handles:
+        """Return the signals inside the windows that a rule reads of an object when signal `handle` had come, in order of arrival."""
+        state, tables, wanted, row = self._kernel.state, self._kernel.tables, self._feeds[rule], self._row(slot, handle)
         while True:
-            handles, times, of = np.empty(self._room, np.int64), np.empty(self._room, np.int64), np.zeros((self._room, things), np.bool_)
-            count = find(handles, times, of)
+            count = inside_at(tables, self._kernel.book.classes, state, row, wanted, self._starts, self._room)
             if count >= 0:
-                return Cited(handles[:count][::-1], times[:count][::-1], of[:count][::-1])
-            self._room *= 4
+                return self._room[:count][::-1].copy()
+            self._room = np.empty(4 * len(self._room), np.int64)
+
+    def _row(self, slot: int, handle: int) -> int:
+        rows = self._kernel.state.rows
+        row = int(self._kernel.state.objects[slot]["row"])
+        while int(rows[row]["handle"]) != handle:
+            row = int(rows[row]["before"])
+        return row
 
     def newest(self, slot: int) -> int:
         """Return the handle of an object's newest signal."""
         state = self._kernel.state
         return int(state.rows[state.objects[slot]["row"]]["handle"])
 
-    def taken(self, slot: int) -> NDArray[np.void]:
-        """Return an object's cells as they are now."""
-        thing = self._kernel.state.objects[slot]
-        cells: NDArray[np.void] = self._kernel.state.cells[thing["first"] : thing["first"] + thing["cells"]].copy()
-        return cells
-
-    def seen_before(self, slot: int, cells: NDArray[np.void], handle: int) -> dict[str, int]:
-        """Return how many signals the indicators of an object had taken before the signal `handle`, behind which its `cells` were taken."""
-        state, count = self._kernel.state, len(self._variable)
-        row = int(state.objects[slot]["row"])
-        while int(state.rows[row]["handle"]) != handle:
-            row = int(state.rows[row]["before"])
-        each, none = np.eye(count, max(1, count), dtype=np.bool_), np.zeros((count, self._kernel.book.count), np.bool_)
-        handles, times, of = np.empty(1, np.int64), np.empty(1, np.int64), np.zeros((1, count), np.bool_)
-        fed_since(self._kernel.tables, self._kernel.book.classes, state, row, handle - 1, each, none, handles, times, of)
-        names = [self._kernel.placement.indicators[number].name for number in cells["indicator"].tolist()]
-        seen = (cells["seen"] - of[0, cells["indicator"]]).tolist()
-        return {name: number for name, number in zip(names, seen, strict=True) if number}
+    def seen_before(self, slot: int, cells: Cells, handle: int) -> dict[str, int]:
+        """Return how many signals the indicators of an object had taken before signal `handle`, behind which it stood as `cells` says."""
+        out = np.zeros(max(1, len(self._names)), np.int32)
+        took(self._kernel.tables, self._kernel.book.classes, self._kernel.state, self._row(slot, handle), out)
+        seen = [count - int(out[number]) for number, count in zip(cells.indicators, cells.seen, strict=True)]
+        return {self._names[number]: count for number, count in zip(cells.indicators, seen, strict=True) if count}
 
     def _true_at(self, rule: int) -> NDArray[np.bool_]:
         """Return, by class, whether the signal alone makes a rule true that reads no indicator."""
         book, tables = self._kernel.book, self._kernel.tables
         found = np.zeros(book.count, np.bool_)
+        if rule not in self._alone:
+            return found
         for conjunct in range(int(tables.conjuncts_at[rule]), int(tables.conjuncts_at[rule + 1])):
             every = np.ones(book.count, np.bool_)
             for test in tables.tests[tables.tests_at[conjunct] : tables.tests_at[conjunct + 1]].tolist():

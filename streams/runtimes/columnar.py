@@ -48,12 +48,13 @@ Read = Callable[[bytes, Path, int], tuple[str, Signal, datetime | None]]
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a columnar replay did: signals, those that reached Python, hits, other outcomes, objects handed over, where time stood."""
+    """What a columnar replay did: signals, those Python looked at, hits, other outcomes, ticks, objects handed over, where time stood."""
 
     signals: int
     reached: int
     hits: int
     others: int
+    ticks: int
     handed_over: int
     ended: datetime | None
 
@@ -94,7 +95,7 @@ class ColumnarReplay:
         self._placement = placement
         self._read = read
         self._write = write
-        self._kernel = kernel if kernel is not None else Kernel(placement, leaves_of(placement))
+        self._kernel = kernel if kernel is not None else Kernel(placement, leaves_of(placement), first_rise=DEFAULT_LEVELS.levels[0].at)
         self._block_size = block
         self._pipeline = Pipeline(DEFAULT_LEVELS, Catalogue(), lambda _version: ruleset, {}, PipelineSettings(model_points=0.0))
         self._ruleset = ruleset
@@ -130,7 +131,7 @@ class ColumnarReplay:
             for text, end, offset in blocks(path, self._block_size):
                 self._block(text, end, offset, path)
         ended = None if self._now == -NEVER else from_us(self._now)
-        return Told(self._signals, self._reached, self._hits, self._others, len(self._handover), ended)
+        return Told(self._signals, self._reached, self._hits, self._others, len(self._ticks), len(self._handover), ended)
 
     def forget(self) -> None:
         """Forget what no window needs any more, without waiting until there is much of it."""
@@ -218,7 +219,6 @@ class ColumnarReplay:
     def _attend(self, signal: int, step: Step, columns: Columns, batch: Batch, now: int) -> None:
         """Let fusion look at a signal."""
         self._reached += 1
-        self._begin(now)
         hits = step.hit_rule[step.hit_signal == signal].tolist()
         outcomes = self._watching.attend(int(batch.slot[signal]), columns.entry(signal), self._signals + signal, hits, now)
         self._others += len(outcomes)
@@ -231,8 +231,13 @@ class ColumnarReplay:
         self._found_outcomes(outcomes)
 
     def _in_force(self, at: int) -> None:
-        if not self._signals and at < self._placement.in_force:
+        """See to it, at the first signal, that all rules are in force; where fusion will ask for it, they are from here on."""
+        if self._signals:
+            return
+        if at < self._placement.in_force:
             raise NotYet
+        if self._pointed:
+            self._begin(at)
 
     def _tell(self, step: Step, columns: Columns, batch: Batch, times: NDArray[np.int64], first: int) -> None:
         """Write the hits of a step that began at `first`, and let the pipeline take the signals that it must, all in order."""

@@ -19,9 +19,8 @@ from domain.records import Record, SignalEntry, TickEntry
 from rules.ruleset import Value
 from streams.kernel.engine import Kernel
 from streams.kernel.handover import Begun
-from streams.kernel.layout import Structs
 from streams.kernel.placement import column_of
-from streams.kernel.watches import Watches
+from streams.kernel.watches import Behind, Cells, Standing, Watches
 from streams.pipeline import Pipeline
 from streams.stages.cells import Cell
 from streams.stages.fuse import COUNTED_LIMIT, EVIDENCE_LIMIT, Risk
@@ -50,34 +49,6 @@ class _Shown(Cell):
         return self._now
 
 
-class _Behind:
-    """What is behind a contribution: the signals inside its windows when it was made, and those that fed it since, up to `upto`."""
-
-    __slots__ = ("count", "handles", "newest", "times", "upto")
-
-    def __init__(self, upto: int, handles: Ints, times: Ints) -> None:
-        """Begin with what was inside its windows."""
-        self.upto = upto
-        self.handles = [handles]  # in order of arrival; COUNTED_LIMIT of them at least where there are as many
-        self.count = len(handles)
-        self.newest, self.times = _newest(handles, times)
-
-    def add(self, handles: Ints, times: Ints) -> None:
-        """Put newer signals there."""
-        if self.count < COUNTED_LIMIT:
-            self.handles.append(handles)
-            self.count += len(handles)
-        self.newest, self.times = _newest(np.concatenate((self.newest, handles)), np.concatenate((self.times, times)))
-
-
-def _newest(handles: Ints, times: Ints) -> tuple[Ints, Ints]:
-    """Return the newest signals by their instants."""
-    if len(handles) <= EVIDENCE_LIMIT:
-        return handles, times
-    newest = np.lexsort((handles, times))[-EVIDENCE_LIMIT:]
-    return handles[newest], times[newest]
-
-
 class Ticks:
     """What time alone brings about between signals, each at its own instant; a tick takes a number in the journal, as in `replay`."""
 
@@ -86,6 +57,9 @@ class Ticks:
         self._pipeline = pipeline
         self._take = take
         self._at: list[int] = []  # of each tick, the signal that it came before
+
+    def __len__(self) -> int:
+        return len(self._at)
 
     def number(self, signal: int) -> int:
         """Return the number in the journal of a signal: before it came the rule set, the signals and the ticks."""
@@ -151,18 +125,17 @@ class Watching:
         counted = {"count", "distinct"}
         self._whole = [each.aggregate in counted or (each.aggregate == "last" and column_of(each) == "severity") for each in indicators]
         self._slots: dict[str, int] = {}
-        self._begun: dict[int, tuple[int, Structs]] = {}  # slot → handle of the first signal under watch, the object's cells behind it
-        self._cited: dict[tuple[str, str], _Behind] = {}  # by (subject, rule)
+        self._begun: dict[int, tuple[int, Cells]] = {}  # slot → handle of the first signal that matters, how the object stood behind it
+        self._cited: dict[tuple[str, str], Behind] = {}  # by (subject, rule)
         self._moment_at_hand: Moment | None = None
         self._remote = pipeline.remote
         self._remote.heed(self._sync, self._tell)
 
     def begun(self, slot: int) -> Begun | None:
         """Return how the watch over an object began; None where there is none."""
-        begun = self._begun.get(slot)
-        if begun is None:
+        if not self._watches.watched(slot):
             return None
-        handle, cells = begun
+        handle, cells = self._begun.get(slot) or self._beginning(slot, self._watches.parts(slot), 0)
         return Begun(self._number(handle), self._watches.seen_before(slot, cells, handle))
 
     def leave(self, slot: int, subject: str) -> None:
@@ -175,43 +148,60 @@ class Watching:
         """See to it that nothing is missed in the millisecond before a level may fall."""
         for risk in self._remote.near(now + NEAR):
             if risk.subject in self._slots:
-                self._watches.ask(self._slots[risk.subject], 0.0, attend=True)
+                self._watches.ask(self._slots[risk.subject], 0.0, attend=True, open=True)
 
     def attend(self, slot: int, entry: SignalEntry, handle: int, hits: Sequence[int], now: int) -> list[Outcome]:
         """Let the pipeline look at the newest signal of an object; `hits` are the rules that became true at it."""
         subject = entry.resolution.object_id
+        parts = self._watches.parts(slot)
         if slot not in self._begun:
-            self._begun[slot] = handle, self._watches.taken(slot)
-            self._watches.begin(slot, now)
+            self._begun[slot] = self._beginning(slot, parts, handle)
             self._slots[subject] = slot
         before = self._watches.times(slot)[1]
         became = {rule for rule in hits if self._points[rule]}
-        truths, known = [], set()
-        for rule, since, true in self._watches.parts(slot):
-            known.add(rule)
-            if true:
-                truths.append(Truth(self._names[rule], since if rule in became else before, hit=rule in became))
-            else:
-                self._bring(subject, self._names[rule], since)
-        for rule in sorted(became - known):
-            self._watches.add(slot, rule)
+        truths = []
+        for part in sorted(parts, key=lambda part: (part.handle, part.rule)):
+            since = before if part.true and part.rule not in became else part.since
+            if part.note >= 0:
+                self._tell_late(slot, part, since, now)
+            elif not part.true:
+                self._bring(subject, self._names[part.rule], since)
+            if part.true:
+                truths.append(Truth(self._names[part.rule], since, hit=part.rule in became))
+        for rule in sorted(became.difference(part.rule for part in parts)):
+            self._watches.add(slot, rule, handle)
             truths.append(Truth(self._names[rule], now, hit=True))
-        moment = self._moment(slot, Live(self._number(handle), entry, ()))
+        moment = self._moment(Live(self._number(handle), entry, ()), self._watches.now(slot))
 
         def made(rules: list[str]) -> None:
             for rule in rules:
-                number = self._rules[rule]
-                found = self._watches.inside(slot, number)
-                handles, times = found.handles, found.times
-                if self._of_signal[number] and (not len(handles) or handles[-1] != handle):
-                    handles, times = np.append(handles, handle), np.append(times, moment.live.t)
-                self._cited[subject, rule] = _Behind(handle, handles, times)
+                self._cited[subject, rule] = self._behind(slot, self._rules[rule], handle)
 
         self._moment_at_hand = moment
         outcomes = self._pipeline.attend(moment, truths, now, made)
         self._moment_at_hand = None
         self._ask(slot, subject)
         return outcomes
+
+    def _beginning(self, slot: int, parts: Sequence[Standing], handle: int) -> tuple[int, Cells]:
+        """Return the first signal under watch that still matters, and how the object stood behind it."""
+        first = min((part for part in parts if part.note >= 0), key=lambda part: part.handle, default=None)
+        return (handle, self._watches.now(slot)) if first is None else (first.handle, self._watches.note(first))
+
+    def _tell_late(self, slot: int, part: Standing, since: int, now: int) -> None:
+        """Tell the pipeline of a contribution that began when no level could be reached by it."""
+        entry = self._fetch(part.handle)
+        moment = self._moment(Live(self._number(part.handle), entry, ()), self._watches.note(part))
+        if self._remote.begin(self._names[part.rule], moment, since, now, self._pipeline.ruleset.version):
+            self._cited[entry.resolution.object_id, self._names[part.rule]] = self._behind(slot, part.rule, part.handle)
+        self._watches.know(part)
+
+    def _behind(self, slot: int, rule: int, handle: int) -> Behind:
+        """Return what is behind a contribution that begins at a signal."""
+        inside = self._watches.inside(slot, rule, handle)
+        if self._of_signal[rule] and (not len(inside) or inside[-1] != handle):
+            inside = np.append(inside, handle)
+        return Behind(handle, inside)
 
     def told(self, outcomes: Sequence[Outcome]) -> None:
         """Time alone brought these about: a level that fell may rise again at the object's next signal."""
@@ -221,16 +211,16 @@ class Watching:
                 self._ask(self._slots[subject], subject, attend=True)
 
     def _ask(self, slot: int, subject: str, *, attend: bool = False) -> None:
-        self._watches.ask(slot, self._remote.rise_at(subject), attend=attend)
+        self._watches.ask(slot, self._remote.rise_at(subject), attend=attend, open=self._remote.open(subject))
 
     def _bring(self, subject: str, rule: str, since: int) -> None:
         for risk in self._remote.risks(subject):
             if rule in risk.parts:
                 risk.parts[rule].since = since
 
-    def _moment(self, slot: int, live: Live) -> Moment:
+    def _moment(self, live: Live, cells: Cells) -> Moment:
         key = Key(live.entry.resolution.object_id)
-        for variable, value in self._kernel.cell_values(slot):
+        for variable, value in zip(cells.indicators, cells.values, strict=True):
             known: Value = None if math.isnan(value) else int(value) if self._whole[variable] else value
             key.cells[self._variables[variable]] = _Shown(known)
         return Moment(live, None, live.entry.signal.region, {"object": key}, {})
@@ -241,7 +231,7 @@ class Watching:
         if slot is None:
             return
         last = self._watches.times(slot)[0]
-        for rule, since, true in self._watches.parts(slot):
+        for rule, since, true, *_ in self._watches.parts(slot):
             part = risk.parts.get(self._names[rule])
             if part is not None and part.since != (until := last if true else since):
                 part.since, risk.stale = until, True
@@ -254,8 +244,8 @@ class Watching:
         moment = self._moment_at_hand
         if moment is None:
             handle = self._watches.newest(slot)
-            moment = self._moment(slot, Live(self._number(handle), self._fetch(handle), ()))
-        true = {self._names[rule] for rule, _, true in self._watches.parts(slot) if true}
+            moment = self._moment(Live(self._number(handle), self._fetch(handle), ()), self._watches.now(slot))
+        true = {self._names[part.rule] for part in self._watches.parts(slot) if part.true}
         self._remote.describe(risk, true, moment)
         risk.behind = self._gather(risk, slot, now)
         return True
@@ -263,32 +253,8 @@ class Watching:
     def _gather(self, risk: Risk, slot: int, now: int) -> tuple[tuple[Evidence, ...], int]:
         """Return the newest signals behind a risk's contributions by their instants, and how many there are in all."""
         parts = [(self._rules[name], self._cited[risk.subject, name]) for name, part in risk.parts.items() if part.points(now) > 0.0]
-        found = self._watches.fed_since(slot, min(behind.upto for _, behind in parts), [rule for rule, _ in parts])
-        upto = int(found.handles[-1]) if len(found.handles) else 0
-        for number, (_, behind) in enumerate(parts):
-            fed = found.of[:, number]
-            if behind.upto >= found.first:
-                fed = fed & (found.handles > behind.upto)
-            if fed.any():
-                behind.add(found.handles[fed], found.times[fed])
-            behind.upto = max(behind.upto, upto)
-        if len(parts) == 1:
-            newest, times = parts[0][1].newest, parts[0][1].times
-        else:
-            newest, first = np.unique(np.concatenate([behind.newest for _, behind in parts]), return_index=True)
-            times = np.concatenate([behind.times for _, behind in parts])[first]
-        order = np.lexsort((newest, times))[-EVIDENCE_LIMIT:]
-        newest, times = newest[order], times[order]
-        told = self._told_of(slot, newest.tolist(), times.tolist(), self._ticks.numbers(newest).tolist())
-        return told, self._count([behind for _, behind in parts])
-
-    @staticmethod
-    def _count(behind: Sequence[_Behind]) -> int:
-        """Return how many different signals there are, `COUNTED_LIMIT` at most."""
-        most = max(each.count for each in behind)
-        if len(behind) == 1 or most >= COUNTED_LIMIT:
-            return min(most, COUNTED_LIMIT)
-        return min(len(np.unique(np.concatenate([handles for each in behind for handles in each.handles]))), COUNTED_LIMIT)
+        newest, times, count = self._watches.behind(slot, parts, EVIDENCE_LIMIT, COUNTED_LIMIT)
+        return self._told_of(slot, newest.tolist(), times.tolist(), self._ticks.numbers(newest).tolist()), count
 
     def _told_of(self, slot: int, handles: list[int], times: list[int], numbers: list[int]) -> tuple[Evidence, ...]:
         """Return what evidence says of signals; what is told of an object's newest is kept until it is told of again."""

@@ -89,6 +89,23 @@ class Contributions:
         effects.touch(risk, hit=truth.hit)
         return made
 
+    def begin(self, rule: str, moment: Moment, since: int, now: int, version: str) -> bool:
+        """As `stand`, for a rule that began to contribute earlier, when nothing could follow from it; False where it has faded by `now`."""
+        plan, subject = self._rules.plans[rule], moment.keys["object"].name
+        matter, sector = self._rules.matter(plan.rule.sector, moment)
+        risk = self._fuse.risk(subject, matter, sector, shadow=plan.shadow)
+        if plan.id in risk.parts:
+            self._fuse.drop(risk, plan.id)
+        part = Part("rule", plan.id, plan.rule.title)
+        part.take(plan, version)
+        part.since = since
+        if part.points(now) == 0.0:
+            return False
+        part.values, part.message = self._rules.proofs.describe(plan, subject, moment)
+        risk.parts[plan.id] = part
+        risk.can_rise = True
+        return True
+
     def feed(self, moment: Moment) -> None:
         """Put the signal behind the contributions to its subjects that rest on an indicator or a course that it feeds."""
         if not moment.fed:

@@ -55,6 +55,14 @@ class Remote:
         """Let rules that are true at a signal contribute; return those whose contribution is new."""
         return [truth.rule for truth in truths if self._contributions.stand(truth, moment, effects, now, version)]
 
+    def begin(self, rule: str, moment: Moment, since: int, now: int, version: str) -> bool:
+        """Let a rule contribute since the signal of `moment`, true last at `since`; False where that has faded away by `now`."""
+        return self._contributions.begin(rule, moment, since, now, version)
+
+    def open(self, subject: str) -> bool:
+        """Tell whether an object has an open warning."""
+        return any(risk.episode is not None for risk in self.risks(subject))
+
     def risks(self, subject: str) -> Iterable[Risk]:
         """Return the risks of an object."""
         return self._stages.fuse.risks.get(subject, {}).values()
@@ -83,7 +91,7 @@ class Remote:
         mine.rules.subjects[subject] = theirs.rules.subjects[subject]
         mine.ledger.by_name.update(theirs.ledger.by_name)
         mine.raising.replace(self.risks(subject), other.risks(subject))
-        mine.fuse.risks[subject] = theirs.fuse.risks[subject]
+        mine.fuse.risks[subject] = theirs.fuse.risks.get(subject, {})
         for risk in self.risks(subject):
             risk.due = None
             mine.wakes.schedule(risk)
