@@ -8,17 +8,23 @@ from __future__ import annotations
 from datetime import timedelta
 from errno import ENOENT
 from pathlib import Path
+from tomllib import TOMLDecodeError
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from connectors.kafka.access import Access, Mechanism
 from connectors.kafka.layout import Layout
 from connectors.outbound.egress import networks
 from connectors.outbound.webhook import TIMEOUT
-from domain.errors import StoreUnavailable
+from domain.errors import FileProblems, Problem, StoreUnavailable
 from domain.messages import both
 from domain.partitions import MOST_PARTITIONS
+from rules.problems import nearest
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED_PACKS = ROOT / "rules" / "packs"
@@ -180,7 +186,7 @@ def load_settings(config: Path | None = None, **flags: object) -> Settings:
     """Return the settings of a TOML file, the environment and the flags that are not None.
 
     Raises:
-        pydantic.ValidationError: a value is illegal or a name unknown; it lists all of them.
+        FileProblems: the file is no TOML, or values are illegal and names unknown, in it or in the environment: all of them.
         FileNotFoundError: `config` names no file.
     """
     if config is not None and not config.is_file():
@@ -190,4 +196,22 @@ def load_settings(config: Path | None = None, **flags: object) -> Settings:
         model_config = SettingsConfigDict(toml_file=config)
 
     given = {name: value for name, value in flags.items() if value is not None}
-    return FromFile(**given)  # type: ignore[arg-type]  # pydantic checks the values
+    try:
+        return FromFile(**given)  # type: ignore[arg-type]  # pydantic checks the values
+    except TOMLDecodeError as error:
+        raise FileProblems([_problem(config, both("settings.no_toml", reason=error))]) from error
+    except ValidationError as error:
+        raise FileProblems([_problem(config, _wrong(each)) for each in error.errors()]) from error
+
+
+def _problem(config: Path | None, message: str) -> Problem:
+    return Problem(file=str(config) if config is not None else "FENGSUI_*", line=0, column=0, message=message)
+
+
+def _wrong(found: ErrorDetails) -> str:
+    """Return what is wrong with a setting, with the nearest name for one that is none."""
+    name = ".".join(map(str, found["loc"]))
+    if found["type"] != "extra_forbidden":
+        return both("settings.illegal", name=name, reason=found["msg"])  # not the value: it may be a secret
+    near = nearest(name, list(Settings.model_fields))
+    return both("settings.unknown_near" if near else "settings.unknown", name=name, near=near)

@@ -1823,6 +1823,14 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "{path}：读不到个人信息的封存密钥（{why}）；请放回原处，或用 sealing_key 指明其文件",
         "{path}: the key of the sealed personal values cannot be read ({why}); put it back there, or name its file (sealing_key)",
     ),
+    # settings: what is wrong with the settings
+    "settings.illegal": ("设置 {name} 不合要求：{reason}", "setting {name} is not legal: {reason}"),
+    "settings.no_toml": ("不是有效的 TOML：{reason}", "not valid TOML: {reason}"),
+    "settings.unknown": (
+        "没有名为 {name} 的设置；全部设置见 docs/settings.md",
+        "there is no setting {name}; docs/settings.md has them all",
+    ),
+    "settings.unknown_near": ("没有名为 {name} 的设置；是否想写 {near}？", "there is no setting {name}; did you mean {near}?"),
     # signal: what is wrong with a question about a signal
     "signal.decided": ("线索 {id} 已有人处理（对象：{object}）", "somebody has decided about signal {id} already (object: {object})"),
     "signal.not_found": ("没有线索 {feed} {id}", "no signal {feed} {id}"),

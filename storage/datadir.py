@@ -84,6 +84,7 @@ class DataDir:
             holder = os.read(self._lock, 32).decode(errors="replace").strip() or "unknown"
             os.close(self._lock)
             raise StoreUnavailable(
+                f"数据目录 {top} 正由进程 {holder} 使用：请先停止它，或用 --data 另指目录 / "
                 f"data folder {top} is in use by process {holder}; stop that one, or start this one with another --data"
             ) from error
         os.ftruncate(self._lock, 0)

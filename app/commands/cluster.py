@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tomllib import TOMLDecodeError
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -205,19 +204,9 @@ def _settings(
     config: Path | None, bootstrap: str | None, prefix: str | None, partitions: int | None, *, reduced_durability: bool, **flags: object
 ) -> Settings:
     """Return the settings of a role of the cluster; flags that were not given leave what file and environment say."""
-    from pydantic import ValidationError
-
     from app.settings import load_settings
 
     given = {"bootstrap": bootstrap, "prefix": prefix, "partitions": partitions, "reduced_durability": reduced_durability or None}
     kafka = {name: value for name, value in given.items() if value is not None}
-    try:
-        with plain_errors():
-            return load_settings(config, kafka=kafka or None, **flags)
-    except TOMLDecodeError as error:
-        note(f"{config}: 不是有效的 TOML / not valid TOML: {error}")
-        raise typer.Exit(USAGE) from error
-    except ValidationError as error:
-        for problem in error.errors():
-            note(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}")
-        raise typer.Exit(USAGE) from error
+    with plain_errors():
+        return load_settings(config, kafka=kafka or None, **flags)

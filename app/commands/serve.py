@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import sys
 from pathlib import Path
-from tomllib import TOMLDecodeError
 from typing import Annotated, Final
 
 import typer
@@ -27,21 +26,11 @@ def serve(
     verbose: Annotated[bool, typer.Option("--verbose", help="详细日志 / debug logs")] = False,
 ) -> None:
     """启动服务：接入、研判、派单、控制台 / Run intake, engine, duty loop and console until interrupted."""
-    from pydantic import ValidationError
-
     from app.logs import configure
     from app.settings import load_settings
 
-    try:
-        with plain_errors():
-            settings = load_settings(config, data=data, rules=rules, host=host, port=port)
-    except TOMLDecodeError as error:
-        note(f"{config}: 不是有效的 TOML / not valid TOML: {error}")
-        raise typer.Exit(USAGE) from error
-    except ValidationError as error:
-        for problem in error.errors():
-            note(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}")
-        raise typer.Exit(USAGE) from error
+    with plain_errors():
+        settings = load_settings(config, data=data, rules=rules, host=host, port=port)
     configure(verbose=verbose)
     sys.setswitchinterval(TURN)
     from app.server import Server
