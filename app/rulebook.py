@@ -57,15 +57,13 @@ def read_folder(folder: Path) -> dict[str, str]:
     for path in sorted(path for pattern in RULE_FILES for path in folder.glob(pattern)):
         if path.name.startswith("."):
             continue
-        size = path.stat().st_size
-        if size > MOST_BYTES:
+        if (size := path.stat().st_size) > MOST_BYTES:
             problems.append(_of_file(path, "rules.file_too_large", size=size, limit=MOST_BYTES))
             continue
-        data = path.read_bytes()
         try:
-            texts[path.relative_to(folder).as_posix()] = data.decode("utf-8-sig")
+            texts[path.relative_to(folder).as_posix()] = path.read_bytes().decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            problems.append(_of_file(path, "rules.not_utf8", line=data.count(b"\n", 0, error.start) + 1))
+            problems.append(_of_file(path, "rules.not_utf8", line=error.object.count(b"\n", 0, error.start) + 1))
     if not texts and not problems:
         problems.append(_of_file(folder, "rules.no_files"))
     if problems:
