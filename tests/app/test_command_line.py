@@ -1,4 +1,5 @@
 """The command line: help that reads well, data on standard output, exit codes 0, 1 and 2, and the server's own words for refusals."""
+# Long because: each command is shown once, against one world.
 
 from __future__ import annotations
 
