@@ -68,10 +68,7 @@ class Kernel:
     """All objects that the kernel runs, and the names of all. One thread; state changes in place."""
 
     def __init__(self, placement: Placement, leaves: Iterable[str] = (), *, first_rise: float = 0.0, room: int = 1 << 10) -> None:
-        """Start empty. With the truth of a rule of `leaves` an object goes over to the Python engine; `room` is what memory begins at.
-
-        No level is reached by a score below `first_rise`.
-        """
+        """Start empty. With the truth of a rule of `leaves` an object goes over to Python; a score below `first_rise` reaches no level."""
         self.placement = placement
         self.tables = build(placement, leaves, first_rise)
         self.book = ClassBook(placement)
@@ -296,12 +293,6 @@ class Kernel:
         thing = self.state.objects[slot]
         cells = self.state.cells[thing["first"] : thing["first"] + thing["cells"]]
         return {self.placement.indicators[int(cell["indicator"])].name: int(cell["seen"]) for cell in cells if cell["seen"]}
-
-    def cell_values(self, slot: int) -> list[tuple[int, float]]:
-        """Return number and value of the indicators that an object has; NaN is unknown."""
-        thing = self.state.objects[slot]
-        cells = self.state.cells[thing["first"] : thing["first"] + thing["cells"]]
-        return list(zip(cells["indicator"].tolist(), cells["value"].tolist(), strict=True))
 
     def values(self, slot: int) -> dict[str, float | None]:
         """Return the indicators that an object has, by name; None is unknown."""

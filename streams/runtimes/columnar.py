@@ -190,10 +190,10 @@ class ColumnarReplay:
             step = self._kernel.feed(batch, done, upto)
             hits = self._cooled(step, batch, times) if self._cooldowns else step
             self._tell(hits, columns, batch, times, done)
+            self._ticks.catch_up(times, done, step.end, self._signals)
             if step.attend:
                 self._hear(new, columns, step.end)
                 self._attend(step.end - 1, hits, columns, batch, int(times[step.end - 1]))
-            self._ticks.catch_up(times, done, step.end, self._signals)
             done = step.end
             if step.known:
                 self._now = int(times[done])
