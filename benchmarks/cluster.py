@@ -31,14 +31,14 @@ from tests.postgres import PostgresServer
 
 PARTITIONS = 4
 OBJECTS = 20_000
-CALL = 2_000
+CALL = 8_000
 PLAIN = 20_000  # messages for the plain agent, which is slow
 
 
-def entry(number: int) -> SignalEntry:
-    """Return a signal: one object in a few has the three that make a warning."""
-    name = f"obj-{number * 7919 % OBJECTS:05d}"
-    kind = "gas.leak" if number % 10 == 0 else "gas.inspection"
+def entry(number: int, part: int = 0) -> SignalEntry:
+    """Return a signal of one part's objects; one object in a hundred has the three complaints that make a warning."""
+    name = f"obj-{part}-{number * 7919 % OBJECTS:05d}"
+    kind = "gas.leak" if number % 100 == 0 else "gas.inspection"
     return make_entry(
         id=f"s-{number}", kind=kind, resolution=Resolution(object_id=name, method="id", confidence=1.0), occurred_at=at(number / 3600)
     )
@@ -47,10 +47,10 @@ def entry(number: int) -> SignalEntry:
 def rate(cluster: Cluster, workers: int, first: int, count: int) -> float:
     """Fill the log, start that many workers, return signals a second."""
     for start in range(first, first + count, CALL):
-        cluster.send([entry(number) for number in range(start, min(start + CALL, first + count))], call=CALL)
+        cluster.send([entry(number, workers) for number in range(start, min(start + CALL, first + count))], call=CALL)
     before = cluster.done()
     for number in range(workers):
-        cluster.start(f"w{workers}-{number}")
+        cluster.start(f"w{workers}-{number}", snapshot_every=50_000)
     cluster.until(lambda: all(cluster.done().get(number, -1) > before.get(number, -1) for number in range(PARTITIONS)), 120)
     left = sum(end - cluster.done()[number] for number, end in cluster.ends().items())
     share = left / sum(end - before.get(number, -1) for number, end in cluster.ends().items())

@@ -27,6 +27,8 @@ from storage.tables import rejections, signals
 
 _CHUNK = 1_000
 # PostgreSQL compares `id IN (…)` with thousands of values one by one with each row of the feed; a join with the list looks each name up.
+# A plan that was made while the table was empty would read all of it for as long as the connection lives.
+_BY_INDEX = sql("SELECT set_config('enable_seqscan', 'off', true)")
 _NAMED = sql(
     "SELECT s.id, s.seq, s.revision, s.body FROM json_array_elements_text(CAST(:ids AS json)) AS wanted(id) "
     "JOIN signals AS s ON s.feed = :feed AND s.id = wanted.id"
@@ -51,6 +53,7 @@ def known_names(connection: Connection, keys: Iterable[Key], *, after: int = 0, 
 def _named(connection: Connection, feed: str, ids: Sequence[str]) -> Iterator[Any]:
     """Yield (id, seq, revision, body) of every signal of a feed with one of these ids."""
     if connection.dialect.name == "postgresql":
+        connection.execute(_BY_INDEX)
         yield from connection.execute(_NAMED, {"feed": feed, "ids": msgspec.json.encode(ids).decode()})
         return
     columns = select(signals.c.id, signals.c.seq, signals.c.revision, signals.c.body)

@@ -107,13 +107,13 @@ class Cluster:
         """Put the rules in force; return their version."""
         return publish(self.settings, self.rules, "test", SystemClock(), without_groups=True).version
 
-    def start(self, name: str = "one", *, plant: str = "", **kafka: object) -> subprocess.Popen[bytes]:
+    def start(self, name: str = "one", *, plant: str = "", snapshot_every: int = 500, **kafka: object) -> subprocess.Popen[bytes]:
         """Start a worker process."""
         own = self.settings.kafka
         given = {
             "DATA": self.folder / name,
             "DATABASE_URL": self.settings.database_url,
-            "SNAPSHOT_EVERY": "500",
+            "SNAPSHOT_EVERY": snapshot_every,
             "KAFKA__BOOTSTRAP": own.bootstrap,
             "KAFKA__PREFIX": own.prefix,
             "KAFKA__PARTITIONS": own.partitions,
