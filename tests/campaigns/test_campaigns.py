@@ -60,6 +60,15 @@ def test_chaos_in_small_holds() -> None:
     assert done.stdout.rstrip().endswith("HELD")
 
 
+@pytest.mark.service("kafka")
+@pytest.mark.service("postgresql")
+def test_chaos_catches_a_frame_that_is_passed_over() -> None:
+    """The planted defect does what Faust does with a message whose handler failed; the campaign misses the signals."""
+    done = campaign("tests.campaigns.chaos", "--small", "--only", "add_worker", "--plant", "skip_frame")
+    assert done.returncode == 1, done.stdout + done.stderr[-3000:]
+    assert "acknowledged signals are not there" in done.stdout
+
+
 def test_reloads_in_small_hold() -> None:
     """Ten reloads under load, one of them through a kill, leave no hit of a mixed set and lose no state."""
     done = campaign("tests.campaigns.reloads", "--small")
