@@ -388,22 +388,3 @@ def test_a_remark_on_a_row_is_no_refusal(served: World, tmp_path: Path) -> None:
     done = through(served, "import", "objects", tmp_path / "o.csv")
     assert (done.exit_code, done.stdout.split("，第")[0]) == (OK, "导入 1 行，拒收 0 行，提示 1 处"), done.output
     assert "o.csv:2" in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("written", "said"),
-    [
-        ('rule = "packs"', "没有名为 rule 的设置；是否想写 rules？"),
-        ("port = 99999", "设置 port 不合要求"),
-        ("port =", "不是有效的 TOML"),
-    ],
-)
-def test_a_wrong_settings_file_is_named_with_what_is_wrong(written: str, said: str, tmp_path: Path) -> None:
-    """By every command that reads one, without a traceback."""
-    config = tmp_path / "fengsui.toml"
-    config.write_text(written + "\n", encoding="utf-8")
-    for command in (("serve", "--config", config), ("rules", "diff", "a", "b", "--config", config)):
-        told = run(*command)
-        assert told.exit_code == USAGE, told.output
-        assert f"{config}:0:0" in told.stderr
-        assert said in told.stderr
