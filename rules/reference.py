@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from domain.kinds import KINDS, SECTORS
+from rules import examples
 from rules.documents import (
     CaseDoc,
     CaseObjectDoc,
@@ -214,6 +215,7 @@ def reference() -> str:
         _words("状态 Statuses", STATUSES),
         _words("等级 Levels", LEVELS),
         _words("别处的写法，这里怎么写 Words of other tools (ElastAlert 2 and others)", LATER),
+        examples.page(),
     ]
     return "\n".join(parts)
 

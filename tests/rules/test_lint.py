@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from rules.examples import FILES
 from rules.lint import Surroundings
 from rules.load import check, load_rules
+from rules.reference import reference
 from rules.ruleset import Facts
+from streams.ruletest import run_cases
 from tests.factories import make_entry, make_object
 
 PACK = """
@@ -113,3 +116,12 @@ def test_a_share_is_said_in_per_cent() -> None:
     ruleset = load_rules({"a.yaml": pack.replace("{leaks} 件，", "占{bad}，限{$most}，异常分{odd}，")})
     facts = Facts(make_entry(), make_object(name="甲"), {"gas.bad": 2 / 3, "gas.odd": 0.6667})
     assert ruleset.rules[0].say(facts).startswith("甲 占66.7%，限60%，异常分0.667，")
+
+
+def test_the_examples_of_the_reference_page_are_sound() -> None:
+    """They load as they are printed, and the tests in them pass."""
+    assert all(text in reference() for text in FILES.values())
+    ruleset = load_rules(FILES)
+    assert [rule.id for rule in ruleset.rules] == ["ebike-many-complaints", "ebike-lel-high", "ebike-kpa-high", "ebike-not-inspected"]
+    results = list(run_cases(ruleset, {}))
+    assert [result.explanation for result in results] == ["", ""]
