@@ -15,7 +15,7 @@ import typer
 
 from domain.errors import FengsuiError
 from domain.instants import parse_rfc3339, spoken
-from domain.messages import both
+from domain.messages import CATALOGUE, both
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
@@ -43,7 +43,9 @@ def show(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], output: Outp
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for place, column in enumerate(columns):
-        table.add_column(column, no_wrap=place == 0)  # an id that is cut names nothing
+        table.add_column(
+            both(f"column.{column}") if f"column.{column}" in CATALOGUE else column, no_wrap=place == 0
+        )  # an id that is cut names nothing
     for row in rows:
         table.add_row(*(cell(row[column]) for column in columns))
     terminal = sys.stdout.isatty()
