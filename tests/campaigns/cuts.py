@@ -1,13 +1,15 @@
-"""The kernel against the Python engine (切分演练): random rule sets and signals, cut anywhere, must give the same hits.
+"""The kernel against the Python engine (切分演练): random rule sets and signals, cut anywhere, must give the same hits and warnings.
 
-    python -m tests.campaigns.cuts [--runs 2000] [--seed 1] [--small] [--plant short_window]
+    python -m tests.campaigns.cuts [--runs 2000] [--seed 1] [--small] [--plant short_window|late_since]
 
 Every run draws a rule set that the kernel can run wholly (all its aggregates and windows, conditions with and, or, not, has) and lines of
 signals: late, repeated under the same id, corrected, withdrawn, without an object, with numbers that sums cannot hold, in unusual JSON.
-They go through the pipeline, and through the columnar replay in blocks and batches of random size from memory that begins tiny; others,
-plain ones, go through the kernel alone, which is saved and restored at random places. Hits must agree one by one, the values of all
-indicators too, and a snapshot must be the same bytes wherever the batches were cut. A fifth of the runs is then
-done again with every access to an array checked.
+They go through the pipeline, and through the columnar replay in blocks and batches of random size from memory that begins tiny. In half of
+the runs rules have points, half-lives, families, floors and cooldowns, some on trial, and signals spread over weeks, so that levels fall
+and warnings end: there every outcome must be the same bytes, in the same order. In the others, whose rules only hit, plain signals go
+through the kernel alone too, which is saved and restored at random places. Hits must agree one by one, the values of all indicators too,
+and a snapshot must be the same bytes wherever the batches were cut. A fifth of the runs is then done again with every access to an array
+checked.
 """
 
 from __future__ import annotations
@@ -17,12 +19,14 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+import msgspec
 import numpy as np
+import pytest
 
 from app.lines import read_line, signal_of_line
 from domain.catalogue import Catalogue
@@ -35,13 +39,15 @@ from streams.kernel.engine import Kernel
 from streams.kernel.layout import SWEEP_AT
 from streams.kernel.placement import Placement, place
 from streams.kernel.signals import columns_of
+from streams.kernel.watches import Truth, Watches
 from streams.pipeline import Pipeline, PipelineSettings
-from streams.runtimes.columnar import ColumnarReplay, hit_line
+from streams.runtimes.columnar import ColumnarReplay, hit_line, leaves_of
 from streams.runtimes.replay import Known, replay
+from streams.stages.windows import NEVER
 from tests.campaigns.entry import Campaign, Run, play
 from tests.streams.kit import values_of
 
-PLANTS: Final = ("short_window",)
+PLANTS: Final = ("short_window", "late_since")
 SOURCES: Final = ("hotline", "complaint", "iot", "penalty")
 KINDS: Final = ("a.x", "a.y", "b.x")
 AGGREGATES: Final = (
@@ -66,8 +72,8 @@ TESTS: Final = (
 NUMBERS: Final = (0, 1, 2, 3, 5, -1, 2.5, 0.3, 0.6)
 
 
-def rule_set(draw: random.Random) -> str:
-    """Return the text of a pack."""
+def rule_set(draw: random.Random, *, pointed: bool) -> str:
+    """Return the text of a pack; rules only hit where it is not `pointed`."""
     count = draw.randint(1, 8)
     lines = ["pack: p", "title: t", "sector: s", "owner: o", "plan: q", "effective: {from: 2000-01-01}", "indicators:"]
     for number in range(count):
@@ -81,8 +87,23 @@ def rule_set(draw: random.Random) -> str:
     for number in range(draw.randint(1, 12)):
         cooldown = f", cooldown: {draw.choice(['1h', '2d'])}" if draw.random() < 0.2 else ""
         when = _condition(draw, count, 0)
-        lines.append(f'  - {{id: r{number}, title: r{number}, status: active, when: "{when}", points: 0, say: x, basis: [b]{cooldown}}}')
+        head = f'id: r{number}, title: r{number}, when: "{when}", basis: [b]{cooldown}'
+        lines.append(f"  - {{{head}, {_weight(draw, count) if pointed else 'status: active, points: 0, say: x'}}}")
     return "\n".join(lines) + "\n"
+
+
+def _weight(draw: random.Random, indicators: int) -> str:
+    """Return what a rule counts, for how long, and whether it is on trial; some still only hit."""
+    if draw.random() < 0.2:
+        return "status: active, points: 0, say: x"
+    said = draw.choice(["x", f"{{i{draw.randrange(indicators)}}}"]) if draw.random() < 0.5 else "x"
+    parts = [f"points: {draw.choice([5, 10, 20, 35, 60])}", f"half_life: {draw.choice(['1h', '12h', '1d', '7d', '14d', '30d'])}"]
+    parts.append(f'say: "{said}", status: {draw.choice(["active"] * 5 + ["shadow"])}')
+    if draw.random() < 0.3:
+        parts.append(draw.choice(["family: f, cap: 25", "family: g, cap: 45"]))
+    if draw.random() < 0.2:
+        parts.append(f"at_least: {draw.choice(['blue', 'yellow', 'orange', 'red'])}")
+    return ", ".join(parts)
 
 
 def _condition(draw: random.Random, indicators: int, depth: int) -> str:
@@ -98,8 +119,8 @@ def _condition(draw: random.Random, indicators: int, depth: int) -> str:
     return f"not ({_condition(draw, indicators, depth + 1)})"
 
 
-def signals(draw: random.Random, *, plain: bool) -> list[dict[str, Any]]:
-    """Return signals in order of arrival; `plain` ones are new, of a known object, and easy to add up."""
+def signals(draw: random.Random, *, plain: bool, weeks: bool = False) -> list[dict[str, Any]]:
+    """Return signals in order of arrival; `plain` ones are new, of a known object, and easy to add up. Now and then `weeks` pass."""
     objects, at = draw.randint(1, 6), datetime(2026, 2, 26, tzinfo=UTC)
     step = draw.choice([5, 60, 600, 7200])
     numbers: list[Any] = [None, 0.1, 0.2, 0.3, -0.0, 1, 2]
@@ -107,6 +128,8 @@ def signals(draw: random.Random, *, plain: bool) -> list[dict[str, Any]]:
         numbers += [1e300, 1e-30, 1e15]
     made: list[dict[str, Any]] = []
     for number in range(draw.randint(20, 250)):
+        if weeks and draw.random() < 0.05:
+            at += timedelta(hours=draw.choice([6, 24, 24, 100, 240, 800]))
         at += timedelta(seconds=draw.choice([0, 1, step, step, step * 10]), microseconds=draw.choice([0, 0, 1, 999_999]))
         late = timedelta(seconds=draw.choice([0, 0, 0, 0, 300, 3600, 90_000, 3_000_000]))
         value = draw.choice([draw.choice(numbers), draw.randint(-4, 7), round(draw.uniform(-5, 9), 2)])
@@ -163,30 +186,61 @@ def line_of(draw: random.Random, signal: dict[str, Any]) -> str:
     return text + draw.choice(["", "", "", " ", "\r"]) + draw.choice(["\n"] * 9 + ["\n\n"])
 
 
-def by_pipeline(ruleset: RuleSet, path: Path) -> list[bytes]:
-    """Return the hits of the Python engine, as lines."""
-    found: list[bytes] = []
+class Counts(NamedTuple):
+    """How much was compared."""
+
+    hits: int
+    others: int
+
+
+class Came(NamedTuple):
+    """What came of signals: the hits as lines, and all other outcomes as JSON, each in order."""
+
+    hits: list[bytes]
+    others: list[bytes]
+
+
+def by_pipeline(ruleset: RuleSet, path: Path) -> Came:
+    """Return what the Python engine finds, with rules and fusion alone."""
+    hits: list[bytes] = []
+    others: list[bytes] = []
 
     def commit(_records: Sequence[Record], outcomes: Sequence[Outcome]) -> None:
-        found.extend(hit_line(each) for each in outcomes if isinstance(each, RuleHit))
+        hits.extend(hit_line(each) for each in outcomes if isinstance(each, RuleHit))
+        others.extend(msgspec.json.encode(each) for each in outcomes if not isinstance(each, RuleHit))
 
     lines = [line for line in path.read_bytes().split(b"\n") if line.strip()]
-    replay((read_line(line, path, 0) for line in lines), commit=commit, ruleset=ruleset)
-    return found
+    settings = PipelineSettings(model_points=0.0)
+    replay((read_line(line, path, 0) for line in lines), commit=commit, ruleset=ruleset, settings=settings)
+    return Came(hits, others)
 
 
-def by_columns(draw: random.Random, ruleset: RuleSet, placement: Placement, path: Path, plant: str) -> list[bytes]:
-    """Return the hits of the columnar replay."""
-    found: list[bytes] = []
+def by_columns(draw: random.Random, ruleset: RuleSet, placement: Placement, path: Path, plant: str) -> Came:
+    """Return what the columnar replay finds."""
+    hits: list[bytes] = []
+    others: list[bytes] = []
+
+    def found(outcomes: Sequence[Outcome]) -> None:
+        others.extend(map(msgspec.json.encode, outcomes))
+
     cuts = {"batch": draw.choice([1, 3, 17, 4096]), "block": draw.choice([64, 999, 1 << 20])}
-    run = ColumnarReplay(ruleset, placement, signal_of_line, found.append, kernel=_kernel(draw, placement, plant), **cuts)
-    run.play([path])
-    return b"".join(found).splitlines(keepends=True)
+    run = ColumnarReplay(ruleset, placement, signal_of_line, hits.append, found, kernel=_kernel(draw, placement, plant), **cuts)
+    with pytest.MonkeyPatch.context() as patched:
+        if plant == "late_since":
+            patched.setattr(Watches, "parts", _one_signal_late)
+        run.play([path])
+    return Came(b"".join(hits).splitlines(keepends=True), others)
+
+
+def _one_signal_late(watches: Watches, slot: int, parts: Callable[[Watches, int], list[Truth]] = Watches.parts) -> list[Truth]:
+    """Take rules that are true no more for ones that were so until the newest signal: the planted defect."""
+    newest = watches.times(slot)[0]
+    return [part if part.true else part._replace(since=newest) for part in parts(watches, slot)]
 
 
 def _kernel(draw: random.Random, placement: Placement, plant: str) -> Kernel:
     """Return a kernel with little memory, that forgets old rows early."""
-    kernel = Kernel(placement, room=draw.choice([2, 4, 64]))
+    kernel = Kernel(placement, leaves_of(placement), room=draw.choice([2, 4, 64]))
     kernel.state.counters[SWEEP_AT] = draw.choice([4, 30, 1 << 20])
     if plant == "short_window":
         kernel.tables = kernel.tables._replace(span=kernel.tables.span - (kernel.tables.span > 1))
@@ -215,11 +269,12 @@ def alone(draw: random.Random, placement: Placement, entries: Sequence[SignalEnt
     """Return the hits of plain signals and the kernel that found them, saved and restored on its way."""
     kernel = _kernel(draw, placement, plant)
     kernel.state.counters[SWEEP_AT] = 40  # when rows are forgotten is part of what a snapshot holds
-    found, done = [], 0
+    found, done, now = [], 0, np.int64(-NEVER)
     while done < len(entries):
         some = entries[done : done + draw.choice([1, 2, 7, 50, 400])]
         columns = columns_of(some, kernel.texts, range(done, done + len(some)))
-        batch = kernel.prepare(columns, "plain", np.maximum.accumulate(columns.at))
+        times = np.maximum.accumulate(np.maximum(columns.at, now))
+        batch, now = kernel.prepare(columns, "plain", times), times[-1]
         step = kernel.feed(batch, 0, len(some))
         assert step.end == len(some), "a plain signal was taken for one seen before"
         assert not len(step.reached), "a plain signal was left to the pipeline"
@@ -235,50 +290,64 @@ def alone(draw: random.Random, placement: Placement, entries: Sequence[SignalEnt
     return found, kernel
 
 
-def one(seed: int, folder: Path, plant: str = "") -> tuple[list[str], int]:
-    """Run one seed; return what was wrong, and how many hits there were."""
+def one(seed: int, folder: Path, plant: str = "") -> tuple[list[str], Counts]:
+    """Run one seed; return what was wrong, and how much was compared."""
     draw = random.Random(seed)
-    text = rule_set(draw)
-    ruleset = load_rules({"p.yaml": text})
+    pointed = seed % 2 == 1
+    ruleset = load_rules({"p.yaml": rule_set(draw, pointed=pointed)})
     placement = place(ruleset)
     assert placement.whole, placement.reasons
     path = folder / "some.ndjson"
-    wrong = []
-    path.write_text("".join(line_of(draw, each) for each in signals(draw, plain=False)), encoding="utf-8")
+    path.write_text("".join(line_of(draw, each) for each in signals(draw, plain=False, weeks=pointed)), encoding="utf-8")
     wanted = by_pipeline(ruleset, path)
-    if by_columns(draw, ruleset, placement, path, plant) != wanted:
+    found = by_columns(draw, ruleset, placement, path, plant)
+    wrong = []
+    if found.hits != wanted.hits:
         wrong.append(f"seed {seed}: other hits through the columnar replay")
+    if found.others != wanted.others:
+        wrong.append(f"seed {seed}: {_difference(found.others, wanted.others)}")
+    counts = Counts(len(wanted.hits), len(wanted.others))
+    if pointed:
+        return wrong, counts
     given = [_entry(each) for each in signals(draw, plain=True)]
     plain, pipeline = readable(ruleset, given)
     runs = [alone(draw, placement, given, plant) for _ in range(2)]
     cooled = any(rule.cooldown for rule in placement.rules)  # a matter of the replay, not of the kernel
-    if not cooled and any(found != plain for found, _ in runs):
+    if not cooled and any(hits != plain for hits, _ in runs):
         wrong.append(f"seed {seed}: other hits through the kernel alone")
     things = {entry.resolution.object_id for entry in given}
     if any(kernel.values(kernel.slot_of(thing)) != values_of(pipeline, thing) for _, kernel in runs for thing in things):
         wrong.append(f"seed {seed}: other values of indicators")
     if runs[0][1].snapshot() != runs[1][1].snapshot():
         wrong.append(f"seed {seed}: another snapshot after other cuts")
-    return wrong, len(wanted) + (0 if cooled else len(plain))
+    return wrong, counts._replace(hits=counts.hits + (0 if cooled else len(plain)))
+
+
+def _difference(found: Sequence[bytes], wanted: Sequence[bytes]) -> str:
+    """Return the first outcome in which two runs differ."""
+    place = next((n for n, (one, other) in enumerate(zip(found, wanted, strict=False)) if one != other), min(len(found), len(wanted)))
+    shown = [each[place].decode() if place < len(each) else "nothing" for each in (found, wanted)]
+    return f"outcome {place} of {len(wanted)} is not that of the pipeline\n    found  {shown[0]}\n    wanted {shown[1]}"
 
 
 def body(run: Run) -> tuple[list[str], str]:
     """Compare every run, and a fifth of them again with every access to an array checked."""
     wrong: list[str] = []
-    hits = 0
+    hits = others = 0
     for number in range(run.count):
         if number % 100 == 0 and sys.stderr.isatty():
             sys.stderr.write(f"\r{number}/{run.count}")
         found, count = one(run.seed * 1_000_000 + number, run.folder, run.plant)
         wrong += found
-        hits += count
+        hits += count.hits
+        others += count.others
     if not run.small and not run.plant and "NUMBA_BOUNDSCHECK" not in os.environ:
         again = [sys.executable, "-m", CAMPAIGN.module, "--runs", str(max(1, run.count // 5)), "--seed", str(run.seed)]
         checked = subprocess.run(again, env=os.environ | {"NUMBA_BOUNDSCHECK": "1"}, capture_output=True, text=True, check=False)
         sys.stdout.write(f"with checked access, {checked.stdout}{checked.stderr}")
         if checked.returncode:
             wrong.append("with every access checked it fell short")
-    return wrong, f"cuts: seed {run.seed}, {run.count} runs, {hits:,} hits compared"
+    return wrong, f"cuts: seed {run.seed}, {run.count} runs, {hits:,} hits and {others:,} other outcomes compared"
 
 
 CAMPAIGN: Final = Campaign(module="tests.campaigns.cuts", about=__doc__, plants=PLANTS, counts="runs", full=2000, small=60)
