@@ -18,6 +18,7 @@ from rules.ruleset import RuleSet
 from streams.kernel.placement import place
 
 if TYPE_CHECKING:
+    from domain.findings import Outcome
     from domain.signals import Signal
     from streams.runtimes.columnar import ColumnarReplay, Read
 
@@ -41,6 +42,8 @@ rules:
   - {id: one, title: one, status: active, when: mean > 1 and severity >= 2, points: 0, say: a, basis: [a]}
   - {id: two, title: two, status: active, when: sum > 1 or kinds > 1 or newest < 0 or count >= 2, points: 0, say: b, basis: [b]}
   - {id: three, title: three, status: active, when: least > 5, points: 0, say: c, basis: [c]}
+  - {id: four, title: four, status: active, when: count >= 2, points: 20, half_life: 1h, say: d, basis: [d]}
+  - {id: five, title: five, status: active, when: newest > 3 and severity >= 2, points: 40, half_life: 1h, say: e, basis: [e]}
 """
 _LINE: Final = '{"id":"%s","source":"iot","kind":"%s","object_id":"%s","occurred_at":"2026-03-01T00:0%d:00Z","severity":2,"value":%s%s}\n'
 
@@ -49,13 +52,16 @@ class NeedsPipeline(Exception):
     """The replay has to begin again on the pipeline; the text says why, in both languages."""
 
 
+def has_points(ruleset: RuleSet) -> bool:
+    """Tell whether a rule that runs has points: then there may be warnings."""
+    return any(rule.points for rule in place(ruleset).rules)
+
+
 def why_not(ruleset: RuleSet) -> str:
-    """Return why a replay of hits cannot go through the kernel, in both languages; "" where it can."""
+    """Return why a rule set cannot go through the kernel, whatever the replay, in both languages; "" where it can."""
     placement = place(ruleset)
     if not placement.rules and not placement.placed:
         return both("kernel.no_rules")
-    if any(rule.points for rule in placement.rules):
-        return both("kernel.points")
     if ruleset.inferences:
         return both("kernel.inferences")
     if not placement.whole:
@@ -81,10 +87,12 @@ def first_lines_are_signals(paths: Sequence[Path]) -> bool:
     return True
 
 
-def open_replay(ruleset: RuleSet, read: Read, write: Callable[[bytes], object], say: Callable[[str], object]) -> ColumnarReplay:
+def open_replay(
+    ruleset: RuleSet, read: Read, write: Callable[[bytes], object], found: Callable[[list[Outcome]], object], say: Callable[[str], object]
+) -> ColumnarReplay:
     """Return a replay through the kernel; `say` is told where it has to be compiled first.
 
-    `read` may raise `NeedsPipeline`: the caller begins again on the Python engine.
+    `write` takes the lines of hits and `found` all other outcomes, each in order. `read` may raise `NeedsPipeline`: the caller begins again on the Python engine.
     """
     from streams.kernel import jit  # noqa: PLC0415  # see `installed`
     from streams.runtimes.columnar import ColumnarReplay  # noqa: PLC0415  # as above
@@ -92,7 +100,7 @@ def open_replay(ruleset: RuleSet, read: Read, write: Callable[[bytes], object], 
     if not jit.kept():
         jit.tidy()
         say(both("kernel.compiling"))
-    return ColumnarReplay(ruleset, place(ruleset), read, write)
+    return ColumnarReplay(ruleset, place(ruleset), read, write, found)
 
 
 def warm(say: Callable[[str], object]) -> None:
@@ -112,7 +120,7 @@ def warm(say: Callable[[str], object]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "warm.ndjson"
         path.write_text("".join(lines), encoding="utf-8")
-        replay = open_replay(load_rules({"warm.yaml": _PACK}), read, lambda _: None, say)
+        replay = open_replay(load_rules({"warm.yaml": _PACK}), read, lambda _: None, lambda _: None, say)
         replay.play([path])
         replay.forget()
 

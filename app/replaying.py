@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from sqlalchemy import select
 
-from app.columnar import NeedsPipeline, first_lines_are_signals, open_replay, why_not
+from app.columnar import NeedsPipeline, first_lines_are_signals, has_points, open_replay, why_not
 from app.commit import Commit, Consequences
 from app.desk import Desk
 from app.effects import EffectWriter
@@ -106,16 +106,23 @@ class Replaying:
         self._routing = None if engine_only else _Routing(departments)
         self._on_outcomes: Callable[[Sequence[Outcome]], None] = lambda _found: None
 
-    def why_not_columnar(self, signals: Sequence[Path]) -> str:
+    def why_not_columnar(self, signals: Sequence[Path], until: datetime | None) -> str:
         """Return why these files cannot go through the compiled kernel, in both languages; "" where they can."""
         if self._objects:
             return both("kernel.registry")
+        if has_points(self._rules):
+            if self._routing is not None:
+                return both("kernel.points")
+            if self._catalogue is not None:
+                return both("kernel.catalogue")
+            if until is not None:
+                return both("kernel.until")
         if not first_lines_are_signals(signals):
             return both("kernel.records")
         return why_not(self._rules)
 
     def play_columns(self, signals: Sequence[Path], read: Read, write: Callable[[bytes], object], say: Callable[[str], object]) -> Summary:
-        """Run files of signals through the compiled kernel, and hand the lines of their hits to `write`; there are no warnings.
+        """Run files of signals through the compiled kernel, and hand the lines of their hits to `write`.
 
         Raises:
             NeedsPipeline: there is something that only the pipeline does; nothing of what was done counts.
@@ -123,12 +130,15 @@ class Replaying:
         from streams.runtimes.columnar import NotYet  # noqa: PLC0415  # it brings numba, which only this path pays for
 
         try:
-            told = open_replay(self._rules, read, write, say).play(signals)
+            told = open_replay(self._rules, read, write, self.findings.take, say).play(signals)
         except NotYet as error:
             raise NeedsPipeline(both("kernel.in_force")) from error
+        except NeedsPipeline:
+            self.findings = Findings()
+            raise
         setup = 1 + (self._catalogue is not None)
         records = told.signals + setup if told.signals else 0
-        return Summary(records=records, signals=told.signals, outcomes=told.hits, ended=told.ended, reached=told.reached)
+        return Summary(records=records, signals=told.signals, outcomes=told.hits + told.others, ended=told.ended, reached=told.reached)
 
     def play(
         self,

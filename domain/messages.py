@@ -1008,6 +1008,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     ),
     "kafka.refused": ("Kafka {address} 拒绝：{error}", "Kafka at {address} refused: {error}"),
     # level: risk levels (风险等级), an internal grade
+    "kernel.catalogue": ("有记分的规则，又给出了事项清单", "a rule has points, and a catalogue is given"),
     "kernel.compiling": (
         "正在编译计算内核，每个版本一次，约半分钟……",
         "compiling the kernel, once for each version, about half a minute ...",
@@ -1042,11 +1043,18 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "编译内核运行 {kernel} 条规则，Python 引擎运行 {python} 条",
         "{kernel} rules in the kernel, {python} on the Python engine",
     ),
-    "kernel.points": ("有记分的规则", "a rule has points"),
+    "kernel.points": (
+        "有记分的规则，其预警要派发（--engine-only 不派发）",
+        "a rule has points, and warnings are routed (not with --engine-only)",
+    ),
     "kernel.python": ("由 Python 引擎运行：{reason}", "runs on the Python engine: {reason}"),
     "kernel.python_rules": ("{number} 条规则由 Python 引擎运行，例如 {first}", "{number} rules run on the Python engine, e.g. {first}"),
     "kernel.records": ("输入中有日志记录", "there are journal records among the input"),
     "kernel.registry": ("给出了监管对象名录", "a registry of objects is given"),
+    "kernel.until": (
+        "有记分的规则，末条信号之后时间还要继续（--until）",
+        "a rule has points, and time runs on after the last signal (--until)",
+    ),
     "level.": ("无", "none"),
     "level.blue": ("低", "low"),
     "level.orange": ("较大", "major"),

@@ -70,7 +70,7 @@ def replay(
         reason = "" if engine is Engine.AUTO else "--engine python"
         done = None
         if not reason:
-            done, reason = _by_columns(run, signals, hits)
+            done, reason = _by_columns(run, signals, hits, end)
         if done is None:
             with ExitStack() as stack:
                 target = stack.enter_context(hits.open("w", encoding="utf-8")) if hits else None
@@ -88,6 +88,7 @@ def replay(
         told = {
             "records": done.records,
             "signals": done.signals,
+            "outcomes": done.outcomes,
             "warnings": count,
             "ended": done.ended.isoformat() if done.ended else None,
             "engine": "python" if reason else "kernel",
@@ -99,12 +100,12 @@ def replay(
     sys.stdout.write(f"{done.signals:,} signals, {count:,} warnings\n")
 
 
-def _by_columns(run: Replaying, signals: Sequence[Path], hits: Path | None) -> tuple[Summary | None, str]:
+def _by_columns(run: Replaying, signals: Sequence[Path], hits: Path | None, until: datetime | None) -> tuple[Summary | None, str]:
     """Replay through the compiled kernel; else return None and why not."""
     from app.columnar import NeedsPipeline
     from app.lines import signal_of_line
 
-    reason = run.why_not_columnar(signals)
+    reason = run.why_not_columnar(signals, until)
     if reason:
         return None, reason
     with ExitStack() as stack:
