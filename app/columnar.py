@@ -92,7 +92,8 @@ def open_replay(
 ) -> ColumnarReplay:
     """Return a replay through the kernel; `say` is told where it has to be compiled first.
 
-    `write` takes the lines of hits and `found` all other outcomes, each in order. `read` may raise `NeedsPipeline`: the caller begins again on the Python engine.
+    `write` takes the lines of hits and `found` all other outcomes, each in order.
+    `read` may raise `NeedsPipeline`: the caller begins again on the Python engine.
     """
     from streams.kernel import jit  # noqa: PLC0415  # see `installed`
     from streams.runtimes.columnar import ColumnarReplay  # noqa: PLC0415  # as above

@@ -5,10 +5,11 @@
 Every run is a process of its own, measured as a whole: CPU seconds and the greatest memory. A rate is the marginal one, between a run of
 a tenth of the signals and one of all of them, so a start does not count; it is a column of its own. Ratios are to the reference in the
 same turn, and the median of the turns is shown. `hits` are the committed packs without points, each hit compared one by one with the
-reference's; `warnings` the same rules with points, through fusion, raising and the database, on `--warnings` signals. `slope` is what more
-rules and objects cost. The pack with 60 indicators is compared with an evaluator that looks at all signals again each time.
+reference's; `warnings` the same rules with points, through fusion and raising (`--engine-only`), their hits compared too. On `--states`
+signals the last state of every warning is compared with what the Python engine comes to. `slope` is what more rules, indicators and
+objects cost. The pack with 60 indicators is compared with an evaluator that looks at all signals again each time.
 
-Exit 1 where a hit differs. `--plant window` makes one window of the product's rules longer, which must be found.
+Exit 1 where a hit or a warning differs. `--plant window` makes one window of the product's rules longer, which must be found.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from benchmarks.riskbench import packs, sixty
 TOP: Final = Path(__file__).parents[2]
 SLOPE_RULES: Final = 1000
 SLOPE_SIGNALS: Final = 1_000_000
+SLOPE_INDICATORS: Final = (8, 30, 60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ class Result:
     identical: bool | None = None
     engine: str = ""
     reached_share: float = 0.0
+    warnings: int = 0
+    cost: float = 0.0  # of a slope: how many times what its first line takes
 
 
 class Bench:
@@ -115,9 +119,8 @@ class Bench:
         return path
 
     def pack(self, count: int, points: int = 0) -> Path:
-        """Return the folder of a rule set: the committed one where there is one."""
-        committed = {(number, of): folder for folder, (number, of) in packs.committed().items()}
-        found = committed.get((count, points))
+        """Return the folder of a rule set: the committed one where there is one and no defect is planted."""
+        found = committed(count, points)
         if found is not None and not self.given.plant:
             return found
         folder = self.folder / f"pack-{count}-{points}"
@@ -134,11 +137,11 @@ class Bench:
         run = self.process(f"reference, {rules} rules", "benchmarks.riskbench.reference", path, "--rules", rules, "--hits", hits)
         return run, hits
 
-    def product(self, path: Path, folder: Path) -> tuple[Run, Path, dict[str, Any]]:
+    def product(self, path: Path, folder: Path, *options: str) -> tuple[Run, Path, dict[str, Any]]:
         """Run the product; return its figures, its hits and its summary."""
         hits, out, summary = (self.folder / name for name in ("hits.ndjson", "warnings.ndjson", "summary.json"))
         files = ("--signals", path, "--hits", hits, "--out", out, "--summary", summary)
-        run = self.process(f"fengsui replay, {folder.name}", "app.cli", "replay", "--rules", folder, *files)
+        run = self.process(f"fengsui replay, {folder.name}", "app.cli", "replay", "--rules", folder, *files, *options)
         return run, hits, json.loads(summary.read_text(encoding="utf-8"))
 
     def compare(self, name: str, rules: int, points: int, signals: int, repeat: int) -> Result:
@@ -152,7 +155,7 @@ class Bench:
             for path, own, other in ((small, mine.small, theirs.small), (large, mine.large, theirs.large)):
                 run, wanted = self.reference(path, rules)
                 other.append(run)
-                run, hits, summary = self.product(path, folder)
+                run, hits, summary = self.product(path, folder, *(("--engine-only",) if points else ()))
                 own.append(run)
                 result.hits, same = same_hits(wanted, hits)
                 result.identical = bool(result.identical and same)
@@ -164,6 +167,22 @@ class Bench:
         result.start_seconds = round(statistics.median(starts), 2)
         result.reference_mib, result.product_mib = max(run.mib for run in theirs.large), max(run.mib for run in mine.large)
         result.engine, result.reached_share = summary["engine"], round(summary["reached"] / summary["signals"], 4)
+        result.warnings = summary["warnings"]
+        return result
+
+    def states(self, rules: int, signals: int) -> Result:
+        """Compare the last state of every warning with what the Python engine comes to."""
+        result = Result(f"warnings identical, {rules} rules", signals)
+        path, sound = self.input(signals), committed(rules, packs.POINTS)
+        if sound is None:
+            packs.write(sound := self.folder / f"sound-{rules}", rules, packs.POINTS)
+        self.spend(2)
+        _, _, summary = self.product(path, self.pack(rules, packs.POINTS), "--engine-only")
+        mine = last_states(self.folder / "warnings.ndjson")
+        self.product(path, sound, "--engine-only", "--engine", "python")
+        result.identical = bool(mine) and mine == last_states(self.folder / "warnings.ndjson")
+        result.warnings, result.engine = len(mine), summary["engine"]
+        result.reached_share = round(summary["reached"] / summary["signals"], 4)
         return result
 
     def alone(self, name: str, signals: int, folder: Path, objects: int = 100_000) -> Result:
@@ -194,6 +213,16 @@ class Bench:
         return result
 
 
+def committed(count: int, points: int) -> Path | None:
+    """Return the committed folder of a rule set; None where there is none."""
+    return {of: folder for folder, of in packs.committed().items()}.get((count, points))
+
+
+def last_states(path: Path) -> list[dict[str, Any]]:
+    """Return warnings as they were written last, whatever the version of the rule set."""
+    return [json.loads(line) | {"ruleset": ""} for line in path.read_text(encoding="utf-8").splitlines()]
+
+
 def same_hits(wanted: Path, hits: Path) -> tuple[int, bool]:
     """Return the number of the product's hits, and whether they are the reference's, one by one and in order."""
     count, same = 0, True
@@ -211,20 +240,34 @@ def run(given: argparse.Namespace, folder: Path, progress: Progress) -> dict[str
     bench.spend(1)
     bench.process("compile the kernel", "app.columnar")
     hits = [bench.compare(f"hits, {rules} rules", rules, 0, given.signals, given.repeat) for rules in given.rules]
+    size = given.signals if given.warnings is None else given.warnings
     warnings = [
-        bench.compare(f"warnings, {rules} rules", rules, packs.POINTS, given.warnings, 1) for rules in given.rules if given.warnings
+        bench.compare(f"warnings, {rules} rules", rules, packs.POINTS, size, given.warnings_repeat) for rules in given.rules if size
     ]
-    slope = []
-    if given.slope:
-        size = min(given.signals, SLOPE_SIGNALS)
-        slope = [bench.alone(f"{rules} rules", size, bench.pack(rules)) for rules in (*given.rules, SLOPE_RULES)]
-        slope += [bench.alone(f"{objects:,} objects", size, bench.pack(20), objects) for objects in (10_000, 1_000_000)]
+    states = [bench.states(rules, given.states) for rules in given.rules if given.states]
+    slope = slopes(bench, min(given.signals, SLOPE_SIGNALS)) if given.slope else []
     return {
         "hits": [asdict(each) for each in hits],
         "warnings": [asdict(each) for each in warnings],
+        "states": [asdict(each) for each in states],
         "slope": [asdict(each) for each in slope],
         "sixty": [asdict(bench.sixty())] if given.sixty else [],
     }
+
+
+def slopes(bench: Bench, size: int) -> list[Result]:
+    """Run the product with more rules, objects and indicators; the cost is to the first line, of indicators to the fewest."""
+    found = [bench.alone(f"{rules} rules", size, bench.pack(rules)) for rules in (*bench.given.rules, SLOPE_RULES)]
+    found += [bench.alone(f"{objects:,} objects", size, bench.pack(20), objects) for objects in (10_000, 1_000_000)]
+    wide = []
+    for count in SLOPE_INDICATORS:
+        folder = bench.folder / f"indicators-{count}"
+        sixty.write_pack(folder, count)
+        wide.append(bench.alone(f"{count} indicators of all kinds, {sixty.RULES} rules", size, folder))
+    for group in (found, wide):
+        for each in group:
+            each.cost = round(group[0].product / each.product, 2)
+    return found + wide
 
 
 def show(told: dict[str, Any], console: Console) -> None:
@@ -239,12 +282,16 @@ def show(told: dict[str, Any], console: Console) -> None:
             f"{row['reached_share']:.2%}", f"{row['hits']:,} hits: {'yes' if row['identical'] else 'NO'}",
         )  # fmt: skip
     console.print(table)
+    for row in told["states"]:
+        console.print(
+            f"{row['name']}: {row['warnings']:,} of {row['signals']:,} signals, last state as on the Python engine: "
+            f"{'yes' if row['identical'] else 'NO'} ({row['engine']}, {row['reached_share']:.2%} reach Python)"
+        )
     if told["slope"]:
-        first = told["slope"][0]
         table = Table("slope", "fengsui /s", "cost", "MiB", "engine")
         for row in told["slope"]:
             table.add_row(
-                row["name"], f"{row['product']:,.0f}", f"{first['product'] / row['product']:.2f}x", str(row["product_mib"]), row["engine"]
+                row["name"], f"{row['product']:,.0f}", f"{row['cost']:.2f}x", str(row["product_mib"]), row["engine"]
             )  # fmt: skip
         console.print(table)
     for row in told["sixty"]:
@@ -259,7 +306,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--signals", type=int, default=2_000_000)
     parser.add_argument("--rules", type=int, action="append")
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--warnings", type=int, default=20_000, help="signals of the runs with points; 0 leaves them out")
+    parser.add_argument("--warnings", type=int, help="signals of the runs with points, as --signals where not given; 0 leaves them out")
+    parser.add_argument("--warnings-repeat", type=int, default=1)
+    parser.add_argument("--states", type=int, default=20_000, help="signals whose warnings are compared; 0 leaves this out")
     parser.add_argument("--sixty", type=int, default=1_500, help="signals of the pack with 60 indicators; 0 leaves it out")
     parser.add_argument("--slope", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--output", choices=["table", "json"], default="table")
@@ -278,7 +327,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(json.dumps(told, indent=1))
     else:
         show(told, Console(width=None if sys.stdout.isatty() else 200))
-    return int(not all(row["identical"] for row in (*told["hits"], *told["warnings"], *told["sixty"])))
+    return int(not all(row["identical"] for row in (*told["hits"], *told["warnings"], *told["states"], *told["sixty"])))
 
 
 if __name__ == "__main__":

@@ -66,11 +66,11 @@ class Drawn:
         return f"  {self.name}: {{title: {self.name}, {self.aggregate}: {self.field}, {where}window: {self.window}{exact}, as_of: {as_of}}}"
 
 
-def drawn() -> tuple[list[Drawn], list[list[tuple[str, str, float]]]]:
-    """Return the indicators, and the rules as comparisons of which all must hold."""
+def drawn(count: int = INDICATORS) -> tuple[list[Drawn], list[list[tuple[str, str, float]]]]:
+    """Return so many indicators, and the rules as comparisons of which all must hold."""
     draw = random.Random(SEED)
     found = []
-    for number in range(INDICATORS):
+    for number in range(count):
         window = draw.choice([*SLIDING, *CALENDAR])
         exact = window in SLIDING and draw.random() < 0.4
         aggregate, of = draw.choice(AGGREGATES)
@@ -178,9 +178,9 @@ def evaluate(given: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
     return hits
 
 
-def write(folder: Path, path: Path, count: int) -> list[tuple[str, str, str]]:
-    """Write the pack into `folder` and signals to `path`; return the hits that there must be."""
-    indicators, rules = drawn()
+def write_pack(folder: Path, count: int = INDICATORS) -> None:
+    """Write a pack with so many indicators into `folder`."""
+    indicators, rules = drawn(count)
     lines = ["pack: sixty", "title: sixty", "sector: bench", "owner: bench", "plan: bench", "effective: {from: 2000-01-01}", "indicators:"]
     lines += [each.text() for each in indicators]
     lines.append("rules:")
@@ -189,6 +189,11 @@ def write(folder: Path, path: Path, count: int) -> list[tuple[str, str, str]]:
         lines.append(f'  - {{id: sixty-{number:02d}, title: r, status: active, when: "{when}", points: 0, say: r, basis: [bench]}}')
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "sixty.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def write(folder: Path, path: Path, count: int) -> list[tuple[str, str, str]]:
+    """Write the pack into `folder` and signals to `path`; return the hits that there must be."""
+    write_pack(folder)
     given = signals(count)
     with path.open("w", encoding="utf-8") as file:
         for each in given:

@@ -19,21 +19,24 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_bench_finds_identical_hits_and_tells_both_ratios() -> None:
-    """The kernel's hits are the reference's, for rules with and without points, and those of the evaluator for 60 indicators."""
+    """The hits are the reference's, with points and without, warnings those of the Python engine, and 60 indicators the evaluator's."""
     done = bench("--warnings", "2000", "--sixty", "300", "--no-slope", "--output", "json")
     assert done.returncode == 0, done.stdout + done.stderr
     told = json.loads(done.stdout)
     assert [(row["engine"], row["identical"]) for row in told["hits"]] == [("kernel", True)]
-    assert told["warnings"][0]["identical"]
+    assert [(row["engine"], row["identical"]) for row in told["warnings"]] == [("kernel", True)]
+    assert [(row["engine"], row["identical"], row["warnings"] > 0) for row in told["states"]] == [("kernel", True, True)]
     assert told["sixty"][0]["identical"]
     assert told["sixty"][0]["hits"] > 100
 
 
 def test_a_planted_defect_makes_the_bench_fail() -> None:
     """One window a day too long in the product's rules, and the exit code is 1."""
-    done = bench("--warnings", "0", "--sixty", "0", "--no-slope", "--plant", "window")
+    done = bench("--warnings", "0", "--sixty", "0", "--no-slope", "--plant", "window", "--output", "json")
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "NO" in done.stdout
+    told = json.loads(done.stdout)
+    assert not told["hits"][0]["identical"]
+    assert not told["states"][0]["identical"]
 
 
 def test_hits_are_compared_one_by_one_and_to_the_end(tmp_path: Path) -> None:
