@@ -137,7 +137,7 @@ class Replaying:
             self.findings = Findings()
             raise
         setup = 1 + (self._catalogue is not None)
-        records = told.signals + setup if told.signals else 0
+        records = told.signals + told.ticks + setup if told.signals else 0
         return Summary(records=records, signals=told.signals, outcomes=told.hits + told.others, ended=told.ended, reached=told.reached)
 
     def play(
