@@ -23,7 +23,7 @@ def test_kill9_in_small_holds() -> None:
 
 
 def test_cuts_in_small_hold() -> None:
-    """Sixty random rule sets give the same hits through the kernel, however the signals are cut."""
+    """Sixty random rule sets give the same hits and warnings through the kernel, however the signals are cut."""
     done = campaign("tests.campaigns.cuts", "--small")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.rstrip().endswith("HELD")
@@ -34,6 +34,13 @@ def test_cuts_catches_a_window_that_is_a_bucket_too_short() -> None:
     done = campaign("tests.campaigns.cuts", "--small", "--plant", "short_window")
     assert done.returncode == 1, done.stdout + done.stderr
     assert "other hits through the kernel alone" in done.stdout
+
+
+def test_cuts_catches_points_that_begin_to_fade_too_late() -> None:
+    """The planted defect lets what a rule contributed fade from a signal too late on; the campaign sees other warnings."""
+    done = campaign("tests.campaigns.cuts", "--small", "--plant", "late_since")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "is not that of the pipeline" in done.stdout
 
 
 def test_kill9_catches_an_answer_before_the_sync() -> None:
