@@ -21,11 +21,11 @@ PIP_LOCKED  = $(PIP_INSTALL) --require-hashes --only-binary :all:
 # The checkout itself, editable, so that `fengsui` is a command; hatchling comes from the lock, hence no build isolation.
 PIP_SELF    = $(PIP_INSTALL) --quiet --no-deps --no-build-isolation --editable .
 
-SERVICE_PACKAGES := curl postgresql prometheus chromium fonts-noto-cjk gcc libc6-dev python3-dev openjdk-17-jre-headless maven
+SERVICE_PACKAGES := curl postgresql prometheus chromium fonts-noto-cjk gcc libc6-dev python3-dev openjdk-17-jre-headless maven docker-compose
 
 .PHONY: help
 help:  ## print this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: $(VENV)/.stamp-run $(VENV)/.stamp-self $(VENV)/.stamp-kernel  ## .venv with what Fengsui needs to run, from requirements.lock
@@ -101,8 +101,12 @@ bench: setup-dev  ## measure speed on this machine (ONLY=name)
 nightly: setup-dev  ## the long campaigns (ONLY=kill9; ARGS="--plant NAME" must make one fail)
 	@$(PY) deploy/run_scripts.py tests/campaigns --only "$(ONLY)" -- $(ARGS)
 
+.PHONY: cluster-local
+cluster-local: setup-dev  ## Kafka, PostgreSQL, an edge and two workers without Docker, until Ctrl-C (ARGS="--workers 3")
+	@$(PY) -m deploy.cluster_local $(ARGS)
+
 .PHONY: services
-services:  ## apt-get install what some tests need: curl, postgresql, prometheus, chromium, fonts, a compiler, Java (root)
+services:  ## apt-get install what some tests need: curl, postgresql, prometheus, chromium, fonts, a compiler, Java, docker-compose (root)
 	@bash deploy/services.sh $(SERVICE_PACKAGES)
 
 .PHONY: lock

@@ -67,7 +67,7 @@ class PostgresServer:
         """Start the server and wait until it answers."""
         settings = (*FAST, f"port={self.port}", f"unix_socket_directories={self.folder}", "listen_addresses=127.0.0.1")
         command = [str(self._programs / "postgres"), "-D", str(self.folder / "data"), *(f"--{each}" for each in settings)]
-        self._server = subprocess.Popen(self._command(*command), cwd=self.folder, stderr=subprocess.DEVNULL)
+        self._server = subprocess.Popen(self._command(*command), cwd=self.folder, stderr=subprocess.DEVNULL, start_new_session=True)
         end = time.monotonic() + 30
         while True:
             try:

@@ -94,9 +94,9 @@ class LocalKafka:
     def start_broker(self, node: int) -> None:
         """Start broker `node` (from 0), with what it had before."""
         log = (self._folder / f"broker-{node}.log").open("ab")
-        command = [*self._java(JARS), "kafka.Kafka", str(self._properties(node))]
-        # setpriv: whatever becomes of the starter, no broker is left behind
-        self._processes[node] = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *command], stdout=log, stderr=log)  # noqa: S603, S607  # own arguments
+        # setpriv: whatever becomes of the starter, no broker is left behind; a session of its own: the starter's Ctrl-C is not for it
+        command = ["setpriv", "--pdeathsig", "KILL", *self._java(JARS), "kafka.Kafka", str(self._properties(node))]
+        self._processes[node] = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)  # noqa: S603  # own arguments
         log.close()
 
     def await_ready(self) -> None:

@@ -1,0 +1,200 @@
+"""A whole cluster on this machine without Docker: three Kafka brokers, PostgreSQL, an edge, workers. `make cluster-local`.
+
+    python -m deploy.cluster_local [--folder cluster-data] [--brokers 3] [--workers 2] [--partitions 6] [--port 8080]
+
+It starts from nothing in a folder that is new, says where everything listens, and stops all of it at Ctrl-C. For trying and for the
+tutorial, not for service: PostgreSQL runs without fsync in a folder that goes with it, and everything is one machine's.
+"""
+# ruff: noqa: INP001, T201  # a script beside the container files, not a package
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+from deploy.kafka.local import KafkaMissing, LocalKafka, free_port
+from tests.conftest import which
+from tests.postgres import PostgresServer
+
+TOP: Final = Path(__file__).resolve().parents[1]
+RULES: Final = TOP / "rules/packs"
+RESTART: Final = 70  # a worker's status that wants it started anew
+READY_SECONDS: Final = 90.0
+STOP_SECONDS: Final = 20.0
+KEYS: Final = ("sealing_key", "personal_key", "link_key")
+
+
+class Failed(Exception):
+    """The cluster cannot go on; the text says what ended and the last lines of its log."""
+
+
+def configuration(folder: Path, *, bootstrap: str, database_url: str, brokers: int, partitions: int) -> str:
+    """Return the settings file that all roles share, in TOML; keys and snapshots lie in `folder`."""
+    return "".join(
+        f"{line}\n"
+        for line in (
+            f'database_url = "{database_url}"',
+            *(f'{key} = "{folder / key.replace("_", "-")}"' for key in KEYS),
+            "",
+            "[kafka]",
+            f'bootstrap = "{bootstrap}"',
+            f"partitions = {partitions}",
+            f"replicas = {min(3, brokers)}",
+            f"min_insync = {min(2, brokers)}",
+            f"reduced_durability = {str(brokers < 3).lower()}",
+            f'snapshots = "{folder / "snapshots"}"',
+        )
+    )
+
+
+class Roles:
+    """The processes of Fengsui itself; each writes its log to a file of the folder and dies with this process."""
+
+    def __init__(self, folder: Path) -> None:
+        """Keep data and logs under `folder`."""
+        self._folder = folder
+        self._commands: dict[str, list[str]] = {}
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def once(self, *command: str) -> None:
+        """Run a command to its end; raises Failed with what it said."""
+        done = subprocess.run(_fengsui(command), cwd=TOP, capture_output=True, text=True, check=False)  # noqa: S603  # own arguments
+        if done.returncode:
+            raise Failed(f"fengsui {' '.join(command[:2])} ended with {done.returncode}:\n{done.stderr.strip()[-2000:]}")
+
+    def start(self, name: str, *command: str) -> None:
+        """Start a role that goes on."""
+        self._commands[name] = _fengsui(command)
+        self._again(name)
+
+    def look(self) -> None:
+        """Start anew what asked for it or was killed, as a supervisor would; raises Failed where a role ended otherwise."""
+        for name, process in list(self._running.items()):
+            status = process.poll()
+            if status is not None and (status == RESTART or status < 0):
+                print(f"{name} ended with {status} and is started anew: {self.log(name)}", flush=True)
+                self._again(name)
+            elif status is not None:
+                tail = "\n".join(self.log(name).read_text(errors="replace").splitlines()[-15:])
+                raise Failed(f"{name} ended with {status}:\n{tail}")
+
+    def log(self, name: str) -> Path:
+        """Return the file that a role logs to."""
+        return self._folder / f"{name}.log"
+
+    def stop(self) -> None:
+        """End all roles; kill what does not end in time."""
+        for process in self._running.values():
+            process.terminate()
+        end = time.monotonic() + STOP_SECONDS
+        for name, process in self._running.items():
+            try:
+                process.wait(max(0.0, end - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                print(f"{name} did not end within {STOP_SECONDS:.0f} s and is killed", flush=True)
+                process.kill()
+                process.wait()
+        self._running.clear()
+
+    def _again(self, name: str) -> None:
+        with self.log(name).open("ab") as log:
+            # A session of its own: Ctrl-C reaches this script alone, which ends the roles before brokers and database.
+            self._running[name] = subprocess.Popen(self._commands[name], cwd=TOP, stdout=log, stderr=log, start_new_session=True)  # noqa: S603  # own arguments
+
+
+def _fengsui(command: tuple[str, ...]) -> list[str]:
+    return ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "app.cli", *command]
+
+
+def _await_ready(url: str, roles: Roles, over: threading.Event) -> None:
+    """Return when the edge takes records, or the user does not want it any more; raises Failed after `READY_SECONDS`."""
+    end = time.monotonic() + READY_SECONDS
+    while not over.wait(0.2):
+        roles.look()
+        try:
+            with urllib.request.urlopen(f"{url}/readyz", timeout=2):  # noqa: S310  # our own address
+                return
+        except (urllib.error.URLError, OSError) as error:
+            if time.monotonic() > end:
+                raise Failed(f"the edge does not get ready: {error}; see {roles.log('edge')}") from error
+
+
+def run(given: argparse.Namespace, over: threading.Event) -> None:
+    """Start everything, tell where it is, keep it running until `over`; raises Failed and KafkaMissing."""
+    folder: Path = given.folder.resolve()
+    if folder.exists() and any(folder.iterdir()):
+        raise Failed(f"{folder} is not empty: brokers and database start from nothing; remove it or name another --folder")
+    postgres = which("postgres")
+    if postgres is None:
+        raise Failed("PostgreSQL is missing: apt-get install --no-install-recommends postgresql")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        print(f"starting {given.brokers} Kafka brokers and PostgreSQL ...", flush=True)
+        (folder / "kafka").mkdir()
+        kafka = stack.enter_context(LocalKafka(folder / "kafka", brokers=given.brokers))
+        server = stack.enter_context(PostgresServer(Path(postgres).parent))
+        database_url = server.url(server.empty())
+        for key in KEYS:
+            (folder / key.replace("_", "-")).write_text(secrets.token_hex(32) + "\n")
+        config = folder / "cluster.toml"
+        config.write_text(
+            configuration(folder, bootstrap=kafka.bootstrap, database_url=database_url, brokers=given.brokers, partitions=given.partitions)
+        )
+        shared = ("--config", str(config))
+        roles = Roles(folder)
+        stack.callback(roles.stop)
+        roles.once("db", "upgrade", *shared)
+        roles.once("topics", "apply", *shared)
+        roles.once("rules", "publish", *shared, "--data", str(folder / "publish"), "--rules", str(RULES), "--without-groups")
+        port = given.port or free_port()
+        roles.start("edge", "edge", *shared, "--data", str(folder / "edge"), "--port", str(port))
+        for number in range(1, given.workers + 1):
+            roles.start(f"worker-{number}", "worker", *shared, "--data", str(folder / f"worker-{number}"))
+        url = f"http://127.0.0.1:{port}"
+        _await_ready(url, roles, over)
+        print(
+            f"edge        {url}    token: {folder / 'edge/admin-token'}\n"
+            f"kafka       {kafka.bootstrap}\n"
+            f"postgresql  {database_url}\n"
+            f"settings    {config}\n"
+            f"workers     {given.workers}; logs: {folder}/*.log\n"
+            "ready; Ctrl-C stops all of it",
+            flush=True,
+        )
+        while not over.wait(0.5):
+            roles.look()
+        print("stopping ...", flush=True)
+
+
+def main() -> int:
+    """Run until SIGINT or SIGTERM; return 0 then, 1 where something failed."""
+    parser = argparse.ArgumentParser(prog="cluster_local", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, default=Path("cluster-data"), help="a new folder for data and logs")
+    parser.add_argument("--brokers", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--partitions", type=int, default=6)
+    parser.add_argument("--port", type=int, default=8080, help="of the edge; 0 takes a free one")
+    given = parser.parse_args()
+    over = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: over.set())
+    try:
+        run(given, over)
+    except (Failed, KafkaMissing) as trouble:
+        sys.stderr.write(f"{trouble}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
