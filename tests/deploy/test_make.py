@@ -82,6 +82,15 @@ def test_all_shell_scripts_are_looked_at() -> None:
     assert sorted(str(path.relative_to(TOP)) for path in found) == sorted(SCRIPTS)
 
 
+def test_the_installer_names_the_lock_files_that_there_are(tmp_path: Path) -> None:
+    """A misspelt lock file ends it before anything is made."""
+    target = tmp_path / "fengsui"
+    done = subprocess.run([TOP / "deploy/install.sh", target, "requirement.lock"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "requirements-cluster.lock" in done.stderr
+    assert not target.exists()
+
+
 def test_help_lists_every_target() -> None:
     """Whoever types `make` sees all that can be typed."""
     shown = subprocess.run(["make", "help"], cwd=TOP, capture_output=True, text=True, check=True).stdout
@@ -109,13 +118,13 @@ def test_links_between_documents_lead_somewhere() -> None:
     assert dead == []
 
 
-def test_the_run_lock_is_a_part_of_the_dev_lock() -> None:
-    """What tests run with is what users run with, version by version and hash by hash."""
+def test_the_run_lock_is_a_part_of_the_cluster_s_and_that_of_the_dev_lock() -> None:
+    """What tests run with is what users and the image run with, version by version and hash by hash."""
 
     def pins(name: str) -> dict[str, frozenset[str]]:
         blocks = re.split(r"^(?=[a-z0-9])", (TOP / name).read_text(), flags=re.MULTILINE)[1:]
         return {block.split(" ", maxsplit=1)[0]: frozenset(re.findall(r"sha256:[0-9a-f]{64}", block)) for block in blocks}
 
-    run, dev = pins("requirements.lock"), pins("requirements-dev.lock")
-    assert run.items() <= dev.items()
+    run, cluster, dev = pins("requirements.lock"), pins("requirements-cluster.lock"), pins("requirements-dev.lock")
+    assert run.items() <= cluster.items() <= dev.items()
     assert all(dev.values()), "every package has a hash"
