@@ -140,6 +140,7 @@ class WorkerRole:
             partitions=layout.partitions,
             group=f"{settings.kafka.prefix}-workers",
             owner=f"{socket.gethostname()}:{os.getpid()}",
+            folder=paths.top / "faust",
             context=access.context(),
             mechanism=access.mechanism,
             user=access.user,

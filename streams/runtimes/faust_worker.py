@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar
 
 import faust
@@ -47,13 +48,17 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Where the worker belongs: addresses HOST:PORT, comma-separated, how to log in, topic and partitions, its group and its own name."""
+    """Where the worker belongs: addresses HOST:PORT, comma-separated, how to log in, topic and partitions, its group and its own name.
+
+    Faust makes folders in `folder`, which stay empty.
+    """
 
     bootstrap: str
     topic: str
     partitions: int
     group: str
     owner: str
+    folder: Path
     context: ssl.SSLContext | None = None
     mechanism: str = ""
     user: str = ""
@@ -275,6 +280,7 @@ class Host:
             stream_buffer_maxsize=BUFFER,
             stream_wait_empty=False,
             store="memory://",
+            datadir=cluster.folder,  # else the working folder, which a container may not write to
             topic_disable_leader=True,
             topic_allow_declare=False,
             web_enabled=False,
