@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Callable
@@ -11,7 +12,9 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from app.settings import load_settings
 from tests.architecture.tree import TOP, packages
+from tests.docs.command_line import options, tree
 
 
 def _load(name: str) -> dict[str, Any]:
@@ -21,13 +24,26 @@ def _load(name: str) -> dict[str, Any]:
 
 COMPOSE = _load("docker-compose.yml")
 SERVICES = sorted(COMPOSE["services"].items())
+PROFILES = {
+    "small": {"fengsui", "prometheus", "grafana"},
+    "cluster": {
+        *("kafka-1", "kafka-2", "kafka-3", "postgres", "accounts", "migrate", "topics"),
+        *("edge", "worker-1", "worker-2", "prometheus", "grafana"),
+    },
+}
+ONE_SHOT = {
+    name
+    for _, service in SERVICES
+    for name, wanted in service.get("depends_on", {}).items()
+    if wanted["condition"] == "service_completed_successfully"
+}
 each_service = pytest.mark.parametrize(("name", "service"), SERVICES, ids=[name for name, _ in SERVICES])
 
 
 @each_service
 def test_an_image_is_pinned_to_a_version(name: str, service: dict[str, Any]) -> None:
     """Nobody gets another version than was tried."""
-    assert re.fullmatch(r"[\w./-]+:v?\d+\.\d+\.\d+", service["image"]), name
+    assert re.fullmatch(r"[\w./-]+:v?\d+(\.\d+)+(-bookworm)?", service["image"]), name
 
 
 @each_service
@@ -39,16 +55,105 @@ def test_a_container_has_no_privileges(name: str, service: dict[str, Any]) -> No
 
 @each_service
 def test_a_container_is_watched_and_listens_on_this_machine_only(name: str, service: dict[str, Any]) -> None:
-    """Health is asked for, and every published port is bound to 127.0.0.1."""
-    assert service["healthcheck"]["test"][0] == "CMD", name
-    assert service["profiles"] == ["small"]
-    assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+    """Health is asked for where something goes on, and every published port is bound to 127.0.0.1."""
+    if name in ONE_SHOT:
+        assert service["restart"] == "on-failure"
+    else:
+        assert service["healthcheck"]["test"][0] == "CMD", name
+        assert service["restart"] == "unless-stopped"
+    assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+
+
+@pytest.mark.parametrize("profile", sorted(PROFILES))
+def test_a_profile_is_whole(profile: str) -> None:
+    """It has the services that it is said to have, and nothing of it waits for something outside of it."""
+    inside = {name: service for name, service in SERVICES if profile in service["profiles"]}
+    assert set(inside) == PROFILES[profile]
+    for name, service in inside.items():
+        for other, wanted in service.get("depends_on", {}).items():
+            assert other in inside, (name, other)
+            assert wanted["condition"] == "service_completed_successfully" or "healthcheck" in inside[other], (name, other)
+
+
+@each_service
+def test_what_fengsui_is_told_to_do_is_a_command_of_its_own(name: str, service: dict[str, Any]) -> None:
+    """A role or an option that is renamed cannot leave a container behind that never starts."""
+    if not service["image"].startswith("fengsui:") or "command" not in service:
+        return
+    words, path, command = list(service["command"]), [], tree()
+    while hasattr(command, "commands"):
+        path.append(words.pop(0))
+        command = command.commands[path[-1]]
+    given = [word for word in words if word.startswith("--")]
+    assert set(given) <= options(*path), name
+    assert len(words) == 2 * len(given), "every option has its value, and nothing stands beside"
+
+
+def test_brokers_keep_a_record_on_three_machines_and_acknowledge_it_from_two() -> None:
+    """Three voters under their own names; what the roles ask of topics is what the brokers give, and no topic comes by itself."""
+    brokers = [service["environment"] for name, service in SERVICES if name.startswith("kafka-")]
+    voters = ",".join(f"{number}@kafka-{number}:9093" for number in (1, 2, 3))
+    for number, settings in enumerate(brokers, start=1):
+        assert settings["KAFKA_NODE_ID"] == number
+        assert settings["KAFKA_ADVERTISED_LISTENERS"] == f"PLAINTEXT://kafka-{number}:9092"
+        assert settings["KAFKA_CONTROLLER_QUORUM_VOTERS"] == voters
+        assert (settings["KAFKA_DEFAULT_REPLICATION_FACTOR"], settings["KAFKA_MIN_INSYNC_REPLICAS"]) == (3, 2)
+        assert settings["KAFKA_AUTO_CREATE_TOPICS_ENABLE"] == settings["KAFKA_UNCLEAN_LEADER_ELECTION_ENABLE"] == "false"
+    asked = load_settings(TOP / "deploy/cluster/cluster.toml").kafka
+    assert (asked.replicas, asked.min_insync, asked.reduced_durability) == (3, 2, False)
+    assert asked.bootstrap == ",".join(f"kafka-{number}:9092" for number in (1, 2, 3))
+
+
+def test_brokers_and_database_are_reached_from_inside_alone() -> None:
+    """Neither asks Fengsui for more than a password, so neither is published or on the network that is."""
+    assert COMPOSE["networks"]["inner"] == {"internal": True}
+    for name, service in SERVICES:
+        if name.startswith("kafka-") or name == "postgres":
+            assert service["networks"] == ["inner"]
+            assert "ports" not in service
+
+
+def test_a_role_is_given_the_secrets_that_its_settings_name() -> None:
+    """The edge has all files that the shared settings name, a worker what it reads, and no secret is left over."""
+    text = (TOP / "deploy/cluster/cluster.toml").read_text()
+    named = set(re.findall(r'"/run/secrets/(\w+)"', text))
+    assert named <= set(COMPOSE["secrets"])
+    assert set(COMPOSE["services"]["edge"]["secrets"]) == named
+    assert set(COMPOSE["services"]["worker-1"]["secrets"]) == named - {"sealing_key", "personal_key"}
+    read = set(re.findall(r"/run/secrets/(\w+)", (TOP / "deploy/cluster/accounts.sql").read_text()))
+    assert read < set(COMPOSE["services"]["accounts"]["secrets"])
+    assert set(COMPOSE["secrets"]) == {secret for _, service in SERVICES for secret in service.get("secrets", [])}
+
+
+def test_two_workers_share_snapshots_and_nothing_else() -> None:
+    """A data folder has one process; the folder of snapshots is the one that the settings name and the image makes."""
+    mounts = [set(COMPOSE["services"][name]["volumes"]) for name in ("worker-1", "worker-2")]
+    shared = {mount for mount in mounts[0] & mounts[1] if not mount.startswith("./")}
+    assert shared == {"snapshots:/snapshots"}
+    assert str(load_settings(TOP / "deploy/cluster/cluster.toml").kafka.snapshots) == "/snapshots"
+    assert " /data /snapshots\n" in (TOP / "deploy/Dockerfile").read_text()
+
+
+@pytest.mark.service("docker-compose")
+@pytest.mark.parametrize("profile", sorted(PROFILES))
+def test_docker_compose_finds_nothing_wrong(profile: str) -> None:
+    """`docker-compose config` of Debian takes both profiles without a word on standard error."""
+    done = subprocess.run(
+        ["docker-compose", "--profile", profile, "config"],
+        cwd=TOP,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert PROFILES[profile] <= set(YAML(typ="safe").load(done.stdout)["services"])
 
 
 @each_service
 def test_what_is_mounted_exists(name: str, service: dict[str, Any]) -> None:
     """A file of the checkout is there and read-only, a volume is declared."""
-    for mount in service["volumes"]:
+    for mount in service.get("volumes", []):
         source, _, options = mount.partition(":")
         if source.startswith("./"):
             assert (TOP / source).exists(), (name, source)
