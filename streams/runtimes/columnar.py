@@ -289,7 +289,8 @@ class ColumnarReplay:
             if slot >= 0:
                 self._take_over(slot, now)
         self._step(entry, number, now)
-        self._kernel.note(entry.feed, signal.id, own, to_us(signal.occurred_at), number)
+        for name in filter(None, (signal.id, signal.corrects)):  # it answers to what it corrects, whether that was seen or not
+            self._kernel.note(entry.feed, name, own, to_us(signal.occurred_at), number)
 
     def _begin(self, now: int) -> None:
         """Let the pipeline run the rules, from the first signal on that it has to know of."""

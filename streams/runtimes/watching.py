@@ -215,8 +215,7 @@ class Watching:
 
     def _bring(self, subject: str, rule: str, since: int) -> None:
         for risk in self._remote.risks(subject):
-            if rule in risk.parts:
-                risk.parts[rule].since = since
+            _refreshed(risk, rule, since)
 
     def _moment(self, live: Live, cells: Cells) -> Moment:
         key = Key(live.entry.resolution.object_id)
@@ -232,9 +231,7 @@ class Watching:
             return
         last = self._watches.times(slot)[0]
         for rule, since, true, *_ in self._watches.parts(slot):
-            part = risk.parts.get(self._names[rule])
-            if part is not None and part.since != (until := last if true else since):
-                part.since, risk.stale = until, True
+            _refreshed(risk, self._names[rule], last if true else since)
 
     def _tell(self, risk: Risk, now: int) -> bool:
         """Bring up to date what a risk's contributions say and rest on; False where the kernel does not run its object."""
@@ -263,3 +260,10 @@ class Watching:
             kept[handle] = before.get(handle) or self._evidence(handle, t, number)
         self._told[slot] = kept
         return tuple(kept.values())
+
+
+def _refreshed(risk: Risk, rule: str, since: int) -> None:
+    """Note until when a rule was true; what the risk's next change was thought to be is no longer known then."""
+    part = risk.parts.get(rule)
+    if part is not None and part.since != since:
+        part.since, risk.stale = since, True

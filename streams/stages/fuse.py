@@ -353,6 +353,7 @@ class FuseStage:
             known = True
         if part.triggers.pop(live.seq, None) is not None:
             part.since = max(part.triggers.values(), default=part.since)
+            known = True  # it may be no evidence, but the points count from another signal now
         return known
 
     def drop(self, risk: Risk, name: str) -> None:

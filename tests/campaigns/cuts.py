@@ -240,7 +240,8 @@ def _one_signal_late(watches: Watches, slot: int, parts: Callable[[Watches, int]
 
 def _kernel(draw: random.Random, placement: Placement, plant: str) -> Kernel:
     """Return a kernel with little memory, that forgets old rows early."""
-    kernel = Kernel(placement, leaves_of(placement), room=draw.choice([2, 4, 64]))
+    rise = draw.choice([0.0, DEFAULT_LEVELS.levels[0].at])  # with 0 fusion looks at every contribution that begins
+    kernel = Kernel(placement, leaves_of(placement), first_rise=rise, room=draw.choice([2, 4, 64]))
     kernel.state.counters[SWEEP_AT] = draw.choice([4, 30, 1 << 20])
     if plant == "short_window":
         kernel.tables = kernel.tables._replace(span=kernel.tables.span - (kernel.tables.span > 1))
