@@ -134,10 +134,16 @@ class Workshop:
             delays=self._delays,
             count_back=count_back,
         )
-        child = self._take_idle(end=False) or _start()
+        asked = msgspec.json.encode(task) + b"\n"
+        waited = self._take_idle(end=False)
+        child = waited or _start()
         found: Refused | Sound | Died | Unwanted = Unwanted()
         try:
-            found = self._listen(child, msgspec.json.encode(task) + b"\n", wanted)
+            found = self._listen(child, asked, wanted)
+            if waited is not None and isinstance(found, Died) and self.progress is None:
+                _end(waited)  # it may have died of what happened while it waited, which says nothing of this candidate
+                child = _start()
+                found = self._listen(child, asked, wanted)
         finally:
             self.progress = None
             if isinstance(found, Refused | Sound):

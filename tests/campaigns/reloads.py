@@ -254,8 +254,8 @@ def check(run: Reloads, acknowledged: int, scratch: Path) -> tuple[list[str], st
     if expected != lived:
         differ = sorted(key for key in expected.keys() | lived.keys() if expected.get(key) != lived.get(key))
         wrong.append(f"{len(differ)} hits differ from a replay of the journal, e.g. {differ[:3]}")
-    last = [record.entry for record in records if isinstance(record.entry, RulesetEntry)][-1].version
-    always, steady = replayed(records, lambda _: folder.ruleset(last))
+    last = folder.ruleset([record.entry for record in records if isinstance(record.entry, RulesetEntry)][-1].version)
+    always, steady = replayed(records, lambda _: last)
     lost = _lost(again, always)
     if lost:
         wrong.append(f"{len(lost)} values differ from those of the last set alone, e.g. {lost[:3]}")
