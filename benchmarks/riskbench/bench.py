@@ -242,7 +242,7 @@ def run(given: argparse.Namespace, folder: Path, progress: Progress) -> dict[str
     hits = [bench.compare(f"hits, {rules} rules", rules, 0, given.signals, given.repeat) for rules in given.rules]
     size = given.signals if given.warnings is None else given.warnings
     warnings = [
-        bench.compare(f"warnings, {rules} rules", rules, packs.POINTS, size, given.warnings_repeat) for rules in given.rules if size
+        bench.compare(f"warnings, {rules} rules", rules, packs.POINTS, size, given.repeat) for rules in given.rules if size
     ]
     states = [bench.states(rules, given.states) for rules in given.rules if given.states]
     slope = slopes(bench, min(given.signals, SLOPE_SIGNALS)) if given.slope else []
@@ -307,7 +307,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rules", type=int, action="append")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--warnings", type=int, help="signals of the runs with points, as --signals where not given; 0 leaves them out")
-    parser.add_argument("--warnings-repeat", type=int, default=1)
     parser.add_argument("--states", type=int, default=20_000, help="signals whose warnings are compared; 0 leaves this out")
     parser.add_argument("--sixty", type=int, default=1_500, help="signals of the pack with 60 indicators; 0 leaves it out")
     parser.add_argument("--slope", action=argparse.BooleanOptionalAction, default=True)
