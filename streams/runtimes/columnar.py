@@ -34,6 +34,7 @@ from streams.kernel.layout import Batch
 from streams.kernel.placement import Placement
 from streams.kernel.scan import ID, KEYS, OBJECT, PADDING, Lines, scan
 from streams.pipeline import Pipeline, PipelineSettings
+from streams.runtimes.collector import settled_collector
 from streams.runtimes.places import Places, blocks
 from streams.runtimes.replay import Known
 from streams.runtimes.watching import Ticks, Watching
@@ -127,9 +128,10 @@ class ColumnarReplay:
             FileProblems: or whatever else `read` raises, at the first line that is no signal.
             NotYet: the first signal is older than a rule; nothing was written.
         """
-        for path in paths:
-            for text, end, offset in blocks(path, self._block_size):
-                self._block(text, end, offset, path)
+        with settled_collector():
+            for path in paths:
+                for text, end, offset in blocks(path, self._block_size):
+                    self._block(text, end, offset, path)
         ended = None if self._now == -NEVER else from_us(self._now)
         return Told(self._signals, self._reached, self._hits, self._others, len(self._ticks), len(self._handover), ended)
 
