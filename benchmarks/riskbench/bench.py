@@ -241,9 +241,7 @@ def run(given: argparse.Namespace, folder: Path, progress: Progress) -> dict[str
     bench.process("compile the kernel", "app.columnar")
     hits = [bench.compare(f"hits, {rules} rules", rules, 0, given.signals, given.repeat) for rules in given.rules]
     size = given.signals if given.warnings is None else given.warnings
-    warnings = [
-        bench.compare(f"warnings, {rules} rules", rules, packs.POINTS, size, given.repeat) for rules in given.rules if size
-    ]
+    warnings = [bench.compare(f"warnings, {rules} rules", rules, packs.POINTS, size, given.repeat) for rules in given.rules if size]
     states = [bench.states(rules, given.states) for rules in given.rules if given.states]
     slope = slopes(bench, min(given.signals, SLOPE_SIGNALS)) if given.slope else []
     return {
