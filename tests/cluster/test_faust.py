@@ -179,18 +179,18 @@ class _Silent(Host):
         return {0: self.ends}
 
 
-def _host(ended: list[int]) -> _Silent:
-    place = Place("127.0.0.1:1", "t", 1, "g", "me", stuck_seconds=0.05)
+def _host(ended: list[int], folder: Path) -> _Silent:
+    place = Place("127.0.0.1:1", "t", 1, "g", "me", folder, stuck_seconds=0.05)
     host = _Silent(place, SimpleNamespace(), SimpleNamespace(), die=ended.append)  # type: ignore[arg-type]  # never asked
     host._partitions = {0: _Standing()}  # type: ignore[dict-item]  # what `look` reads of one
     return host
 
 
 @pytest.mark.parametrize(("ends", "waiting", "status"), [(9, "", [STUCK]), (5, "", []), (9, "PostgreSQL is away", [])])
-def test_a_consumer_that_falls_silent_ends_the_worker(ends: int, waiting: str, status: list[int]) -> None:
+def test_a_consumer_that_falls_silent_ends_the_worker(ends: int, waiting: str, status: list[int], tmp_path: Path) -> None:
     """Work there and none done: status 70 after the patience; no work, or a database that is waited for, is no standstill."""
     ended: list[int] = []
-    host = _host(ended)
+    host = _host(ended, tmp_path)
     host.ends = ends
     host._partitions[0].waiting = waiting
 
