@@ -221,10 +221,16 @@ class DutyLoop(threading.Thread):
             found = obligations.due_timers(connection, now, TIMERS_A_TURN + len(self._broken))
         due = [timer for timer in in_due_order(found) if timer.id not in self._broken]
         fired = False
+        passed = set[str]()  # warnings that another loop is busy with: what is due of them later must not come before what is due now
         for timer in due:
+            if timer.warning_id in passed:
+                continue
             reach("timer.before_fire")
             try:
-                fired |= self._fire(timer, now)
+                if self._fire(timer, now):
+                    fired = True
+                else:
+                    passed.add(timer.warning_id)
             except Conflict as error:
                 fired = True
                 log.info("timer.overtaken", timer=timer.id, reason=str(error))  # an answer came first and has the last word

@@ -218,6 +218,11 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "clock_state.overdue": ("已超时", "overdue"),
     "clock_state.paused": ("中止", "paused"),
     "clock_state.running": ("计时中", "running"),
+    # cluster: what a role of a cluster says
+    "cluster.another_schema": (
+        "{where} 的表已变为另一版本（本程序 {own}，数据库 {held}）；本进程结束，请安装与数据库相同的版本后再启动",
+        "the tables of {where} were brought to another version ({held}; this program has {own}): this role ends; install that version",
+    ),
     # code_check: a code's check digit
     "code_check.none": ("无校验位", "no check digit"),
     "code_check.right": ("校验通过", "check digit right"),

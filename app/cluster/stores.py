@@ -1,4 +1,4 @@
-"""What every role of a cluster looks at first: the topics as they have to be."""
+"""What every role of a cluster looks at: the topics as they have to be, the tables of the database as they have to stay."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from app.settings import Settings
 from connectors.kafka.topics import Topics
 from domain.errors import StoreUnavailable
 from domain.messages import both
+from storage.database import Database
+from storage.migrate import newest, standing
 
 
 def check_topics(settings: Settings) -> None:
@@ -19,3 +21,18 @@ def check_topics(settings: Settings) -> None:
     if wrong:
         told = "\n".join(f"{one.topic}: {one.what}" for one in wrong)
         raise StoreUnavailable(f"{both('topics.refused')}\n{told}")
+
+
+def another_schema(database: Database) -> str:
+    """Return why a running role has to end: the tables were brought to another version than its own; "" while they were not.
+
+    A database that does not answer just now is no reason.
+    """
+    try:
+        with database.read() as connection:
+            held = standing(connection)
+    except StoreUnavailable:
+        return ""
+    if held == newest():
+        return ""
+    return both("cluster.another_schema", where=database.where, own=newest(), held=held or "?")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -144,6 +146,37 @@ def worker(
         with WorkerRole(settings) as role:
             note(f"烽燧 Fengsui worker  {settings.kafka.layout().topic('frames')}")
             role.run()
+
+
+def duty(
+    data: DataOption = None,
+    config: ConfigOption = None,
+    bootstrap: BootstrapOption = None,
+    prefix: PrefixOption = None,
+    partitions: PartitionsOption = None,
+    database_url: DatabaseOption = None,
+    *,
+    reduced_durability: ReducedOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """集群的督办：计时、升级、送达；可同时运行多个 / Timers, escalation and deliveries of a cluster; several may run at once."""
+    flags = {"data": data, "database_url": database_url}
+    settings = _settings(config, bootstrap, prefix, partitions, reduced_durability=reduced_durability, **flags)
+    from app.logs import configure, forward_libraries
+
+    configure(verbose=verbose)
+    forward_libraries()
+    over = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: over.set())
+    with plain_errors(), needs_extra():
+        from app.cluster.duty import DutyRole
+
+        with DutyRole(settings) as role:
+            note(f"烽燧 Fengsui duty  {role.database.where}")
+            status = role.run(over)
+    if status:
+        raise typer.Exit(status)
 
 
 def publish(

@@ -1,0 +1,229 @@
+"""Several duty loops on one real PostgreSQL: what one of them alone would do is done, once, whichever of them dies in the middle."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from app.cluster.duty import DutyRole, make_desk, make_writer
+from app.duty import LEASE
+from app.settings import Egress, Kafka, Settings
+from connectors.kafka.topics import Topics
+from deploy.kafka.local import LocalKafka
+from dispatch.route import route
+from domain.findings import WarningRaised
+from storage import access, audit, obligations, outbox
+from storage.crashpoints import CRASH_VARIABLE
+from storage.database import Database
+from storage.duty_tables import audit as trail
+from storage.duty_tables import timers
+from storage.findings import apply_outcomes
+from storage.postgres import PostgresDatabase
+from tests.app.offices import WALL, Offices
+from tests.dispatch.timeline import CATALOGUE, DIRECTORY
+from tests.factories import make_warning
+from tests.postgres import PostgresServer
+
+pytestmark = [pytest.mark.service("kafka"), pytest.mark.service("postgresql")]
+TOP = Path(__file__).resolve().parents[2]
+LATER = timedelta(days=4)  # after which reminders, dues and rungs of every warning have passed
+PATIENCE = 40.0
+WARNINGS = 6
+SECRET = "whsec_" + "c2VjcmV0LW9mLXRoZS1kdXR5LXRlc3Rz"
+
+
+class Ahead:
+    """The real clock, a while ahead: leases of now have run out there."""
+
+    def __init__(self, by: timedelta) -> None:
+        self._by = by
+
+    def now(self) -> datetime:
+        return WALL.now() + self._by
+
+
+class Desks:
+    """A database with open warnings whose clocks ran out, and duty loops on it."""
+
+    def __init__(self, settings: Settings, offices: Offices, folder: Path) -> None:
+        self.settings = settings
+        self.offices = offices
+        self.folder = folder
+        self.database: Database = PostgresDatabase.connect(settings.database_url, WALL)
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def close(self) -> None:
+        for process in self.running.values():
+            process.kill()
+            process.wait()
+        self.database.close()
+
+    def furnish(self, count: int) -> None:
+        """Give every department a receiver, and route warnings of some days ago."""
+        then = WALL.now() - LATER
+        desk, writer = make_desk(self.settings, WALL), make_writer(self.settings, self.folder)
+        with self.database.write() as connection:
+            obligations.put_departments(connection, DIRECTORY.departments)
+            for unit in DIRECTORY.departments:
+                office = self.offices[unit.id]
+                endpoint = access.Endpoint(id=f"e-{unit.id}", department=unit.id, url=office.url, state="active", created_at=then)
+                access.put_endpoint(connection, endpoint)
+                access.rotate_secret(connection, unit.id, SECRET, then, timedelta(0))
+                office.secrets.append(SECRET)
+            for number in range(count):
+                warning = make_warning(id=f"w{number:03}", subject=f"o-{number}", object_id=f"o-{number}", raised_at=then, updated_at=then)
+                apply_outcomes(connection, [WarningRaised(warning=warning)])
+                writer.write(connection, route(warning, CATALOGUE, desk.context(connection), then).effects, then)
+
+    def start(self, name: str, crash: str = "") -> subprocess.Popen[bytes]:
+        """Start `fengsui duty`."""
+        own = self.settings.kafka
+        given = {
+            "DATA": self.folder / name,
+            "DATABASE_URL": self.settings.database_url,
+            "LINK_KEY": self.folder / "link-key",
+            "EGRESS__ALLOW": '["127.0.0.0/8"]',
+            "KAFKA__BOOTSTRAP": own.bootstrap,
+            "KAFKA__PREFIX": own.prefix,
+            "KAFKA__PARTITIONS": own.partitions,
+            "KAFKA__REPLICAS": own.replicas,
+            "KAFKA__MIN_INSYNC": own.min_insync,
+            "KAFKA__REDUCED_DURABILITY": own.reduced_durability,
+        }
+        environment = os.environ | {f"FENGSUI_{key}": str(value) for key, value in given.items()}
+        if crash:
+            environment[CRASH_VARIABLE] = crash
+        with (self.folder / f"{name}.log").open("ab") as log:
+            command = ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "app.cli", "duty"]
+            self.running[name] = subprocess.Popen(command, cwd=TOP, env=environment, stdout=log, stderr=log)
+        return self.running[name]
+
+    def log(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    def until(self, fine: Callable[[], bool]) -> None:
+        end = time.monotonic() + PATIENCE
+        while not fine():
+            if time.monotonic() > end:
+                told = [f"{name}: {one.poll()}\n{self.log(name)[-3000:]}" for name, one in self.running.items()]
+                logs = "\n".join(told)
+                raise AssertionError(f"not within {PATIENCE} s\n{logs}")
+            time.sleep(0.05)
+
+    def waiting(self) -> list[outbox.Delivery]:
+        """Return the deliveries that are not sent yet."""
+        with self.database.read() as connection:
+            return outbox.listed(connection, state="waiting", limit=10_000)
+
+    def claimed_by(self, name: str) -> set[str]:
+        """Return the deliveries that the loop of a data folder has claimed."""
+        return {one.id for one in self.waiting() if one.lease_until is not None and one.lease_owner.endswith(f"/{name}")}
+
+    def only_behind(self, claimed: set[str]) -> bool:
+        """Say whether nothing is left but these and what their receivers have no room for."""
+        waiting = self.waiting()
+        busy = Counter(one.endpoint_id for one in waiting if one.id in claimed)
+        return all(one.id in claimed or busy[one.endpoint_id] >= outbox.PER_ENDPOINT for one in waiting)
+
+    def due(self) -> int:
+        with self.database.read() as connection:
+            return len(obligations.due_timers(connection, WALL.now(), 10_000))
+
+    def states(self) -> Counter[str]:
+        with self.database.read() as connection:
+            return Counter(outbox.counts(connection))
+
+    def fired(self) -> Counter[str]:
+        """Return how many timers fired, by what they do."""
+        with self.database.read() as connection:
+            return Counter(row.what for row in connection.execute(select(timers).where(timers.c.state == "fired")))
+
+    def acts(self) -> Counter[str]:
+        """Return how often the trails tell of each act; every chain of them is whole."""
+        with self.database.read() as connection:
+            assert audit.verify_all(connection) == {}
+            return Counter(row.what for row in connection.execute(select(trail)))
+
+    def deliveries(self) -> list[str]:
+        with self.database.read() as connection:
+            return sorted(one.id for one in outbox.listed(connection, limit=10_000))
+
+    def arrived(self) -> list[str]:
+        """Return the ids that receivers took, one for each time."""
+        return sorted(one.id for office in self.offices for one in office.attempts if one.status == 204)
+
+
+@pytest.fixture
+def make(kafka: LocalKafka, postgres: PostgresServer, prefix: str, tmp_path: Path) -> Iterator[Callable[[], Desks]]:
+    """Give what makes a deployment with receivers of its own."""
+    given = Kafka(bootstrap=kafka.bootstrap, prefix=prefix, partitions=3, replicas=1, min_insync=1, reduced_durability=True)
+    with Topics(given.access(), given.layout()) as topics:
+        topics.apply()
+    made: list[tuple[Desks, Offices]] = []
+
+    def one() -> Desks:
+        folder = tmp_path / str(len(made))
+        folder.mkdir()
+        offices = Offices(*(unit.id for unit in DIRECTORY.departments)).__enter__()
+        egress, key = Egress(allow=("127.0.0.0/8",)), folder / "link-key"
+        settings = Settings(data=folder / "test", database_url=postgres.fresh(), kafka=given, egress=egress, link_key=key)
+        made.append((Desks(settings, offices, folder), offices))
+        made[-1][0].furnish(WARNINGS)
+        return made[-1][0]
+
+    yield one
+    for desks, offices in made:
+        desks.close()
+        offices.__exit__(None, None, None)
+
+
+def _work_alone(desks: Desks, name: str, clock: Ahead) -> None:
+    """Let one loop do all that is left."""
+    with DutyRole(desks.settings.model_copy(update={"data": desks.folder / name}), clock=clock) as role:
+        desks.until(lambda: role.duty.idle() and set(desks.states()) <= {"sent"})
+
+
+def test_two_loops_share_the_work_though_one_is_killed_in_the_middle(make: Callable[[], Desks]) -> None:
+    """Killed between claim and sending: no timer fires twice, no delivery is lost, and what it had claimed another takes up and sends."""
+    desks = make()
+    dying = desks.start("dying", crash="outbox.before_send:20")
+    desks.start("living")
+    assert dying.wait(PATIENCE) == -signal.SIGKILL
+    claimed = desks.claimed_by("dying")
+    assert claimed
+    desks.until(lambda: not desks.due() and desks.only_behind(claimed))
+    assert desks.claimed_by("dying") == claimed, "the living one leaves that alone until the lease ends"
+    with DutyRole(desks.settings.model_copy(update={"data": desks.folder / "heir"}), clock=Ahead(LEASE)) as heir:
+        desks.until(lambda: heir.duty.idle() and set(desks.states()) == {"sent"})
+    fired, acts = desks.fired(), desks.acts()
+    assert fired["due"] >= WARNINGS
+    assert (acts["overdue"], acts["no_answer"]) == (fired["due"], fired["answer"]), "each timer says once that it fired"
+    assert fired["due"] + fired["rung"] >= acts["urge"] + acts["supervise"] + acts["report"] > 0
+    arrived = desks.arrived()
+    assert sorted(set(arrived)) == desks.deliveries(), "each came at least once"
+    again = {id_ for id_, times in Counter(arrived).items() if times > 1}
+    assert again <= claimed, "twice only what the dead one sent and could not write down"
+    assert [office.complaints for office in desks.offices if office.complaints] == []
+
+
+def test_a_loop_of_another_version_ends_and_says_why(make: Callable[[], Desks], postgres: PostgresServer) -> None:
+    """The tables are brought to a newer version under a running loop, or were before its start: it ends and names what to do."""
+    desks = make()
+    running = desks.start("old")
+    desks.until((desks.folder / "old/duty.json").exists)
+    with postgres.admin(desks.settings.database_url.partition("@/")[2].partition("?")[0]) as admin:
+        admin.execute("UPDATE alembic_version SET version_num = 'from_the_future'")
+    assert running.wait(PATIENCE) == 2
+    assert "another version" in desks.log("old")
+    assert desks.start("late").wait(PATIENCE) == 2
+    assert "newer version" in desks.log("late")
