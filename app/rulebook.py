@@ -7,6 +7,7 @@ replay finds the very texts again. Activation is a journal record; what was judg
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import replace
@@ -19,6 +20,7 @@ from sqlalchemy import Connection
 from app.approval import Approval
 from app.inferring import Inferring
 from app.metrics import Metrics, Sample
+from app.pace import Pace
 from app.synced import offer, refused, synced
 from app.workshop import Died, Progress, Refused, Unwanted, Workshop
 from domain.errors import FengsuiError, FileProblems, NotFound, Problem, StoreUnavailable
@@ -26,6 +28,7 @@ from domain.messages import both, text
 from domain.ports import Intake, Receipt
 from domain.records import Prepared, RulesetEntry
 from rules.load import load_rules, version_of
+from rules.pauses import let_go, paced
 from rules.ruleset import RuleSet
 from storage import risk, rule_versions
 from storage.crashpoints import planted, reach
@@ -155,8 +158,8 @@ class Rulebook:
         with self._cached:
             self._cache[ruleset.version] = ruleset
             spare = [version for version in self._cache if version not in {self.active, ruleset.version}]
-            for version in spare[: max(0, len(self._cache) - HELD)]:
-                del self._cache[version]
+            gone = [rule for version in spare[: max(0, len(self._cache) - HELD)] for rule in self._cache.pop(version).rules]
+        let_go(gone)
         return ruleset
 
     def _mixed(self, new: RuleSet) -> RuleSet:
@@ -265,7 +268,7 @@ class Rulebook:
     def _begin(self, texts: Mapping[str, str], by: str) -> str:
         """Activate the first set of all; no child is asked, since there is nothing yet that it would keep safe."""
         try:
-            ruleset = load_rules(texts)
+            ruleset = self._hold(load_rules(texts))
         except FileProblems as error:
             return self._refuse(error.problems)
         self._activate(ruleset, by, None)
@@ -295,7 +298,8 @@ class Rulebook:
             self.approval.ask(version, texts, found, author)
             self._done(texts)
             return "waits"
-        ruleset = load_rules(texts)
+        with paced(Pace().rest):
+            ruleset = self._hold(load_rules(texts))
         prepared = Prepared(first=found.first, artifact=found.artifact) if found.first else None
         for remark in found.remarks:
             log.warning("rules.remark", remark=remark, version=version)
@@ -342,7 +346,6 @@ class Rulebook:
     def _activate(self, ruleset: RuleSet, by: str, prepared: Prepared | None) -> None:
         with self._database.write() as connection:
             risk.store_ruleset(connection, ruleset.version, ruleset.texts, by)
-        self._hold(ruleset)
         self.inferring.gate(ruleset)
         reach("reload.before_swap")
         self._seen = None  # until it stands in the journal, what the folder holds is to be compared with the active set, not with this
@@ -389,12 +392,9 @@ class Rulebook:
         return self.load(self.active) if self.active else None
 
     def _samples(self) -> list[Sample]:
-        ruleset = self.current()
         samples = [Sample("fengsui_ruleset_broken", float(bool(self.problems)))]
-        if ruleset is not None:
+        if (ruleset := self.current()) is not None:
             samples.append(Sample("fengsui_ruleset_info", 1.0, (ruleset.version,)))
-            counted: dict[str, int] = {}
-            for rule in ruleset.rules:
-                counted[rule.status] = counted.get(rule.status, 0) + 1
-            samples += [Sample("fengsui_rules_active", float(n), (status,)) for status, n in sorted(counted.items())]
+            by_status = sorted(Counter(rule.status for rule in ruleset.rules).items())
+            samples += [Sample("fengsui_rules_active", float(n), (status,)) for status, n in by_status]
         return samples

@@ -20,6 +20,7 @@ from rules.indicators import by_text
 from rules.literals import Constant, literal
 from rules.overrides import Override, overridden
 from rules.parsed import ParsedPack, Reporter
+from rules.pauses import pause
 from rules.positions import Path, Scalar, find, place
 from rules.problems import Phrase, Problems
 from rules.ruleset import Indicator, Rule, Trigger
@@ -93,6 +94,7 @@ class _Compiler(Reporter):
         return tuple(rule for rule in made if rule is not None)
 
     def _rule(self, index: int, doc: RuleDoc, names: Mapping[str, Known]) -> Rule | None:
+        pause()
         path: Path = ("rules", index)
         by = REGION_BY[doc.subject]
         say_scope = Scope(self.report((*path, "say")), self.params, names, of_area=by != "object")
@@ -171,6 +173,7 @@ def heads_of(packs: Sequence[ParsedPack]) -> dict[str, RuleHead]:
     heads: dict[str, RuleHead] = {}
     for pack in packs:
         for index, doc in enumerate(pack.doc.rules):
+            pause()
             mark = f"{pack.file}:{place(pack.tree, ('rules', index, 'id')).line}"
             heads.setdefault(doc.id, RuleHead(doc.id, REGION_BY[doc.subject], doc.status, mark, doc.points))
     return heads

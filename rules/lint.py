@@ -12,6 +12,7 @@ from domain.kinds import KINDS, SECTORS
 from rules.compile import CompiledPack
 from rules.conditions import cycles, expressions
 from rules.documents import RuleDoc
+from rules.pauses import pause
 from rules.positions import Listing, Path, Scalar, find, place
 from rules.positions import Mapping as MapTree
 from rules.problems import Mark, Problems
@@ -67,6 +68,7 @@ def _duplicates(packs: Sequence[CompiledPack], problems: Problems) -> None:
             problems.add(file, place(tree, ("pack",)), "rules.duplicate_pack", read=name, other=names[name])
         names.setdefault(name, file)
         for index, doc in enumerate(pack.parsed.doc.rules):
+            pause()
             mark = place(tree, ("rules", index, "id"))
             if doc.id and doc.id in rules:
                 first, at = rules[doc.id]
@@ -109,6 +111,7 @@ def _circles(packs: Sequence[CompiledPack], problems: Problems) -> None:
     for pack in packs:
         refers.update((rule.id, rule.when.rules) for rule in pack.rules)
         for index, doc in enumerate(pack.parsed.doc.rules):
+            pause()
             places.setdefault(doc.id, (pack.parsed.file, place(pack.parsed.tree, ("rules", index, "when"))))
     for path in cycles(refers):
         problems.add(*places[path[0]], "rules.circle", path=" → ".join(path))
@@ -182,6 +185,7 @@ class _Judge:
     # Rules
 
     def rule(self, index: int, doc: RuleDoc) -> None:
+        pause()
         path: Path = ("rules", index)
         if doc.status == "active":
             self._active(path, doc)

@@ -20,6 +20,7 @@ from rules.lists import FOLDER as LISTS
 from rules.lists import read_list
 from rules.overrides import OVERRIDES, TUNING, check_packs, read_override, read_tuning
 from rules.parsed import ParsedPack
+from rules.pauses import let_go
 from rules.positions import read_tree
 from rules.problems import WHOLE_FILE, Problems
 from rules.reading import Dialect, read_struct
@@ -106,7 +107,10 @@ def check(
     inferences, cases = compile_inferences(parsed, problems, heads)
     if problems.errors():
         return None, problems.all()
-    return replace(_ruleset(texts, packs, tuning), inferences=inferences, inference_cases=cases), problems.all()
+    ruleset = replace(_ruleset(texts, packs, tuning), inferences=inferences, inference_cases=cases)
+    let_go(packs)
+    let_go(parsed)  # now nothing else holds their trees
+    return ruleset, problems.all()
 
 
 def _tuned(rules: Iterable[Rule], tuning: Sequence[tuple[tuple[str, ...], Suppression]]) -> list[Rule]:

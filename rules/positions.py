@@ -21,6 +21,7 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
+from rules.pauses import pause
 from rules.problems import WHOLE_FILE, Mark, Problems
 from rules.yaml_faults import WIDE_SPACES, fault_of
 
@@ -101,6 +102,7 @@ class _Builder:
 
     def feed(self, event: Event) -> bool:
         """Take one event; False where the rest cannot be read."""
+        pause()
         if isinstance(event, DocumentStartEvent):
             self.documents += 1
             if self.documents > 1:

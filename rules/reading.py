@@ -14,6 +14,7 @@ from msgspec import inspect
 
 from rules.documents import DATE, DURATION, OFFSET, SHAPES
 from rules.durations import FIRST_DAY, LAST_DAY, LONGEST, duration
+from rules.pauses import pause
 from rules.positions import Listing, Scalar, Tree
 from rules.positions import Mapping as MapTree
 from rules.problems import Mark, Phrase, Problems
@@ -192,6 +193,7 @@ class _Reader:
     def _struct(self, tree: Tree, struct: type[msgspec.Struct], name: str) -> Any:
         if not isinstance(tree, MapTree):
             return self._wrong(tree.mark, "rules.want_mapping", field=name)
+        pause()
         fields = {each.encode_name: each for each in _describe(struct).fields}
         values: dict[str, Any] = {}
         for key, (mark, value) in tree.entries.items():

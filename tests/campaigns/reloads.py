@@ -120,6 +120,7 @@ class Reloads:
     turn: int = 0
     indicators: int = 0
     last: float = 0.0  # longest from a change to its effect, in seconds
+    memory: int = 0  # most that the service held between two turns, in MB
 
     def write(self, texts: dict[str, str]) -> None:
         """Put the files there, each as a whole."""
@@ -132,6 +133,20 @@ class Reloads:
         for path in folder.glob("*.yaml"):
             if path.name not in texts:
                 path.unlink()
+
+    def change(self, number: int) -> None:
+        """Make the change of a number: every second one is sound."""
+        kinds = list(BAD)
+        if number % 2 == 0:
+            self.sound()
+        elif number % HUGE == HUGE // 2 - 1:
+            self.huge()
+        else:
+            self.bad(kinds[number // 2 % len(kinds)])
+
+    def weigh(self) -> None:
+        """Note what the service holds in memory."""
+        self.memory = max(self.memory, self.serving.memory())
 
     def sound(self) -> None:
         """Change to the next sound set and wait until it is active; sometimes with a new indicator, sometimes through a kill."""
@@ -313,24 +328,23 @@ def run_campaign(serving: Serving, *, reloads: int, seed: int, plant: str, small
         quiet.append((began, time.monotonic()))
 
     rest()
-    kinds = list(BAD)
+    started = time.monotonic()
     for number in range(reloads):
         began, kills = time.monotonic(), run.kills
-        if number % 2 == 0:
-            run.sound()
-        elif number % HUGE == HUGE - 1:
-            run.huge()
-        else:
-            run.bad(kinds[number // 2 % len(kinds)])
+        run.change(number)
         if run.kills == kills:
             busy.append((began, time.monotonic()))
         if number % TURNS == TURNS - 1:
             rest()
+            run.weigh()
+            sys.stderr.write(f"[{number + 1}/{reloads} reloads] {time.monotonic() - started:.0f} s, {run.kills} kills, {run.memory} MB\n")
     rest()
     end.set()
     for thread in threads:
         thread.join(30)
     run._until(lambda: (told := run.status())["applied"] == told["head"])  # its own module
+    run.weigh()
+    sys.stderr.write("comparing with replays of the journal\n")
     serving.stop()
     wrong, compared = check(run, sum(sender.acknowledged for sender in senders), serving.data.parent)
     answered = [one for sender in senders for one in sender.answered]
@@ -344,7 +358,7 @@ def run_campaign(serving: Serving, *, reloads: int, seed: int, plant: str, small
         f"reloads: {reloads} ({run.outcomes['activated']} activated, {fresh} with a new indicator, {huge} of ten thousand rules, "
         f"{refused} refused, {run.kills} kills of the service meanwhile), {len(answered) * BATCH} signals, {compared}, "
         f"p99 of intake {calm_p99 * 1000:.0f} ms calm and {busy_p99 * 1000:.0f} ms reloading, "
-        f"longest way into effect {run.last:.1f} s, seed {seed}"
+        f"longest way into effect {run.last:.1f} s, at most {run.memory} MB of memory, seed {seed}"
     )
     return wrong, line
 

@@ -84,6 +84,12 @@ class Serving:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=READY_SECONDS)
 
+    def memory(self) -> int:
+        """Return what the present life holds in memory, in MB (10^6 bytes)."""
+        assert self.process is not None
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") // 10**6
+
     def token(self) -> str:
         """Return the administrator's token."""
         return (self.data / "admin-token").read_text().strip()
