@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
 from typing import Any
@@ -88,7 +89,9 @@ def kept_rejections(connection: Connection, entries: Collection[RejectionEntry],
 class _Before:
     """What `admit` asks: the names of a partition as they were before a frame, with those of frames that have no rows yet."""
 
-    def __init__(self, connection: Connection, first: int, start: int, pending: Mapping[Key, Known], rejected: Mapping[Key, Known]) -> None:
+    def __init__(
+        self, connection: Connection, first: int, start: int, pending: Sequence[Mapping[Key, Known]], rejected: Mapping[Key, Known]
+    ) -> None:
         self._connection = connection
         self._first = first
         self._start = start
@@ -100,7 +103,30 @@ class _Before:
         names = [key for key in wanted if not key[0].startswith("\0")]  # the others are rejections
         found = known_names(self._connection, names, after=self._start, before=self._first)
         found |= {key: self._rejected[key] for key in wanted if key in self._rejected}
-        return found | {key: self._pending[key] for key in wanted if key in self._pending}
+        for frame in self._pending:
+            found |= {key: frame[key] for key in wanted if key in frame}
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """What a frame brought that may have no rows yet; of rejections the batch too, by which their rows are found."""
+
+    names: Mapping[Key, Known]
+    rejections: Sequence[tuple[str, Key, Known]]
+
+    @classmethod
+    def of(cls, records: Sequence[Record]) -> _Pending:
+        names = keys_of(record for record in records if isinstance(record.entry, SignalEntry))
+        refused = ((record.seq, record.entry) for record in records if isinstance(record.entry, RejectionEntry))
+        return cls(names, [(entry.batch, rejection_key(entry), Known("", seq)) for seq, entry in refused])
+
+    def rejections_of(self, batches: Collection[str]) -> dict[Key, Known]:
+        found: dict[Key, Known] = {}
+        for batch, key, known in self.rejections:
+            if batch in batches:
+                found.setdefault(key, known)
+        return found
 
 
 class PartitionAdmission:
@@ -114,7 +140,7 @@ class PartitionAdmission:
         self._database = database
         self._start = Place(partition, 0, 0).seq() - 1
         self._partition = partition
-        self._pending: dict[Key, Known] = {}
+        self._pending: dict[int, _Pending] = {}  # by the offsets of the frames, in their order
         self.duplicates: dict[str, int] = {}
 
     def __call__(self, offset: int, frame: Frame, received_at: datetime) -> list[Record]:
@@ -127,16 +153,20 @@ class PartitionAdmission:
         refused = [offer.entry for offer in frame.offers if isinstance(offer.entry, RejectionEntry)]
         with self._database.read() as connection:
             rejected = kept_rejections(connection, refused, after=self._start, before=first) if refused else {}
-            before = _Before(connection, first, self._start, self._pending, rejected)
+            batches = {entry.batch for entry in refused}
+            for frame_before in self._pending.values():
+                rejected = frame_before.rejections_of(batches) | rejected
+            before = _Before(connection, first, self._start, [each.names for each in self._pending.values()], rejected)
             plan = admit(frame.offers, before, head=first - 1, received_at=received_at, spaced=True)
-        self._pending |= keys_of(plan.records)
+        self._pending[offset] = _Pending.of(plan.records)
         for feed, count in plan.duplicates.items():
             self.duplicates[feed] = self.duplicates.get(feed, 0) + count
         return plan.records
 
-    def settled(self) -> None:
-        """Every frame so far has its rows: they are asked from now on."""
-        self._pending.clear()
+    def settled(self, upto: int) -> None:
+        """The frames up to the offset `upto` have their rows: they are asked from now on."""
+        for offset in [offset for offset in self._pending if offset <= upto]:
+            del self._pending[offset]
 
 
 def names_of(database: Database, keys: Sequence[Key]) -> dict[Key, Known]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -114,6 +115,7 @@ class WorkerRole:
         self.database = open_database(settings, self.clock)
         self._inferring = Inferring(self.metrics)
         self._sets: dict[str, RuleSet] = {}
+        self._committing = ThreadPoolExecutor(1, thread_name_prefix="commits")
         desk = Desk(load_calendar([self.clock.now().year + ahead for ahead in CALENDAR_YEARS], settings.calendars), settings.policies)
         writer = EffectWriter(base_url=settings.base_url, link_key=load_or_make_key(settings.link_key or paths.top / "link-key"))
         layout, access = settings.kafka.layout(), settings.kafka.access()
@@ -133,6 +135,7 @@ class WorkerRole:
             clock=self.clock,
             snapshot_every=settings.snapshot_every,
             on_set_aside=lambda _seq: self.metrics.loop_errors.labels(loop="quarantine").inc(),
+            committing=self._committing,
         )
         cluster = Cluster(
             bootstrap=access.bootstrap,
@@ -171,7 +174,8 @@ class WorkerRole:
         self.host.run()
 
     def close(self) -> None:
-        """Close the files."""
+        """Close the files, once nothing is being committed any more."""
+        self._committing.shutdown()
         self._inferring.close()
         self.database.close()
         self._folder.close()

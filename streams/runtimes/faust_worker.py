@@ -158,6 +158,9 @@ class Host:
         """Send ticks that are due, and end the process where work stands still."""
         self._beat = time.monotonic()
         for number, partition in sorted(self._partitions.items()):
+            if partition.failed:  # in the thread of the partitions, for which nothing here may wait
+                self._pool.submit(self._settle, partition)
+                continue
             due = partition.tick_due()
             if due is not None:
                 frame = Frame(received_at=due, offers=(Offer(entry=TickEntry()),), by=self.cluster.owner)
@@ -173,9 +176,9 @@ class Host:
         now = time.monotonic()
         for number, partition in sorted(self._partitions.items()):
             at, since = self._moved.get(number, (-1, now))
-            behind = partition.next_offset < ends.get(number, 0)
-            if at != partition.next_offset or not behind or partition.waiting:
-                at, since = partition.next_offset, now
+            settled = partition.settled_offset
+            if at != settled or settled >= ends.get(number, 0) or partition.waiting:
+                at, since = settled, now
             self._moved[number] = (at, since)
             if now - since > self.cluster.stuck_seconds:
                 self._end(both("worker.stuck", seconds=f"{now - since:.0f}", where=f"{self.cluster.topic}/{number}: {at} < {ends[number]}"))
@@ -232,6 +235,8 @@ class Host:
 
     def _assign(self, generation: int, partitions: list[int]) -> dict[int, int]:
         if generation != self._generation:
+            for old in list(self._partitions.values()):  # what is under way is done before it would be fenced
+                self._unless_fenced(old, old.settle)
             self._generation = generation
             self._gaps.clear()
             self._orphaned.clear()
@@ -249,15 +254,28 @@ class Host:
         self._partitions = {number: held for number, held in self._partitions.items() if number in mine}
 
     def _take(self, held: Partition, offset: int, message: bytes | None, appended_at: datetime) -> None:
-        try:
-            held.take(offset, message, appended_at)
-        except Fenced as error:
-            _log.warning("partition.fenced", partition=held.grant.partition, epoch=held.grant.epoch, reason=str(error))
-            self._partitions.pop(held.grant.partition, None)
+        self._unless_fenced(held, lambda: held.take(offset, message, appended_at))
 
     def _keep_all(self) -> None:
-        for held in self._partitions.values():
-            held.keep()
+        for held in list(self._partitions.values()):
+            self._unless_fenced(held, held.keep)
+
+    def _settle(self, held: Partition) -> None:
+        """Take note of a commit that failed while no message came."""
+        try:
+            self._unless_fenced(held, held.settle)
+        except Exception as error:  # noqa: BLE001  whatever it is, the process ends
+            _log.critical("worker.ended", error=str(error), exc_info=error)
+            self._die(STUCK)
+
+    def _unless_fenced(self, held: Partition, work: Callable[[], object]) -> None:
+        """Do something for a partition, and let go of it where it is somebody else's."""
+        try:
+            work()
+        except Fenced as error:
+            _log.warning("partition.fenced", partition=held.grant.partition, epoch=held.grant.epoch, reason=str(error))
+            if self._partitions.get(held.grant.partition) is held:
+                del self._partitions[held.grant.partition]
 
     # Faust's application.
 

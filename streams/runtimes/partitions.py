@@ -3,12 +3,16 @@
 Start: the newest snapshot that is not ahead of what is committed, then the frames behind it; those that are committed already are
 stepped for the state alone. What this holds depends on the log and on nothing else, so another worker that starts from the same place
 comes to the same. Nothing here knows of Kafka or Faust.
+
+A frame may be stepped while the one before it is being committed: commits keep their order, and nothing is said or kept of a frame
+before it is committed, neither an answer nor a snapshot.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -18,7 +22,7 @@ from typing import Final, Protocol, TypeVar
 
 import structlog
 
-from domain.errors import FengsuiError, StoreUnavailable
+from domain.errors import Fenced, FengsuiError, StoreUnavailable
 from domain.findings import Outcome
 from domain.frames import BadFrame, Frame, decode
 from domain.messages import both, text
@@ -67,8 +71,8 @@ class Admission(Protocol):
         """Return the records of the frame at `offset`, numbered by their places; raises StoreUnavailable."""
         ...
 
-    def settled(self) -> None:
-        """Every frame so far is committed."""
+    def settled(self, upto: int) -> None:
+        """The frames up to the offset `upto` are committed."""
         ...
 
 
@@ -76,8 +80,8 @@ class Admission(Protocol):
 class Parts:
     """What partitions are made of; each function makes one thing for one partition.
 
-    `commit` is fenced by the grant. `guard` names the file of the poison guard. `on_set_aside` is told the number of a record that
-    brought the engine down twice, or of a message that is no frame.
+    `commit` is fenced by the grant; where `committing` is given it runs there while the next frame is stepped. `guard` names the file of
+    the poison guard. `on_set_aside` is told the number of a record that brought the engine down twice, or of a message that is no frame.
     """
 
     pipeline: Callable[[], Pipeline]
@@ -88,6 +92,7 @@ class Parts:
     clock: Clock
     snapshot_every: int = 50_000
     on_set_aside: Callable[[int], object] = lambda _seq: None
+    committing: Executor | None = None
 
 
 class Partition:
@@ -112,6 +117,7 @@ class Partition:
         self._position = self._saved = -1
         self._since = 0  # records since the last snapshot
         self._ticked: tuple[datetime, datetime] | None = None
+        self._under_way: tuple[int, Future[Grant]] | None = None  # what is being committed: the frame's offset
         self.waiting = ""  # for which store it waits, "" for none
         kept = self._snapshots.load()
         if kept is not None and kept.offset <= grant.offset_done:
@@ -126,12 +132,28 @@ class Partition:
         return self._position + 1
 
     @property
+    def settled_offset(self) -> int:
+        """The offset of the first frame that is not known to be committed."""
+        under_way = self._under_way
+        return self._position + 1 if under_way is None or _succeeded(under_way[1]) else under_way[0]
+
+    @property
+    def failed(self) -> bool:
+        """Whether the last commit failed: `settle` says how."""
+        under_way = self._under_way
+        return under_way is not None and under_way[1].done() and not _succeeded(under_way[1])
+
+    @property
     def pipeline(self) -> Pipeline:
         """The state, for looking at."""
         return self._pipeline
 
     def renew(self, grant: Grant) -> bool:
         """Go on under a newer grant with the state as it is; False where somebody else had the partition in between."""
+        try:
+            self.settle()
+        except Fenced:
+            return False
         if grant.epoch != self.grant.epoch + 1 or grant.offset_done != self.grant.offset_done:
             return False
         self.grant = grant
@@ -140,10 +162,11 @@ class Partition:
     def take(self, offset: int, message: bytes | None, appended_at: datetime) -> int:
         """Take in the message at `offset` where it is the one wanted next; return the offset that is wanted then.
 
-        `appended_at` is the brokers' time. It returns after the commit, which is asked for as long as the store is away.
+        `appended_at` is the brokers' time. It returns after the commit, which is asked for as long as the store is away; where commits
+        have a thread of their own it returns after the commit of the frame before, and `settle` waits for this one's.
 
         Raises:
-            Fenced: the partition is somebody else's.
+            Fenced: the partition is somebody else's, here or at the frame before.
             NotFound: it activates a rule set that is not stored: the frame is not taken in.
             FengsuiError: it is of a newer version of Fengsui.
         """
@@ -159,12 +182,26 @@ class Partition:
             outcomes = self._step(records)
         if offset > self.grant.offset_done:
             self._commit(offset, records, outcomes)
-        self._admit.settled()
+        else:
+            self._admit.settled(offset)
         self._position = offset
         self._since += len(records)
         if self._since >= self._parts.snapshot_every:
             self.keep()
         return offset + 1
+
+    def settle(self) -> None:
+        """Wait until everything that was taken in is committed.
+
+        Raises:
+            Fenced: the partition is somebody else's; what was taken in last is not committed.
+            StoreUnavailable: the process is stopping, and the store is away.
+        """
+        if self._under_way is not None:
+            offset, commit = self._under_way
+            self.grant = commit.result()
+            self._under_way = None
+            self._admit.settled(offset)
 
     def tick_due(self) -> datetime | None:
         """Return the instant with which a tick is due now, None for none; the same one is not asked for again for a moment."""
@@ -177,7 +214,12 @@ class Partition:
         return now
 
     def keep(self) -> None:
-        """Keep a snapshot of the state, where there is a newer one; where the disk does not take it, later is soon enough."""
+        """Keep a snapshot of the state, where there is a newer one; where the disk does not take it, later is soon enough.
+
+        Raises:
+            Fenced: the partition is somebody else's.
+        """
+        self.settle()
         if self._position == self._saved:
             return
         try:
@@ -245,7 +287,18 @@ class Partition:
         return [Record(seq=place.seq(), received_at=self._received, entry=entry)]
 
     def _commit(self, offset: int, records: Sequence[Record], outcomes: Sequence[Outcome]) -> None:
-        self.grant = self._until_taken(lambda: self._parts.commit(self.grant, offset, records, outcomes))
+        """Commit a frame behind the one before it, whose commit moved the grant."""
+        self.settle()
+        grant = self.grant
+
+        def commit() -> Grant:
+            return self._until_taken(lambda: self._parts.commit(grant, offset, records, outcomes))
+
+        if self._parts.committing is not None:
+            self._under_way = (offset, self._parts.committing.submit(commit))
+        else:
+            self.grant = commit()
+            self._admit.settled(offset)
 
     def _until_taken(self, ask: Callable[[], Taken]) -> Taken:
         """Ask a store until it does it; raises StoreUnavailable only when the process is stopping."""
@@ -267,3 +320,7 @@ class Partition:
         if seq is not None:
             _log.critical("partition.record_quarantined", seq=seq, hint="it brought the engine down twice; it has no effect")
             self._parts.on_set_aside(seq)
+
+
+def _succeeded(commit: Future[Grant]) -> bool:
+    return commit.done() and commit.exception() is None

@@ -20,6 +20,7 @@ from kafka import KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 
 from deploy.kafka.local import LocalKafka
+from domain.errors import Fenced
 from domain.messages import text
 from domain.records import RulesetEntry
 from rules.load import load_rules
@@ -163,8 +164,9 @@ class _Standing:
     """A partition that has work and does none."""
 
     waiting = ""
-    next_offset = 5
-    grant = SimpleNamespace(partition=0)
+    settled_offset = 5
+    failed = False
+    grant = SimpleNamespace(partition=0, epoch=1)
 
     def tick_due(self) -> None:
         """No tick is due."""
@@ -202,3 +204,18 @@ def test_a_consumer_that_falls_silent_ends_the_worker(ends: int, waiting: str, s
     faust.App("loop", broker="kafka://127.0.0.1:1").loop.run_until_complete(looks())
     assert ended[:1] == status
     assert text("worker.stuck", "en", seconds="1", where="x").startswith("no progress for 1 s")
+
+
+@pytest.mark.parametrize(("error", "status", "left"), [(Fenced("somebody else's"), [], []), (ValueError("a defect"), [STUCK], [0])])
+def test_a_commit_that_failed_is_noticed_without_a_message(error: Exception, status: list[int], left: list[int], tmp_path: Path) -> None:
+    """The partition is let go where it is somebody else's; whatever else it was ends the process."""
+    ended: list[int] = []
+    host = _host(ended, tmp_path)
+
+    def settle() -> None:
+        raise error
+
+    host._partitions[0].failed, host._partitions[0].settle = True, settle
+    faust.App("loop", broker="kafka://127.0.0.1:1").loop.run_until_complete(host.look())
+    host._pool.shutdown()
+    assert (ended, list(host._partitions)) == (status, left)

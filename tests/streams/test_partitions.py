@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -54,7 +55,7 @@ class _Shelf:
 class Shop:
     """A database in memory, a log of frames, and partitions that are made anew as after a crash."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, committing: Executor | None = None) -> None:
         self.clock = ManualClock(T0)
         self.database = Database.in_memory()
         desk = Desk(load_calendar([2025, 2026, 2027], None), SHIPPED_POLICIES)
@@ -66,6 +67,8 @@ class Shop:
         self.trouble: list[Exception] = []
         self.aside: list[int] = []
         self.stopping = threading.Event()
+        self.gate = threading.Event()  # closed it holds commits up
+        self.gate.set()
         self.parts = Parts(
             pipeline=self.pipeline,
             admission=lambda partition: PartitionAdmission(self.database, partition),
@@ -75,6 +78,7 @@ class Shop:
             clock=self.clock,
             snapshot_every=100,
             on_set_aside=self.aside.append,
+            committing=committing,
         )
 
     def pipeline(self) -> Pipeline:
@@ -86,6 +90,7 @@ class Shop:
         return SET
 
     def _commit(self, grant: Grant, upto: int, records: Sequence[Record], outcomes: Sequence[Outcome]) -> Grant:
+        assert self.gate.wait(30)
         if self.trouble:
             raise self.trouble.pop(0)
         return self.commit(grant, upto, records, outcomes)
@@ -103,6 +108,7 @@ class Shop:
         while partition.next_offset < (len(self.log) if until is None else until):
             at = partition.next_offset
             partition.take(at, self.log[at], T0)
+        partition.settle()
 
     def rows(self) -> tuple[list[str], list[tuple[str, str]], list[str]]:
         """Return what the database has: ids of signals, (id, level) of warnings, reasons of rejections."""
@@ -114,12 +120,23 @@ class Shop:
             )
 
 
+@pytest.fixture(params=["one by one", "behind"])
+def shop(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Shop]:
+    """Give a shop whose log begins with the activation of the rules; it commits frame by frame, or behind the step of the next."""
+    with ThreadPoolExecutor(1) as commits:
+        made = Shop(tmp_path, commits if request.param == "behind" else None)
+        made.frame(RulesetEntry(version=SET.version))
+        yield made
+
+
 @pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    """Give a shop whose log begins with the activation of the rules."""
-    made = Shop(tmp_path)
-    made.frame(RulesetEntry(version=SET.version))
-    return made
+def behind(tmp_path: Path) -> Iterator[Shop]:
+    """Give a shop that commits behind the step of the next frame."""
+    with ThreadPoolExecutor(1) as commits:
+        made = Shop(tmp_path, commits)
+        made.frame(RulesetEntry(version=SET.version))
+        yield made
+        made.gate.set()
 
 
 def _fill(shop: Shop, size: int) -> None:
@@ -176,7 +193,7 @@ def test_a_worker_that_was_replaced_writes_nothing(shop: Shop) -> None:
     shop.drain(zombie, 10)
     successor = shop.taken_over()
     with pytest.raises(Fenced):
-        zombie.take(10, shop.log[10], T0)
+        shop.drain(zombie)
     shop.drain(successor)
     assert len(shop.rows()[0]) == 300
 
@@ -199,12 +216,13 @@ def test_a_store_that_is_away_is_asked_again(shop: Shop, monkeypatch: pytest.Mon
     shop.drain(partition, 1)
     shop.trouble = [StoreUnavailable("away"), StoreUnavailable("away")]
     assert partition.take(1, shop.log[1], T0) == 2
+    partition.settle()
     assert (shop.rows()[0], partition.waiting) == (["s-1"], "")
     shop.frame(leak(2))
     shop.trouble = [StoreUnavailable("away")]
     shop.stopping.set()
     with pytest.raises(StoreUnavailable):
-        partition.take(2, shop.log[2], T0)
+        shop.drain(partition)
 
 
 def test_snapshots_bound_what_is_read_again(shop: Shop) -> None:
@@ -291,3 +309,58 @@ def test_a_tick_is_due_when_time_alone_changes_something(shop: Shop) -> None:
     shop.clock.advance(wake - T0)
     assert partition.tick_due() == wake
     assert partition.tick_due() is None
+
+
+def test_the_next_frame_is_stepped_while_one_is_committed(behind: Shop) -> None:
+    """One is on its way and one is stepped, not more; what is on its way is not called done, and its names count already."""
+    behind.frame(leak(1), leak(2))
+    behind.frame(leak(1), leak(2, severity=3), leak(3))
+    behind.frame(leak(3))
+    partition = behind.taken_over()
+    behind.drain(partition, 1)
+    behind.gate.clear()
+    partition.take(1, behind.log[1], T0)
+    assert (partition.next_offset, partition.settled_offset, partition.grant.offset_done, partition.failed) == (2, 1, 0, False)
+    second = threading.Thread(target=partition.take, args=(2, behind.log[2], T0))
+    second.start()
+    second.join(0.2)
+    assert second.is_alive()
+    assert behind.rows() == ([], [], [])
+    behind.gate.set()
+    second.join()
+    behind.drain(partition)
+    assert behind.rows() == (["s-1", "s-2", "s-3"], [], ["conflicting_content"])
+    assert partition.settled_offset == partition.grant.offset_done + 1 == 4
+
+
+def test_no_snapshot_is_ahead_of_what_is_committed(behind: Shop) -> None:
+    """One that is due while its frame is on its way waits for it; where the partition is somebody else's by then there is none."""
+    _fill(behind, 100)
+    partition = behind.taken_over()
+    behind.drain(partition, 1)
+    behind.gate.clear()
+    threading.Timer(0.1, behind.gate.set).start()
+    partition.take(1, behind.log[1], T0)
+    assert [kept.offset for kept in behind.shelf.kept] == [1]
+    assert partition.grant.offset_done == 1
+    behind.gate.clear()
+    behind.trouble = [Fenced("somebody else's")]
+    threading.Timer(0.1, behind.gate.set).start()
+    with pytest.raises(Fenced):
+        partition.take(2, behind.log[2], T0)
+    assert [kept.offset for kept in behind.shelf.kept] == [1]
+
+
+def test_a_commit_that_fails_is_known_without_another_frame(behind: Shop) -> None:
+    """It says that it failed, nothing after it is called done, and a newer grant does not go on with that state."""
+    behind.frame(leak(1))
+    partition = behind.taken_over()
+    behind.drain(partition, 1)
+    behind.trouble = [Fenced("somebody else's")]
+    partition.take(1, behind.log[1], T0)
+    with pytest.raises(Fenced):
+        partition.settle()
+    assert (partition.failed, partition.settled_offset) == (True, 1)
+    assert not partition.renew(behind.progress.assign("frames", NUMBER, "w"))
+    behind.drain(behind.taken_over())
+    assert behind.rows()[0] == ["s-1"]
