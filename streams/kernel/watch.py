@@ -11,7 +11,7 @@ import numpy as np
 
 from streams.kernel.jit import compiled, inlined, inner, shared
 from streams.kernel.judge import holds_now
-from streams.kernel.layout import ATTEND, FREE_PARTS, OPEN, PARTS_TOP, UNSEEN, WATCHES_TOP, Classes, Found, Scratch, State, Tables
+from streams.kernel.layout import ATTEND, FAR, FREE_PARTS, OPEN, PARTS_TOP, UNSEEN, WATCHES_TOP, Classes, Found, Scratch, State, Tables
 from streams.kernel.rooms import give_words, take_words
 from streams.kernel.scale import begins, position
 
@@ -52,7 +52,9 @@ def follow(
                 state.parts[place].true = 1
             attend |= tables.floor[rule]
     if hit and not attend:
-        attend = watch.ask & ATTEND != 0 or score + _bound(tables, state, at, now) + ROUNDING >= watch.rise_at
+        attend = watch.ask & ATTEND != 0
+        if watch.rise_at < np.inf:  # or there is no higher level
+            attend |= score + _bound(tables, state, at, now) + ROUNDING >= watch.rise_at
     if hit and not attend:
         for number in range(first_hit, found.told[0]):
             rule = found.hit_rule[number]
@@ -226,20 +228,25 @@ def _feeds(classes: Classes, signal_class: int, v: int) -> bool:
 @compiled
 def behind(
     tables: Tables, classes: Classes, state: State, row: int, feeds: np.ndarray, true_at: np.ndarray,
-    since: np.ndarray, windows: np.ndarray, window_at: np.ndarray, left: np.ndarray, handles: np.ndarray, times: np.ndarray, most: int,
+    rules: np.ndarray, since: np.ndarray, windows: np.ndarray, window_at: np.ndarray, left: np.ndarray, fed_since: np.ndarray,
+    handles: np.ndarray, times: np.ndarray, most: int,
 ) -> tuple[int, int]:  # fmt: skip
     """Find the signals behind contributions in the chain that begins at `row`; return how many are written, and how many there are.
 
-    Behind contribution `number` are those newer than `since[number]` that fed an indicator `v` with `feeds[number, v]`, or are of a class
-    with `true_at[number, class]`, and those whose handles are `windows[window_at[number] : window_at[number + 1]]`, rising. Written are
-    the newest by their instants, the newest last, as many as there is room for; counted are `most` at most. `left` is room for a number for
-    each contribution.
+    Behind the contribution of `rules[number]` are those newer than `since[number]` that fed an indicator `v` with `feeds[rule, v]`, or are
+    of a class with `true_at[number, class]` (of no width where no rule asks), and those whose handles are
+    `windows[window_at[number] : window_at[number + 1]]`, rising. Written are the newest by their instants, the newest last, as many as
+    there is room for; counted are `most` at most. `left` is room for a number for each contribution, `fed_since` for one for each indicator.
     """
-    contributions = since.shape[0]
+    contributions, indicators = since.shape[0], fed_since.shape[0]
     oldest, some_left = since[0], windows.shape[0] > 0
+    fed_since[:] = FAR
     for number in range(contributions):
         oldest = min(oldest, since[number])
         left[number] = window_at[number + 1]  # behind the newest of its window that may still come
+        for v in range(indicators):
+            if feeds[rules[number], v]:
+                fed_since[v] = min(fed_since[v], since[number])
     room, written, count = handles.shape[0], 0, 0
     while row >= 0:
         signal = state.rows[row]
@@ -247,25 +254,22 @@ def behind(
         if handle <= oldest and not some_left:
             break
         is_behind = False
-        for number in range(contributions):
-            if handle > since[number] and true_at[number, signal.signal_class]:
-                is_behind = True
-        fed_end = classes.fed_at[signal.signal_class + 1]
-        for at in range(classes.fed_at[signal.signal_class], fed_end):
+        if true_at.shape[1]:
+            for number in range(contributions):
+                is_behind |= handle > since[number] and true_at[number, signal.signal_class]
+        for at in range(classes.fed_at[signal.signal_class], classes.fed_at[signal.signal_class + 1]):
             if is_behind:
                 break
             v = np.int64(classes.fed[at])
-            wanted = False
+            is_behind = handle > fed_since[v] and _accepted(tables, classes, state, row, v)
+        if some_left:
+            some_left = False
             for number in range(contributions):
-                wanted |= feeds[number, v] and handle > since[number]
-            is_behind = wanted and _accepted(tables, classes, state, row, v)
-        some_left = False
-        for number in range(contributions):
-            first = window_at[number]
-            while left[number] > first and windows[left[number] - 1] >= handle:
-                is_behind |= windows[left[number] - 1] == handle
-                left[number] -= 1
-            some_left |= left[number] > first
+                first = window_at[number]
+                while left[number] > first and windows[left[number] - 1] >= handle:
+                    is_behind |= windows[left[number] - 1] == handle
+                    left[number] -= 1
+                some_left |= left[number] > first
         if is_behind:
             count += count < most
             written = _among_newest(handles, times, written, room, handle, signal.at)
@@ -311,12 +315,16 @@ def inside_at(
 
     Returned is how many, or -1 where there are more than there is room for. `starts` is room for an instant for each indicator.
     """
+    earliest = np.int64(FAR)
     for v in range(wanted.shape[0]):
         if wanted[v]:
             starts[v] = begins(tables, v, position(tables, v, _clock(tables, classes, state, row, v)))
+            earliest = min(earliest, starts[v])
     count = 0
     while row >= 0:
         signal = state.rows[row]
+        if signal.clock < earliest:
+            break  # no signal before is newer than the object's clock was
         for place in range(classes.fed_at[signal.signal_class], classes.fed_at[signal.signal_class + 1]):
             v = np.int64(classes.fed[place])
             if wanted[v] and signal.at >= starts[v]:

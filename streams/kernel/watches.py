@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -53,7 +54,7 @@ class Watches:
         self._room = np.empty(FIRST_ROOM, np.int64)
         self._starts = np.zeros(max(1, len(kernel.placement.indicators)), np.int64)
         self._names = [each.name for each in kernel.placement.indicators]
-        self._nothing = np.zeros((len(kernel.placement.rules), 0), np.bool_)
+        self._nothing = np.zeros((0, 0), np.bool_)
         self._feeds = np.zeros((len(kernel.placement.rules), max(1, len(self._names))), np.bool_)
         for number, rule in enumerate(kernel.placement.rules):
             self._feeds[number, [self._names.index(name) for name in rule.when.indicators]] = True
@@ -120,20 +121,16 @@ class Watches:
         """
         state, tables, book = self._kernel.state, self._kernel.tables, self._kernel.book
         rules = [rule for rule, _ in contributions]
-        true_at = self._nothing[: len(rules), : book.count]
+        true_at = self._nothing
         if not self._alone.isdisjoint(rules):
             true_at = np.stack([self._true_at(rule) for rule in rules])
-        elif true_at.shape[1] < book.count:
-            self._nothing = np.zeros((len(self._feeds), 2 * book.count), np.bool_)
-            true_at = self._nothing[: len(rules), : book.count]
         windows = [each.inside for _, each in contributions]
-        window_at = np.zeros(len(rules) + 1, np.int64)
-        np.cumsum([len(each) for each in windows], out=window_at[1:])
+        window_at = np.array([0, *accumulate(map(len, windows))], np.int64)
         since = np.array([each.since for _, each in contributions], np.int64)
         left, handles, times = np.empty(len(rules), np.int64), np.empty(newest, np.int64), np.empty(newest, np.int64)
         written, count = behind(
-            tables, book.classes, state, int(state.objects[slot]["row"]), self._feeds[rules], true_at,
-            since, np.concatenate(windows), window_at, left, handles, times, most,
+            tables, book.classes, state, int(state.objects[slot]["row"]), self._feeds, true_at, np.array(rules, np.int64),
+            since, np.concatenate(windows), window_at, left, self._starts, handles, times, most,
         )  # fmt: skip
         return handles[:written], times[:written], count
 

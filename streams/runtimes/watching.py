@@ -57,6 +57,7 @@ class Ticks:
         self._pipeline = pipeline
         self._take = take
         self._at: list[int] = []  # of each tick, the signal that it came before
+        self._known = np.empty(0, np.int64)  # the same, as far as it was asked for
 
     def __len__(self) -> int:
         return len(self._at)
@@ -67,7 +68,9 @@ class Ticks:
 
     def numbers(self, signals: Ints) -> Ints:
         """Return the numbers of many signals."""
-        return signals + 2 + np.searchsorted(np.array(self._at, np.int64), signals, "right")
+        if len(self._known) < len(self._at):
+            self._known = np.array(self._at, np.int64)
+        return signals + 2 + np.searchsorted(self._known, signals, "right")
 
     def clear(self, now: int, signal: int) -> None:
         """Let happen what is due by `now`, when `signal` came."""
