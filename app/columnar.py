@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from domain.findings import Outcome
     from domain.signals import Signal
     from streams.runtimes.columnar import ColumnarReplay, Read
+    from streams.runtimes.watching import Complete
 
 RECORD: Final = b'{"seq"'  # a line of a journal export begins so
 
@@ -88,11 +89,18 @@ def first_lines_are_signals(paths: Sequence[Path]) -> bool:
 
 
 def open_replay(
-    ruleset: RuleSet, read: Read, write: Callable[[bytes], object], found: Callable[[list[Outcome]], object], say: Callable[[str], object]
+    ruleset: RuleSet,
+    read: Read,
+    write: Callable[[bytes], object],
+    found: Callable[[list[Outcome]], object],
+    say: Callable[[str], object],
+    *,
+    complete: Complete | None = None,
 ) -> ColumnarReplay:
     """Return a replay through the kernel; `say` is told where it has to be compiled first.
 
-    `write` takes the lines of hits and `found` all other outcomes, each in order.
+    `write` takes the lines of hits and `found` all other outcomes, each in order. With `complete` the evidence of warnings is told of their
+    last states alone (`ColumnarReplay`).
     `read` may raise `NeedsPipeline`: the caller begins again on the Python engine.
     """
     from streams.kernel import jit  # noqa: PLC0415  # see `installed`
@@ -101,7 +109,7 @@ def open_replay(
     if not jit.kept():
         jit.tidy()
         say(both("kernel.compiling"))
-    return ColumnarReplay(ruleset, place(ruleset), read, write, found)
+    return ColumnarReplay(ruleset, place(ruleset), read, write, found, complete=complete)
 
 
 def warm(say: Callable[[str], object]) -> None:

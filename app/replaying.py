@@ -129,8 +129,9 @@ class Replaying:
         """
         from streams.runtimes.columnar import NotYet  # noqa: PLC0415  # it brings numba, which only this path pays for
 
+        found = self.findings
         try:
-            told = open_replay(self._rules, read, write, self.findings.take, say).play(signals)
+            told = open_replay(self._rules, read, write, found.take, say, complete=found.complete).play(signals)
         except NotYet as error:
             raise NeedsPipeline(both("kernel.in_force")) from error
         except NeedsPipeline:

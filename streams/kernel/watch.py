@@ -227,52 +227,54 @@ def _feeds(classes: Classes, signal_class: int, v: int) -> bool:
 
 @compiled
 def behind(
-    tables: Tables, classes: Classes, state: State, row: int, feeds: np.ndarray, true_at: np.ndarray,
-    rules: np.ndarray, since: np.ndarray, windows: np.ndarray, window_at: np.ndarray, left: np.ndarray, fed_since: np.ndarray,
-    handles: np.ndarray, times: np.ndarray, most: int,
+    tables: Tables, classes: Classes, state: State, row: int, upto: int, feeds: np.ndarray, of_signal: np.ndarray, true_at: np.ndarray,
+    rules: np.ndarray, since: np.ndarray, fed_since: np.ndarray, inside_from: np.ndarray, handles: np.ndarray, times: np.ndarray, most: int,
 ) -> tuple[int, int]:  # fmt: skip
     """Find the signals behind contributions in the chain that begins at `row`; return how many are written, and how many there are.
 
-    Behind the contribution of `rules[number]` are those newer than `since[number]` that fed an indicator `v` with `feeds[rule, v]`, or are
-    of a class with `true_at[number, class]` (of no width where no rule asks), and those whose handles are
-    `windows[window_at[number] : window_at[number + 1]]`, rising. Written are the newest by their instants, the newest last, as many as
-    there is room for; counted are `most` at most. `left` is room for a number for each contribution, `fed_since` for one for each indicator.
+    None is newer than `upto`. Behind the contribution of `rules[number]`, which was made at the signal `since[number]`, are
+
+    - those that were inside the window of an indicator `v` with `feeds[rule, v]` then, and newer ones that fed such an indicator;
+    - newer ones of a class with `true_at[number, class]`, which has no width where no rule asks for it;
+    - with `of_signal[rule]` the signal that it was made at.
+
+    `since` falls. Written are the newest by their instants, the newest last, as many as there is room for; counted are `most` at most.
+    `fed_since` and `inside_from` are room for a number for each indicator.
     """
     contributions, indicators = since.shape[0], fed_since.shape[0]
-    oldest, some_left = since[0], windows.shape[0] > 0
     fed_since[:] = FAR
+    inside_from[:] = FAR
     for number in range(contributions):
-        oldest = min(oldest, since[number])
-        left[number] = window_at[number + 1]  # behind the newest of its window that may still come
         for v in range(indicators):
             if feeds[rules[number], v]:
-                fed_since[v] = min(fed_since[v], since[number])
-    room, written, count = handles.shape[0], 0, 0
+                fed_since[v] = since[number]
+    room, written, count, made, earliest = handles.shape[0], 0, 0, 0, np.int64(FAR)
     while row >= 0:
         signal = state.rows[row]
         handle = signal.handle
-        if handle <= oldest and not some_left:
-            break
-        is_behind = False
-        if true_at.shape[1]:
-            for number in range(contributions):
-                is_behind |= handle > since[number] and true_at[number, signal.signal_class]
-        for at in range(classes.fed_at[signal.signal_class], classes.fed_at[signal.signal_class + 1]):
+        if handle <= upto:
+            is_behind = False
+            while made < contributions and handle <= since[made]:
+                is_behind |= of_signal[rules[made]] and handle == since[made]
+                for v in range(indicators):
+                    if feeds[rules[made], v]:
+                        start = begins(tables, v, position(tables, v, _clock(tables, classes, state, row, v)))
+                        inside_from[v] = min(inside_from[v], start)
+                        earliest = min(earliest, start)
+                made += 1
+            if made == contributions and signal.clock < earliest and not is_behind:
+                break  # no signal before is newer than the object's clock was
+            if true_at.shape[1]:
+                for number in range(made, contributions):
+                    is_behind |= true_at[number, signal.signal_class]
+            for at in range(classes.fed_at[signal.signal_class], classes.fed_at[signal.signal_class + 1]):
+                if is_behind:
+                    break
+                v = np.int64(classes.fed[at])
+                is_behind = signal.at >= inside_from[v] or (handle > fed_since[v] and _accepted(tables, classes, state, row, v))
             if is_behind:
-                break
-            v = np.int64(classes.fed[at])
-            is_behind = handle > fed_since[v] and _accepted(tables, classes, state, row, v)
-        if some_left:
-            some_left = False
-            for number in range(contributions):
-                first = window_at[number]
-                while left[number] > first and windows[left[number] - 1] >= handle:
-                    is_behind |= windows[left[number] - 1] == handle
-                    left[number] -= 1
-                some_left |= left[number] > first
-        if is_behind:
-            count += count < most
-            written = _among_newest(handles, times, written, room, handle, signal.at)
+                count += count < most
+                written = _among_newest(handles, times, written, room, handle, signal.at)
         row = np.int64(signal.before)
     return written, count
 
@@ -305,33 +307,3 @@ def took(tables: Tables, classes: Classes, state: State, row: int, out: np.ndarr
     for place in range(classes.fed_at[signal_class], classes.fed_at[signal_class + 1]):
         v = np.int64(classes.fed[place])
         out[v] = _accepted(tables, classes, state, row, v)
-
-
-@compiled
-def inside_at(
-    tables: Tables, classes: Classes, state: State, row: int, wanted: np.ndarray, starts: np.ndarray, handles: np.ndarray
-) -> int:  # fmt: skip
-    """Write the signals inside the windows of the `wanted` indicators when the signal of `row` had come, the newest first.
-
-    Returned is how many, or -1 where there are more than there is room for. `starts` is room for an instant for each indicator.
-    """
-    earliest = np.int64(FAR)
-    for v in range(wanted.shape[0]):
-        if wanted[v]:
-            starts[v] = begins(tables, v, position(tables, v, _clock(tables, classes, state, row, v)))
-            earliest = min(earliest, starts[v])
-    count = 0
-    while row >= 0:
-        signal = state.rows[row]
-        if signal.clock < earliest:
-            break  # no signal before is newer than the object's clock was
-        for place in range(classes.fed_at[signal.signal_class], classes.fed_at[signal.signal_class + 1]):
-            v = np.int64(classes.fed[place])
-            if wanted[v] and signal.at >= starts[v]:
-                if count == handles.shape[0]:
-                    return -1
-                handles[count] = signal.handle
-                count += 1
-                break
-        row = np.int64(signal.before)
-    return count

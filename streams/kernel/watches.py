@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streams.kernel.engine import Kernel, grown
 from streams.kernel.layout import ATTEND, OPEN, PARTS_TOP
-from streams.kernel.watch import add_part, behind, forget_note, inside_at, took
+from streams.kernel.watch import add_part, behind, forget_note, took
 
-FIRST_ROOM: Final = 64
 Handles = NDArray[np.int64]
 
 
@@ -39,11 +37,11 @@ class Cells(NamedTuple):
     values: list[float]
 
 
-class Behind(NamedTuple):
-    """Where the signals behind a contribution are: those inside its windows at the signal `since`, rising, and what fed it after that."""
+class Contribution(NamedTuple):
+    """A rule that adds to a score, and the signal at which it began to."""
 
+    rule: int
     since: int
-    inside: Handles
 
 
 class Watches:
@@ -51,13 +49,13 @@ class Watches:
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
-        self._room = np.empty(FIRST_ROOM, np.int64)
-        self._starts = np.zeros(max(1, len(kernel.placement.indicators)), np.int64)
+        self._fed_since, self._inside_from = np.zeros((2, max(1, len(kernel.placement.indicators))), np.int64)
         self._names = [each.name for each in kernel.placement.indicators]
         self._nothing = np.zeros((0, 0), np.bool_)
         self._feeds = np.zeros((len(kernel.placement.rules), max(1, len(self._names))), np.bool_)
         for number, rule in enumerate(kernel.placement.rules):
             self._feeds[number, [self._names.index(name) for name in rule.when.indicators]] = True
+        self._of_signal = np.array([bool(rule.when.fields) for rule in kernel.placement.rules], np.bool_)
         self._alone = {number for number, rule in enumerate(kernel.placement.rules) if not rule.when.indicators}
 
     def watched(self, slot: int) -> bool:
@@ -114,34 +112,24 @@ class Watches:
         found: np.void = state.watches[state.objects[slot]["watch"]]
         return found
 
-    def behind(self, slot: int, contributions: Sequence[tuple[int, Behind]], newest: int, most: int) -> tuple[Handles, Handles, int]:
+    def behind(self, slot: int, upto: int, contributions: Sequence[Contribution], newest: int, most: int) -> tuple[Handles, Handles, int]:
         """Return handles and instants of the `newest` signals behind contributions, in the order of their instants, and how many there are.
 
-        A contribution is its rule and what is known of it; `most` is the greatest number that is told.
+        None came after the signal `upto`; `most` is the greatest number that is told.
         """
-        state, tables, book = self._kernel.state, self._kernel.tables, self._kernel.book
-        rules = [rule for rule, _ in contributions]
+        kernel = self._kernel
+        fallen = sorted(contributions, key=lambda each: -each.since)
+        rules = [each.rule for each in fallen]
         true_at = self._nothing
         if not self._alone.isdisjoint(rules):
             true_at = np.stack([self._true_at(rule) for rule in rules])
-        windows = [each.inside for _, each in contributions]
-        window_at = np.array([0, *accumulate(map(len, windows))], np.int64)
-        since = np.array([each.since for _, each in contributions], np.int64)
-        left, handles, times = np.empty(len(rules), np.int64), np.empty(newest, np.int64), np.empty(newest, np.int64)
+        handles, times = np.empty((2, newest), np.int64)
         written, count = behind(
-            tables, book.classes, state, int(state.objects[slot]["row"]), self._feeds, true_at, np.array(rules, np.int64),
-            since, np.concatenate(windows), window_at, left, self._starts, handles, times, most,
+            kernel.tables, kernel.book.classes, kernel.state, int(kernel.state.objects[slot]["row"]), upto,
+            self._feeds, self._of_signal, true_at, np.array(rules, np.int64), np.array([each.since for each in fallen], np.int64),
+            self._fed_since, self._inside_from, handles, times, most,
         )  # fmt: skip
         return handles[:written], times[:written], count
-
-    def inside(self, slot: int, rule: int, handle: int) -> Handles:
-        """Return the signals inside the windows that a rule reads of an object when signal `handle` had come, in order of arrival."""
-        state, tables, wanted, row = self._kernel.state, self._kernel.tables, self._feeds[rule], self._row(slot, handle)
-        while True:
-            count = inside_at(tables, self._kernel.book.classes, state, row, wanted, self._starts, self._room)
-            if count >= 0:
-                return self._room[:count][::-1].copy()
-            self._room = np.empty(4 * len(self._room), np.int64)
 
     def _row(self, slot: int, handle: int) -> int:
         rows = self._kernel.state.rows

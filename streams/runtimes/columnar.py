@@ -37,7 +37,7 @@ from streams.pipeline import Pipeline, PipelineSettings
 from streams.runtimes.collector import settled_collector
 from streams.runtimes.places import Places, blocks
 from streams.runtimes.replay import Known
-from streams.runtimes.watching import Ticks, Watching
+from streams.runtimes.watching import Complete, Ticks, Watching
 from streams.stages.windows import MICROSECOND, NEVER, from_us, to_us
 
 BLOCK: Final = 1 << 20  # bytes read at a time
@@ -80,13 +80,15 @@ class ColumnarReplay:
         write: Callable[[bytes], object],
         found: Callable[[list[Outcome]], object] = lambda _: None,
         *,
+        complete: Complete | None = None,
         batch: int = BATCH,
         block: int = BLOCK,
         kernel: Kernel | None = None,
     ) -> None:
         """Start with nothing taken in. What comes out does not depend on `batch` (lines) and `block` (bytes at a time).
 
-        `found` is handed all outcomes but hits, in order.
+        `found` is handed all outcomes but hits, in order. With `complete` only the evidence of warnings' last states is looked up, which is
+        far less, and told at the end: `found` gets warnings of the kernel's objects without it.
 
         Raises:
             ValueError: the kernel cannot run every rule.
@@ -108,7 +110,7 @@ class ColumnarReplay:
         self._places = Places()
         self._pointed = any(rule.points for rule in placement.rules)
         self._ticks = Ticks(self._pipeline, self._told)
-        self._watching = Watching(self._kernel, self._pipeline, self._ticks, self._at_hand, self._places.cited)
+        self._watching = Watching(self._kernel, self._pipeline, self._ticks, self._at_hand, self._places.cited, complete)
         self._heard: set[tuple[str, int]] = set()  # feeds with the classes of their signals that the pipeline knows of
         self._handover = Handover(self._kernel, self._pipeline, self._watching, self._fetch)
         self._nobody = self._kernel.slot_of("")
@@ -132,6 +134,7 @@ class ColumnarReplay:
             for path in paths:
                 for text, end, offset in blocks(path, self._block_size):
                     self._block(text, end, offset, path)
+            self._watching.settle()
         ended = None if self._now == -NEVER else from_us(self._now)
         return Told(self._signals, self._reached, self._hits, self._others, len(self._ticks), len(self._handover), ended)
 

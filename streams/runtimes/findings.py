@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from domain.findings import EarlyWarning, EpisodeEnded, Outcome, WarningRaised, WarningUpdated
+from domain.findings import EarlyWarning, EpisodeEnded, Evidence, Outcome, WarningRaised, WarningUpdated
 
 
 class Findings:
@@ -27,6 +27,10 @@ class Findings:
                 self._last[out.warning.id] = out.warning
             elif isinstance(out, EpisodeEnded):
                 self._ends[out.warning_id] = out
+
+    def complete(self, warning: str, evidence: tuple[Evidence, ...], count: int) -> None:
+        """Let a warning rest on this evidence, which its last state came without."""
+        self._last[warning] = msgspec.structs.replace(self._last[warning], evidence=evidence, evidence_count=count)
 
     def lines(self) -> Iterator[bytes]:
         """Yield each warning as a line of JSON, by `raised_at`, then id: its fields, and how it `ended` (null: it has not) and when.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from rules.ruleset import Value
 from streams.kernel.engine import Kernel
 from streams.kernel.handover import Begun
 from streams.kernel.placement import column_of
-from streams.kernel.watches import Behind, Cells, Standing, Watches
+from streams.kernel.watches import Cells, Contribution, Standing, Watches
 from streams.pipeline import Pipeline
 from streams.stages.cells import Cell
 from streams.stages.fuse import COUNTED_LIMIT, EVIDENCE_LIMIT, Risk
@@ -34,6 +34,16 @@ Cite = Callable[[int, int, int], Evidence]
 """Says what evidence says of a signal, by its handle, its instant in microseconds and its number in the journal."""
 NEAR: Final = 1_000  # microseconds: levels fall on whole milliseconds, so within one the order of fall and signal is the pipeline's to find
 Ints = NDArray[np.int64]
+Complete = Callable[[str, tuple[Evidence, ...], int], object]
+"""Takes the evidence of a warning's last state: the warning's id, the newest signals, and how many there are."""
+
+
+class _Owed(NamedTuple):
+    """What the evidence of a warning follows from, as long as the kernel keeps the object's chain of signals."""
+
+    slot: int
+    upto: int
+    contributions: list[Contribution]
 
 
 class _Shown(Cell):
@@ -109,8 +119,13 @@ class Ticks:
 class Watching:
     """The watch over one kernel's objects; `ticks` says which number in the journal a signal has, by its handle."""
 
-    def __init__(self, kernel: Kernel, pipeline: Pipeline, ticks: Ticks, fetch: Fetch, cited: Cite) -> None:
-        """Start with nobody under watch. `fetch` finds a signal by its handle, `cited` what evidence says of it."""
+    def __init__(
+        self, kernel: Kernel, pipeline: Pipeline, ticks: Ticks, fetch: Fetch, cited: Cite, complete: Complete | None = None
+    ) -> None:
+        """Start with nobody under watch. `fetch` finds a signal by its handle, `cited` what evidence says of it.
+
+        With `complete` the outcomes have no evidence of the kernel's objects: it is told what that of each warning's last state is.
+        """
         self._kernel = kernel
         self._watches = Watches(kernel)
         self._pipeline = pipeline
@@ -122,14 +137,15 @@ class Watching:
         rules, indicators = kernel.placement.rules, kernel.placement.indicators
         self._names = [rule.id for rule in rules]
         self._rules = {rule.id: place for place, rule in enumerate(rules)}
-        self._of_signal = [bool(rule.when.fields) for rule in rules]
         self._points = [bool(rule.points) for rule in rules]
         self._variables = [indicator.name for indicator in indicators]
         counted = {"count", "distinct"}
         self._whole = [each.aggregate in counted or (each.aggregate == "last" and column_of(each) == "severity") for each in indicators]
         self._slots: dict[str, int] = {}
         self._begun: dict[int, tuple[int, Cells]] = {}  # slot → handle of the first signal that matters, how the object stood behind it
-        self._cited: dict[tuple[str, str], Behind] = {}  # by (subject, rule)
+        self._made: dict[tuple[str, str], int] = {}  # by (subject, rule), the signal at which it began to contribute
+        self._complete = complete
+        self._owed: dict[str, _Owed] = {}  # by the warning's id
         self._moment_at_hand: Moment | None = None
         self._remote = pipeline.remote
         self._remote.heed(self._sync, self._tell)
@@ -144,8 +160,13 @@ class Watching:
     def leave(self, slot: int, subject: str) -> None:
         """The pipeline runs the object from here on."""
         if self._begun.pop(slot, None) is not None:
+            self._pay([warning for warning, owed in self._owed.items() if owed.slot == slot])
             del self._slots[subject]
             self._told.pop(slot, None)
+
+    def settle(self) -> None:
+        """Say what is owed of all warnings' last states."""
+        self._pay(list(self._owed))
 
     def near(self, now: int) -> None:
         """See to it that nothing is missed in the millisecond before a level may fall."""
@@ -166,7 +187,7 @@ class Watching:
         for part in sorted(parts, key=lambda part: (part.handle, part.rule)):
             since = before if part.true and part.rule not in became else part.since
             if part.note >= 0:
-                self._tell_late(slot, part, since, now)
+                self._tell_late(part, since, now)
             elif not part.true:
                 self._bring(subject, self._names[part.rule], since)
             if part.true:
@@ -178,7 +199,7 @@ class Watching:
 
         def made(rules: list[str]) -> None:
             for rule in rules:
-                self._cited[subject, rule] = self._behind(slot, self._rules[rule], handle)
+                self._made[subject, rule] = handle
 
         self._moment_at_hand = moment
         outcomes = self._pipeline.attend(moment, truths, now, made)
@@ -191,20 +212,13 @@ class Watching:
         first = min((part for part in parts if part.note >= 0), key=lambda part: part.handle, default=None)
         return (handle, self._watches.now(slot)) if first is None else (first.handle, self._watches.note(first))
 
-    def _tell_late(self, slot: int, part: Standing, since: int, now: int) -> None:
+    def _tell_late(self, part: Standing, since: int, now: int) -> None:
         """Tell the pipeline of a contribution that began when no level could be reached by it."""
         entry = self._fetch(part.handle)
         moment = self._moment(Live(self._number(part.handle), entry, ()), self._watches.note(part))
         if self._remote.begin(self._names[part.rule], moment, since, now, self._pipeline.ruleset.version):
-            self._cited[entry.resolution.object_id, self._names[part.rule]] = self._behind(slot, part.rule, part.handle)
+            self._made[entry.resolution.object_id, self._names[part.rule]] = part.handle
         self._watches.know(part)
-
-    def _behind(self, slot: int, rule: int, handle: int) -> Behind:
-        """Return what is behind a contribution that begins at a signal."""
-        inside = self._watches.inside(slot, rule, handle)
-        if self._of_signal[rule] and (not len(inside) or inside[-1] != handle):
-            inside = np.append(inside, handle)
-        return Behind(handle, inside)
 
     def told(self, outcomes: Sequence[Outcome]) -> None:
         """Time alone brought these about: a level that fell may rise again at the object's next signal."""
@@ -247,14 +261,26 @@ class Watching:
             moment = self._moment(Live(self._number(handle), self._fetch(handle), ()), self._watches.now(slot))
         true = {self._names[part.rule] for part in self._watches.parts(slot) if part.true}
         self._remote.describe(risk, true, moment)
-        risk.behind = self._gather(risk, slot, now)
+        standing = [name for name, part in risk.parts.items() if part.points(now) > 0.0]
+        contributions = [Contribution(self._rules[name], self._made[risk.subject, name]) for name in standing]
+        owed = _Owed(slot, self._watches.newest(slot), contributions)
+        if self._complete is None or risk.episode is None:
+            risk.behind = self._gather(owed)
+        else:
+            risk.behind = (), 0
+            self._owed[risk.episode.id] = owed
         return True
 
-    def _gather(self, risk: Risk, slot: int, now: int) -> tuple[tuple[Evidence, ...], int]:
-        """Return the newest signals behind a risk's contributions by their instants, and how many there are in all."""
-        parts = [(self._rules[name], self._cited[risk.subject, name]) for name, part in risk.parts.items() if part.points(now) > 0.0]
-        newest, times, count = self._watches.behind(slot, parts, EVIDENCE_LIMIT, COUNTED_LIMIT)
-        return self._told_of(slot, newest.tolist(), times.tolist(), self._ticks.numbers(newest).tolist()), count
+    def _pay(self, warnings: list[str]) -> None:
+        for warning in warnings:
+            evidence, count = self._gather(self._owed.pop(warning))
+            if self._complete is not None:
+                self._complete(warning, evidence, count)
+
+    def _gather(self, owed: _Owed) -> tuple[tuple[Evidence, ...], int]:
+        """Return the newest signals behind contributions by their instants, and how many there are in all."""
+        newest, times, count = self._watches.behind(*owed, EVIDENCE_LIMIT, COUNTED_LIMIT)
+        return self._told_of(owed.slot, newest.tolist(), times.tolist(), self._ticks.numbers(newest).tolist()), count
 
     def _told_of(self, slot: int, handles: list[int], times: list[int], numbers: list[int]) -> tuple[Evidence, ...]:
         """Return what evidence says of signals; what is told of an object's newest is kept until it is told of again."""
