@@ -27,6 +27,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from app.lines import read_line, signal_of_line
 from domain.catalogue import Catalogue
@@ -35,13 +36,15 @@ from domain.levels import DEFAULT_LEVELS
 from domain.records import Record, RulesetEntry, SignalEntry
 from rules.load import load_rules
 from rules.ruleset import RuleSet
+from streams.kernel.columns import Columns
 from streams.kernel.engine import Kernel
-from streams.kernel.layout import SWEEP_AT
+from streams.kernel.layout import SWEEP_AT, Batch
 from streams.kernel.placement import Placement, place
 from streams.kernel.signals import columns_of
 from streams.kernel.watches import Standing, Watches
 from streams.pipeline import Pipeline, PipelineSettings
 from streams.runtimes.columnar import ColumnarReplay, hit_line, leaves_of
+from streams.runtimes.findings import Findings
 from streams.runtimes.replay import Known, replay
 from streams.stages.windows import NEVER
 from tests.campaigns.entry import Campaign, Run, play
@@ -194,42 +197,62 @@ class Counts(NamedTuple):
 
 
 class Came(NamedTuple):
-    """What came of signals: the hits as lines, and all other outcomes as JSON, each in order."""
+    """What came of signals: the hits as lines, all other outcomes as JSON, each in order, and the last state of every warning."""
 
     hits: list[bytes]
     others: list[bytes]
+    states: list[bytes]
 
 
 def by_pipeline(ruleset: RuleSet, path: Path) -> Came:
     """Return what the Python engine finds, with rules and fusion alone."""
     hits: list[bytes] = []
     others: list[bytes] = []
+    last = Findings()
 
     def commit(_records: Sequence[Record], outcomes: Sequence[Outcome]) -> None:
         hits.extend(hit_line(each) for each in outcomes if isinstance(each, RuleHit))
         others.extend(msgspec.json.encode(each) for each in outcomes if not isinstance(each, RuleHit))
+        last.take(outcomes)
 
     lines = [line for line in path.read_bytes().split(b"\n") if line.strip()]
     settings = PipelineSettings(model_points=0.0)
     replay((read_line(line, path, 0) for line in lines), commit=commit, ruleset=ruleset, settings=settings)
-    return Came(hits, others)
+    return Came(hits, others, list(last.lines()))
+
+
+class _Interrupted(Kernel):
+    """A kernel that is saved and restored now and then between two batches."""
+
+    breaks: random.Random
+
+    def prepare(self, columns: Columns, feed: str, now: NDArray[np.int64]) -> Batch:
+        if self.breaks.random() < 0.1:
+            data = self.snapshot()
+            self.restore(data)
+            assert self.snapshot() == data, "a snapshot that was restored is not the same bytes"
+        return super().prepare(columns, feed, now)
 
 
 def by_columns(draw: random.Random, ruleset: RuleSet, placement: Placement, path: Path, plant: str) -> Came:
-    """Return what the columnar replay finds."""
+    """Return what the columnar replay finds, the last states by a replay that looks up nothing else."""
     hits: list[bytes] = []
     others: list[bytes] = []
+    last = Findings()
 
     def found(outcomes: Sequence[Outcome]) -> None:
         others.extend(map(msgspec.json.encode, outcomes))
 
     cuts = {"batch": draw.choice([1, 3, 17, 4096]), "block": draw.choice([64, 999, 1 << 20])}
     run = ColumnarReplay(ruleset, placement, signal_of_line, hits.append, found, kernel=_kernel(draw, placement, plant), **cuts)
+    kernel = _kernel(draw, placement, plant)
+    states = ColumnarReplay(ruleset, placement, signal_of_line, len, last.take, complete=last.complete, kernel=kernel, **cuts)
     with pytest.MonkeyPatch.context() as patched:
         if plant == "late_since":
             patched.setattr(Watches, "parts", _one_signal_late)
         run.play([path])
-    return Came(b"".join(hits).splitlines(keepends=True), others)
+        states.play([path])
+    return Came(b"".join(hits).splitlines(keepends=True), others, list(last.lines()))
 
 
 def _one_signal_late(watches: Watches, slot: int, parts: Callable[[Watches, int], list[Standing]] = Watches.parts) -> list[Standing]:
@@ -241,7 +264,8 @@ def _one_signal_late(watches: Watches, slot: int, parts: Callable[[Watches, int]
 def _kernel(draw: random.Random, placement: Placement, plant: str) -> Kernel:
     """Return a kernel with little memory, that forgets old rows early."""
     rise = draw.choice([0.0, DEFAULT_LEVELS.levels[0].at])  # with 0 fusion looks at every contribution that begins
-    kernel = Kernel(placement, leaves_of(placement), first_rise=rise, room=draw.choice([2, 4, 64]))
+    kernel = _Interrupted(placement, leaves_of(placement), first_rise=rise, room=draw.choice([2, 4, 64]))
+    kernel.breaks = random.Random(draw.random())
     kernel.state.counters[SWEEP_AT] = draw.choice([4, 30, 1 << 20])
     if plant == "short_window":
         kernel.tables = kernel.tables._replace(span=kernel.tables.span - (kernel.tables.span > 1))
@@ -307,6 +331,8 @@ def one(seed: int, folder: Path, plant: str = "") -> tuple[list[str], Counts]:
         wrong.append(f"seed {seed}: other hits through the columnar replay")
     if found.others != wanted.others:
         wrong.append(f"seed {seed}: {_difference(found.others, wanted.others)}")
+    if found.states != wanted.states:
+        wrong.append(f"seed {seed}: last states: {_difference(found.states, wanted.states)}")
     counts = Counts(len(wanted.hits), len(wanted.others))
     if pointed:
         return wrong, counts
