@@ -21,7 +21,8 @@ PIP_LOCKED  = $(PIP_INSTALL) --require-hashes --only-binary :all:
 # The checkout itself, editable, so that `fengsui` is a command; hatchling comes from the lock, hence no build isolation.
 PIP_SELF    = $(PIP_INSTALL) --quiet --no-deps --no-build-isolation --editable .
 
-SERVICE_PACKAGES := curl postgresql prometheus chromium fonts-noto-cjk gcc libc6-dev python3-dev openjdk-17-jre-headless maven docker-compose
+SERVICE_PACKAGES := curl postgresql prometheus chromium fonts-noto-cjk gcc libc6-dev python3-dev openjdk-17-jre-headless maven docker-compose \
+  debootstrap mosquitto mosquitto-clients
 
 .PHONY: help
 help:  ## print this list
@@ -106,7 +107,7 @@ cluster-local: setup-dev  ## Kafka, PostgreSQL, an edge and two workers without 
 	@$(PY) -m deploy.cluster_local $(ARGS)
 
 .PHONY: services
-services:  ## apt-get install what some tests need: curl, postgresql, prometheus, chromium, fonts, a compiler, Java, docker-compose (root)
+services:  ## apt-get install what some tests need: curl, postgresql, prometheus, chromium, fonts, a compiler, Java, docker-compose, debootstrap, mosquitto (root)
 	@bash deploy/services.sh $(SERVICE_PACKAGES)
 
 .PHONY: lock

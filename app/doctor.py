@@ -28,6 +28,7 @@ from storage import audit, obligations, risk
 from storage.calendars import load_calendar
 from storage.database import Database
 from storage.datadir import NETWORK, DataPaths, file_system
+from storage.durability import Durability, durability
 from storage.journal_folder import JournalFolder
 from storage.sealing import SEALING_KEY, check_key
 from storage.sqlite import quick_check
@@ -146,6 +147,7 @@ def _database(data: Path, key: Path, settings: Settings | None) -> list[Finding]
             active = risk.active_ruleset(connection)
             sealing = _sealing(connection, key)
             owed = _obligations(connection, settings)
+            kept = durability(connection)
     except FengsuiError as error:
         return [Finding("database", ok=False, detail=str(error))]
     return [
@@ -154,7 +156,14 @@ def _database(data: Path, key: Path, settings: Settings | None) -> list[Finding]
         sealing,
         Finding("audit", not broken, f"{len(broken)} broken chains: {', '.join(sorted(broken))}" if broken else "every chain is sound"),
         owed,
+        *([_durability(kept)] if kept is not None else []),
     ]
+
+
+def _durability(kept: Durability) -> Finding:
+    """Say how safely the brokers keep the log: reduced is what somebody accepted for an edge, and nobody should forget."""
+    told = "durability.reduced" if kept.reduced else "durability.sound"
+    return Finding("log", not kept.reduced, both(told, replicas=kept.replicas, in_sync=kept.in_sync))
 
 
 def _obligations(connection: Connection, settings: Settings | None) -> Finding:

@@ -327,6 +327,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "console.done.dismissed": ("已忽略该退件", "the rejection is dismissed"),
     "console.done.replayed": ("该退件已重新接收", "the record went in"),
     "console.drill": ("演练", "drill"),
+    "console.durability": ("持久性降低：", "Reduced durability:"),
     "console.due": ("到期", "due"),
     "console.duplicates": ("重复", "duplicates"),
     "console.evidence": ("风险线索", "evidence"),
@@ -631,6 +632,15 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "delivery_state.waiting": ("待送达", "waiting"),
     # department: what is wrong with a question about one
     "department.not_found": ("没有部门 {id}；请先导入部门名录", "no department {id}; import it first"),
+    # durability: how safely a cluster's log is kept
+    "durability.reduced": (
+        "记录有 {replicas} 份，确认前写下 {in_sync} 份：坏一台机器会丢失已应答的数据或停止接入；应为 3 份和 2 份，见 fengsui topics",
+        "the log has {replicas} copies, {in_sync} before a record is acknowledged: one lost machine loses data or stops intake; see topics",
+    ),
+    "durability.sound": (
+        "记录有 {replicas} 份，确认前写下 {in_sync} 份",
+        "the log has {replicas} copies, {in_sync} of them before a record is acknowledged",
+    ),
     # event: what a message is about
     "event.case.attention": ("须值班员处理", "for the duty officer to decide"),
     "event.case.assessed": ("综合研判纪要", "minutes of a joint assessment"),

@@ -52,6 +52,8 @@ SERVICES = {
     "durable-rules": Service(("gcc",), ("gcc", "libc6-dev", "python3-dev"), ("durable_rules_engine",)),
     "postgresql": Service(("postgres", "initdb"), ("postgresql",)),
     "chromium": Service(("chromium",), ("chromium", "fonts-noto-cjk")),
+    "debootstrap": Service(("debootstrap",), ("debootstrap",)),
+    "mosquitto": Service(("mosquitto", "mosquitto_sub"), ("mosquitto", "mosquitto-clients")),
     "docker-compose": Service(("docker-compose",), ("docker-compose",)),
     "kafka": Service(("java", "mvn"), ("openjdk-17-jre-headless", "maven")),  # the broker itself comes from Maven Central
 }

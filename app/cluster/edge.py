@@ -36,6 +36,7 @@ from storage import risk
 from storage.admission import storable
 from storage.crashpoints import reach
 from storage.datadir import DataDir
+from storage.durability import keep_durability
 from storage.raw import RawStore
 from storage.registry import MemoryObjectLookup
 from storage.sealing import SEALING_KEY, open_seal
@@ -69,13 +70,15 @@ class EdgeRole:
             FileProblems: a mapping is wrong.
         """
         self.clock: Clock = clock or SystemClock()
-        check_topics(settings)
+        kept = check_topics(settings)
         self.socket = listen(settings.host, settings.port)
         self.settings = settings.model_copy(update={"port": self.socket.getsockname()[1]})
         self._folder = DataDir(settings.data)
         paths = self._folder.paths
         self.metrics = Metrics()
         self.database = open_database(settings, self.clock)
+        with self.database.write() as connection:
+            keep_durability(connection, kept)
         with self.database.read() as connection:
             self._lookup = MemoryObjectLookup.of(connection)
         mappings = load_mappings(settings.mappings)

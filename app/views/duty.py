@@ -17,6 +17,7 @@ from domain.base import Noun
 from domain.principals import Principal
 from domain.tasks import Clock, Stage, Task
 from storage import intake_reads, outbox
+from storage.durability import Durability, durability
 from storage.duty_tables import cases, departments, tasks, timers
 from storage.duty_tables import outbox as outbox_table
 from storage.registry import count_objects
@@ -40,7 +41,10 @@ class DepartmentFigures(Noun, frozen=True, kw_only=True):
 
 
 class DutyFigures(Noun, frozen=True, kw_only=True):
-    """What stands on top of the duty page; the last four are None for whoever sees a single department."""
+    """What stands on top of the duty page; what may be None is so for whoever sees a single department.
+
+    `durability` is None in `serve` as well: it is that of a cluster's log.
+    """
 
     open_by_level: dict[str, int]
     overdue: int
@@ -50,6 +54,7 @@ class DutyFigures(Noun, frozen=True, kw_only=True):
     deliveries_dead: int | None
     deliveries_waiting: int | None
     feeds_silent: int | None
+    durability: Durability | None
     departments: tuple[DepartmentFigures, ...]
 
 
@@ -82,6 +87,7 @@ def duty_figures(connection: Connection, principal: Principal, now: datetime) ->
         deliveries_dead=states.get("dead", 0) if principal.sees_all else None,
         deliveries_waiting=states.get("waiting", 0) if principal.sees_all else None,
         feeds_silent=silent,
+        durability=durability(connection) if principal.sees_all else None,
         departments=tuple(_department(unit, one, titles) for unit, one in sorted(tallies.items())),
     )
 

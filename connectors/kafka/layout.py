@@ -43,6 +43,10 @@ class Layout:
         """Return how many partitions a topic has; control records are one sequence."""
         return 1 if name == "control" else self.partitions
 
+    def logs(self) -> set[str]:
+        """Return the full names of the topics that risk state is made of."""
+        return {self.topic(name) for name in LOG}
+
     @property
     def log_retention(self) -> int:
         """Milliseconds that the log is kept, `FOR_GOOD` where nothing of it is deleted."""

@@ -34,6 +34,12 @@ def tracked_files() -> list[Path]:
     return sorted(path for path in (TOP / name for name in names) if path.is_file())
 
 
+def copied_into_the_image() -> set[str]:
+    """Return the files and folders of the checkout that the Dockerfile copies."""
+    lines = (TOP / "deploy/Dockerfile").read_text(encoding="utf-8").splitlines()
+    return {word.rstrip("/") for line in lines if line.startswith("COPY ") and "--from" not in line for word in line.split()[1:-1]}
+
+
 def product_modules() -> list[Path]:
     """Return the Python files of the product's packages, sorted."""
     roots = set(packages())

@@ -13,14 +13,18 @@ import pytest
 from kafka import KafkaConsumer, TopicPartition
 
 from app.cluster.edge import EdgeRole
+from app.doctor import examine
 from app.server import Server
 from app.settings import Kafka, Settings
+from app.views.duty import duty_figures
 from connectors.kafka.topics import Topics
 from deploy.kafka.local import LocalKafka
 from domain.errors import StoreUnavailable
 from domain.frames import Frame, decode
 from domain.partitions import Place, partition_of
+from domain.principals import Principal
 from domain.records import ObjectsEntry, RejectionEntry, SignalEntry
+from storage.durability import Durability, durability, keep_durability
 from storage.registry import write_objects
 from tests.app.world import penalty
 from tests.factories import make_object
@@ -124,6 +128,22 @@ def test_the_probes_answer(edge: EdgeRole) -> None:
     """An edge that takes is ready; what is no route of an edge is not there."""
     assert _ask(edge, "/readyz")[0] == 200
     assert _ask(edge, "/v1/warnings")[0] == 404
+
+
+def test_an_edge_with_reduced_durability_is_told_of_by_the_doctor_and_on_the_duty_page(edge: EdgeRole) -> None:
+    """What somebody accepted at the start stands in the database; on sound topics the same finding is none."""
+    with edge.database.read() as connection:
+        assert durability(connection) == Durability(replicas=1, in_sync=1)
+        figures = duty_figures(connection, Principal(name="d", role="duty"), edge.clock.now())
+    assert figures.durability is not None
+    assert figures.durability.reduced
+    [found] = [one for one in examine(edge.settings.data, edge.settings.rules, settings=edge.settings) if one.what == "log"]
+    assert not found.ok
+    assert "1 copies, 1 before" in found.detail
+    with edge.database.write() as connection:
+        keep_durability(connection, Durability(replicas=3, in_sync=2))
+    [found] = [one for one in examine(edge.settings.data, edge.settings.rules, settings=edge.settings) if one.what == "log"]
+    assert found.ok
 
 
 def test_topics_that_are_wrong_keep_an_edge_from_starting(kafka: LocalKafka, prefix: str, tmp_path: Path) -> None:

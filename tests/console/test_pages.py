@@ -21,6 +21,7 @@ from domain.objects import Relation, Resolution
 from domain.records import CatalogueEntry
 from domain.signals import ObjectRef
 from storage import intake_reads
+from storage.durability import Durability, keep_durability
 from tests.console.city import LEAD, PARTNER, VERIFIED, City, gas_company
 from tests.console.conftest import Browser
 from tests.console.html import Page
@@ -358,6 +359,15 @@ def test_the_page_of_an_object(browser: Browser, city: City) -> None:
     assert "第54条" not in page.text
     assert f"/warnings/{found}" not in opened(browser("other"), "/objects/o-1").links
     assert browser("lead").get("/objects/o-none").status_code == 404
+
+
+def test_the_duty_page_says_that_a_clusters_log_is_kept_less_safely(browser: Browser, city: City) -> None:
+    """The duty desk sees it on top, a department does not; where nobody reduced anything there is nothing to say."""
+    for kept, told in ((Durability(replicas=3, in_sync=2), False), (Durability(replicas=3, in_sync=1), True)):
+        with city.database.write() as connection:
+            keep_durability(connection, kept)
+        assert ("持久性降低" in opened(browser("duty"), "/").text) is told
+        assert "持久性降低" not in opened(browser("lead"), "/").text
 
 
 def test_pictures_of_the_documents_are_light() -> None:

@@ -13,7 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from app.settings import load_settings
-from tests.architecture.tree import TOP, packages
+from tests.architecture.tree import TOP, copied_into_the_image, packages
 from tests.docs.command_line import options, tree
 
 
@@ -27,7 +27,7 @@ SERVICES = sorted(COMPOSE["services"].items())
 PROFILES = {
     "small": {"fengsui", "prometheus", "grafana"},
     "cluster": {
-        *("kafka-1", "kafka-2", "kafka-3", "postgres", "accounts", "migrate", "topics"),
+        *("kafka-1", "kafka-2", "kafka-3", "postgres", "mosquitto", "accounts", "migrate", "topics"),
         *("edge", "worker-1", "worker-2", "prometheus", "grafana"),
     },
 }
@@ -174,12 +174,7 @@ def test_secrets_come_from_files_that_git_ignores(name: str, service: dict[str, 
 
 def test_the_image_gets_every_package_and_only_what_it_copies() -> None:
     """The Dockerfile copies all packages, and .dockerignore lets them through."""
-    copied = {
-        word.rstrip("/")
-        for line in (TOP / "deploy/Dockerfile").read_text().splitlines()
-        if line.startswith("COPY ") and "--from" not in line
-        for word in line.split()[1:-1]
-    }
+    copied = copied_into_the_image()
     let_through = {line[1:] for line in (TOP / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     assert set(packages()) <= copied
     assert copied == let_through
