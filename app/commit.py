@@ -25,9 +25,10 @@ from dispatch.route import Routed, Unrouted, route, unroutable
 from domain.errors import Conflict, InvalidAction, NotFound
 from domain.findings import EarlyWarning, EpisodeEnded, Outcome, RuleBlind, RuleHit, WarningRaised, WarningUpdated
 from domain.messages import text
-from domain.ports import Clock, Grant
+from domain.ports import Clock, Grant, Letter
 from domain.records import Record
 from domain.tasks import Task, WarningCase
+from storage import letters as mail
 from storage import obligations, progress, risk
 from storage.crashpoints import reach
 from storage.database import Database
@@ -146,7 +147,9 @@ class PartitionedCommit:
         self._consequences = consequences
         self._clock = clock
 
-    def __call__(self, grant: Grant, upto: int, records: Sequence[Record], outcomes: Sequence[Outcome]) -> Grant:
+    def __call__(
+        self, grant: Grant, upto: int, records: Sequence[Record], outcomes: Sequence[Outcome], letters: Sequence[Letter] = ()
+    ) -> Grant:
         """Write everything that follows from the messages up to offset `upto` in one transaction with the partition's progress.
 
         Raises:
@@ -164,6 +167,7 @@ class PartitionedCommit:
                     f"partition {grant.partition} of {grant.topic} is done up to {done}, not {grant.offset_done}; go on from there"
                 )
             self._consequences.write(connection, records, outcomes, after=0)
+            mail.add(connection, grant, letters)
             moved = progress.move(connection, grant, upto, self._clock.now())
         reach("commit.after")
         self._consequences.count(outcomes)

@@ -10,18 +10,21 @@ import struct
 import zlib
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 import msgspec
 
 from domain.base import Noun
 from domain.ports import Offer
+from domain.records import AnyEntry
 
 MAGIC: Final = b"FSFRAME"
+PASSING: Final = b"FSGROUP"
 VERSION: Final = 1
 MOST_BYTES: Final = 900_000  # of a frame that holds several records: below the megabyte that a broker takes by default
 _LEAD = struct.Struct(">7sBI")
 _encoder = msgspec.msgpack.Encoder()
+Body = TypeVar("Body")
 
 
 class Frame(Noun, frozen=True, kw_only=True):
@@ -32,7 +35,28 @@ class Frame(Noun, frozen=True, kw_only=True):
     by: str = ""
 
 
+class Passed(Noun, frozen=True, kw_only=True):
+    """A record that one partition passes on, under the number that it has there."""
+
+    seq: int
+    entry: AnyEntry
+
+
+class Passing(Noun, frozen=True, kw_only=True):
+    """What a partition of groups is told by the partition `source` of the frames, in the order of the frames.
+
+    `offset` is that of the frame which it follows from: it grows from one to the next, and one that comes again is known by it.
+    `received_at` is the time of the source, aware, UTC: nothing that it passes on later was received earlier.
+    """
+
+    source: int
+    offset: int
+    received_at: datetime
+    records: tuple[Passed, ...] = ()
+
+
 _decoder = msgspec.msgpack.Decoder(Frame)
+_passing = msgspec.msgpack.Decoder(Passing)
 
 
 class BadFrame(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,19 +66,28 @@ class BadFrame(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
 
 
-def encode(frame: Frame) -> bytes:
+def encode(frame: Frame | Passing) -> bytes:
     """Return `frame` as the value of one message."""
-    return sealed(_encoder.encode(frame))
+    return sealed(_encoder.encode(frame), MAGIC if isinstance(frame, Frame) else PASSING)
 
 
-def sealed(body: bytes) -> bytes:
+def sealed(body: bytes, magic: bytes = MAGIC) -> bytes:
     """Return the message for a frame's encoded body."""
-    return _LEAD.pack(MAGIC, VERSION, zlib.crc32(body)) + body
+    return _LEAD.pack(magic, VERSION, zlib.crc32(body)) + body
 
 
 def decode(message: bytes | None) -> Frame | BadFrame:
     """Return the frame in a message, or what is wrong with it; never raises."""
-    if message is None or not (message.startswith(MAGIC) or MAGIC.startswith(message)):
+    return _opened(message, MAGIC, _decoder)
+
+
+def decode_passing(message: bytes | None) -> Passing | BadFrame:
+    """Return what a partition passed on, or what is wrong with the message; never raises."""
+    return _opened(message, PASSING, _passing)
+
+
+def _opened(message: bytes | None, magic: bytes, decoder: msgspec.msgpack.Decoder[Body]) -> Body | BadFrame:
+    if message is None or not (message.startswith(magic) or magic.startswith(message)):
         return BadFrame(reason="foreign", detail=f"no frame of Fengsui: it begins with {bytes(message[:16]) if message else message!r}")
     if len(message) < _LEAD.size:
         return BadFrame(reason="cut", detail=f"{len(message)} bytes, less than a frame's head")
@@ -65,7 +98,7 @@ def decode(message: bytes | None) -> Frame | BadFrame:
     if zlib.crc32(body) != crc:
         return BadFrame(reason="cut", detail=f"{len(body)} bytes whose checksum differs: cut short or damaged")
     try:
-        return _decoder.decode(body)
+        return decoder.decode(body)
     except msgspec.MsgspecError as error:
         return BadFrame(reason="foreign", detail=f"whole, but no frame of this format: {error}")
 

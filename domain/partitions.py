@@ -15,6 +15,7 @@ HASH: Final = "crc32"  # written down with the number of partitions, and compare
 MOST_PARTITIONS: Final = 1 << 10
 MOST_OFFSETS: Final = 1 << 40
 MOST_IN_FRAME: Final = 1 << 12
+IN_GROUPS: Final = 1 << 62  # added to the number of what stands in the topic of groups and nowhere else
 
 
 def partition_of(key: str, partitions: int) -> int:

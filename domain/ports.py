@@ -215,6 +215,15 @@ class Grant(Noun, frozen=True, kw_only=True):
     offset_done: int
 
 
+class Letter(Noun, frozen=True, kw_only=True):
+    """A message to be sent once what it follows from is committed: to a partition of the topic `to` of the deployment."""
+
+    to: Literal["groups", "warnings", "events"]
+    partition: int
+    body: bytes
+    key: bytes = b""
+
+
 class Progress(Protocol):
     """How far each partition is, kept beside the effects; `storage.progress.SqlProgress` implements it.
 
@@ -248,11 +257,13 @@ class Progress(Protocol):
 class PartitionCommit(Protocol):
     """What a runtime does with the outcomes of one partition; `app.commit.PartitionedCommit` implements it."""
 
-    def __call__(self, grant: Grant, upto: int, records: Sequence[Record], outcomes: Sequence[Outcome]) -> Grant:
+    def __call__(
+        self, grant: Grant, upto: int, records: Sequence[Record], outcomes: Sequence[Outcome], letters: Sequence[Letter] = ()
+    ) -> Grant:
         """Write what follows from the messages up to offset `upto`, in one transaction with `offset_done`; return the grant as it is then.
 
         `records` are those of the messages behind `grant.offset_done`, in order, and may be empty: the offset moves all the same.
-        Where `upto` is done already nothing is written.
+        `letters` are kept with them until they are sent. Where `upto` is done already nothing is written.
 
         Raises:
             Fenced: the partition is somebody else's by now; nothing was written. Drop its state, commit nothing more for it.

@@ -76,6 +76,19 @@ progress = Table(  # in a cluster: outcomes of messages up to `offset_done` of e
     Column("moved_at", Instant),
 )
 
+letters = Table(  # in a cluster: messages that follow from what is committed, until the brokers have them; sent in the order of `id`
+    "letters",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("topic", String, nullable=False),  # whose partition wrote it
+    Column("partition", Integer, nullable=False),
+    Column("to", String, nullable=False),  # the topic's name without the deployment's prefix
+    Column("to_partition", Integer, nullable=False),
+    Column("key", LargeBinary, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index("letters_by_partition", "topic", "partition", "id"),
+)
+
 objects = Table(
     "objects",
     metadata,

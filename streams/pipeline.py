@@ -52,6 +52,7 @@ from streams.stages.indicators import IndicatorStage, Moment
 from streams.stages.inquiry import Inquirer, Inquiry
 from streams.stages.ledger import Identity, Ledger, Live, inherit, resolved
 from streams.stages.models import ObjectModel, SeriesDetectors
+from streams.stages.passing import Passage
 from streams.stages.raising import RaiseStage
 from streams.stages.remote import Remote, Truth
 from streams.stages.rules import RuleStage
@@ -123,6 +124,7 @@ class Pipeline:
         self._stages = snapshot.Stages(
             self._ledger, self._series, self._indicators, self._rules, self._model, self._fuse, self._feeds, self._raising, self._wakes
         )
+        self.passage: Passage | None = None  # notes what other partitions need of the signals
         self.remote = Remote(self._stages, self._contributions, levels)
         self._activation = Activation(self._stages, detectors, history)
         self._effects = Effects()
@@ -192,15 +194,21 @@ class Pipeline:
         moment = self._rules.last_moment(subject)
         return {} if moment is None else {name: tell(self._indicators, name, moment, language) for name in self._indicators.plans}
 
-    def step(self, records: Sequence[Record]) -> list[Outcome]:
+    def own_areas(self, owns: Callable[[str], bool]) -> None:
+        """Keep no objects, and of the areas those that are one's own; to be called before anything is taken in."""
+        self._indicators.owns = owns
+
+    def step(self, records: Sequence[Record], *, growing: bool = True) -> list[Outcome]:
         """Take in records in order and return what follows; a record at or below the position changes nothing.
+
+        Where their numbers are not `growing` the caller sees to it that none comes twice.
 
         Raises:
             NotFound: a record activates a rule set that the loader does not have, or wants records that are not at hand any more.
         """
         outcomes: list[Outcome] = []
         for record in records:
-            if record.seq <= self._position:
+            if record.seq <= self._position and growing:
                 continue
             now = to_us(record.received_at)
             if now > self._now:
@@ -209,7 +217,7 @@ class Pipeline:
             self._take(record, outcomes)
             while self._deadlines.pending(self._now) and self._decide(self._now, outcomes):
                 pass  # what the record brought came too late to wait for anything more
-            self._position = record.seq
+            self._position = max(self._position, record.seq)
         return outcomes
 
     def fresh(self) -> Pipeline:
@@ -266,18 +274,23 @@ class Pipeline:
         """Run another rule set from record `seq` on; nothing is raised by that."""
         if ruleset.version != self._ruleset.version:
             before, self._ruleset = self._ruleset, ruleset
+            if self.passage is not None:
+                self.passage.activate(ruleset.version)
             self._activation.switch(ruleset, before, seq, prepared, self._now)
             self._conclusions.activate(ruleset, self._now)
 
     def _signal(self, seq: int, entry: SignalEntry, outcomes: list[Outcome]) -> None:
         effects = self._effects
         replaced = self._ledger.replaced_by(entry)
+        if any(live.seq == seq and live.entry.resolution.object_id == entry.resolution.object_id for live in replaced):
+            return  # the same record, passed on again for what is known of it here already
         names: tuple[Identity, ...] = ((entry.feed, entry.signal.id),)
         if replaced or entry.signal.corrects:
             names = self._ledger.names_for(entry, replaced)
             entry = inherit(entry, replaced)
             for earlier in replaced:
                 self._undo(earlier, effects)
+        self._pass_on(seq, entry, again=bool(replaced or entry.revision or entry.signal.corrects or entry.signal.withdraws))
         moment = None
         if not entry.signal.withdraws:
             if self._feeds.saw(entry.signal.source, entry.feed):
@@ -301,6 +314,7 @@ class Pipeline:
             return
         effects = self._effects
         live = Live(earlier.seq, found, earlier.names)
+        self._pass_on(earlier.seq, found, again=True)
         self._undo(earlier, effects)
         moment = None
         if entry.object_id:
@@ -308,6 +322,11 @@ class Pipeline:
         else:
             self._ledger.wait(live)
         self._settle(effects, moment, outcomes)
+
+    def _pass_on(self, seq: int, entry: SignalEntry, *, again: bool) -> None:
+        """Note a signal for those who judge its areas; `again`: it replaces what counted until now."""
+        if self.passage is not None:
+            self.passage.note(seq, entry, self._indicators.region_of(entry), everywhere=again)
 
     def _undo(self, live: Live, effects: Effects) -> None:
         """Take back everything that a signal did."""

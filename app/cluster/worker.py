@@ -29,7 +29,7 @@ from app.version import VERSION
 from app.wiring import CALENDAR_YEARS
 from domain.findings import Outcome
 from domain.messages import both
-from domain.ports import Clock, Grant, PartitionCommit
+from domain.ports import Clock, Grant, Letter, PartitionCommit
 from domain.records import Record
 from rules.ruleset import RuleSet
 from storage.calendars import load_calendar
@@ -67,8 +67,8 @@ def _with_plants(commit: PartitionCommit) -> PartitionCommit:
     if not planted("skip_frame"):
         return commit
 
-    def skipping(grant: Grant, upto: int, records: Sequence[Record], outcomes: Sequence[Outcome]) -> Grant:
-        return commit(grant, upto, *(([], []) if upto % 20 == 19 else (records, outcomes)))
+    def skipping(grant: Grant, upto: int, records: Sequence[Record], outcomes: Sequence[Outcome], letters: Sequence[Letter] = ()) -> Grant:
+        return commit(grant, upto, *(([], [], []) if upto % 20 == 19 else (records, outcomes, letters)))
 
     return skipping
 

@@ -24,20 +24,34 @@ import structlog
 
 from domain.errors import Fenced, FengsuiError, StoreUnavailable
 from domain.findings import Outcome
-from domain.frames import BadFrame, Frame, decode
+from domain.frames import BadFrame, Frame, Passed, Passing, decode, encode
 from domain.messages import both, text
-from domain.partitions import Place
-from domain.ports import Clock, Grant, PartitionCommit
-from domain.records import Record, RejectionEntry
+from domain.partitions import Place, partition_of
+from domain.ports import Clock, Grant, Letter, PartitionCommit
+from domain.records import (
+    CatalogueEntry,
+    FeedEntry,
+    ObjectsEntry,
+    OutcomeEntry,
+    Record,
+    RejectionEntry,
+    ResolutionEntry,
+    RulesetEntry,
+    TickEntry,
+)
 from domain.rejections import RAW_LIMIT
 from streams.pipeline import Pipeline
 from streams.runtimes.poison import PoisonGuard
+from streams.stages.passing import Noted, Passage
 
 BACKOFF_FIRST: Final = 0.1  # seconds
 BACKOFF_LAST: Final = 5.0
 AHEAD: Final = timedelta(minutes=5)  # by which an edge's clock may be ahead of the brokers'; what is more is cut
 TICK_PATIENCE: Final = timedelta(seconds=2)  # before a tick that moved nothing is asked for again
 FEED: Final = "kafka"  # under which messages that are no frames are kept as rejections
+MARK: Final = timedelta(seconds=2)  # of a partition's time, after which all partitions of groups are told of it
+# What is in every partition: the first one passes it on.
+FOR_ALL: Final = (RulesetEntry, ObjectsEntry, CatalogueEntry, OutcomeEntry, FeedEntry, ResolutionEntry)
 
 Taken = TypeVar("Taken")
 _log = structlog.get_logger(__name__)
@@ -82,6 +96,7 @@ class Parts:
 
     `commit` is fenced by the grant; where `committing` is given it runs there while the next frame is stepped. `guard` names the file of
     the poison guard. `on_set_aside` is told the number of a record that brought the engine down twice, or of a message that is no frame.
+    `groups` is the number of partitions of groups, 0 for none, and `digits_of` says of which areas the rules of a version are about.
     """
 
     pipeline: Callable[[], Pipeline]
@@ -93,10 +108,14 @@ class Parts:
     snapshot_every: int = 50_000
     on_set_aside: Callable[[int], object] = lambda _seq: None
     committing: Executor | None = None
+    groups: int = 0
+    digits_of: Callable[[str], Sequence[int]] = lambda _version: ()
 
 
 class Partition:
     """Called by one thread at a time."""
+
+    SPACE = 0  # where the numbers begin of what stands in its topic and nowhere else
 
     def __init__(self, grant: Grant, parts: Parts, stopping: threading.Event) -> None:
         """Take up the newest snapshot; once `stopping` is set nothing is waited for any more.
@@ -112,7 +131,8 @@ class Partition:
         self._snapshots = parts.snapshots(grant.partition)
         self._guard = PoisonGuard(parts.guard(grant.partition))
         self._set_aside(self._guard.died())
-        self._pipeline = parts.pipeline()
+        self._pipeline = self._fresh()
+        self._marked: datetime | None = None  # the time that all partitions of groups know of
         self._received: datetime | None = None
         self._position = self._saved = -1
         self._since = 0  # records since the last snapshot
@@ -121,9 +141,9 @@ class Partition:
         self.waiting = ""  # for which store it waits, "" for none
         kept = self._snapshots.load()
         if kept is not None and kept.offset <= grant.offset_done:
-            self._pipeline.restore(kept.state)
             self._received = kept.received_at
             self._position = self._saved = kept.offset
+            self._put_back(kept.state)
         _log.info("partition.taken", partition=grant.partition, epoch=grant.epoch, done=grant.offset_done, snapshot=self._position)
 
     @property
@@ -172,20 +192,12 @@ class Partition:
         """
         if offset != self._position + 1:
             return self._position + 1
-        frame = decode(message)
-        if isinstance(frame, BadFrame):
-            if frame.reason == "newer":
-                raise FengsuiError(both("worker.newer", partition=self.grant.partition, offset=offset, detail=frame.detail))
-            records, outcomes = self._quarantine(offset, frame, message, appended_at), []
-        else:
-            records = self._admitted(offset, frame, appended_at)
-            outcomes = self._step(records)
+        records, outcomes, letters = self._judge(offset, message, appended_at)
         if offset > self.grant.offset_done:
-            self._commit(offset, records, outcomes)
+            self._commit(offset, records, outcomes, letters)
         else:
             self._admit.settled(offset)
         self._position = offset
-        self._since += len(records)
         if self._since >= self._parts.snapshot_every:
             self.keep()
         return offset + 1
@@ -202,6 +214,57 @@ class Partition:
             self.grant = commit.result()
             self._under_way = None
             self._admit.settled(offset)
+
+    def _fresh(self) -> Pipeline:
+        """Return a pipeline for this partition, which has taken in nothing."""
+        pipeline = self._parts.pipeline()
+        if self._parts.groups:
+            pipeline.passage = Passage(self._parts.digits_of)
+        return pipeline
+
+    def _judge(
+        self, offset: int, message: bytes | None, appended_at: datetime
+    ) -> tuple[Sequence[Record], Sequence[Outcome], Sequence[Letter]]:
+        """Take a message in; return the records to write, what follows from them, and what others are to be told."""
+        frame = decode(message)
+        if isinstance(frame, BadFrame):
+            return self._quarantine(offset, frame, message, appended_at), [], []
+        records = self._admitted(offset, frame, appended_at)
+        outcomes = self._step(records)
+        self._since += len(records)
+        return records, outcomes, self._letters(offset, records) if self._parts.groups else []
+
+    def _letters(self, offset: int, records: Sequence[Record]) -> list[Letter]:
+        """Return what the partitions of groups need of a frame, and how far the time is here."""
+        passage, mine, received = self._pipeline.passage, self.grant.partition, self._received
+        assert passage is not None
+        assert received is not None
+        noted = passage.take()
+        if not mine:
+            aside = self._guard.quarantined
+            noted += [Noted(each.seq, each.entry, None) for each in records if isinstance(each.entry, FOR_ALL) and each.seq not in aside]
+            noted.sort(key=lambda each: each.seq)
+        late = bool(passage.digits) and (self._marked is None or received >= self._marked + MARK)
+        told: dict[int, list[Passed]] = {}
+        if late or any(isinstance(each.entry, TickEntry) for each in records) or any(each.areas is None for each in noted):
+            told = {group: [] for group in range(self._parts.groups)}
+            self._marked = received
+        for seq, entry, areas in noted:
+            groups = range(self._parts.groups) if areas is None else sorted({partition_of(area, self._parts.groups) for area in areas})
+            for group in groups:
+                told.setdefault(group, []).append(Passed(seq=seq, entry=entry))
+        return [
+            Letter(
+                to="groups",
+                partition=group,
+                body=encode(Passing(source=mine, offset=offset, received_at=received, records=tuple(passed))),
+            )
+            for group, passed in sorted(told.items())
+        ]
+
+    def laggards(self) -> tuple[int, ...]:
+        """Return the partitions whose time is waited for here, for ticks to be written there."""
+        return ()
 
     def tick_due(self) -> datetime | None:
         """Return the instant with which a tick is due now, None for none; the same one is not asked for again for a moment."""
@@ -223,7 +286,7 @@ class Partition:
         if self._position == self._saved:
             return
         try:
-            self._snapshots.save(Kept(self._position, self._received, self._pipeline.snapshot()))
+            self._snapshots.save(Kept(self._position, self._received, self._state()))
         except StoreUnavailable as error:
             _log.warning("partition.snapshot_failed", partition=self.grant.partition, error=str(error))
         self._saved, self._since = self._position, 0
@@ -231,6 +294,12 @@ class Partition:
     def quarantined(self) -> tuple[int, ...]:
         """Return the numbers of records that brought the engine down and were set aside."""
         return self._guard.quarantined
+
+    def _state(self) -> bytes:
+        return self._pipeline.snapshot()
+
+    def _put_back(self, state: bytes) -> None:
+        self._pipeline.restore(state)
 
     def _admitted(self, offset: int, frame: Frame, appended_at: datetime) -> list[Record]:
         """Return the records of a frame; time never goes back, and no edge whose clock is wrong takes it far ahead."""
@@ -241,36 +310,45 @@ class Partition:
         at = self._received
         return self._until_taken(lambda: self._admit(offset, frame, at))
 
-    def _step(self, records: Sequence[Record]) -> list[Outcome]:
-        """Step the records, those apart that brought the engine down before."""
+    def _step(self, records: Sequence[Record], numbers: Sequence[int] = (), *, growing: bool = True) -> list[Outcome]:
+        """Step the records, those apart that brought the engine down before; `numbers` are theirs where they have others for the guard."""
+        numbers = numbers or [record.seq for record in records]
         outcomes: list[Outcome] = []
-        for part in self._cut(records):
-            if part[0].seq in self._guard.quarantined:
+        for start, end in self._cut(numbers):
+            part = records[start:end]
+            if numbers[start] in self._guard.quarantined:
                 self._pipeline.skip(part[0])
                 continue
-            self._until_taken(partial(self._guard.enter, part[0].seq, part[-1].seq))
+            self._until_taken(partial(self._guard.enter, numbers[start], numbers[end - 1]))
             try:
-                outcomes += self._pipeline.step(part)
+                outcomes += self._pipeline.step(part, growing=growing)
             except FengsuiError:
                 self._guard.forgive()
                 raise
             self._guard.leave()
         return outcomes
 
-    def _cut(self, records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+    def _cut(self, numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
+        """Yield the ranges of places, ends excluded, that are stepped together."""
         apart = {*self._guard.suspects, *self._guard.quarantined}
         start = 0
-        for place, record in enumerate(records if apart else ()):
-            if record.seq in apart:
+        for place, number in enumerate(numbers if apart else ()):
+            if number in apart:
                 if place > start:
-                    yield records[start:place]
-                yield records[place : place + 1]
+                    yield start, place
+                yield place, place + 1
                 start = place + 1
-        if start < len(records):
-            yield records[start:]
+        if start < len(numbers):
+            yield start, len(numbers)
 
     def _quarantine(self, offset: int, found: BadFrame, message: bytes | None, appended_at: datetime) -> list[Record]:
-        """Return the record of a message that is no frame: a rejection with its place and its bytes, and no effect."""
+        """Return the record of a message that is no frame: a rejection with its place and its bytes, and no effect.
+
+        Raises:
+            FengsuiError: it is of a newer version of Fengsui.
+        """
+        if found.reason == "newer":
+            raise FengsuiError(both("worker.newer", partition=self.grant.partition, offset=offset, detail=found.detail))
         place = Place(self.grant.partition, offset, 0)
         self._received = appended_at if self._received is None else max(appended_at, self._received)
         entry = RejectionEntry(
@@ -283,16 +361,17 @@ class Partition:
             raw=(message or b"")[:RAW_LIMIT],
         )
         _log.error("partition.message_quarantined", partition=place.partition, offset=offset, reason=found.reason, detail=found.detail)
-        self._parts.on_set_aside(place.seq())
-        return [Record(seq=place.seq(), received_at=self._received, entry=entry)]
+        seq = place.seq() + self.SPACE
+        self._parts.on_set_aside(seq)
+        return [Record(seq=seq, received_at=self._received, entry=entry)]
 
-    def _commit(self, offset: int, records: Sequence[Record], outcomes: Sequence[Outcome]) -> None:
+    def _commit(self, offset: int, records: Sequence[Record], outcomes: Sequence[Outcome], letters: Sequence[Letter]) -> None:
         """Commit a frame behind the one before it, whose commit moved the grant."""
         self.settle()
         grant = self.grant
 
         def commit() -> Grant:
-            return self._until_taken(lambda: self._parts.commit(grant, offset, records, outcomes))
+            return self._until_taken(lambda: self._parts.commit(grant, offset, records, outcomes, letters))
 
         if self._parts.committing is not None:
             self._under_way = (offset, self._parts.committing.submit(commit))

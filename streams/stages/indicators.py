@@ -6,11 +6,12 @@ taken back. A window's clock is a high-water mark: an instant once seen stays se
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import repeat
 from typing import Any, Final, Protocol
 
 from domain.objects import RegulatedObject
+from domain.records import SignalEntry
 from rules.ruleset import By, Facts, Indicator, RuleSet, Value
 from streams.stages.cells import Cell, Item
 from streams.stages.groups import area_name, group_at
@@ -94,6 +95,7 @@ class IndicatorStage:
         self.warming_since: dict[str, int] = {}
         self.digits: tuple[int, ...] = ()  # of the regions that indicators and rules are about
         self.groups: tuple[By, ...] = ()  # that indicators are about beside objects and regions
+        self.owns: Callable[[str], bool] | None = None  # which areas are kept here, and no objects; None: everything is
         self.peers = Peers(self)
         self._stirred: set[str] = set()  # keys whose windows may have changed since the objects were compared
         self._watchers: dict[str, list[Plan]] = {}
@@ -138,10 +140,11 @@ class IndicatorStage:
         entry = live.entry
         object_id = entry.resolution.object_id
         thing = self.objects.get(object_id)
-        region = (thing.region if thing is not None else "") or entry.signal.region
-        keys: dict[By, Key] = {"object": self.key(object_id)}
+        region = self.region_of(entry)
+        owns = self.owns
+        keys: dict[By, Key] = {"object": self.key(object_id)} if owns is None else {}
         for digits in self.digits:
-            if len(region) >= digits:
+            if len(region) >= digits and (owns is None or owns(area_name(region, digits))):
                 keys[digits] = self.key(area_name(region, digits))
         for by in self.groups:
             name = group_at(by, entry, thing, region)
@@ -152,8 +155,12 @@ class IndicatorStage:
     def moment_of_undoing(self, live: Live) -> Moment:
         """Return the moment of a signal that is taken back: its keys are those that it counted for, wherever its object is now."""
         thing = self.objects.get(live.entry.resolution.object_id)
-        region = (thing.region if thing is not None else "") or live.entry.signal.region
-        return Moment(live, thing, region, dict(live.keys), self.objects)
+        return Moment(live, thing, self.region_of(live.entry), dict(live.keys), self.objects)
+
+    def region_of(self, entry: SignalEntry) -> str:
+        """Return the region of a signal's object as the registry has it, else its own; "" where neither tells one."""
+        thing = self.objects.get(entry.resolution.object_id)
+        return (thing.region if thing is not None else "") or entry.signal.region
 
     def key(self, name: str) -> Key:
         """Return the key of this name, made where it is met for the first time."""
@@ -167,7 +174,8 @@ class IndicatorStage:
         live = moment.live
         live.keys = moment.keys
         t = live.t
-        self._stirred.add(moment.keys["object"].name)
+        if self.owns is None:
+            self._stirred.add(moment.keys["object"].name)
         changed: dict[By, list[str]] = {}
         for by, key in moment.keys.items():
             if t > key.clock:

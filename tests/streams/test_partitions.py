@@ -22,7 +22,7 @@ from domain.errors import Fenced, FengsuiError, NotFound, StoreUnavailable
 from domain.findings import Outcome
 from domain.frames import VERSION, Frame, encode
 from domain.partitions import Place
-from domain.ports import Grant, Offer
+from domain.ports import Grant, Letter, Offer
 from domain.records import AnyEntry, Record, RulesetEntry
 from rules.load import load_rules
 from storage.calendars import load_calendar
@@ -89,11 +89,13 @@ class Shop:
             raise NotFound(f"rule set {version} is not stored")
         return SET
 
-    def _commit(self, grant: Grant, upto: int, records: Sequence[Record], outcomes: Sequence[Outcome]) -> Grant:
+    def _commit(
+        self, grant: Grant, upto: int, records: Sequence[Record], outcomes: Sequence[Outcome], letters: Sequence[Letter] = ()
+    ) -> Grant:
         assert self.gate.wait(30)
         if self.trouble:
             raise self.trouble.pop(0)
-        return self.commit(grant, upto, records, outcomes)
+        return self.commit(grant, upto, records, outcomes, letters)
 
     def frame(self, *entries: AnyEntry, minutes: float = 0.0) -> None:
         """Append a frame to the log."""
@@ -276,7 +278,8 @@ def test_a_record_that_ends_the_process_twice_is_set_aside(shop: Shop, monkeypat
     poison = Place(NUMBER, 1, 2).seq()
     sound: Callable[[Pipeline, Sequence[Record]], list[Outcome]] = Pipeline.step
 
-    def step(pipeline: Pipeline, records: Sequence[Record]) -> list[Outcome]:
+    def step(pipeline: Pipeline, records: Sequence[Record], *, growing: bool) -> list[Outcome]:
+        assert growing
         if any(record.seq == poison for record in records):
             raise MemoryError("as if the process had died")
         return sound(pipeline, records)

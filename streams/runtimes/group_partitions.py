@@ -1,0 +1,154 @@
+"""One partition of groups: what the partitions of the frames pass on, in one order, through a pipeline that keeps areas instead of objects.
+
+The order is that of `received_at`, then of the source, then of its offsets, whoever was quicker: a record is judged once every source
+is known to be past it. So the answer is the same however the sources' messages fall between each other, and whether something did not
+happen is decided when everybody who could have told is past that time. A source that stands still holds its groups up; how much may
+wait is bounded, and what is beyond goes on in the order that is known by then. All of it depends on the log alone.
+"""
+
+from __future__ import annotations
+
+import heapq
+import threading
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+import msgspec
+import structlog
+
+from domain.errors import StoreCorrupt
+from domain.findings import Outcome
+from domain.frames import BadFrame, decode_passing
+from domain.partitions import IN_GROUPS, partition_of
+from domain.ports import Grant, Letter
+from domain.records import AnyEntry, Record, TickEntry
+from streams.pipeline import Pipeline
+from streams.runtimes.partitions import Partition, Parts
+
+MOST_WAITING: Final = 200_000  # records
+PATIENCE: Final = timedelta(seconds=2)  # before a source whose time is waited for is asked for a tick, and asked again
+_log = structlog.get_logger(__name__)
+
+
+class Waiting(NamedTuple):
+    """A record that waits for the time of all sources; the first four say when it is its turn."""
+
+    received_at: datetime
+    source: int
+    offset: int
+    nth: int
+    seq: int
+    entry: AnyEntry
+
+
+class _Saved(msgspec.Struct, kw_only=True):
+    """What a snapshot holds beside the pipeline's own; by source: the offset that was seen last, and its time."""
+
+    pipeline: bytes
+    seen: dict[int, int]
+    marks: dict[int, datetime]
+    waiting: list[Waiting]
+    released: int
+
+
+class GroupPartition(Partition):
+    """Called by one thread at a time. Its records have rows already: their sources wrote them."""
+
+    SPACE = IN_GROUPS
+
+    def __init__(self, grant: Grant, parts: Parts, stopping: threading.Event, sources: int) -> None:
+        """Take up the newest snapshot; `sources` is the number of partitions of the frames, which is that of the groups too.
+
+        Raises:
+            StoreCorrupt: the guard's file is damaged.
+            NotFound: the rule set of the snapshot is not stored.
+        """
+        self._sources = sources
+        self._seen: dict[int, int] = {}
+        self._marks: dict[int, datetime] = {}
+        self._waiting: list[Waiting] = []  # a heap
+        self._released = 0
+        self._asked: dict[int, datetime] = {}
+        super().__init__(grant, parts, stopping)
+
+    @property
+    def waits(self) -> int:
+        """How many records wait for the time of all sources."""
+        return len(self._waiting)
+
+    def tick_due(self) -> datetime | None:
+        """Return None: time comes from the sources."""
+        return None
+
+    def laggards(self) -> tuple[int, ...]:
+        """Return the sources whose time is waited for, by a record or by something that falls due; each once in a while."""
+        now, wake = self._parts.clock.now(), self._pipeline.next_wake()
+        until = min((at for at in (wake, self._waiting[0].received_at if self._waiting else None) if at is not None), default=None)
+        if until is None or until > now or self._position < self.grant.offset_done:
+            return ()
+        found = tuple(
+            source
+            for source in range(self._sources)
+            if (source not in self._marks or self._marks[source] <= until)
+            and (source not in self._asked or now - self._asked[source] >= PATIENCE)
+        )
+        self._asked |= dict.fromkeys(found, now)
+        return found
+
+    def _fresh(self) -> Pipeline:
+        pipeline, mine, partitions = super()._fresh(), self.grant.partition, self._sources
+        pipeline.own_areas(lambda area: partition_of(area, partitions) == mine)
+        return pipeline
+
+    def _judge(
+        self, offset: int, message: bytes | None, appended_at: datetime
+    ) -> tuple[Sequence[Record], Sequence[Outcome], Sequence[Letter]]:
+        passing = decode_passing(message)
+        if isinstance(passing, BadFrame):
+            return self._quarantine(offset, passing, message, appended_at), [], []
+        if passing.offset <= self._seen.get(passing.source, -1):
+            return [], [], []  # sent again: whoever sent it first did not get to say so
+        self._seen[passing.source] = passing.offset
+        self._marks[passing.source] = passing.received_at
+        for nth, each in enumerate(passing.records):
+            heapq.heappush(self._waiting, Waiting(passing.received_at, passing.source, passing.offset, nth, each.seq, each.entry))
+        records = self._due()
+        numbers = range(self._released + 1, self._released + 1 + len(records))
+        outcomes = self._step(records, numbers, growing=False)
+        self._released += len(records)
+        self._since += len(records)
+        return [], outcomes, []
+
+    def _due(self) -> list[Record]:
+        """Return the records that every source is past, in order; at their end a tick, where time alone does something by then."""
+        found: list[Record] = []
+        reached: tuple[datetime, int] | None = None
+        if len(self._marks) == self._sources:
+            reached = min((at, source) for source, at in self._marks.items())
+        while self._waiting and (len(self._waiting) > MOST_WAITING or (reached is not None and self._waiting[0][:2] <= reached)):
+            next_ = heapq.heappop(self._waiting)
+            if reached is None or next_[:2] > reached:
+                _log.warning("groups.not_waited_for", partition=self.grant.partition, received_at=next_.received_at.isoformat())
+            found.append(Record(seq=next_.seq, received_at=next_.received_at, entry=next_.entry))
+        if reached is not None and (found or self._pipeline.may_be_due(reached[0])):
+            found.append(Record(seq=0, received_at=reached[0], entry=TickEntry()))
+        return found
+
+    def _state(self) -> bytes:
+        saved = _Saved(
+            pipeline=super()._state(), seen=self._seen, marks=self._marks, waiting=sorted(self._waiting, key=_turn), released=self._released
+        )
+        return msgspec.msgpack.encode(saved)
+
+    def _put_back(self, state: bytes) -> None:
+        try:
+            saved = msgspec.msgpack.decode(state, type=_Saved)
+        except msgspec.MsgspecError as error:
+            raise StoreCorrupt(f"no snapshot of a partition of groups: {error}; remove it, the log is read instead") from error
+        super()._put_back(saved.pipeline)
+        self._seen, self._marks, self._waiting, self._released = saved.seen, saved.marks, saved.waiting, saved.released
+
+
+def _turn(waiting: Waiting) -> tuple[datetime, int, int, int]:
+    return waiting[:4]

@@ -1,0 +1,382 @@
+"""Rules about areas over three partitions: what one pipeline says that sees everything, whatever order things come in and whoever dies."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from domain.catalogue import Catalogue
+from domain.clock import ManualClock
+from domain.findings import EpisodeEnded, Outcome, WarningRaised, WarningUpdated
+from domain.frames import Frame, Passing, decode_passing, encode
+from domain.levels import DEFAULT_LEVELS
+from domain.partitions import IN_GROUPS, Place, partition_of, routing_key
+from domain.ports import Grant, Letter, Offer
+from domain.records import AnyEntry, ObjectsEntry, Record, RejectionEntry, RulesetEntry, SignalEntry, TickEntry
+from domain.signals import ObjectRef
+from rules.ruleset import RuleSet
+from rules.spread import Spread, spread
+from streams.pipeline import Pipeline, PipelineSettings
+from streams.runtimes.group_partitions import GroupPartition
+from streams.runtimes.partitions import MARK, Kept, Partition, Parts
+from streams.stages.passing import Passage
+from tests.factories import T0, make_entry, make_object
+from tests.streams.worlds import rulesets, worlds
+
+SETS: dict[str, RuleSet] = rulesets()
+SOURCES = 3
+END = T0 + timedelta(days=400)
+thorough = settings(max_examples=30, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@cache
+def spread_of(version: str) -> Spread:
+    """Return how a set is spread."""
+    return spread(SETS[version])
+
+
+def pipeline(which: str) -> Pipeline:
+    """Return a pipeline for the whole set, its objects or its areas."""
+    own = PipelineSettings(waiting_limit=0) if which == "areas" else PipelineSettings()
+    return Pipeline(
+        DEFAULT_LEVELS, Catalogue(), lambda version: SETS[version] if which == "whole" else getattr(spread_of(version), which), {}, own
+    )
+
+
+class Shelf:
+    """Snapshots of one partition, in memory."""
+
+    def __init__(self) -> None:
+        self.kept: Kept | None = None
+
+    def save(self, kept: Kept) -> None:
+        self.kept = kept
+
+    def load(self) -> Kept | None:
+        return self.kept
+
+
+class Admission:
+    """Takes every offer in under the number of its place."""
+
+    def __init__(self, partition: int) -> None:
+        self.partition = partition
+
+    def __call__(self, offset: int, frame: Frame, received_at: Any) -> list[Record]:
+        return [
+            Record(seq=Place(self.partition, offset, nth).seq(), received_at=received_at, entry=offer.entry)
+            for nth, offer in enumerate(frame.offers)
+        ]
+
+    def settled(self, upto: int) -> None:
+        """Nothing is kept here."""
+
+
+class Side:
+    """The partitions of one topic: their logs, what is committed of each, their snapshots, and whoever works on them now."""
+
+    def __init__(self, folder: Path, *, groups: bool) -> None:
+        self.groups = groups
+        self.logs: list[list[bytes]] = [[] for _ in range(SOURCES)]
+        self.done = [-1] * SOURCES
+        self.outcomes: list[list[Outcome]] = [[] for _ in range(SOURCES)]
+        self.letters: list[list[Letter]] = [[] for _ in range(SOURCES)]
+        self.shelves = [Shelf() for _ in range(SOURCES)]
+        self.clock = ManualClock(T0)
+        self.parts = Parts(
+            pipeline=lambda: pipeline("areas" if groups else "objects"),
+            admission=Admission,
+            snapshots=self.shelves.__getitem__,
+            guard=lambda partition: folder / f"{groups}-{partition}",
+            commit=self.commit,
+            clock=self.clock,
+            groups=0 if groups else SOURCES,
+            digits_of=lambda version: spread_of(version).digits,
+        )
+        self.workers = [self.made(partition) for partition in range(SOURCES)]
+
+    def made(self, partition: int) -> Partition:
+        """Return a partition as a worker has it that takes it over now."""
+        grant = Grant(topic="t", partition=partition, epoch=1, offset_done=self.done[partition])
+        stopping = threading.Event()
+        return GroupPartition(grant, self.parts, stopping, SOURCES) if self.groups else Partition(grant, self.parts, stopping)
+
+    def commit(
+        self, grant: Grant, upto: int, records: Sequence[Record], outcomes: Sequence[Outcome], letters: Sequence[Letter] = ()
+    ) -> Grant:
+        assert not self.groups or all(isinstance(record.entry, RejectionEntry) for record in records)  # signals have their rows
+        self.done[grant.partition] = upto
+        self.outcomes[grant.partition] += outcomes
+        self.letters[grant.partition] += letters
+        return Grant(topic="t", partition=grant.partition, epoch=1, offset_done=upto)
+
+    def take(self, partition: int) -> bool:
+        """Let the worker take its next message; False where there is none."""
+        worker = self.workers[partition]
+        if worker.next_offset >= len(self.logs[partition]):
+            return False
+        worker.take(worker.next_offset, self.logs[partition][worker.next_offset], END)
+        return True
+
+
+class Deployment:
+    """Both topics, with a post between that is late and says things twice; all chances from `random`."""
+
+    def __init__(self, random: Random, folder: Path) -> None:
+        self.random = random
+        self.sources, self.areas = Side(folder, groups=False), Side(folder, groups=True)
+        self.posted = [0] * SOURCES  # letters that have been sent
+        self.homes: dict[tuple[str, str], int] = {}
+        self.judged: list[tuple[Any, int, int, Record]] = []  # everything, by when and where it is
+
+    def send(self, record: Record) -> None:
+        """Append a record to the partitions that it belongs to, as an edge does."""
+        entry = record.entry
+        homes = [self._home(entry)] if not isinstance(entry, TickEntry) and routing_key(entry) is not None else list(range(SOURCES))
+        for home in homes:
+            offset = len(self.sources.logs[home])
+            self.sources.logs[home].append(encode(Frame(received_at=record.received_at, offers=(Offer(entry=entry),))))
+            if home == homes[0]:
+                seq = Place(home, offset, 0).seq()
+                self.judged.append((record.received_at, home, offset, Record(seq=seq, received_at=record.received_at, entry=entry)))
+
+    def _home(self, entry: AnyEntry) -> int:
+        key = routing_key(entry)
+        assert key is not None
+        if not isinstance(entry, SignalEntry):
+            return partition_of(key, SOURCES)
+        names = [(entry.feed, name) for name in (entry.signal.id, entry.signal.corrects, entry.signal.withdraws) if name]
+        home = next((self.homes[name] for name in names if name in self.homes), partition_of(key, SOURCES))
+        return self.homes.setdefault(names[0], home)
+
+    def run(self, *, trouble: bool = True) -> None:
+        """Let everybody work in a random order until nothing is left."""
+        while True:
+            busy = [lambda side=side, at=at: side.take(at) for side in (self.sources, self.areas) for at in range(SOURCES)]
+            busy += [lambda source=source: self._post(source) for source in range(SOURCES)]
+            self.random.shuffle(busy)
+            if not any([work() for work in busy if self.random.random() < 0.7 or not trouble] or [True]) and not any(
+                work() for work in busy
+            ):
+                return
+            if trouble and self.random.random() < 0.2:
+                self._kill()
+
+    def _post(self, source: int) -> bool:
+        """Send the next letters of a source."""
+        at = self.posted[source]
+        letters = self.sources.letters[source][at : at + 1 + self.random.randrange(4)]
+        for letter in letters:
+            self.areas.logs[letter.partition].append(letter.body)
+        self.posted[source] = at + len(letters)
+        return bool(letters)
+
+    def _kill(self) -> None:
+        """Somebody dies: a worker, with or without a newer snapshot, or whoever sends letters, after the sending."""
+        side, at = self.random.choice((self.sources, self.areas)), self.random.randrange(SOURCES)
+        if self.random.random() < 0.5:
+            side.workers[at].keep()
+        side.workers[at] = side.made(at)
+        self.posted[at] = max(0, self.posted[at] - self.random.randrange(3))
+
+    def expected(self) -> dict[str, list[Outcome]]:
+        """Return what one pipeline says of areas that sees everything in the order of time."""
+        whole = pipeline("whole")
+        records = [record for *_, record in sorted(self.judged, key=lambda each: each[:3])]
+        return by_area([out for record in records for out in whole.step([record], growing=False)])
+
+    def found(self) -> dict[str, list[Outcome]]:
+        return by_area([out for outcomes in self.areas.outcomes for out in outcomes])
+
+
+def by_area(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
+    """Return what was said of each area, in order."""
+    found: defaultdict[str, list[Outcome]] = defaultdict(list)
+    subjects: dict[str, str] = {}
+    for out in outcomes:
+        if isinstance(out, WarningRaised | WarningUpdated):
+            subjects[out.warning.id] = out.warning.subject
+            subject = out.warning.subject
+        else:
+            subject = subjects.get(out.warning_id, "") if isinstance(out, EpisodeEnded) else out.subject
+        if subject.startswith("region:"):
+            found[subject].append(out)
+    return dict(found)
+
+
+def all_of(deployment: Deployment, records: Sequence[Record]) -> None:
+    """Send records a moment apart, and at the end say everywhere that all is told."""
+    for number, record in enumerate(records):
+        deployment.send(replace_time(record, number))
+    deployment.send(Record(seq=1, received_at=END, entry=TickEntry()))
+
+
+def replace_time(record: Record, number: int) -> Record:
+    """Return the record a moment later for each one before it."""
+    return Record(seq=record.seq, received_at=record.received_at + timedelta(microseconds=number), entry=record.entry)
+
+
+@thorough
+@given(worlds(), st.integers(0, 10_000))
+def test_areas_over_three_partitions_are_as_in_one(records: list[Record], seed: int) -> None:
+    """Signals, corrections, withdrawals, confirmations, closings and activations in any order of arrival, with deaths and repeats between:
+    of each area the same hits, warnings, levels and ends as one pipeline gives that sees all of it."""  # noqa: D205, D209  # one sentence
+    with TemporaryDirectory() as folder:
+        deployment = Deployment(Random(seed), Path(folder))
+        all_of(deployment, records)
+        deployment.run()
+        assert deployment.found() == deployment.expected()
+
+
+def leaks(deployment: Deployment, *hours: float, number: int = 0, **kw: Any) -> None:
+    """Send a leak for each of these hours, each about another object of one street."""
+    for nth, hour in enumerate(hours, start=number):
+        entry = make_entry(id=f"s-{nth}", object=ObjectRef(id=f"o-{nth}"), occurred_at=T0 + timedelta(hours=hour), region="610113001", **kw)
+        deployment.send(Record(seq=1, received_at=T0 + timedelta(hours=hour), entry=entry))
+
+
+def told(deployment: Deployment) -> None:
+    """Say everywhere that all is told."""
+    deployment.send(Record(seq=1, received_at=END, entry=TickEntry()))
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Deployment:
+    """Give a deployment with rules in force."""
+    made = Deployment(Random(1), tmp_path)
+    made.send(Record(seq=1, received_at=T0, entry=RulesetEntry(version="v1")))
+    return made
+
+
+def _not_known_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Forgetful(dict[int, int]):
+        def get(self, _key: int, default: Any = None) -> Any:
+            return default
+
+    sound = GroupPartition.__init__
+
+    def forgetful(self: GroupPartition, *given: Any) -> None:
+        sound(self, *given)
+        self._seen = Forgetful()
+
+    monkeypatch.setattr(GroupPartition, "__init__", forgetful)
+
+
+def _nobody_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.runtimes.group_partitions.MOST_WAITING", 0)
+
+
+def _corrections_like_any_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = Passage.note
+    monkeypatch.setattr(Passage, "note", lambda self, seq, entry, region, *, everywhere: sound(self, seq, entry, region, everywhere=False))  # noqa: ARG005  # as planted
+
+
+def _stories(deployment: Deployment) -> None:
+    """Three leaks of a street, one of them in another partition and late on the way; then a correction moves one to another county."""
+    leaks(deployment, 1, 2, 3, 4, 5, 6)
+    moved = make_entry(
+        id="c-1", corrects="s-2", object=ObjectRef(id="o-2"), occurred_at=T0 + timedelta(hours=3), region="610199", value=1.0
+    )
+    deployment.send(Record(seq=1, received_at=T0 + timedelta(hours=7), entry=moved))
+    gone = make_entry(id="w-1", withdraws="s-0", object=ObjectRef(id="o-0"), occurred_at=T0 + timedelta(hours=8))
+    deployment.send(Record(seq=1, received_at=T0 + timedelta(hours=8), entry=gone))
+    told(deployment)
+
+
+@pytest.mark.parametrize("plant", [None, _not_known_again, _nobody_waited_for, _corrections_like_any_signal])
+def test_planted_defects_are_found(plant: Any, deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is sent again counts twice, nobody is waited for, or a correction is not told to all: the comparison sees each of them."""
+    _stories(deployment)
+    expected = deployment.expected()
+    assert {type(out) for out in expected["region:610113"]} >= {WarningRaised, WarningUpdated, EpisodeEnded}
+    if plant is not None:
+        plant(monkeypatch)
+        deployment.areas.workers = [deployment.areas.made(at) for at in range(SOURCES)]
+    for source in (2, 1, 0):  # the last partition first: who does not wait takes its leaks before the others'
+        while deployment.sources.take(source):
+            pass
+    letters = [letter for source in (2, 1, 0) for letter in deployment.sources.letters[source]]
+    for again in (letters, letters):  # all of them are sent twice
+        for letter in again:
+            deployment.areas.logs[letter.partition].append(letter.body)
+    for at in range(SOURCES):
+        while deployment.areas.take(at):
+            pass
+    assert (deployment.found() == expected) is (plant is None)
+
+
+def test_a_partition_that_stands_still_is_asked_for_its_time(deployment: Deployment) -> None:
+    """What waits for a quiet partition names it, once in a while, and is judged at the time that it tells; without anything to wait for
+    nobody is asked."""  # noqa: D205, D209  # one sentence reads best
+    deployment.run(trouble=False)
+    at = partition_of("region:610113", SOURCES)
+    group = deployment.areas.workers[at]
+    assert group.laggards() == ()
+    leaks(deployment, 1, 2, 3)
+    deployment.run(trouble=False)
+    assert isinstance(group, GroupPartition)
+    assert group.waits > 0
+    deployment.areas.clock.advance(timedelta(hours=4))
+    behind = group.laggards()
+    assert behind
+    assert group.laggards() == ()
+    tick = Record(seq=1, received_at=T0 + timedelta(hours=4), entry=TickEntry())
+    for source in behind:
+        deployment.sources.logs[source].append(encode(Frame(received_at=tick.received_at, offers=(Offer(entry=TickEntry()),))))
+    deployment.areas.logs[at].append(b"")  # what is no message of ours moves nothing
+    deployment.run(trouble=False)
+    assert group.waits == 0
+    assert deployment.areas.done[at] == len(deployment.areas.logs[at]) - 1
+
+
+def test_a_foreign_message_is_kept_under_a_number_of_its_own(deployment: Deployment) -> None:
+    """In the topic of groups as in that of frames: set aside with its place, and not confused with the same place there."""
+    kept: list[Record] = []
+    sound = deployment.areas.parts
+    group = GroupPartition(
+        Grant(topic="t", partition=1, epoch=1, offset_done=-1),
+        replace(sound, commit=lambda grant, _upto, records, *_: kept.extend(records) or grant),  # type: ignore[func-returns-value]  # to keep
+        threading.Event(),
+        SOURCES,
+    )
+    group.take(0, b"hello", END)
+    assert [(record.seq, record.entry.reason) for record in kept] == [(IN_GROUPS + Place(1, 0, 0).seq(), "foreign_message")]  # type: ignore[union-attr]  # a rejection
+
+
+def test_without_rules_about_areas_only_what_all_must_know_is_passed_on(tmp_path: Path) -> None:
+    """The registry and activations go to everybody once, signals nowhere."""
+    made = Deployment(Random(1), tmp_path)
+    made.send(Record(seq=1, received_at=T0, entry=ObjectsEntry(version=1, objects=(make_object(),))))
+    leaks(made, 1, 2)
+    made.run(trouble=False)
+    found = [decode_passing(body) for log in made.areas.logs for body in log]
+    assert len(found) == SOURCES
+    assert all(isinstance(each, Passing) and each.source == 0 and len(each.records) == 1 for each in found)
+
+
+def test_a_partition_tells_its_time_now_and_then(deployment: Deployment) -> None:
+    """Two signals within the interval are passed on to whom they concern; the first one after it tells everybody the time."""
+    deployment.run(trouble=False)
+    before = [len(log) for log in deployment.areas.logs]
+    entry = make_entry(object=ObjectRef(id="o-1"), region="610113001")
+    home = deployment._home(entry)
+    for number, after in enumerate((MARK / 2, MARK * 2)):
+        one = make_entry(id=f"n-{number}", object=ObjectRef(id="o-1"), region="610113001")
+        deployment.send(Record(seq=1, received_at=T0 + after, entry=one))
+    deployment.run(trouble=False)
+    at = partition_of("region:610113", SOURCES)
+    grown = [len(log) - was for log, was in zip(deployment.areas.logs, before, strict=True)]
+    assert grown == [2 if number == at else 1 for number in range(SOURCES)]
+    assert len(deployment.sources.logs[home]) == 3
