@@ -64,7 +64,8 @@ class LocalKafka:
         self._folder = folder
         self._extra = dict(extra or {})
         self._protocol = protocol
-        self._cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # A first byte of 0: an id that began with "-" would be an option to Kafka's own tool.
+        self._cluster = base64.urlsafe_b64encode(b"\0" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
         self._ports = [(free_port(), free_port(), free_port()) for _ in range(brokers)]
         self._processes: list[subprocess.Popen[bytes] | None] = [None] * brokers
 
