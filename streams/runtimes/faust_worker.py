@@ -27,6 +27,7 @@ from faust.auth import SASLCredentials, SSLCredentials
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, TopicT
 from faust.types.transports import ConsumerT
+from mode.utils.queues import ThrowableQueue
 
 from domain.errors import Fenced
 from domain.frames import Frame, encode
@@ -35,6 +36,7 @@ from domain.ports import Offer, Progress
 from domain.records import TickEntry
 from streams.runtimes.collector import settle_collector
 from streams.runtimes.partitions import Partition, Parts
+from streams.runtimes.standstill import Standstill
 
 STUCK: Final = 70  # exit status: the supervisor starts the worker anew
 LOOK_SECONDS: Final = 1.0
@@ -89,11 +91,34 @@ class _Transport(driver.Transport):
     Consumer: ClassVar[type[ConsumerT]] = _Consumer
 
 
+class InTurn(dict[Callable[[], object], None]):
+    """What asks to go on again, in the order in which it was held back; to a queue of Faust it is the set that it would use."""
+
+    def add(self, ask: Callable[[], object]) -> None:
+        """Put one at the end."""
+        self[ask] = None
+
+    def pop(self) -> Callable[[], object]:  # type: ignore[override]  # of a set, which has no keys
+        """Take the one that waits the longest."""
+        first = next(iter(self))
+        del self[first]
+        return first
+
+
 class _App(faust.App):
     """Faust's application, which knows its host and the topic of frames."""
 
     host: Host
     frames: TopicT
+
+    def FlowControlQueue(self, *given: Any, **options: Any) -> ThrowableQueue[Any]:  # noqa: N802  Faust's name
+        """Return a queue that lets the partitions it holds back go on in turn.
+
+        Faust takes any of them, which for as long as a worker is behind is the same few again and again: the others stand still.
+        """
+        queue = super().FlowControlQueue(*given, **options)
+        queue._pending_pressure_drop_callbacks = InTurn()  # type: ignore[assignment]  # noqa: SLF001  Faust has no other way
+        return queue
 
 
 class Host:
@@ -120,7 +145,7 @@ class Host:
         self._generation = -1
         self._gaps: dict[int, tuple[int, int, float, float]] = {}  # partition → offset missing, what came, since when, last asked when
         self._orphaned: dict[int, float] = {}  # partition → since when its messages come although another one has it
-        self._moved: dict[int, tuple[int, float]] = {}  # partition → where it stood, and since when
+        self._standstill = Standstill()
         self._beat = time.monotonic()
         self.app = self._make_app()
         threading.Thread(target=self._watch_the_loop, name="watchdog", daemon=True).start()
@@ -148,7 +173,9 @@ class Host:
             await self._ask_again(held, offset)
             return
         self._gaps.pop(partition, None)
+        began = time.monotonic()
         await self._in_thread(lambda: self._take(held, offset, message, appended_at))
+        self._standstill.took(time.monotonic() - began)
 
     async def revoked(self) -> None:
         """Finish what is under way, and keep snapshots for whoever comes next."""
@@ -173,15 +200,12 @@ class Host:
         except (TimeoutError, KafkaError) as error:
             _log.warning("worker.brokers_silent", error=repr(error))
             return
-        now = time.monotonic()
-        for number, partition in sorted(self._partitions.items()):
-            at, since = self._moved.get(number, (-1, now))
-            settled = partition.settled_offset
-            if at != settled or settled >= ends.get(number, 0) or partition.waiting:
-                at, since = settled, now
-            self._moved[number] = (at, since)
-            if now - since > self.cluster.stuck_seconds:
-                self._end(both("worker.stuck", seconds=f"{now - since:.0f}", where=f"{self.cluster.topic}/{number}: {at} < {ends[number]}"))
+        held = {number: one.settled_offset for number, one in sorted(self._partitions.items()) if not one.waiting}
+        behind = {number: wanted for number, wanted in held.items() if wanted < ends.get(number, 0)}
+        for number, stood in self._standstill.look(behind).items():
+            if stood > self.cluster.stuck_seconds:
+                where = f"{self.cluster.topic}/{number}: {behind[number]} < {ends[number]}"
+                self._end(both("worker.stuck", seconds=f"{stood:.0f}", where=where))
         self._on_look(self._partitions)
         self._beat = time.monotonic()
 
@@ -240,7 +264,7 @@ class Host:
             self._generation = generation
             self._gaps.clear()
             self._orphaned.clear()
-            self._moved.clear()
+            self._standstill.forget()
             before, self._partitions = self._partitions, {}
             for number in partitions:
                 grant = self._progress.assign(self.cluster.topic, number, self.cluster.owner)

@@ -1,0 +1,51 @@
+"""For how long each partition has stood still although there is work for it: what the watchdog of a worker goes by.
+
+A worker that is far behind takes its partitions one after the other, as many frames at a time as one fetch brought: some of them wait
+while it does nothing but work. A consumer that fell silent leaves it idle. So time that was spent on frames, of whichever partition,
+counts for a tenth, all other time in full; a frame that never comes to its end is no work.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+AT_WORK: Final = 0.1  # what a second of work on other partitions counts
+
+
+class Standstill:
+    """Told of every frame that was taken, and asked again and again."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """Read the time from `monotonic`, in seconds."""
+        self._monotonic = monotonic
+        self._looked = monotonic()
+        self._worked = 0.0
+        self._stood: dict[int, tuple[int, float]] = {}  # partition → the offset it wants, and for how long it has
+
+    def took(self, seconds: float) -> None:
+        """Count a frame that was taken, and how long that took."""
+        self._worked += seconds
+
+    def forget(self) -> None:
+        """Begin anew: the partitions are others."""
+        self._stood.clear()
+        self._look()
+
+    def look(self, wanted: dict[int, int]) -> dict[int, float]:
+        """Return by partition for how many seconds it has stood still; `wanted` are those that are behind, with the next offset of each."""
+        passed = self._look()
+        self._stood = {
+            number: (offset, max(0.0, stood + passed) if at == offset else 0.0)
+            for number, offset in wanted.items()
+            for at, stood in [self._stood.get(number, (-1, 0.0))]
+        }
+        return {number: stood for number, (_, stood) in self._stood.items()}
+
+    def _look(self) -> float:
+        """Return the seconds since it was called before, those of work at a tenth: below 0 where a long frame came to its end."""
+        now = self._monotonic()
+        passed = now - self._looked - (1 - AT_WORK) * self._worked
+        self._looked, self._worked = now, 0.0
+        return passed
