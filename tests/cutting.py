@@ -6,22 +6,33 @@ import contextlib
 import select
 import socket
 import threading
+from collections.abc import Callable, Sequence
 from typing import Literal, Self
 
-COMMIT = b"COMMIT\0"
-When = Literal["before", "after"]
+COMMIT = b"COMMIT\0"  # the statement on its way there, and the server's word on its way back
+When = Literal["before", "after", "with"]
 
 
 class CuttingProxy:
-    """Hands bytes on between clients and the server at `port`, until `cut` is set: then the next COMMIT costs its connection."""
+    """Hands bytes on between clients and the server at `port`, until `cut` is set: then the next COMMIT costs its connection.
 
-    def __init__(self, port: int) -> None:
+    "before": the server never hears it; "after": it has committed and said so, to nobody; "with": it hears it and is hit at once, and
+    nobody knows. With `marks` only a transaction that carried all of these bytes is cut: `lost` is what it sent. `on_cut` is called
+    between what the server heard and what the client learns; there is the place to kill the server.
+    """
+
+    def __init__(self, port: int, *, marks: Sequence[bytes] = (), on_cut: Callable[[], object] = lambda: None) -> None:
         """Listen on a free port of this machine."""
         self._server = ("127.0.0.1", port)
         self._door = socket.create_server(("127.0.0.1", 0))
+        self._marks = marks
+        self._on_cut = on_cut
+        self._choosing = threading.Lock()
         self.port: int = self._door.getsockname()[1]
         self.cut: When | None = None
         self.cuts = 0
+        self.lost = b""
+        self.shut = False  # whether newcomers are sent away
         self._ended = False
 
     def __enter__(self) -> Self:
@@ -39,21 +50,49 @@ class CuttingProxy:
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
-        with client, socket.create_connection(self._server) as server, contextlib.suppress(OSError):
-            while True:
-                for ready in select.select([client, server], [], [])[0]:
-                    data = ready.recv(65_536)
-                    if not data:
-                        return
-                    if ready is client and COMMIT in data and self.cut is not None:
-                        self._lose(server, data)
-                        return
-                    (server if ready is client else client).sendall(data)
+        with client, contextlib.suppress(OSError):
+            if self.shut:
+                return
+            with socket.create_connection(self._server) as server:
+                self._hand_on(client, server)
 
-    def _lose(self, server: socket.socket, data: bytes) -> None:
-        """Lose the connection; "after": the server has committed and said so, to nobody."""
-        if self.cut == "after":
+    def _hand_on(self, client: socket.socket, server: socket.socket) -> None:
+        """Hand on until one side ends, or the connection is to be lost."""
+        sent = bytearray()  # of the transaction under way, while one is looked for
+        while True:
+            for ready in select.select([client, server], [], [])[0]:
+                data = ready.recv(65_536)
+                if not data:
+                    return
+                if ready is client and self.cut is not None:
+                    sent += data
+                    if COMMIT in data:
+                        when = self._choose(sent)
+                        if when is not None:
+                            self._lose(server, data, when)
+                            return
+                        sent.clear()
+                (server if ready is client else client).sendall(data)
+
+    def _choose(self, sent: bytearray) -> When | None:
+        """Return how this COMMIT is to be lost, None for not at all; one connection alone gets it."""
+        with self._choosing:
+            when = self.cut
+            if when is None or not all(mark in sent for mark in self._marks):
+                return None
+            self.cut = None
+            self.lost = bytes(sent)
+            return when
+
+    def _lose(self, server: socket.socket, data: bytes, when: When) -> None:
+        if when != "before":
             server.sendall(data)
-            server.recv(65_536)
-        self.cut = None
+        if when == "after":
+            answer = b""
+            while COMMIT not in answer:
+                heard = server.recv(65_536)
+                if not heard:
+                    break
+                answer += heard
+        self._on_cut()
         self.cuts += 1

@@ -2,8 +2,9 @@
 
     python -m tests.campaigns.chaos [--signals N] [--seed N] [--small] [--plant skip_frame]
 
-Three brokers (replication 3, two in sync), PostgreSQL, workers that a supervisor restarts. The oracle is a pipeline of its own over the
-consumed log. Lost: acknowledged and not in the database. Twice: a signal with two rows, or a warning that the oracle does not have.
+Three brokers (replication 3, two in sync), PostgreSQL behind a proxy that loses answers, workers that a supervisor restarts. The oracle
+is `fengsui replay` of the consumed log, in a process of its own. Lost: acknowledged and not in the database. Twice: a signal with two
+rows, or a warning that the oracle does not have.
 """
 
 from __future__ import annotations
@@ -11,173 +12,149 @@ from __future__ import annotations
 import itertools
 import logging
 import random
-import signal
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import ExitStack
 from pathlib import Path
 
+from app.clock import SystemClock
+from connectors.kafka.access import Access
+from connectors.kafka.intake import KafkaIntake
 from deploy.kafka.local import LocalKafka
 from domain.errors import StoreUnavailable
+from domain.objects import Resolution
 from domain.ports import Offer, Receipt
+from domain.records import SignalEntry
+from storage.admission import storable
 from tests.campaigns.entry import Campaign, Run, play
-from tests.cluster.world import Cluster, leak
+from tests.campaigns.faults import CONSUMING_SECONDS, SECONDS, Faults, Supervisor
+from tests.campaigns.oracle import differences, export, replayed
+from tests.cluster.world import Cluster
 from tests.conftest import which
-from tests.postgres import PostgresServer
+from tests.cutting import CuttingProxy
+from tests.factories import at, make_entry
+from tests.postgres import PASSWORD, PostgresServer
 
 PARTITIONS = 6
-CALL = 50
-ZOMBIE_SECONDS = 14.0  # beyond the session time-out of the workers
-FAULTS = ("kill_worker", "zombie", "kill_broker", "all_brokers", "postgres", "add_worker", "remove_worker")
-CONSUMING_SECONDS = 60.0
+CALL = 500
+AGAIN = 10  # one call in so many is told again, by another edge
+STAGE = 10_000  # signals about the same objects, so that warnings are raised from the first fault to the last
+OBJECTS = 150  # of a stage, which lasts a week
+SMALL = ("kill_worker", "zombie", "kill_broker", "lost_answer")
+SETTLED_SECONDS = 300.0
+RULES = """\
+pack: gas
+title: 燃气安全
+sector: gas
+owner: 市住建局
+effective: {from: 2024-01-01}
+plan: response
+indicators:
+  leaks:
+    title: 近7天泄漏反映
+    count: signals
+    where: kind == gas.leak
+    window: 7d
+    exact: true
+rules:
+  - id: leaks
+    title: 三次以上泄漏反映
+    status: active
+    basis: [城镇燃气管理条例第四十一条]
+    when: leaks >= 3
+    points: 50
+    say: "{leaks}次"
+  - id: many-leaks
+    title: 十五次以上泄漏反映
+    status: active
+    basis: [城镇燃气管理条例第四十一条]
+    when: leaks >= 15
+    points: 40
+    say: "{leaks}次"
+"""
+
+
+def complaint(number: int) -> SignalEntry:
+    """Return the complaint of that number, a minute after the one before; each object of a stage gets 66 of them."""
+    stage, place = divmod(number, STAGE)
+    resolution = Resolution(object_id=f"obj-{stage}-{place * 7 % OBJECTS}", method="id", confidence=1.0)
+    return make_entry(id=f"s-{number}", resolution=resolution, occurred_at=at(number / 60))
 
 
 class Load(threading.Thread):
-    """Sends numbered signals until all are acknowledged; what the door refuses is sent again, as a sender does."""
+    """Sends numbered signals until `enough` is set and `count` are acknowledged; what is refused is sent again, as a sender does.
 
-    def __init__(self, cluster: Cluster, count: int, rate: float) -> None:
-        """Send `count` signals at no more than `rate` a second."""
+    One call in ten is told once more by a second edge, which knows nothing of the first: the workers have to see that.
+    """
+
+    def __init__(self, edges: list[KafkaIntake], count: int, seconds: float) -> None:
+        """Spread `count` signals over `seconds`; where the faults take longer, one call a second comes while it waits for them."""
         super().__init__(daemon=True)
-        self._cluster = cluster
+        self._edges = edges
         self._count = count
-        self._rate = rate
+        self._rate = count / seconds
+        self._ahead = 0.0
+        self._allowed = 0.0  # signals, by the faults that are done
+        self.enough = threading.Event()
         self.acknowledged: set[int] = set()
         self.refused = 0
+        self.repeated = 0
+
+    def hurry(self) -> None:
+        """Send two seconds' load at once."""
+        self._ahead += 2.0
+        self._allowed += 2.0 * self._rate
+
+    def allow(self, share: float) -> None:
+        """Send so much of the whole, from 0 to 1, and no more than a trickle beyond."""
+        self._allowed = max(self._allowed, share * self._count)
 
     def run(self) -> None:
         """Send."""
         began = time.monotonic()
-        under_way: list[tuple[range, Future[list[Receipt]]]] = []
-        for start in range(0, self._count, CALL):
-            numbers = range(start, min(start + CALL, self._count))
-            while True:
-                try:
-                    future = self._cluster.intake.submit([Offer(entry=leak(number, 600)) for number in numbers])
-                except StoreUnavailable:
-                    self.refused += 1
-                    time.sleep(0.2)
-                    continue
-                under_way.append((numbers, future))
+        under_way: list[tuple[int, range, Future[list[Receipt]]]] = []
+        for start in itertools.count(0, CALL):
+            if start >= self._count and self.enough.is_set():
                 break
-            ahead = start / self._rate - (time.monotonic() - began)
-            if ahead > 0:
-                time.sleep(ahead)
-        for numbers, future in under_way:
-            future.result(180)
+            numbers = range(start, start + CALL)
+            under_way.append((0, numbers, self._submit(0, numbers)))
+            if start // CALL % AGAIN == AGAIN - 1:
+                self.repeated += CALL
+                under_way.append((1, numbers, self._submit(1, numbers)))
+            if start >= self._allowed:
+                self.enough.wait(1.0)
+            while not self.enough.is_set() and start / self._rate > time.monotonic() - began + self._ahead:
+                time.sleep(0.02)
+        for edge, numbers, future in under_way:
+            self._await(edge, numbers, future)
             self.acknowledged.update(numbers)
 
+    def _submit(self, edge: int, numbers: range) -> Future[list[Receipt]]:
+        offers = [Offer(entry=complaint(number)) for number in numbers]
+        while True:
+            try:
+                return self._edges[edge].submit(offers)
+            except StoreUnavailable:
+                self.refused += 1
+                time.sleep(0.2)
 
-class Supervisor(threading.Thread):
-    """Starts workers anew that end, as systemd or Docker would; `wanted` are the names that are to run."""
-
-    def __init__(self, cluster: Cluster, environment: dict[str, str]) -> None:
-        """Keep the workers of `cluster` running."""
-        super().__init__(daemon=True)
-        self._cluster = cluster
-        self._environment = environment
-        self.wanted: set[str] = set()
-        self.ended: Counter[int] = Counter()
-        self.lock = threading.Lock()
-        self._over = threading.Event()
-
-    def run(self) -> None:
-        """Look again and again."""
-        while not self._over.wait(0.2):
-            with self.lock:
-                for name in sorted(self.wanted):
-                    worker = self._cluster.workers.get(name)
-                    status = worker.poll() if worker is not None else None
-                    if worker is not None and status is not None:
-                        self.ended[status] += 1
-                    if worker is None or status is not None:
-                        self._cluster.start(name, **self._environment)
-
-    def stop(self) -> None:
-        """Start nothing more."""
-        self._over.set()
-        self.join()
+    def _await(self, edge: int, numbers: range, future: Future[list[Receipt]]) -> None:
+        while True:
+            try:
+                future.result(180)
+            except StoreUnavailable:
+                self.refused += 1
+                future = self._submit(edge, numbers)
+            else:
+                return
 
 
-class Chaos:
-    """The faults; each returns when what it broke is whole again."""
-
-    def __init__(
-        self, cluster: Cluster, kafka: LocalKafka, postgres: PostgresServer, supervisor: Supervisor, chance: random.Random
-    ) -> None:
-        self._cluster, self._kafka, self._postgres, self._supervisor, self._chance = cluster, kafka, postgres, supervisor, chance
-        self._names = itertools.count(1)
-        for _ in range(2):
-            self.add_worker()
-
-    def deed(self, name: str) -> Callable[[], None]:
-        """Return a fault by its name."""
-        found: Callable[[], None] = getattr(self, name)
-        return found
-
-    def _one(self) -> str:
-        return self._chance.choice(sorted(self._supervisor.wanted))
-
-    def _send(self, name: str, number: int) -> None:
-        worker = self._cluster.workers.get(name)
-        if worker is not None and worker.poll() is None:
-            worker.send_signal(number)
-
-    def kill_worker(self) -> None:
-        """Kill -9 of a worker."""
-        self._send(self._one(), signal.SIGKILL)
-
-    def zombie(self) -> None:
-        """SIGSTOP of a worker beyond the session time-out, then SIGCONT: what it still wants to write is refused."""
-        name = self._one()
-        self._send(name, signal.SIGSTOP)
-        time.sleep(ZOMBIE_SECONDS)
-        self._send(name, signal.SIGCONT)
-
-    def kill_broker(self) -> None:
-        """Kill -9 of a broker, and its return."""
-        node = self._chance.randrange(3)
-        self._kafka.signal_broker(node, signal.SIGKILL)
-        time.sleep(self._chance.uniform(2, 6))
-        self._kafka.start_broker(node)
-        self._kafka.await_ready()
-
-    def all_brokers(self) -> None:
-        """All brokers at once, down for some seconds."""
-        for node in range(3):
-            self._kafka.signal_broker(node, signal.SIGKILL)
-        time.sleep(self._chance.uniform(3, 8))
-        for node in range(3):
-            self._kafka.start_broker(node)
-        self._kafka.await_ready()
-
-    def postgres(self) -> None:
-        """PostgreSQL crashes in the middle of whatever it does, and comes back."""
-        self._postgres.stop(signal.SIGQUIT)
-        time.sleep(self._chance.uniform(1, 5))
-        self._postgres.start()
-
-    def add_worker(self) -> None:
-        """One worker more."""
-        with self._supervisor.lock:
-            self._supervisor.wanted.add(f"worker-{next(self._names)}")
-
-    def remove_worker(self) -> None:
-        """One worker less, in order; one stays."""
-        if len(self._supervisor.wanted) < 2:
-            return
-        name = self._one()
-        with self._supervisor.lock:
-            self._supervisor.wanted.discard(name)
-            self._send(name, signal.SIGTERM)
-
-
-def check(cluster: Cluster, load: Load) -> list[str]:
+def check(cluster: Cluster, load: Load, faults: Faults) -> list[str]:
     """Return what is wrong in the end."""
-    wrong = []
+    wrong = list(faults.wrong)
     rows = Counter(cluster.signal_ids())
     lost = [number for number in load.acknowledged if f"s-{number}" not in rows]
     if lost:
@@ -185,16 +162,21 @@ def check(cluster: Cluster, load: Load) -> list[str]:
     twice = [name for name, count in rows.items() if count > 1]
     if twice:
         wrong.append(f"{len(twice)} signals were taken twice, e.g. {min(twice)}")
-    found, expected = cluster.warnings(), cluster.replayed()
-    if found != expected:
-        differ = sorted(set(found) ^ set(expected))
-        wrong.append(f"{len(differ)} warnings differ from the replay of the log, e.g. {differ[:2]}")
+    consumed = cluster.folder / "consumed.ndjson"
+    logged = export(cluster, consumed)
+    if logged != len(rows):
+        wrong.append(f"the log has {logged} signals, the database {len(rows)}")
+    expected = replayed(cluster.rules, consumed, cluster.folder)
+    wrong += differences(cluster.warnings(), expected, "the cluster")
     if not expected:
         wrong.append("no warning was raised: nothing was compared")
+    for name, seconds in sorted(faults.slowest.items()):
+        if seconds > CONSUMING_SECONDS:
+            wrong.append(f"after {name} a partition stood still for {seconds:.0f} s")
     return wrong
 
 
-def run(top: Path, *, count: int, faults: list[str], seed: int, plant: str) -> tuple[list[str], str]:
+def run(top: Path, *, count: int, chosen: list[str], seed: int, plant: str) -> tuple[list[str], str]:
     """Make one run; return what is wrong and the line of figures."""
     chance = random.Random(seed)  # repeatable on purpose
     with ExitStack() as stack:
@@ -203,62 +185,57 @@ def run(top: Path, *, count: int, faults: list[str], seed: int, plant: str) -> t
         server = which("postgres")
         assert server, "PostgreSQL is missing: make services"
         postgres = stack.enter_context(PostgresServer(Path(server).parent))
-        cluster = Cluster(kafka, postgres.fresh(), "chaos", top / "cluster", partitions=PARTITIONS, replicas=3)
+        proxy = CuttingProxy(postgres.port, marks=(b"gas.leak", b"chaos"), on_cut=postgres.stop)
+        stack.enter_context(proxy)
+        url = postgres.fresh()
+        cluster = Cluster(kafka, url, "chaos", top / "cluster", partitions=PARTITIONS, rules=RULES, replicas=3)
         stack.callback(cluster.close)
+        cluster.also = _through(proxy, url, top)
         cluster.activate()
+        another = KafkaIntake(Access(kafka.bootstrap), cluster.topic, PARTITIONS, SystemClock(), prepare=storable, by="another")
+        stack.enter_context(another)
         supervisor = Supervisor(cluster, {"plant": plant} if plant else {})
-        chaos = Chaos(cluster, kafka, postgres, supervisor, chance)
-        supervisor.start()
-        load = Load(cluster, count, rate=count / (12.0 * len(faults) + 20))
+        load = Load([cluster.intake, another], count, sum(SECONDS[name] + 4 for name in chosen))
+        faults = Faults(cluster, kafka, postgres, proxy, supervisor, chance, load.hurry)
+        faults.begin()
         load.start()
-        slowest = 0.0
-        for name in faults:
-            time.sleep(chance.uniform(2, 5))
-            chaos.deed(name)()
-            slowest = max(slowest, _consuming_again(cluster))
+        for number, name in enumerate(chosen, start=1):
+            load.allow(number / len(chosen))
+            time.sleep(chance.uniform(1, 3))
+            faults.bring_about(name)
+        load.enough.set()
         load.join()
-        cluster.await_done(120)
+        cluster.await_done(SETTLED_SECONDS)
         supervisor.stop()
-        wrong = check(cluster, load)
-        if slowest > CONSUMING_SECONDS:
-            wrong.append(f"after a fault nothing was consumed for {slowest:.0f} s")
-        fenced = sum(log.read_text(errors="replace").count("partition.fenced") for log in (top / "cluster").glob("worker-*.log"))
-        told = ", ".join(f"{name} {times}" for name, times in sorted(Counter(faults).items()))
-        ended = sum(supervisor.ended.values())
-    line = (
-        f"chaos: {len(load.acknowledged)} signals acknowledged, faults: {told}; {ended} workers restarted, "
-        f"{fenced} writes fenced, consuming again within {slowest:.0f} s, seed {seed}"
-    )
+        wrong = check(cluster, load, faults)
+        told = ", ".join(f"{name} {times}" for name, times in sorted(Counter(chosen).items()))
+        lost = ", ".join(f"{name} {times}" for name, times in sorted(faults.outcomes.items())) or "none"
+        line = (
+            f"chaos: {len(load.acknowledged)} signals acknowledged, {load.repeated} told twice, {len(cluster.warnings())} warnings; "
+            f"faults: {told}; {sum(supervisor.ended.values())} workers restarted, {faults.all_fenced()} writes fenced, "
+            f"commits without an answer: {lost}; consuming again within {max(faults.slowest.values()):.0f} s, seed {seed}"
+        )
     return wrong, line
 
 
-def _consuming_again(cluster: Cluster) -> float:
-    """Return after how many seconds the database's progress moves on, or everything is done."""
-    began = time.monotonic()
-    before: dict[int, int] | None = None
-    while time.monotonic() - began < 3 * CONSUMING_SECONDS:
-        try:
-            done, ends = cluster.done(), cluster.ends()
-        except (StoreUnavailable, AssertionError):
-            time.sleep(0.2)
-            continue
-        if before is None:
-            before = done
-        if any(done.get(number, -1) > before.get(number, -1) for number in ends) or all(done.get(n, -1) >= end for n, end in ends.items()):
-            break
-        time.sleep(0.2)
-    return time.monotonic() - began
+def _through(proxy: CuttingProxy, url: str, top: Path) -> dict[str, object]:
+    """Return the settings with which workers reach the database of `url` through the proxy."""
+    secret = top / "database-password"
+    secret.write_text(PASSWORD)
+    name = url.partition("@/")[2].partition("?")[0]
+    return {"DATABASE_URL": f"postgresql://fengsui@127.0.0.1:{proxy.port}/{name}", "DATABASE_PASSWORD_FILE": secret}
 
 
 def body(given: Run) -> tuple[list[str], str]:
     """Bring the faults about and compare."""
     chance = random.Random(given.seed)  # repeatable on purpose
-    only, number = given.given.only, 3 if given.small else max(given.given.faults, 1)
-    known = only.split(",") if only else ["kill_worker", "zombie", "kill_broker"] if given.small else list(FAULTS)
-    faults = [*known, *(chance.choice(known) for _ in range(number))][:number]
+    known = given.given.only.split(",") if given.given.only else list(SMALL if given.small else SECONDS)
+    chosen = chance.sample(known, len(known))
+    if given.given.faults:
+        chosen = [*chosen, *(chance.choice(known) for _ in range(given.given.faults))][: given.given.faults]
     for library in ("aiokafka", "kafka"):
         logging.getLogger(library).setLevel(logging.CRITICAL)  # that brokers are away is the point
-    return run(given.folder, count=given.count, faults=faults, seed=given.seed, plant=given.plant)
+    return run(given.folder, count=given.count, chosen=chosen, seed=given.seed, plant=given.plant)
 
 
 CAMPAIGN = Campaign(
@@ -269,7 +246,7 @@ CAMPAIGN = Campaign(
     full=100_000,
     small=5_000,
     more={
-        "faults": {"type": int, "default": 14, "help": "how many; three in small"},
+        "faults": {"type": int, "default": 0, "help": "how many; 0 for each kind once"},
         "only": {"default": "", "help": "faults to choose from, comma-separated"},
     },
 )

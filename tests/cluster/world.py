@@ -95,6 +95,7 @@ class Cluster:
         self.intake = KafkaIntake(Access(kafka.bootstrap), self.topic, partitions, SystemClock(), prepare=storable)
         self.intake.start()
         self.workers: dict[str, subprocess.Popen[bytes]] = {}
+        self.also: dict[str, object] = {}  # further settings of the workers
 
     def close(self) -> None:
         for worker in self.workers.values():
@@ -122,7 +123,8 @@ class Cluster:
             "KAFKA__REDUCED_DURABILITY": own.reduced_durability,
             "KAFKA__SNAPSHOTS": self.folder / "snapshots",
             "KAFKA__SESSION_SECONDS": "6",
-        } | {f"KAFKA__{key.upper()}": value for key, value in kafka.items()}
+        }
+        given |= {f"KAFKA__{key.upper()}": value for key, value in kafka.items()} | self.also
         environment = os.environ | {f"FENGSUI_{key}": str(value) for key, value in given.items()}
         if plant:
             environment[PLANT_VARIABLE] = plant

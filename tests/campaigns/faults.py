@@ -1,0 +1,239 @@
+"""What campaign `chaos` does to a cluster, and the supervisor that starts its workers anew."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import re
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from kafka.errors import KafkaError
+
+from deploy.kafka.local import LocalKafka
+from domain.errors import StoreUnavailable
+from tests.cluster.world import Cluster
+from tests.cutting import CuttingProxy, When
+from tests.postgres import PostgresServer
+
+ZOMBIE_SECONDS = 14.0  # beyond the session time-out of the workers
+DARK_SECONDS = 30.0  # without any broker
+CONSUMING_SECONDS = 60.0
+PATIENCE = 30.0
+OUTCOMES: tuple[When, ...] = ("before", "after", "with")
+SECONDS = {  # what each fault takes, about: the load is spread over all of them
+    "kill_worker": 6.0,
+    "zombie": 22.0,
+    "kill_broker": 10.0,
+    "all_brokers": 42.0,
+    "postgres": 6.0,
+    "lost_answer": 24.0,
+    "add_worker": 6.0,
+    "remove_worker": 6.0,
+}
+_SIGNAL = re.compile(rb"\bs-(\d+)\b")
+
+
+class Supervisor(threading.Thread):
+    """Starts workers anew that end, as systemd or Docker would; `wanted` are the names that are to run."""
+
+    def __init__(self, cluster: Cluster, environment: dict[str, str]) -> None:
+        """Keep the workers of `cluster` running."""
+        super().__init__(daemon=True)
+        self._cluster = cluster
+        self._environment = environment
+        self.wanted: set[str] = set()
+        self.ended: Counter[int] = Counter()
+        self.lock = threading.Lock()
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        """Look again and again."""
+        while not self._over.wait(0.2):
+            with self.lock:
+                for name in sorted(self.wanted):
+                    worker = self._cluster.workers.get(name)
+                    status = worker.poll() if worker is not None else None
+                    if worker is not None and status is not None:
+                        self.ended[status] += 1
+                    if worker is None or status is not None:
+                        self._cluster.start(name, **self._environment)
+
+    def stop(self) -> None:
+        """Start nothing more."""
+        self._over.set()
+        self.join()
+
+
+class Faults:
+    """Each returns when what it broke is whole again and every partition goes on; `slowest` says how long that took, by fault."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        kafka: LocalKafka,
+        postgres: PostgresServer,
+        proxy: CuttingProxy,
+        supervisor: Supervisor,
+        chance: random.Random,
+        hurry: Callable[[], object],
+    ) -> None:
+        """`hurry` lets load come all at once for a moment."""
+        self._cluster, self._kafka, self._postgres, self._proxy = cluster, kafka, postgres, proxy
+        self._supervisor, self._chance, self._hurry = supervisor, chance, hurry
+        self._names = itertools.count(1)
+        self.slowest: dict[str, float] = {}
+        self.outcomes: Counter[str] = Counter()  # of commits whose answer was lost, by what the database had afterwards
+        self.wrong: list[str] = []
+
+    def begin(self) -> None:
+        """Start the first two workers."""
+        self._supervisor.start()
+        for _ in range(2):
+            self._another()
+
+    def bring_about(self, name: str) -> None:
+        """Do one, and wait until every partition goes on."""
+        deed: Callable[[], None] = getattr(self, name)
+        deed()
+        self._consuming_again(name)
+
+    def kill_worker(self) -> None:
+        """Kill -9 of a worker."""
+        self._hurry()
+        self._send(self._one(), signal.SIGKILL)
+
+    def zombie(self) -> None:
+        """SIGSTOP of a worker beyond the session time-out, then SIGCONT: what it still wants to write is refused."""
+        self._not_alone()
+        name = self._one()
+        self._busy(name)
+        before = self.fenced(name)
+        self._send(name, signal.SIGSTOP)
+        began = time.monotonic()
+        self._consuming_again("zombie")
+        time.sleep(max(0.0, ZOMBIE_SECONDS - (time.monotonic() - began)))
+        self._send(name, signal.SIGCONT)
+        end = time.monotonic() + PATIENCE
+        while self.fenced(name) == before:
+            if time.monotonic() > end:
+                self.wrong.append(f"{name} slept through its replacement and was refused nothing")
+                return
+            time.sleep(0.1)
+
+    def kill_broker(self) -> None:
+        """Kill -9 of a broker, and its return."""
+        node = self._chance.randrange(3)
+        self._kafka.signal_broker(node, signal.SIGKILL)
+        time.sleep(self._chance.uniform(2, 6))
+        self._kafka.start_broker(node)
+        self._kafka.await_ready()
+
+    def all_brokers(self) -> None:
+        """All brokers at once, down for half a minute."""
+        for node in range(3):
+            self._kafka.signal_broker(node, signal.SIGKILL)
+        time.sleep(DARK_SECONDS)
+        for node in range(3):
+            self._kafka.start_broker(node)
+        self._kafka.await_ready()
+
+    def postgres(self) -> None:
+        """PostgreSQL crashes in the middle of whatever it does, and comes back."""
+        self._postgres.stop(signal.SIGQUIT)
+        time.sleep(self._chance.uniform(1, 5))
+        self._postgres.start()
+
+    def lost_answer(self) -> None:
+        """PostgreSQL is killed between a worker's COMMIT and the answer: before it heard of it, after it did it, and in between."""
+        for when in OUTCOMES:
+            self._lose_one(when)
+            self._consuming_again("lost_answer")
+
+    def add_worker(self) -> None:
+        """One worker more, which takes partitions over."""
+        self._another()
+
+    def remove_worker(self) -> None:
+        """One worker less, in order; one stays."""
+        self._not_alone()
+        name = self._one()
+        with self._supervisor.lock:
+            self._supervisor.wanted.discard(name)
+            self._send(name, signal.SIGTERM)
+
+    def fenced(self, name: str) -> int:
+        """Return how many writes of a worker PostgreSQL refused, because the partition was another's by then."""
+        path = self._cluster.folder / f"{name}.log"
+        return path.read_text(errors="replace").count("partition.fenced") if path.exists() else 0
+
+    def all_fenced(self) -> int:
+        """Return how many writes were refused in all."""
+        return sum(self.fenced(path.stem) for path in self._cluster.folder.glob("worker-*.log"))
+
+    def _lose_one(self, when: When) -> None:
+        """Lose the answer to one commit of effects, and look what the database made of it before any worker can ask."""
+        cuts = self._proxy.cuts
+        self._proxy.cut = when
+        end = time.monotonic() + PATIENCE
+        while self._proxy.cuts == cuts:
+            if time.monotonic() > end:
+                self._proxy.cut = None
+                self.wrong.append(f"no commit came within {PATIENCE:.0f} s")
+                return
+            time.sleep(0.01)
+        self._proxy.shut = True
+        time.sleep(self._chance.uniform(0.5, 2))
+        self._postgres.start()
+        newest = f"s-{max(int(found) for found in _SIGNAL.findall(self._proxy.lost))}"  # evidence is older than what brings it
+        made = newest in self._cluster.signal_ids()
+        self._proxy.shut = False
+        self.outcomes["made" if made else "not made"] += 1
+        if made != {"before": False, "after": True, "with": made}[when]:
+            self.wrong.append(f"a commit that was lost {when} the server heard it: {newest} is {'there' if made else 'not there'}")
+
+    def _busy(self, name: str) -> None:
+        """Return when a worker holds partitions and has frames waiting for it."""
+        self._cluster.until(lambda: "offset_done" in self._cluster.status(name), CONSUMING_SECONDS)
+        self._hurry()
+        time.sleep(0.2)
+
+    def _another(self) -> None:
+        """Start one worker more, and return when it has partitions."""
+        name = f"worker-{next(self._names)}"
+        with self._supervisor.lock:
+            self._supervisor.wanted.add(name)
+        self._cluster.until(lambda: "offset_done" in self._cluster.status(name), CONSUMING_SECONDS)
+
+    def _not_alone(self) -> None:
+        """See that there is somebody who takes over what a worker leaves."""
+        if len(self._supervisor.wanted) < 2:
+            self._another()
+
+    def _one(self) -> str:
+        return self._chance.choice(sorted(self._supervisor.wanted))
+
+    def _send(self, name: str, number: int) -> None:
+        worker = self._cluster.workers.get(name)
+        if worker is not None and worker.poll() is None:
+            worker.send_signal(number)
+
+    def _consuming_again(self, fault: str) -> None:
+        """Return when the database's progress has moved on in every partition that has something to do."""
+        began = time.monotonic()
+        before: dict[int, int] | None = None
+        while time.monotonic() - began < 3 * CONSUMING_SECONDS:
+            try:
+                done, ends = self._cluster.done(), self._cluster.ends()
+            except (StoreUnavailable, KafkaError, AssertionError):
+                time.sleep(0.2)
+                continue
+            if before is None:
+                before = done
+            if all(done.get(number, -1) > before.get(number, -1) or done.get(number, -1) >= end for number, end in ends.items()):
+                break
+            time.sleep(0.2)
+        self.slowest[fault] = max(self.slowest.get(fault, 0.0), time.monotonic() - began)
