@@ -96,6 +96,17 @@ class PartitionStore:
         return Kept(found.state["offset"], None if received is None else from_us(received), found.state["pipeline"])
 
 
+class _StaleStore(PartitionStore):
+    """The planted defect of the campaign `same-answer`: whoever takes the partition over lacks what the last spell brought."""
+
+    _before: bytes | None = None
+
+    def save(self, kept: Kept) -> None:
+        """Keep the state that was given the last time."""
+        state, self._before = self._before, kept.state
+        super().save(replace(kept, state=kept.state if state is None else state))
+
+
 class WorkerRole:
     """One worker; a context manager. Several run side by side, each with a data folder of its own."""
 
@@ -129,7 +140,7 @@ class WorkerRole:
         parts = Parts(
             pipeline=lambda: make_pipeline(settings, self.load, None, self._inferring.engine),
             admission=lambda partition: PartitionAdmission(self.database, partition),
-            snapshots=lambda partition: PartitionStore(place(partition)),
+            snapshots=lambda partition: (_StaleStore if planted("stale_snapshot") else PartitionStore)(place(partition)),
             guard=lambda partition: place(partition) / "stepping",
             commit=_with_plants(PartitionedCommit(self.database, Consequences(desk, writer, self.clock, self.metrics), self.clock)),
             clock=self.clock,

@@ -30,13 +30,14 @@ def free_port() -> int:
 
 @dataclass
 class Serving:
-    """One `serve` on a data folder and a fixed port, through any number of lives."""
+    """One `serve` (or another role with the same doors) on a data folder and a fixed port, through any number of lives."""
 
     data: Path
     rules: Path
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
     settings: dict[str, str] = field(default_factory=dict)
+    role: str = "serve"
 
     @property
     def url(self) -> str:
@@ -48,12 +49,16 @@ class Serving:
         settings = {name: value for name, value in os.environ.items() if not name.startswith("FENGSUI_")}
         with (self.data.parent / f"{self.data.name}.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "app.cli", "serve", "--data", self.data, "--rules", self.rules, "--port", str(self.port)],
+                [sys.executable, "-m", "app.cli", *self._command()],
                 cwd=ROOT,
                 env=settings | loopback | self.settings | environment,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
             )
+
+    def _command(self) -> list[str]:
+        rules = ["--rules", str(self.rules)] if self.role == "serve" else []
+        return [self.role, "--data", str(self.data), *rules, "--port", str(self.port)]
 
     def alive(self) -> bool:
         """Say whether the present life goes on."""

@@ -61,7 +61,7 @@ def test_inference_in_small_holds() -> None:
 @pytest.mark.service("kafka")
 @pytest.mark.service("postgresql")
 def test_chaos_in_small_holds() -> None:
-    """A worker and a broker of a cluster are killed, another worker sleeps through its replacement: nothing lost, nothing twice."""
+    """A worker and a broker are killed, a worker sleeps through its replacement, PostgreSQL's answers get lost: no signal lost or twice."""
     done = campaign("tests.campaigns.chaos", "--small")
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
     assert done.stdout.rstrip().endswith("HELD")
@@ -74,6 +74,24 @@ def test_chaos_catches_a_frame_that_is_passed_over() -> None:
     done = campaign("tests.campaigns.chaos", "--small", "--only", "add_worker", "--plant", "skip_frame")
     assert done.returncode == 1, done.stdout + done.stderr[-3000:]
     assert "acknowledged signals are not there" in done.stdout
+
+
+@pytest.mark.service("kafka")
+@pytest.mark.service("postgresql")
+def test_same_answer_in_small_holds() -> None:
+    """`serve`, one worker, three workers whose partitions move, and `replay` raise the same warnings."""
+    done = campaign("tests.campaigns.same_answer", "--small")
+    assert done.returncode == 0, done.stdout + done.stderr[-3000:]
+    assert done.stdout.rstrip().endswith("HELD")
+
+
+@pytest.mark.service("kafka")
+@pytest.mark.service("postgresql")
+def test_same_answer_catches_a_snapshot_that_is_older_than_it_says() -> None:
+    """The planted defect lets a worker that takes a partition over lack a part; its warnings differ, or it ends of what it writes twice."""
+    done = campaign("tests.campaigns.same_answer", "--small", "--plant", "stale_snapshot")
+    assert done.returncode == 1, done.stdout + done.stderr[-3000:]
+    assert "  three workers: " in done.stdout
 
 
 def test_reloads_in_small_hold() -> None:

@@ -1,0 +1,339 @@
+"""Campaign `same-answer`: one input through `serve`, a cluster of one worker, a cluster of three and `replay`: the same warnings.
+
+    python -m tests.campaigns.same_answer [--signals N] [--seed N] [--small] [--plant stale_snapshot]
+
+All are real processes; the clusters are fed by a `fengsui edge` over HTTP and consume through Faust's own assignment. The cluster of
+three begins with two workers; the third comes when half is sent, one of the first two goes when three quarters are, and another takes
+its place. Compared are the ids of warnings, their levels, and which rules they bear. Signals come late, are corrected and withdrawn, and
+calls are repeated as by senders that lost their answer.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from app.clock import SystemClock
+from deploy.kafka.local import LocalKafka
+from domain.records import ObjectsEntry
+from storage.database import Database
+from storage.datadir import DataPaths
+from storage.registry import write_objects
+from storage.tables import progress, warnings
+from tests.campaigns.entry import Campaign, Run, play
+from tests.campaigns.oracle import Answer, answer, differences, replayed
+from tests.campaigns.serving import Serving
+from tests.cluster.world import Cluster
+from tests.conftest import which
+from tests.factories import make_object
+from tests.postgres import PostgresServer
+
+PARTITIONS = 6
+CALL = 100
+AGAIN = 9  # one call in so many is repeated
+SIGNALS_AN_OBJECT = 50
+SPAN = timedelta(hours=46)  # of the signals' times; less than the quiet period, after which a warning ends
+PATIENCE = 240.0  # of a machine that does other work too
+FEED = "signals"
+# Points are a third of a point above multiples of five: no sum of them is the limit of a level, so that it makes no difference by how
+# much they faded in the minutes that one way takes longer than the other.
+RULES = """\
+pack: gas
+title: 燃气安全
+sector: gas
+owner: 市住建局
+effective: {from: 2024-01-01}
+plan: response
+indicators:
+  leaks: {title: 近一日泄漏反映, count: signals, where: kind == gas.leak, window: 24h, exact: true}
+  smells: {title: 近6小时异味反映, count: signals, where: kind == gas.smell, window: 6h}
+  worst: {title: 最重, max: severity, window: 12h, exact: true}
+  pressure: {title: 压力合计, sum: value, where: source == iot, window: 3h, exact: true, unit: kPa}
+  newest: {title: 最近压力, last: value, where: source == iot, unit: kPa}
+  channels: {title: 渠道数, distinct: source, window: 24h}
+  today: {title: 当日件数, count: signals, window: day}
+rules:
+  - {id: many-leaks, title: 泄漏反映集中, status: active, basis: [城镇燃气管理条例第四十一条], when: leaks >= 4, points: 35.3,
+     family: people, cap: 45.3, say: "{leaks}次"}
+  - {id: many-smells, title: 异味反映集中, status: active, basis: [城镇燃气管理条例第四十一条], when: smells >= 2 and channels >= 3,
+     points: 20.3, family: people, cap: 45.3, say: "{smells}次"}
+  - {id: severe, title: 严重且压力异常, status: active, basis: [城镇燃气管理条例第四十一条], when: worst >= 3 and newest > 5,
+     points: 25.3, say: "{newest}"}
+  - {id: after-repair, title: 维修后又漏, status: active, basis: [城镇燃气管理条例第四十一条],
+     when: {first: kind == gas.repair, then: kind == gas.leak, within: 6h}, points: 15.3, say: 维修后又漏}
+  - {id: together, title: 多项并存, status: active, basis: [城镇燃气管理条例第四十一条],
+     when: {at_least: 2, of: [many-leaks, severe, "today >= 12"]}, points: 10.3, say: 多项并存}
+  - {id: high-pressure, title: 压力过高, status: active, basis: [城镇燃气管理条例第四十一条], when: pressure > 18, points: 20.3,
+     at_least: orange, say: "{pressure}"}
+  - {id: busy, title: 当日反映多, status: active, basis: [城镇燃气管理条例第四十一条], when: today >= 10, points: 5.3,
+     cooldown: 2h, say: "{today}件"}
+  - {id: trial, title: 试运行, status: shadow, basis: [城镇燃气管理条例第四十一条], when: channels >= 4, points: 40.3, say: "{channels}"}
+"""
+
+
+class NoAnswer(Exception):
+    """One of the four did not come to an answer."""
+
+
+def story(seed: int, count: int, began: datetime) -> list[dict[str, Any]]:
+    """Return signals in the order in which they are sent, the newest of them an hour before `began`."""
+    rng = random.Random(seed)  # repeatable on purpose
+    objects = max(count // SIGNALS_AN_OBJECT, 4)
+    made: list[dict[str, Any]] = []
+    latest: dict[str, str] = {}
+    for number in range(count):
+        thing = f"o-{min(int(rng.paretovariate(0.9)) - 1, objects - 1) if rng.random() < 0.2 else rng.randrange(objects)}"
+        late = timedelta(seconds=rng.choice([0, 0, 0, 30, 900, 7_200]))
+        at = began - timedelta(hours=1) - SPAN * (count - number) / count - late
+        source, kind = rng.choice(
+            [
+                ("hotline", "gas.leak"),
+                ("complaint", "gas.leak"),
+                ("hotline", "gas.smell"),
+                ("opinion", "gas.smell"),
+                ("iot", "gas.pressure"),
+                ("department", "gas.repair"),
+                ("inspection", "gas.check"),
+            ]
+        )
+        given: dict[str, Any] = {
+            "id": f"s-{number}",
+            "source": source,
+            "kind": kind,
+            "object": {"id": thing},
+            "occurred_at": at.isoformat(),
+            "severity": rng.choice([0, 1, 1, 2, 3]),
+        }
+        if source == "iot":
+            given |= {"value": rng.choice([2.5, 4.0, 6.5, 8.0]), "unit": "kPa"}
+        bent = rng.random()
+        if thing in latest and bent < 0.04:
+            given["corrects" if bent < 0.02 else "withdraws"] = latest.pop(thing)
+        else:
+            latest[thing] = given["id"]
+        made.append(given)
+    return made
+
+
+def by_replay(folder: Path, rules: Path, signals: Sequence[dict[str, Any]], began: datetime) -> list[Answer]:
+    """Return what `fengsui replay` gives; all was received at once, as it is, nearly, elsewhere."""
+    file = folder / "signals.ndjson"
+    received = {"received_at": began.isoformat(), "feed": FEED}
+    file.write_text("".join(json.dumps(each | received, ensure_ascii=False) + "\n" for each in signals), encoding="utf-8")
+    return replayed(rules, file, folder)
+
+
+def by_serve(folder: Path, rules: Path, signals: Sequence[dict[str, Any]]) -> list[Answer]:
+    """Return what a `serve` gives."""
+    serving = Serving(folder / "serve", rules)
+    serving.data.mkdir()
+    serving.start()
+    try:
+        serving.wait_ready()
+        register = "id,type,name,region\n" + "".join(
+            f"{thing.id},{thing.type},{thing.name},{thing.region}\n" for thing in _objects(signals)
+        )
+        serving.call("POST", "/v1/import/objects?name=objects.csv", register.encode(), content_type="application/octet-stream")
+        send(serving, signals)
+        _until(lambda: _applied(serving), "serve does not come to the end of its journal")
+        assert serving.stop() == 0
+    finally:
+        serving.kill()
+    with Database.look(DataPaths(serving.data).database) as connection:
+        return sorted(answer(body) for body in connection.scalars(select(warnings.c.body)))
+
+
+def _applied(serving: Serving) -> bool:
+    figures = serving.call("GET", "/v1/status")
+    return bool(figures["applied"] == figures["head"])
+
+
+class Town:
+    """One cluster with its edge: a context manager."""
+
+    def __init__(self, stack: ExitStack, kafka: LocalKafka, postgres: PostgresServer, folder: Path, plant: str, every: int) -> None:
+        """Make the topics and tables, put the rules in force, start an edge."""
+        self.cluster = Cluster(kafka, postgres.fresh(), folder.name, folder, partitions=PARTITIONS, rules=RULES)
+        stack.callback(self.cluster.close)
+        self.moved = 0  # partitions that went from one worker to another under load
+        self._more: dict[str, Any] = {"plant": plant, "snapshot_every": every}
+        self.cluster.activate()
+        own = self.cluster.settings.kafka
+        settings = {
+            "DATABASE_URL": self.cluster.settings.database_url,
+            "KAFKA__BOOTSTRAP": own.bootstrap,
+            "KAFKA__PREFIX": own.prefix,
+            "KAFKA__PARTITIONS": str(own.partitions),
+            "KAFKA__REPLICAS": "1",
+            "KAFKA__MIN_INSYNC": "1",
+            "KAFKA__REDUCED_DURABILITY": "true",
+        }
+        self.edge = Serving(
+            folder / "edge", self.cluster.rules, settings={f"FENGSUI_{name}": value for name, value in settings.items()}, role="edge"
+        )
+        self.edge.data.mkdir()
+        stack.callback(self.edge.kill)
+
+    def register(self, signals: Sequence[dict[str, Any]]) -> None:
+        """Tell every partition of the objects, and the edge."""
+        entry = ObjectsEntry(version=1, objects=tuple(_objects(signals)))
+        with self.cluster.database.write() as connection:
+            write_objects(connection, entry)
+        self.cluster.send([entry])
+        self.edge.start()
+
+    def work(self, *names: str) -> None:
+        """Start workers."""
+        for name in names:
+            self.cluster.start(name, **self._more)
+
+    def owners(self) -> dict[int, str]:
+        """Return who has each partition."""
+        with self.cluster.database.read() as connection:
+            return {row.partition: row.owner for row in connection.execute(select(progress.c.partition, progress.c.owner))}
+
+    def settled(self, workers: int) -> dict[int, str]:
+        """Wait until all partitions are shared among so many workers, and return by whom each is held."""
+        _until(
+            lambda: len(self.owners()) == PARTITIONS and len(set(self.owners().values())) == workers,
+            f"not shared by {workers} workers",
+            self.cluster,
+        )
+        return self.owners()
+
+    def answers(self) -> list[Answer]:
+        """Return the warnings once everything is consumed."""
+        ends = self.cluster.ends()
+        done = self.cluster.done
+        _until(lambda: all(done().get(number, -1) >= end for number, end in ends.items()), "the log is not consumed", self.cluster)
+        return [(id_, level, ",".join(sorted(rules.split(",")))) for id_, level, rules in self.cluster.warnings()]
+
+
+def by_one_worker(town: Town, signals: Sequence[dict[str, Any]]) -> list[Answer]:
+    """Return what a cluster of one worker gives."""
+    town.register(signals)
+    town.work("only")
+    town.edge.wait_ready()
+    send(town.edge, signals)
+    return town.answers()
+
+
+def by_three_workers(town: Town, signals: Sequence[dict[str, Any]]) -> list[Answer]:
+    """Return what a cluster gives whose partitions move twice under load."""
+    town.register(signals)
+    town.work("first", "second")
+    town.edge.wait_ready()
+    half, rest = len(signals) // 2, len(signals) * 3 // 4
+    send(town.edge, signals[:half])
+    two = town.settled(2)
+    town.work("third")
+    send(town.edge, signals[half:rest])
+    three = town.settled(3)
+    town.cluster.workers["first"].send_signal(signal.SIGTERM)
+    town.work("fourth")
+    send(town.edge, signals[rest:])
+    again = _changed(town, three)
+    town.moved = sum(two[number] != three[number] for number in two) + sum(three[number] != again[number] for number in three)
+    return town.answers()
+
+
+def _changed(town: Town, before: dict[int, str]) -> dict[int, str]:
+    """Wait until the worker that went has no partition any more, and three share them."""
+    gone = str(town.cluster.workers["first"].pid)
+
+    def handed_on() -> bool:
+        owners = town.owners()
+        return len(set(owners.values())) == 3 and not any(owner.endswith(f":{gone}") for owner in owners.values())
+
+    assert any(owner.endswith(f":{gone}") for owner in before.values())
+    _until(handed_on, "the partitions of a worker that went were not taken over", town.cluster)
+    return town.owners()
+
+
+def send(door: Serving, signals: Sequence[dict[str, Any]]) -> None:
+    """Post signals in calls of `CALL`, some twice, one after the other."""
+    for start in range(0, len(signals), CALL):
+        body = json.dumps(signals[start : start + CALL]).encode()
+        for _ in range(2 if start // CALL % AGAIN == AGAIN - 1 else 1):
+            told = door.call("POST", "/v1/signals", body, timeout=60)
+            assert told["rejected"] == 0, told
+
+
+def _objects(signals: Sequence[dict[str, Any]]) -> Iterator[Any]:
+    for name in sorted({each["object"]["id"] for each in signals}):
+        yield make_object(id=name, name=f"{name}号燃气有限公司")
+
+
+def _until(fine: Callable[[], bool], otherwise: str, cluster: Cluster | None = None) -> None:
+    """Wait; raises NoAnswer where it takes too long, or a worker ended that nobody ended."""
+    end = time.monotonic() + PATIENCE
+    while not fine():
+        for name, worker in cluster.workers.items() if cluster is not None else ():
+            if worker.poll() not in {None, 0}:
+                raise NoAnswer(f"{name} ended with {worker.poll()}: {cluster.log(name)[-300:] if cluster is not None else ''}")
+        if time.monotonic() > end:
+            raise NoAnswer(f"{otherwise} within {PATIENCE:.0f} s; {sorted(cluster.done().items()) if cluster is not None else ''}")
+        time.sleep(0.1)
+
+
+@contextmanager
+def services(folder: Path) -> Iterator[tuple[LocalKafka, PostgresServer]]:
+    """Give one broker and PostgreSQL."""
+    server = which("postgres")
+    assert server, "PostgreSQL is missing: make services"
+    (folder / "kafka").mkdir()
+    with LocalKafka(folder / "kafka") as kafka, PostgresServer(Path(server).parent) as postgres:
+        yield kafka, postgres
+
+
+def body(given: Run) -> tuple[list[str], str]:
+    """Let all four answer, and compare; with a planted defect only the cluster whose partitions move is asked."""
+    for library in ("aiokafka", "kafka"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)
+    began = SystemClock().now().astimezone(UTC).replace(microsecond=0)
+    signals = story(given.seed, given.count, began)
+    every = max(given.count // PARTITIONS // 10, 20)
+    wrong: list[str] = []
+    with ExitStack() as stack:
+        kafka, postgres = stack.enter_context(services(given.folder))
+        three = Town(stack, kafka, postgres, given.folder / "three", given.plant, every)
+        rules = three.cluster.rules
+        expected = by_replay(given.folder, rules, signals, began)
+        ways: dict[str, Callable[[], list[Answer]]] = {"three workers": lambda: by_three_workers(three, signals)}
+        if not given.plant:
+            one = Town(stack, kafka, postgres, given.folder / "one", "", every)
+            ways |= {"one worker": lambda: by_one_worker(one, signals), "serve": lambda: by_serve(given.folder, rules, signals)}
+        for who, ask in ways.items():
+            try:
+                wrong += differences(ask(), expected, who)
+            except NoAnswer as why:
+                wrong.append(f"{who}: {why}")
+    levels = {level for _, level, _ in expected}
+    bearing = {rule for _, _, rules in expected for rule in rules.split(",")}
+    wrong += ["no partition moved: the rebalance proved nothing"] * (three.moved == 0 and not wrong)
+    wrong += [f"only {len(levels)} levels and {len(bearing)} rules occurred"] * (len(levels) < 3 or len(bearing) < 8)
+    line = (
+        f"same-answer: {len(signals)} signals, {len(expected)} warnings of {len(levels)} levels by {len(bearing)} rules, "
+        f"{three.moved} partitions moved under load, seed {given.seed}"
+    )
+    return wrong, line
+
+
+CAMPAIGN = Campaign(
+    module="tests.campaigns.same_answer", about=__doc__, plants=("stale_snapshot",), counts="signals", full=100_000, small=3_000
+)
+
+
+if __name__ == "__main__":
+    sys.exit(play(CAMPAIGN, body))
