@@ -1,4 +1,4 @@
-"""One Apache Kafka broker for all tests of a process; each test has topics of its own."""
+"""One Apache Kafka broker for all tests of a process; each test has topics, and deployments, of its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import pytest
 
 from deploy.kafka.local import KafkaMissing, LocalKafka
 from tests.cluster.tls import Secrets, make_secrets
+from tests.cluster.world import Cluster, Make
 from tests.conftest import must_have
+from tests.postgres import PostgresServer
 
 _numbers = count(1)
 
@@ -41,3 +43,17 @@ def kafka(service: Callable[[str], Path], secrets: Secrets, tmp_path_factory: py
 def prefix() -> str:
     """Return the beginning of the names of this test's topics."""
     return f"t{next(_numbers)}"
+
+
+@pytest.fixture
+def make(kafka: LocalKafka, postgres: PostgresServer, prefix: str, tmp_path: Path) -> Iterator[Make]:
+    """Return what makes a deployment; each ends with the test."""
+    made: list[Cluster] = []
+
+    def one(**kw: int) -> Cluster:
+        made.append(Cluster(kafka, postgres.fresh(), f"{prefix}-{len(made)}", tmp_path / str(len(made)), **kw))
+        return made[-1]
+
+    yield one
+    for cluster in made:
+        cluster.close()

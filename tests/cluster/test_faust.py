@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -28,24 +27,7 @@ from storage import risk
 from streams.runtimes.faust_worker import STUCK, Host
 from streams.runtimes.faust_worker import Cluster as Place
 from tests.architecture.tree import product_modules
-from tests.cluster.world import RULES, TOP, Cluster, leak
-from tests.postgres import PostgresServer
-
-Make = Callable[..., Cluster]
-
-
-@pytest.fixture
-def make(kafka: LocalKafka, postgres: PostgresServer, prefix: str, tmp_path: Path) -> Iterator[Make]:
-    """Give what makes a deployment."""
-    made: list[Cluster] = []
-
-    def one(**kw: int) -> Cluster:
-        made.append(Cluster(kafka, postgres.fresh(), f"{prefix}-{len(made)}", tmp_path / str(len(made)), **kw))
-        return made[-1]
-
-    yield one
-    for cluster in made:
-        cluster.close()
+from tests.cluster.world import RULES, TOP, Make, leak
 
 
 def test_faust_is_imported_in_one_file() -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from kafka import KafkaProducer, TopicPartition
@@ -13,30 +11,13 @@ from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 from sqlalchemy import select
 
-from deploy.kafka.local import LocalKafka
 from domain.frames import Frame, encode
 from domain.ports import Offer
 from storage.tables import rejections
-from tests.cluster.world import Cluster, leak
+from tests.cluster.world import Cluster, Make, leak
 from tests.factories import T0
-from tests.postgres import PostgresServer
 
 pytestmark = [pytest.mark.service("kafka"), pytest.mark.service("postgresql")]
-Make = Callable[..., Cluster]
-
-
-@pytest.fixture
-def make(kafka: LocalKafka, postgres: PostgresServer, prefix: str, tmp_path: Path) -> Iterator[Make]:
-    """Give what makes a deployment."""
-    made: list[Cluster] = []
-
-    def one(**kw: int) -> Cluster:
-        made.append(Cluster(kafka, postgres.fresh(), f"{prefix}-{len(made)}", tmp_path / str(len(made)), **kw))
-        return made[-1]
-
-    yield one
-    for cluster in made:
-        cluster.close()
 
 
 def test_one_worker_gives_what_a_replay_gives(make: Make) -> None:

@@ -241,6 +241,9 @@ class Cluster:
                 found[warning.id] = (warning.id, warning.level, ",".join(warning.rules))
 
 
+Make = Callable[..., Cluster]
+
+
 def leak(number: int, objects: int = 40, **kw: object) -> SignalEntry:
     """Return the complaint of that number: its object follows from it."""
     name = f"obj-{number * 7 % objects:03d}"

@@ -11,44 +11,7 @@ from rules.reference import reference
 from rules.ruleset import Facts
 from streams.ruletest import run_cases
 from tests.factories import make_entry, make_object
-
-PACK = """
-pack: gas
-title: 燃气
-sector: gas
-owner: 市住建局
-params: {burst: 5}
-indicators:
-  leaks: {count: signals, where: "source in [complaint, hotline] and kind == gas.leak", window: 7d, as_of: object}
-  channels: {distinct: source, where: "source in [complaint, hotline]", window: 7d, as_of: object}
-  pressure: {mean: value, unit: kPa, where: source == iot and kind == gas.pressure, window: 10m}
-  odd: {anomaly: pressure, detector: fast}
-rules:
-  - id: burst
-    title: 激增
-    status: active
-    basis: [城镇燃气管理条例第四十一条]
-    plan: check
-    when: leaks >= $burst and channels >= 2 or odd > 0.995
-    points: 40
-    say: "{object.name} {leaks} 件，压力 {pressure}"
-    tests:
-      - name: 命中
-        given:
-          - {at: +0h, source: complaint, kind: gas.leak, times: 4, every: 1h}
-          - {at: +5h, source: hotline, kind: gas.leak}
-        expect: {hit_at: +5h}
-      - name: 不报
-        given: [{at: +0h, source: complaint, kind: gas.leak}]
-        expect: none
-effective: {from: 2024-01-01}
-"""
-
-
-def _changed(old: str, new: str) -> str:
-    assert old in PACK
-    return PACK.replace(old, new)
-
+from tests.rules.gas import PACK, changed
 
 CLOCKS = """
 pack: gas
@@ -87,14 +50,14 @@ def test_a_window_that_never_ends_beside_another_source_is_named(when: str, cloc
 
 def test_braces_of_chinese_typing_are_no_placeholder() -> None:
     """They would be shown to whoever is warned, so they stop the load, with what to write."""
-    _, problems = check({"a.yaml": _changed("{leaks} 件，", "｛leaks｝ 件，")})
+    _, problems = check({"a.yaml": changed("{leaks} 件，", "｛leaks｝ 件，")})
     assert any(each.severity == "error" and "请写成 {leaks}" in each.message for each in problems), problems
 
 
 def test_a_history_cannot_want_more_windows_than_it_looks_at() -> None:
     """The value would stay unknown for ever."""
     past = "  past: {history: leaks, periods: 4, take: mean, needs: 9}\nrules:"
-    _, problems = check({"a.yaml": _changed("rules:", past)})
+    _, problems = check({"a.yaml": changed("rules:", past)})
     assert any(each.severity == "error" and "needs: 9 永远达不到：history 只往前看 4 个窗口" in each.message for each in problems), problems
 
 

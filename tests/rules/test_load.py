@@ -38,47 +38,11 @@ from rules.vocabulary import (
     WINDOWS,
 )
 from tests.factories import make_entry, make_object
+from tests.rules.gas import PACK, changed
 from tests.rules.oracle import Oracle
 
 ROOT = Path(__file__).parents[2]
 GOOD = (Path(__file__).parent / "good" / "everything.yaml").read_text(encoding="utf-8")
-
-PACK = """
-pack: gas
-title: 燃气
-sector: gas
-owner: 市住建局
-params: {burst: 5}
-indicators:
-  leaks: {count: signals, where: "source in [complaint, hotline] and kind == gas.leak", window: 7d, as_of: object}
-  channels: {distinct: source, where: "source in [complaint, hotline]", window: 7d, as_of: object}
-  pressure: {mean: value, unit: kPa, where: source == iot and kind == gas.pressure, window: 10m}
-  odd: {anomaly: pressure, detector: fast}
-rules:
-  - id: burst
-    title: 激增
-    status: active
-    basis: [城镇燃气管理条例第四十一条]
-    plan: check
-    when: leaks >= $burst and channels >= 2 or odd > 0.995
-    points: 40
-    say: "{object.name} {leaks} 件，压力 {pressure}"
-    tests:
-      - name: 命中
-        given:
-          - {at: +0h, source: complaint, kind: gas.leak, times: 4, every: 1h}
-          - {at: +5h, source: hotline, kind: gas.leak}
-        expect: {hit_at: +5h}
-      - name: 不报
-        given: [{at: +0h, source: complaint, kind: gas.leak}]
-        expect: none
-effective: {from: 2024-01-01}
-"""
-
-
-def _changed(old: str, new: str) -> str:
-    assert old in PACK
-    return PACK.replace(old, new)
 
 
 def _warnings(pack: str, **more: Any) -> list[str]:
@@ -137,7 +101,7 @@ def test_the_version_is_the_texts() -> None:
     assert len({version_of(one), version_of({"a.yaml": PACK}), version_of({"c.yaml": PACK}), version_of({"a.yam": "l" + PACK})}) == 4
 
 
-def test_a_rule_set_cannot_be_changed() -> None:
+def test_a_rule_set_cannot_bechanged() -> None:
     """Its tables are read-only."""
     ruleset = load_rules({"a.yaml": PACK})
     with pytest.raises(TypeError):
@@ -146,7 +110,7 @@ def test_a_rule_set_cannot_be_changed() -> None:
 
 def test_rule_ids_are_unique_across_packs() -> None:
     """The same id in two files is an error at the second."""
-    _, problems = check({"a.yaml": PACK, "b.yaml": _changed("pack: gas", "pack: gas2")})
+    _, problems = check({"a.yaml": PACK, "b.yaml": changed("pack: gas", "pack: gas2")})
     assert [str(each) for each in problems] == ["b.yaml:13:9 规则编号 “burst” 与 a.yaml:13 重复"]
 
 
@@ -180,7 +144,7 @@ def test_rule_ids_are_unique_across_packs() -> None:
 )  # fmt: skip
 def test_lint_warns(old: str, new: str, expected: str) -> None:
     """What an author should look at is told, and the set is still made."""
-    pack = _changed(old, new)
+    pack = changed(old, new)
     if "leaks >= $burst" in old:
         pack = pack.replace("{leaks} 件，", "")
     assert expected in _warnings(pack)
@@ -238,7 +202,7 @@ def test_a_planted_defect_breaks_a_case() -> None:
         return len(Oracle(ruleset, ruleset.rules[0], case.objects).run(case))
 
     assert hits(load_rules({"a.yaml": PACK})) == 1
-    assert hits(load_rules({"a.yaml": _changed("burst: 5", "burst: 6")})) == 0
+    assert hits(load_rules({"a.yaml": changed("burst: 5", "burst: 6")})) == 0
 
 
 # Vocabulary, schema, reference
@@ -287,9 +251,9 @@ def test_the_committed_schema_and_reference_are_the_generated_ones() -> None:
 def test_every_source_and_kind_is_a_word_that_an_expression_can_hold() -> None:
     """The shared vocabulary needs no quotes."""
     for source in SOURCES:
-        assert check({"a.yaml": _changed("kind == gas.leak", f"source == {source}")})[0] is not None
+        assert check({"a.yaml": changed("kind == gas.leak", f"source == {source}")})[0] is not None
     for kind in KINDS:
-        assert _warnings(_changed("kind == gas.leak", f"kind == {kind}")) == []
+        assert _warnings(changed("kind == gas.leak", f"kind == {kind}")) == []
 
 
 def test_every_message_has_the_same_blanks_in_both_languages() -> None:
