@@ -126,7 +126,7 @@ def _warning(warning: EarlyWarning | None, case: WarningCase, subject: Subject) 
                 {"feed": one.feed, "id": one.id, "kind": one.kind, "occurred_at": rfc3339(one.occurred_at)}
                 for one in warning.evidence[:EVIDENCE_SHOWN]
             ],
-            "evidence_count": len(warning.evidence),
+            "evidence_count": warning.evidence_count,
         }
     return shown
 

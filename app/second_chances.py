@@ -5,16 +5,15 @@ The API and the console do both through here, so that a click and a call have th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
+from app.inlet import Inlet
 from app.privacy import Privacy
 from app.synced import offer, synced
-from connectors.inbound.edge import Edge, Taken
-from connectors.inbound.mapping_model import Mapping as FeedMapping
+from connectors.inbound.edge import Taken
 from domain.errors import Conflict, NotFound
 from domain.messages import both
-from domain.ports import Clock, Intake
 from domain.records import ResolutionEntry
 from storage import intake_reads, registry
 from storage.database import Database
@@ -23,32 +22,12 @@ CANONICAL = "signals"  # the feed of canonical signals whose sender has no feed 
 ARRIVED = frozenset({"accepted", "revision", "duplicate"})
 
 
-class Workings(Protocol):
+class Workings(Inlet, Protocol):
     """The parts of the running application that this needs."""
-
-    @property
-    def clock(self) -> Clock:
-        """What time it is."""
-        ...
 
     @property
     def database(self) -> Database:
         """Where everything stands."""
-        ...
-
-    @property
-    def edge(self) -> Edge:
-        """Takes records in."""
-        ...
-
-    @property
-    def intake(self) -> Intake:
-        """The door to the journal."""
-        ...
-
-    @property
-    def mappings(self) -> Mapping[str, FeedMapping]:
-        """Mappings by feed."""
         ...
 
     @property

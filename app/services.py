@@ -12,6 +12,7 @@ from app.desk import Desk
 from app.duty import DutyLoop
 from app.effects import EffectWriter
 from app.explaining import Asking
+from app.inlet import Inlet
 from app.metrics import Metrics
 from app.privacy import Privacy
 from app.rule_health import RuleHealth
@@ -28,28 +29,8 @@ from streams.runtimes.embedded import Engine
 SHOWN_SECONDS = 10.0
 
 
-class Door(Protocol):
+class Door(Inlet, Protocol):
     """What the routes of the intake need of whatever process they run in: all of `serve`, or the edge of a cluster."""
-
-    @property
-    def clock(self) -> Clock:
-        """What time it is."""
-        ...
-
-    @property
-    def edge(self) -> Edge:
-        """From bytes to the log."""
-        ...
-
-    @property
-    def intake(self) -> Intake:
-        """The log itself."""
-        ...
-
-    @property
-    def mappings(self) -> Mapping[str, FeedMapping]:
-        """The feeds' contracts."""
-        ...
 
     @property
     def metrics(self) -> Metrics:

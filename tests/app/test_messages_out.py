@@ -33,3 +33,10 @@ def test_a_message_with_its_link_is_within_the_limit(world: World) -> None:
     world.post(*[penalty(n, "6") for n in range(60)])
     assert world.assigned(LEAD).data["links"]["answer"]
     assert len(world.assigned(LEAD).raw) <= BODY_LIMIT
+
+
+def test_a_message_counts_all_signals_behind_its_warning(world: World) -> None:
+    """Fifty-six small fines make the sum: twenty ids go out, fifty are kept with the warning, and the count is of all."""
+    world.post(*[penalty(n, "0.09") for n in range(56)])
+    told = world.assigned(LEAD).data["warning"]
+    assert (len(told["evidence"]), told["evidence_count"]) == (20, 56)
