@@ -25,7 +25,6 @@ from domain.tasks import Task, Timer, WarningCase
 from models.registry import REGISTRY
 from rules import load
 from storage import audit, obligations, risk
-from storage.calendars import load_calendar
 from storage.database import Database
 from storage.datadir import NETWORK, DataPaths, file_system
 from storage.durability import Durability, durability
@@ -37,7 +36,6 @@ from streams.runtimes.inference import SupervisedInference, installed, smoke_set
 
 WAL_FIXED = (3, 51, 3)  # SQLite's WAL-reset defect; harmless with one writer, which is what Fengsui has
 LEAST_FREE = 2**30  # bytes
-YEARS_BACK = 5  # that an open warning may be old
 SHOWN = 5  # faults of obligations
 NO_RULES = "没有启用任何规则集，不会产生预警；见 fengsui rules check / none is active and nothing is ever raised: see fengsui rules check"
 
@@ -146,7 +144,7 @@ def _database(data: Path, key: Path, settings: Settings | None) -> list[Finding]
             applied = risk.applied_position(connection)
             active = risk.active_ruleset(connection)
             sealing = _sealing(connection, key)
-            owed = _obligations(connection, settings)
+            owed = _obligations(connection)
             kept = durability(connection)
     except FengsuiError as error:
         return [Finding("database", ok=False, detail=str(error))]
@@ -166,15 +164,13 @@ def _durability(kept: Durability) -> Finding:
     return Finding("log", not kept.reduced, both(told, replicas=kept.replicas, in_sync=kept.in_sync))
 
 
-def _obligations(connection: Connection, settings: Settings | None) -> Finding:
-    """Look at every warning that is not over: somebody is responsible, clocks run with their timers, due times compute the same."""
-    now = SystemClock().now()
-    calendar = load_calendar(range(now.year - YEARS_BACK, now.year + 3), settings.calendars if settings is not None else None)
-    directory, ids = obligations.directory(connection), obligations.under_way(connection)
+def _obligations(connection: Connection) -> Finding:
+    """Look at every warning that is not over: somebody is responsible, clocks run with their timers and end where they can."""
+    now, ids = SystemClock().now(), obligations.under_way(connection)
     wrong = []
     for warning_id in ids:
         case, tasks, timers = _settled(connection, warning_id)
-        found = faults(case, tasks, timers, calendar, directory, now) + orphaned(tasks) if case is not None else []
+        found = faults(case, tasks, timers, now) + orphaned(tasks) if case is not None else []
         wrong += [f"{warning_id}: {each}" for each in found]
     more = f"; {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
     sound = both("obligations.sound", count=len(ids))

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime, time, timedelta
 
-from dispatch.workcalendar import WorkCalendar
-from domain.departments import Directory
-from domain.instants import rfc3339
+from domain.instants import SHANGHAI, rfc3339
+from domain.policies import Limit
 from domain.tasks import Clock, Stage, Task, Timer, WarningCase
 
 ENDS = ("due", "pause_end", "unrouted")
 LIVE = ("open", "unrouted")
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+NEVER = datetime.max.replace(tzinfo=UTC)
 
 
-def faults(
-    case: WarningCase, tasks: Iterable[Task], timers: Iterable[Timer], calendar: WorkCalendar, directory: Directory, now: datetime
-) -> list[str]:
+def faults(case: WarningCase, tasks: Iterable[Task], timers: Iterable[Timer], now: datetime) -> list[str]:
     """Return what is wrong with a case, its tasks and its timers, each in one sentence; an empty list means sound.
 
     Checked: somebody is responsible and a clock runs; the lead was held without gap or overlap; every pending timer belongs to a
-    running clock at its version and every running clock that was not missed has its end; what was computed still computes the same.
+    running clock at its version and every running clock that was not missed has its end; the end lies where its limit can end. A clock
+    keeps the end it was given when the calendar or the office hours are edited later, so working time is held to what is true of all of
+    them, natural time to the minute.
     A timer may be overdue by as long as the duty loop was down; that is told by its metrics, not here.
     """
     tasks = tuple(tasks)
@@ -36,10 +37,32 @@ def faults(
     for (owner, kind), clock in running.items():
         if clock.start_at > now:
             found.append(f"clock {kind} of {owner or case.id} starts in the future, {rfc3339(clock.start_at)}")
-        due = calendar.due(clock.start_at, clock.limit, directory.hours(clock.hours))
-        if not clock.moved and not clock.provisional and due.at != clock.due_at:
-            found.append(f"clock {kind} of {owner or case.id} is due {rfc3339(clock.due_at)}, computed {rfc3339(due.at)}")
+        earliest, latest = ends(clock.start_at, clock.limit)
+        if not clock.moved and not earliest <= clock.due_at <= latest:
+            last = "" if latest == NEVER else f" and no later than {rfc3339(latest)}"
+            found.append(
+                f"clock {kind} of {owner or case.id} is due {rfc3339(clock.due_at)}, but {clock.limit} from {rfc3339(clock.start_at)}"
+                f" end no earlier than {rfc3339(earliest)}{last}"
+            )
     return found
+
+
+def ends(start: datetime, limit: Limit) -> tuple[datetime, datetime]:
+    """Return the first and the last instant at which a limit can end, whatever calendar and office hours; `NEVER` where none is last."""
+    if limit.unit in {"nm", "nh"}:
+        end = start + limit.amount * (MINUTE if limit.unit == "nm" else HOUR)
+        earliest, latest = end, end
+    elif limit.amount == 0:
+        earliest, latest = start, start
+    elif limit.unit == "wh":
+        earliest, latest = start + limit.amount * HOUR, NEVER
+    else:  # the day that counts has begun
+        day = start.astimezone(SHANGHAI).date() + limit.amount * DAY
+        earliest, latest = datetime.combine(day, time(0), SHANGHAI), NEVER
+    if limit.ceiling is None:
+        return earliest, latest
+    ceiling = ends(start, limit.ceiling)
+    return min(earliest, ceiling[0]), min(latest, ceiling[1])
 
 
 def _responsibility(case: WarningCase, tasks: tuple[Task, ...]) -> list[str]:
