@@ -128,7 +128,8 @@ def _write_hits(connection: Connection, found: Sequence[RuleHit], touched: Mappi
             "shadow": hit.shadow,
             "warning_id": None if hit.signal_only or hit.suppressed else standing.get((hit.subject, hit.matter, hit.shadow)),
             "message": hit.message,
-            "values": msgspec.json.encode(hit.values | ({"suppressed": hit.suppressed} if hit.suppressed else {})).decode(),
+            "values": msgspec.json.encode(hit.values).decode(),
+            "suppressed": hit.suppressed or None,
         }
         for hit in found
     ]

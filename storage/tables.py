@@ -298,9 +298,13 @@ hits = Table(
     Column("warning_id", String),  # null: the rule raises nothing
     Column("message", Text, nullable=False),
     Column("values", Text, nullable=False),  # JSON object
+    Column("suppressed", String),  # the tuning filter that kept it back, null: it counts
     Index("hits_by_subject", "subject", "at"),
     Index("hits_by_rule", "rule", "at"),
     Index("hits_by_warning", "warning_id"),
+    Index(
+        "hits_kept_back", "at", "suppressed", sqlite_where=text("suppressed IS NOT NULL"), postgresql_where=text("suppressed IS NOT NULL")
+    ),
 )
 
 blinds = Table(  # what could not be decided, since feeds were silent

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from types import MappingProxyType
@@ -152,10 +151,9 @@ def _inference(each: InferenceRule) -> InferenceView:
 
 
 def _filters(connection: Connection, ruleset: RuleSet, now: datetime) -> tuple[FilterView, ...]:
-    kept: Counter[str] = Counter()
-    lately = (hits.c.at > now - MONTH, hits.c.at <= now, hits.c["values"].contains('"suppressed"'))
-    for found in connection.execute(select(hits.c["values"]).where(*lately)).scalars():
-        kept[msgspec.json.decode(found).get("suppressed", "")] += 1
+    lately = (hits.c.at > now - MONTH, hits.c.at <= now, hits.c.suppressed.is_not(None))
+    counted = select(hits.c.suppressed, func.count().label("times")).where(*lately).group_by(hits.c.suppressed)
+    kept = {row.suppressed: row.times for row in connection.execute(counted)}
     known = {each.id: each for rule in ruleset.rules for each in rule.suppressions}
     return tuple(
         FilterView(
@@ -165,7 +163,7 @@ def _filters(connection: Connection, ruleset: RuleSet, now: datetime) -> tuple[F
             owner=each.owner,
             when=each.when.text,
             until=each.until,
-            kept_back=kept[each.id],
+            kept_back=kept.get(each.id, 0),
             file=each.file,
             line=each.line,
         )

@@ -226,7 +226,7 @@ def _hit(row: Row[Any], version: str, entry: SignalEntry | None, sets: _Sets, wa
     if rule is not None and entry is not None:
         parts = reasons(rule.when.explain(_facts(row, entry)))
     scored = {part.name for part in warning.contributions if part.source == "rule"}
-    suppressed = msgspec.json.decode(row.values).get("suppressed", "")
+    suppressed = row.suppressed or ""
     shadow = row.shadow and not warning.shadow and row.rule not in scored
     return HitView(
         rule=row.rule,

@@ -14,6 +14,7 @@ from alembic.script import ScriptDirectory
 from dispatch.route import route
 from storage import migrate, obligations, outbox
 from storage.database import Database
+from storage.tables import hits
 from tests.dispatch.timeline import CATALOGUE, Story
 from tests.factories import make_warning
 
@@ -57,3 +58,20 @@ def test_used_keys_and_tokens_of_links_are_taken_out_of_what_is_stored(tmp_path:
         taken = outbox.get(connection, "n1")
         assert (taken.attempt, taken.series_from, taken.state) == (10, 0, "dead")
         assert json.loads(taken.body)["data"] == {**message["data"], "links": links | {"answer": "https://x/answer/"}}
+
+
+def test_the_filter_that_kept_a_hit_back_moves_out_of_its_values(tmp_path: Path) -> None:
+    """Only rows that name one are changed, and the count by filters reads their index alone."""
+    engine = made_by("v0011_letters", tmp_path / "x.db")
+    kept = {1: {"gas.n": 3, "suppressed": "heating"}, 2: {"gas.n": 4}}
+    with engine.begin() as connection:
+        for seq, values in kept.items():
+            row = {"seq": seq, "values": json.dumps(values, separators=(",", ":"))}
+            connection.execute(sa.text("INSERT INTO hits VALUES (:seq, 'gas-one', 'o-1', 0, false, NULL, '', :values)"), row)
+    engine.dispose()
+    with Database.open(tmp_path / "x.db") as database, database.read() as connection:
+        found = connection.execute(sa.select(hits.c.seq, hits.c["values"], hits.c.suppressed).order_by(hits.c.seq)).all()
+        assert [tuple(row) for row in found] == [(1, '{"gas.n":3}', "heating"), (2, '{"gas.n":4}', None)]
+        count = "SELECT suppressed, count(*) FROM hits WHERE at > 0 AND suppressed IS NOT NULL GROUP BY suppressed"
+        plan = connection.execute(sa.text(f"EXPLAIN QUERY PLAN {count}")).all()
+        assert "USING COVERING INDEX hits_kept_back" in plan[0].detail
