@@ -18,6 +18,8 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
 from numba.core.registry import CPUDispatcher
 from numba.extending import intrinsic, overload
 from numpy.typing import NDArray
@@ -61,16 +63,43 @@ def kept() -> bool:
     return any(Path(numba.config.CACHE_DIR).rglob("*.nbi"))
 
 
-# Without reference counting: nothing compiled here makes or keeps an array, and counting those it is given costs more than the work.
-_OPTIONS: Final = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True}
-_INNER: Final = {"no_cpython_wrapper": True, "cache": False}  # what is kept of a function holds all that it calls
+class _Inlay(JITCodeLibrary):  # type: ignore[misc]  # numba is untyped
+    """The intermediate code of what only compiled code calls: it is optimised and made machine code of within its callers alone."""
+
+    def _optimize_final_module(self) -> None:
+        """Leave it to the callers; optimised at each level of calls, the innermost would be ten times over."""
+
+    def _finalize_final_module(self) -> None:
+        """Have all that callers take in; the machine is given nothing."""
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+
+class _InlayCompiler(Compiler):  # type: ignore[misc]  # as above
+    """Compiles into an `_Inlay`."""
+
+    def __init__(self, typing: Any, target: Any, _library: Any, args: Any, result: Any, flags: Any, local: Any) -> None:
+        flags.no_compile = True
+        super().__init__(typing, target, _Inlay(target.codegen(), "inlay"), args, result, flags, local)
 
 
 class _Inner(CPUDispatcher):  # type: ignore[misc]  # numba is untyped
     """What has no way in from Python: to take the arrays of a state out of their tuples is more machine code than most functions are."""
 
+    def add_overload(self, made: Any) -> None:
+        """Let compiled code find what was made: by a name that stands for a function, where numba has the function's machine code."""
+        named = made._replace(entry_point=object())
+        self.overloads[tuple(named.signature.args)] = named
+        self.targetctx.insert_user_function(named.entry_point, named.fndesc, [named.library])
+
     def __call__(self, *_given: object) -> object:
         raise TypeError(f"{self.py_func.__name__} is for compiled code only: without a way in the call would end the process")
+
+
+# Without reference counting: nothing compiled here makes or keeps an array, and counting those it is given costs more than the work.
+_OPTIONS: Final = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True}
+# What is kept of a function holds all that it calls.
+_INNER: Final = {"no_cpython_wrapper": True, "cache": False, "pipeline_class": _InlayCompiler}
 
 
 def compiled(function: F) -> F:

@@ -40,7 +40,7 @@ def follow(
     attend = some_true and (watch.ask & ATTEND != 0 or now - before >= tables.soonest)
     hit, score = False, 0.0
     for number in range(first_hit, found.told[0]):
-        rule = found.hit_rule[number]
+        rule = np.int64(found.hit_rule[number])
         if tables.points[rule] > 0.0:
             hit = True
             place = _part(state, at, rule)
@@ -57,7 +57,7 @@ def follow(
             attend |= score + _bound(tables, state, at, now) + ROUNDING >= watch.rise_at
     if hit and not attend:
         for number in range(first_hit, found.told[0]):
-            rule = found.hit_rule[number]
+            rule = np.int64(found.hit_rule[number])
             if tables.points[rule] > 0.0:
                 _defer(tables, state, slot, at, rule, now, handle)
     return attend
