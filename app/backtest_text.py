@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from app.backtesting import Change, Figures, Report, Side
+from app.backtesting import UNROUTED, Change, Figures, Report, Side
 from domain.instants import spoken
 from domain.messages import both, text
 
@@ -16,6 +16,7 @@ Row = Sequence[str]
 def report_lines(report: Report, *, markdown: bool) -> Iterator[str]:
     """Yield the report line by line."""
     table, old, new = _markdown if markdown else _plain, report.old, report.new
+    names = report.names | {UNROUTED: both("stage.unrouted")}
     yield ("# " if markdown else "") + both("backtest.title", start=spoken(report.from_), end=spoken(report.to))
     yield ""
     yield both("backtest.sets", old=old.version[:12], new=new.version[:12])
@@ -24,12 +25,12 @@ def report_lines(report: Report, *, markdown: bool) -> Iterator[str]:
     head = ("", both("backtest.old"), both("backtest.new"), "±")
     yield from table(both("backtest.figures"), head, _totals(old, new))
     yield from table(both("backtest.levels"), head, _both_sides(_levels(old), _levels(new)))
-    yield from table(both("backtest.departments"), head, _both_sides(old.departments, new.departments))
+    yield from table(both("backtest.departments"), head, _both_sides(_named(old.departments, names), _named(new.departments, names)))
     yield from table(both("backtest.weeks"), head, _both_sides(old.weeks, new.weeks))
     yield from table(both("backtest.hits"), head, _both_sides(old.hits, new.hits))
-    yield from table(both("backtest.load"), head, _both_sides(_load(old), _load(new)))
+    yield from table(both("backtest.load"), head, _both_sides(_load(old, names), _load(new, names)))
     columns = [both(f"backtest.column.{name}") for name in ("kind", "subject", "matter", "old", "new", "fields")]
-    yield from table(both("backtest.changes"), columns, [_change(one) for one in report.changes])
+    yield from table(both("backtest.changes"), columns, [_change(one, names) for one in report.changes])
     yield ""
     yield both("backtest.note")
 
@@ -59,8 +60,17 @@ def _levels(figures: Figures) -> dict[str, int]:
     return {both(f"level.{name}"): number for name, number in figures.levels.items()}
 
 
-def _load(figures: Figures) -> dict[str, int]:
-    return {f"{unit} {week}": number for unit, weeks in figures.load.items() for week, number in weeks.items()}
+def _named(counted: Mapping[str, int], names: Mapping[str, str]) -> dict[str, int]:
+    """Return counts by department by what people call it, with the id behind the name."""
+    return {_unit(unit, names): number for unit, number in counted.items()}
+
+
+def _unit(unit: str, names: Mapping[str, str]) -> str:
+    return unit if unit not in names else names[unit] if unit == UNROUTED else f"{names[unit]} ({unit})"
+
+
+def _load(figures: Figures, names: Mapping[str, str]) -> dict[str, int]:
+    return {f"{_unit(unit, names)} {week}": number for unit, weeks in figures.load.items() for week, number in weeks.items()}
 
 
 def _both_sides(old: Mapping[str, int], new: Mapping[str, int]) -> list[Row]:
@@ -75,15 +85,16 @@ def _share(share: float | None) -> str:
     return "—" if share is None else f"{share:.1%}"
 
 
-def _change(one: Change) -> Row:
-    return text(f"backtest.kind.{one.kind}"), one.subject, one.matter, _side(one.old), _side(one.new), ", ".join(one.fields)
+def _change(one: Change, names: Mapping[str, str]) -> Row:
+    sides = _side(one.old, names), _side(one.new, names)
+    return text(f"backtest.kind.{one.kind}"), one.subject, one.matter, *sides, ", ".join(one.fields)
 
 
-def _side(side: Side | None) -> str:
+def _side(side: Side | None, names: Mapping[str, str]) -> str:
     if side is None:
         return "—"
     verdict = f" {text(f'backtest.verdict.{side.verdict}')}" if side.verdict else ""
-    return f"{spoken(side.raised_at)} {text(f'level.{side.level}')} {side.lead} {'+'.join(side.rules)}{verdict}"
+    return f"{spoken(side.raised_at)} {text(f'level.{side.level}')} {names.get(side.lead, side.lead)} {'+'.join(side.rules)}{verdict}"
 
 
 def _plain(title: str, head: Row, rows: Sequence[Row]) -> Iterator[str]:

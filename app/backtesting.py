@@ -14,7 +14,7 @@ from app.folder import TELL_EVERY, Folder
 from app.pipelines import make_pipeline
 from domain.base import Noun
 from domain.errors import InvalidAction
-from domain.instants import SHANGHAI
+from domain.instants import SHANGHAI, spoken
 from domain.messages import both
 from domain.records import CatalogueEntry, FeedEntry, ObjectsEntry, OutcomeEntry, Record, SignalEntry
 from models.registry import VECTOR_REGISTRY
@@ -103,6 +103,7 @@ class Report(Noun, frozen=True, kw_only=True):
     changed: int
     same: int
     changes: tuple[Change, ...]
+    names: dict[str, str]  # of departments, by id
 
 
 def backtest(folder: Folder, terms: Terms, told: Callable[[int, int], object] = lambda _seq, _head: None) -> Report:
@@ -115,7 +116,7 @@ def backtest(folder: Folder, terms: Terms, told: Callable[[int, int], object] = 
         StoreUnavailable: there is no data folder, or it cannot be read.
     """
     if terms.from_ >= terms.to:
-        raise InvalidAction(both("backtest.empty_period", since=terms.from_.isoformat(), until=terms.to.isoformat()))
+        raise InvalidAction(both("backtest.empty_period", since=spoken(terms.from_), until=spoken(terms.to)))
     old, new = (load_rules(folder.texts(named)) for named in (terms.old, terms.new))
     start = _start(terms, old, new)
     settings = folder.settings
@@ -151,6 +152,7 @@ def backtest(folder: Folder, terms: Terms, told: Callable[[int, int], object] = 
         changed=kinds["changed"],
         same=within - len(changes),
         changes=tuple(changes),
+        names={unit.id: unit.name for unit in context.directory.departments},
     )
 
 

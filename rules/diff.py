@@ -25,8 +25,8 @@ class Difference(Noun, frozen=True, kw_only=True):
 
     `id` is a rule's or inference's id, a pack's name, `pack.name` of an indicator or parameter, or the name of another file (a list,
     overrides, tuning), of which the lines are told that the other set has not. `old` and `new` are as written, None
-    where there is nothing; tests stand by their names, with a mark where only their content changed. `place` is file:line in the set that
-    has it, the new one of both.
+    where there is nothing; tests stand by their names, those that both sets have with the fields that differ. `place` is file:line in the
+    set that has it, the new one of both.
     """
 
     kind: Kind
@@ -83,9 +83,16 @@ def _compare(key: tuple[Kind, str], old: _Item | None, new: _Item | None) -> Ite
 
 
 def _tests(own: Any, others: Any) -> list[str]:
-    """Return the names of tests that the other side has not, or has otherwise."""
+    """Return the tests that the other side has not, by their names, and those that it has otherwise, each with its fields that differ."""
     told = {case["name"]: case for case in others or ()}
-    return [case["name"] + (" *" if case["name"] in told else "") for case in own or () if told.get(case["name"]) != case]
+    return [_otherwise(case, told.get(case["name"])) for case in own or () if told.get(case["name"]) != case]
+
+
+def _otherwise(case: Mapping[str, Any], other: Mapping[str, Any] | None) -> str:
+    if other is None:
+        return str(case["name"])
+    fields = {field: value for field, value in case.items() if field not in other or other[field] != value}
+    return f"{case['name']} {msgspec.json.encode(fields).decode()}" if fields else str(case["name"])
 
 
 def _lines(own: Any, others: Any) -> list[str]:

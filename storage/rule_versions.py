@@ -21,13 +21,17 @@ State = Literal["pending", "approved", "refused", "replaced"]
 
 
 class Version(Noun, frozen=True, kw_only=True):
-    """A stored set; `times` is how often it was activated, the other fields are about the last time."""
+    """A stored set; `times` is how often it was activated, the other fields are about the last time.
+
+    `reason` is why a person went back to it then, "" where nobody did or said.
+    """
 
     version: str
     activated_at: datetime | None
     activated_seq: int | None
     by: str
     times: int
+    reason: str = ""
 
 
 class Candidate(Noun, frozen=True, kw_only=True):
@@ -65,10 +69,31 @@ def versions(connection: Connection) -> list[Version]:
         .where(rulesets.c.activated_seq.is_not(None))
         .order_by(rulesets.c.activated_seq.desc())
     )
+    reasons = _reasons(connection)
     return [
-        Version(version=row.version, activated_at=row.activated_at, activated_seq=row.activated_seq, by=row.by, times=row.times or 1)
+        Version(
+            version=row.version,
+            activated_at=row.activated_at,
+            activated_seq=row.activated_seq,
+            by=row.by,
+            times=row.times or 1,
+            reason=reasons.get((row.version, row.activated_seq), ""),
+        )
         for row in rows
     ]
+
+
+def _reasons(connection: Connection) -> dict[tuple[str, int], str]:
+    """Return why people went back, by version and the activation that followed: the first of that version by a person since."""
+    found: dict[tuple[str, int], str] = {}
+    for entry in audit.trail(connection, CHAIN):
+        if entry.what == "rules_rolled_back":
+            said = msgspec.json.decode(entry.detail)
+            since = (activations.c.version == said["version"], activations.c.at >= entry.at, activations.c.by != "system")
+            seq = connection.scalar(select(func.min(activations.c.seq)).where(*since))
+            if seq is not None:
+                found[said["version"], seq] = said["reason"]
+    return found
 
 
 def pin(connection: Connection) -> Pin | None:

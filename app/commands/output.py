@@ -19,6 +19,8 @@ from domain.messages import CATALOGUE, both
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
+# Columns whose values are codes with a title, and the areas of the catalogue that have it.
+_CODED = {"level": ("level",), "stage": ("stage",), "status": ("stage", "rule_status"), "change": ("change",), "kind": ("piece",)}
 FINDINGS, USAGE = 1, 2  # exit codes; 0 is ok
 
 
@@ -47,10 +49,17 @@ def show(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], output: Outp
             both(f"column.{column}") if f"column.{column}" in CATALOGUE else column, no_wrap=place == 0
         )  # an id that is cut names nothing
     for row in rows:
-        table.add_row(*(cell(row[column]) for column in columns))
+        table.add_row(*(_titled(column, row[column]) for column in columns))
     terminal = sys.stdout.isatty()
     # A message may hold :words: and [brackets] of its own; a pipe has no right margin.
     Console(emoji=False, markup=False, highlight=terminal, width=None if terminal else 10_000).print(table)
+
+
+def _titled(column: str, value: Any) -> str:
+    """Return a value of a column as people read it: a code by its title in both languages."""
+    keys = (f"{area}.{value}" for area in _CODED.get(column, ()))
+    key = next((key for key in keys if key in CATALOGUE), None)
+    return cell(value) if key is None else both(key)
 
 
 def cell(value: Any) -> str:

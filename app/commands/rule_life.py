@@ -32,7 +32,7 @@ def versions(url: UrlOption = URL, data: DataOption = DATA, output: OutputOption
     """列出启用过的规则集：何时、由谁 / The sets that were ever active: when, by whom; the last first."""
     with plain_errors():
         rows = _call(url, data, None, "GET", "/v1/rules/versions")
-    show(rows, ["version", "activated_at", "by", "times", "activated_seq"], output)
+    show(rows, ["version", "activated_at", "by", "times", "reason", "activated_seq"], output)
 
 
 def rollback(

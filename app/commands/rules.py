@@ -183,7 +183,7 @@ def depends(
 
 @app.command()
 def status(url: UrlOption = URL, data: DataOption = DATA, output: OutputOption = Output.TABLE) -> None:
-    """运行中的规则及其健康状况 / The active rules and their health, from the running server."""
+    """运行中的规则及其健康状况，以及推断 / The active rules and their health, and the inferences, from the running server."""
     from app.client import Client
     from domain.instants import parse_rfc3339, spoken
     from domain.messages import both
@@ -197,9 +197,16 @@ def status(url: UrlOption = URL, data: DataOption = DATA, output: OutputOption =
         note(f"{problem['file']}:{problem['line']}:{problem['column']} {problem['message']}")
     for case in answer["failing"]:
         note(both("rules.test_fails", test=case))
-    rows = [rule | {"health": [_ailment(one) for one in rule["health"]], "trial": _trial(rule["trial"])} for rule in answer["rules"]]
-    told = answer["rules"] if output is Output.JSON else rows
-    show(told, ["id", "title", "status", "hits_day", "hits_month", "blind_month", "last_hit", "health", "trial"], output)
+    rules, inferences = [one | {"what": "rule"} for one in answer["rules"]], [one | {"what": "inference"} for one in answer["inferences"]]
+    if output is Output.JSON:
+        show([*rules, *inferences], (), output)
+    else:
+        note(both("rule_life.active", version=answer["version"][:12]))
+        rows = [rule | {"health": [_ailment(one) for one in rule["health"]], "trial": _trial(rule["trial"])} for rule in rules]
+        show(rows, ["id", "title", "status", "hits_day", "hits_month", "blind_month", "last_hit", "health", "trial"], output)
+    if inferences and output is Output.TABLE:
+        typer.echo()
+        show([one | {"inference": one["id"]} for one in inferences], ["inference", "title", "status", "standing", "plan"], output)
     if answer["problems"] or answer["failing"]:
         raise typer.Exit(FINDINGS)
 

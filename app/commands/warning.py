@@ -31,7 +31,9 @@ def list_warnings(
     query = urlencode({"status": status, "level": level, "department": department, "limit": limit})
     with plain_errors():
         page = Client.for_data(url, data).call("GET", f"/v1/warnings?{query}")
-    show(page["warnings"], ["id", "level", "subject_name", "matter", "stage", "lead", "due_at", "status"], output)
+    titled = [one | {"matter": one["matter_title"], "lead": one["lead_name"]} for one in page["warnings"]]
+    rows = page["warnings"] if output is Output.JSON else titled
+    show(rows, ["id", "level", "subject_name", "matter", "stage", "lead", "due_at", "status"], output)
 
 
 @app.command("show")

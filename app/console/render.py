@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Request, Response
 from litestar.datastructures import Cookie
 
+from app.api.roles import OVERSEERS
 from app.console.words import CHINESE, ENGLISH, LEVEL_MARKS, Words, machine, milliseconds
 from domain.ports import Clock
 from domain.principals import Principal
@@ -60,6 +61,7 @@ environment.globals |= {
     "milliseconds": milliseconds,
     "segments": segments,
     "level_marks": LEVEL_MARKS,
+    "overseers": OVERSEERS,
 }
 
 

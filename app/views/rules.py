@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from types import MappingProxyType
@@ -15,10 +16,23 @@ from domain.errors import Problem
 from rules.health import Ailment
 from rules.overrides import OVERRIDES, read_override
 from rules.problems import Problems
-from rules.ruleset import InferenceRule, Rule, RuleSet
+from rules.ruleset import Rule, RuleSet
 from storage.tables import blinds, hits, rulesets, warning_events, warnings
 
 DAY, MONTH = timedelta(hours=24), timedelta(days=30)
+
+
+class _Conclusion(msgspec.Struct):
+    id: str
+
+
+class _Concluded(msgspec.Struct):
+    """What a stored warning says was inferred, and nothing else of it."""
+
+    inferred: tuple[_Conclusion, ...] = ()
+
+
+_concluded = msgspec.json.Decoder(_Concluded).decode
 
 
 class TrialView(Noun, frozen=True, kw_only=True):
@@ -66,7 +80,7 @@ class RuleView(Noun, frozen=True, kw_only=True):
 
 
 class InferenceView(Noun, frozen=True, kw_only=True):
-    """One inference of the active set."""
+    """One inference of the active set, and in how many open warnings it stands, those of what is on trial among them."""
 
     id: str
     title: str
@@ -78,6 +92,7 @@ class InferenceView(Noun, frozen=True, kw_only=True):
     plan: str
     file: str
     line: int
+    standing: int
 
 
 class FilterView(Noun, frozen=True, kw_only=True):
@@ -139,15 +154,19 @@ def rules_page(
         else (),
         problems=tuple(problems),
         failing=failing,
-        inferences=tuple(_inference(each) for each in ruleset.inferences) if ruleset is not None else (),
+        inferences=_inferences(connection, ruleset) if ruleset is not None else (),
         filters=_filters(connection, ruleset, now) if ruleset is not None else (),
         overrides=tuple(_overrides(ruleset)) if ruleset is not None else (),
     )
 
 
-def _inference(each: InferenceRule) -> InferenceView:
-    names = (field for field in InferenceView.__struct_fields__)
-    return InferenceView(**{name: getattr(each, name) for name in names})
+def _inferences(connection: Connection, ruleset: RuleSet) -> tuple[InferenceView, ...]:
+    if not ruleset.inferences:
+        return ()
+    bodies = connection.scalars(select(warnings.c.body).where(warnings.c.risk_state == "open"))
+    standing = Counter(each.id for body in bodies for each in _concluded(body).inferred)
+    names = [name for name in InferenceView.__struct_fields__ if name != "standing"]
+    return tuple(InferenceView(**{name: getattr(each, name) for name in names}, standing=standing[each.id]) for each in ruleset.inferences)
 
 
 def _filters(connection: Connection, ruleset: RuleSet, now: datetime) -> tuple[FilterView, ...]:

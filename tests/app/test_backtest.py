@@ -143,7 +143,7 @@ def test_the_report_is_text_and_markdown_too(world: World) -> None:
     for told in (text, markdown):
         assert "新增" in told
         assert "o-gas" in told
-        assert f"{LEAD} 2026-W" in told
+        assert f"市住房和城乡建设局 ({LEAD}) 2026-W" in told
     assert "| --- | --- |" in markdown
 
 

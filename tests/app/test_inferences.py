@@ -196,6 +196,17 @@ def test_the_author_finds_his_inference(inferring: World, tmp_path: Path) -> Non
         command_line, ["rules", "why-not", "--object", "o-gas", "--rule", "gas-fined-and-leaking", "--data", str(data)]
     )
     assert "是推断，不是规则" in asked.stderr
+    status = ["rules", "status", "--url", str(inferring.http.base_url), "--data", str(data)]
+    rows = json.loads(CliRunner().invoke(command_line, [*status, "-o", "json"]).stdout)
+    assert [(row["what"], row["id"]) for row in rows] == [
+        ("rule", "gas-heavy-fine"),
+        ("rule", "gas-leaks"),
+        ("inference", "gas-fined-and-leaking"),
+    ]
+    assert rows[2]["standing"] == 1
+    table = CliRunner().invoke(command_line, status).stdout.splitlines()
+    [line] = [line.split() for line in table if line.startswith("gas-fined-and-leaking")]
+    assert line[2:6] == ["启用", "/", "active", "1"]
 
 
 def test_the_rules_page_shows_inferences_filters_and_parameters_of_regions(inferring: World) -> None:

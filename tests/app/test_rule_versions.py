@@ -56,7 +56,11 @@ def test_going_back_leaves_the_folder_alone_and_holds_until_it_changes(world: Wo
     assert write(world, LOWER + "\n# again\n") == "activated"
     assert world.read("/v1/rules/state", "duty")["pinned"] is None
     told = world.read("/v1/rules/versions", "duty")
-    assert [(each["version"] == first, each["times"]) for each in told] == [(False, 1), (True, 2), (False, 1)]
+    assert [(each["version"] == first, each["times"], each["reason"]) for each in told] == [
+        (False, 1, ""),
+        (True, 2, "误报"),
+        (False, 1, ""),
+    ]
     assert [what for _, what in chain(world)] == ["rules_rolled_back"]
 
 
@@ -92,6 +96,10 @@ def test_a_changed_set_waits_until_somebody_else_approves_it(careful: World) -> 
     shown = html.unescape(page)
     assert all(one in shown for one in (*told["candidate"]["report"]["remarks"], *told["candidate"]["report"]["failed"]))
     assert f"/rules/pending/{version}" in page
+    assert f"{told['candidate']['report']['tests']} 个测试，" in shown
+    assert "改动 规则 <code>gas-heavy-fine</code>" in page
+    desk, office = (world.call("GET", "/", who, headers={"accept": "text/html"}).text for who in ("duty", "lead"))
+    assert (f"规则集 {version[:12]} 等待另一人批准" in desk, "等待另一人批准" in office) == (True, False)
     path = f"/v1/rules/pending/{version[:8]}/approve"
     assert world.call("POST", path, "admin", json={}).json()["decision"] == "vouched"
     assert world.ask("admin", "POST", path, json={}).status_code == 403

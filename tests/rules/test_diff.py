@@ -43,9 +43,14 @@ def test_what_came_and_went_is_told_by_its_name() -> None:
 
 
 def test_tests_stand_by_their_names() -> None:
-    """A new test by its name; one that only changed its content has a mark on both sides."""
+    """A new test by its name; one that only changed its content also by what is otherwise, on each side."""
     new = RULES.replace("name: 三件即报", "name: 三件就报").replace("times: 2, every: 1h", "times: 1")
-    assert told(RULES, new) == [("rule", "gas-leaks", "changed", "tests", ["三件即报", "两件不报 *"], ["三件就报", "两件不报 *"])]
+    [(*_, old_tests, new_tests)] = told(RULES, new)
+    assert (old_tests[0], new_tests[0]) == ("三件即报", "三件就报")
+    assert old_tests[1].startswith('两件不报 {"given":[')
+    assert '"times":2,"every":"1h"' in old_tests[1]
+    assert '"times":1' in new_tests[1]
+    assert "expect" not in old_tests[1] + new_tests[1], "they expect the same"
 
 
 def test_a_parameter_and_the_head_of_a_pack_are_compared_too() -> None:
