@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 from app.approval import Approval
 from app.inferring import Inferring
 from app.metrics import Metrics, Sample
-from app.pace import Pace
+from app.pace import beside_others
 from app.synced import offer, refused, synced
 from app.workshop import Died, Progress, Refused, Unwanted, Workshop
 from domain.errors import FengsuiError, FileProblems, NotFound, Problem, StoreUnavailable
@@ -28,7 +28,7 @@ from domain.messages import both, text
 from domain.ports import Intake, Receipt
 from domain.records import Prepared, RulesetEntry
 from rules.load import load_rules, version_of
-from rules.pauses import let_go, paced
+from rules.pauses import let_go
 from rules.ruleset import RuleSet
 from storage import risk, rule_versions
 from storage.crashpoints import planted, reach
@@ -298,7 +298,7 @@ class Rulebook:
             self.approval.ask(version, texts, found, author)
             self._done(texts)
             return "waits"
-        with paced(Pace().rest):
+        with beside_others():
             ruleset = self._hold(load_rules(texts))
         prepared = Prepared(first=found.first, artifact=found.artifact) if found.first else None
         for remark in found.remarks:

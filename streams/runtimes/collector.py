@@ -23,10 +23,10 @@ def settle_collector() -> None:
 
 
 @contextmanager
-def settled_collector() -> Iterator[None]:
-    """Set the pace for a block, and put back what was before."""
+def settled_collector(young: int = YOUNG) -> Iterator[None]:
+    """Set the pace for a block, with so many allocations between two looks at the young, and put back what was before."""
     before = gc.get_threshold()
-    gc.set_threshold(YOUNG, *OLDER)
+    gc.set_threshold(young, *OLDER)
     try:
         yield
     finally:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import time
+
 import pytest
 
-from app.pace import LONGEST, SHARE, WORK, Pace
+from app.pace import LONGEST, SHARE, WORK, YOUNG, Pace, beside_others
+from rules.pauses import pause
 
 
 class Time:
@@ -45,3 +49,15 @@ def test_small_steps_rest_together() -> None:
 def test_who_was_held_up_for_long_does_not_sleep_for_longer_still() -> None:
     """A step that took a second, most of it the work of others, is followed by one short rest."""
     assert work(steps=3, seconds=1.0).rests == [LONGEST] * 3
+
+
+def test_beside_others_the_collector_takes_small_steps_and_every_pause_may_rest() -> None:
+    """Within the block a pause after work takes time; afterwards everything is as before."""
+    before = gc.get_threshold()
+    with beside_others():
+        assert gc.get_threshold()[0] == YOUNG
+        time.sleep(WORK)
+        began = time.perf_counter()
+        pause()
+        assert time.perf_counter() - began >= WORK * (SHARE - 1)
+    assert gc.get_threshold() == before
