@@ -125,11 +125,12 @@ def _tuned(rules: Iterable[Rule], tuning: Sequence[tuple[tuple[str, ...], Suppre
 def _with_feeds(rules: list[Rule]) -> tuple[Rule, ...]:
     """Return the rules, each with the sources of the rules that it refers to beside its own."""
     by_id = {rule.id: rule for rule in rules}
+    return tuple(replace(rule, feeds=tuple(sorted(_feeds(rule, by_id)))) if rule.when.rules else rule for rule in rules)
 
-    def feeds(rule: Rule) -> set[str]:
-        return {*rule.feeds, *(source for name in rule.when.rules for source in feeds(by_id[name]))}
 
-    return tuple(replace(rule, feeds=tuple(sorted(feeds(rule)))) if rule.when.rules else rule for rule in rules)
+def _feeds(rule: Rule, by_id: Mapping[str, Rule]) -> set[str]:
+    """Return the sources of a rule and of those that it refers to; no closure, which would hold itself and with it every rule."""
+    return {*rule.feeds, *(source for name in rule.when.rules for source in _feeds(by_id[name], by_id))}
 
 
 def _ruleset(texts: Mapping[str, str], packs: list[CompiledPack], tuning: Sequence[tuple[tuple[str, ...], Suppression]]) -> RuleSet:

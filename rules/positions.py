@@ -192,8 +192,14 @@ def read_tree(file: str, text: str, problems: Problems) -> Mapping | None:
 def _built(file: str, text: str, problems: Problems, *, pure: bool) -> Mapping | None:
     """Return the tree, or None after reporting what no pack may hold; raises YAMLError where the text is no YAML."""
     builder = _Builder(file, problems)
-    if not all(builder.feed(event) for event in YAML(typ="safe", pure=pure).parse(text)):
-        return None
+    yaml = YAML(typ="safe", pure=pure)
+    try:
+        if not all(builder.feed(event) for event in yaml.parse(text)):
+            return None
+    finally:
+        for each in (getattr(yaml, "_scanner", None), yaml):  # they hold themselves and the text until a full garbage collection
+            if each is not None:
+                vars(each).clear()
     if not isinstance(builder.root, Mapping):
         problems.add(file, builder.root.mark if builder.root else WHOLE_FILE, "rules.not_a_pack")
         return None

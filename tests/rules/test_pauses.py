@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from rules.load import load_rules
+import gc
+
+from rules.load import MOST_KEPT, load_rules
 from rules.pauses import let_go, paced
+from rules.ruleset import Rule
 from tests.campaigns.rule_turns import many, packs
 
 STEPS = 8  # at which a rule that is one condition asks: three kinds of reading it, of compiling and of judging it
@@ -47,3 +50,23 @@ def test_what_is_let_go_of_goes_one_by_one() -> None:
         let_go(parts)
     let_go([object()])
     assert left == [4, 3, 2, 1, 0]
+
+
+def test_a_set_that_nobody_holds_is_gone_without_the_garbage_collector() -> None:
+    """Nothing in it holds itself: a full collection would stop every thread, and comes late."""
+    text = "pack: short-lived\ntitle: 暂\nsector: gas\nowner: 某局\nindicators:\n  n: {count: signals, window: 1d}\nrules:\n" + "".join(
+        f"  - {{id: short-{number}, title: 暂, status: draft, when: {when}, points: 1, say: '{{n}}'}}\n"
+        for number, when in enumerate(("n >= 2", "{at_least: 1, of: [short-0, n >= 3]}"))
+    )
+    gc.collect()
+    gc.disable()
+    try:
+        large = load_rules({"short.yaml": text + "#" * MOST_KEPT})  # not kept in memory as a text that may come again
+        assert len(large.rules) == 2
+        del large
+        left = [each for each in gc.get_objects() if isinstance(each, Rule) and each.pack == "short-lived"]
+        loaders = [each for each in gc.get_objects() if type(each).__name__ == "XLoader"]
+    finally:
+        gc.enable()
+    assert left == []
+    assert loaders == []
