@@ -72,8 +72,14 @@ class Erasure(Noun, frozen=True, kw_only=True):
 class Privacy:
     """Reads and erases personal values; safe to use from several threads."""
 
-    def __init__(self, database: Database, vault: Vault, tokens: Tokens, raw: RawStore, inbox: Path, clock: Clock) -> None:
-        """`inbox` is the watched folder: what lies in its `done` and `failed` folders is as clear as raw input."""
+    def __init__(
+        self, database: Database, vault: Vault, tokens: Tokens, raw: RawStore, inbox: Path, clock: Clock, *, elsewhere: str = ""
+    ) -> None:
+        """`inbox` is the watched folder: what lies in its `done` and `failed` folders is as clear as raw input.
+
+        `elsewhere` says which places this process does not reach.
+        """
+        self._elsewhere = (elsewhere,) if elsewhere else ()
         self._database = database
         self._places = Places(vault, tokens, raw, inbox)
         self._clock = clock
@@ -140,7 +146,7 @@ class Privacy:
             rejected=len(found.rejected),
             unreadable=found.unreadable,
             registered=found.registered,
-            notes=tuple(_notes(found, cut=cut)),
+            notes=(*_notes(found, cut=cut), *self._elsewhere),
         )
 
     def _delete(self, found: Traces, token: str, by: str, reason: str) -> bool:

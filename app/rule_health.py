@@ -9,12 +9,13 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, func, select
 
-from app.rulebook import Rulebook
+from app.rules_shown import RulesShown
 from app.views.rules import verdicts_of
 from app.views.summary import decode_entry
 from connectors.inbound.mapping_model import Mapping as FeedMapping
 from domain.errors import FileProblems, NotFound
 from domain.instants import EPOCH
+from domain.partitions import MOST_IN_FRAME, Place
 from rules.evaluation import Run
 from rules.expressions import Term
 from rules.health import PATIENCE, Ailment, Life, ailments, overlaps
@@ -27,6 +28,7 @@ FRESH: Final = timedelta(seconds=30)  # for which an answer stands
 DAY: Final = timedelta(hours=24)
 JUDGED_WITHIN: Final = timedelta(days=90)
 LATELY: Final = 100_000  # records, in which a source is looked for
+LATELY_FRAMES: Final = 2_000  # the same of each partition of a cluster
 SAMPLE: Final = 100  # signals that the cost of a reading is measured on
 ROUNDS: Final = 3  # of which the quickest counts: what disturbs only makes slower
 
@@ -39,17 +41,22 @@ class RuleHealth:
     def __init__(
         self,
         database: Database,
-        rulebook: Rulebook,
+        rulebook: RulesShown,
         mappings: Mapping[str, FeedMapping],
         complete: Callable[[], Mapping[str, datetime]],
         too_late: Callable[[], Mapping[str, tuple[int, datetime]]],
+        partitions: int = 0,
     ) -> None:
-        """`complete` says from when on each rule knows the whole of what it reads, `too_late` what `Pipeline.too_late` does."""
+        """`complete` says from when on each rule knows the whole of what it reads, `too_late` what `Pipeline.too_late` does.
+
+        Of a cluster `partitions` says into how many the numbers of records are divided; 0 is one sequence.
+        """
         self._database = database
         self._rulebook = rulebook
         self._mappings = mappings
         self._complete = complete
         self._too_late = too_late
+        self._partitions = partitions
         self._answer: tuple[str, datetime, Found] = ("", EPOCH, {})
         self._cost: tuple[str, Mapping[str, float]] = ("", {})
 
@@ -118,17 +125,30 @@ class RuleHealth:
 
     def _feeds(self, connection: Connection, now: datetime) -> tuple[set[str], set[str]]:
         """Return the sources all of whose feeds are silent, and those that something was received of lately."""
-        last = connection.scalar(select(func.max(signals.c.seq))) or 0
-        lately = select(signals.c.source, signals.c.feed).where(signals.c.seq > last - LATELY, signals.c.received_at > now - PATIENCE)
-        rows = connection.execute(lately.distinct()).all()
+        rows: set[tuple[str, str]] = set()
+        for last, span in self._newest(connection):
+            newer = (signals.c.seq > last - span, signals.c.seq <= last, signals.c.received_at > now - PATIENCE)
+            rows |= {
+                (row.source, row.feed) for row in connection.execute(select(signals.c.source, signals.c.feed).where(*newer).distinct())
+            }
         carried: dict[str, set[str]] = {}
-        for row in rows:
-            carried.setdefault(row.source, set()).add(row.feed)
+        for source, feed in sorted(rows):
+            carried.setdefault(source, set()).add(feed)
         quiet = {row.feed for row in connection.execute(select(feeds.c.feed).where(feeds.c.silent_since.is_not(None)))}
         for feed in quiet:
             if feed in self._mappings:
                 carried.setdefault(self._mappings[feed].source, set()).add(feed)
-        return {source for source, those in carried.items() if those <= quiet}, {row.source for row in rows}
+        return {source for source, those in carried.items() if those <= quiet}, {source for source, _ in rows}
+
+    def _newest(self, connection: Connection) -> Iterator[tuple[int, int]]:
+        """Yield the last number of each sequence of signals, and how many numbers before it are looked at."""
+        if not self._partitions:
+            yield connection.scalar(select(func.max(signals.c.seq))) or 0, LATELY
+        for partition in range(self._partitions):
+            first, end = Place(partition, 0, 0).seq(), Place(partition + 1, 0, 0).seq()
+            last = connection.scalar(select(func.max(signals.c.seq)).where(signals.c.seq >= first, signals.c.seq < end))
+            if last is not None:  # frames are counted, however few records they have
+                yield last, min(LATELY_FRAMES * MOST_IN_FRAME, last - first + 1)
 
     def _costs(self, connection: Connection, ruleset: RuleSet) -> Mapping[str, float]:
         """Return the microseconds of one reading of each rule's condition, measured once for each set, on the newest signals."""

@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+import msgspec
+
 from app.inlet import Inlet
 from app.privacy import Privacy
 from app.synced import offer, synced
 from connectors.inbound.edge import Taken
 from domain.errors import Conflict, NotFound
 from domain.messages import both
+from domain.partitions import partition_of
 from domain.records import ResolutionEntry
 from storage import intake_reads, registry
 from storage.database import Database
@@ -28,6 +31,11 @@ class Workings(Inlet, Protocol):
     @property
     def database(self) -> Database:
         """Where everything stands."""
+        ...
+
+    @property
+    def partitions(self) -> int:
+        """Into how many partitions the log is divided, 0 where one process judges all."""
         ...
 
     @property
@@ -74,11 +82,17 @@ def confirm(parts: Workings, feed: str, signal_id: str, object_id: str, *, by: s
         StoreUnavailable: the journal does not take writes, or not in time; saying it again does no harm.
     """
     with parts.database.read() as connection:
-        if not intake_reads.signals_of_key(connection, feed, signal_id):
+        known = intake_reads.signals_of_key(connection, feed, signal_id)
+        if not known:
             raise NotFound(both("signal.not_found", feed=feed, id=signal_id))
         if object_id and registry.get_object(connection, object_id) is None:
             raise NotFound(both("object.not_found", id=object_id))
     entry = ResolutionEntry(feed=feed, signal_id=signal_id, object_id=object_id, by=by, reason=reason)
+    if parts.partitions and object_id:
+        entry = msgspec.structs.replace(entry, partition=partition_of(object_id, parts.partitions))
+        standing = [one for one in known if one.status == "active" and (one.method, one.object_id) != ("confirmed", object_id)]
+        if standing:
+            entry = msgspec.structs.replace(entry, content=standing[-1].entry, content_seq=standing[-1].seq)
     [receipt] = synced(offer(parts.intake, [entry]))
     parts.await_shown(receipt.seq)
 

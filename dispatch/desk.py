@@ -57,7 +57,7 @@ def _close(draft: Draft, lead: Task) -> None:
     _set_revisits(draft, lead)
     draft.retell("case.closed", text("case.closed", verdict=text(f"verdict.{verdict}")))
     draft.note("close", "", "open", "closed", text(f"verdict.{verdict}"))
-    draft.add(Journalled(entry=OutcomeEntry(warning_id=draft.case.id, verdict=lead.finding, closed=True)))
+    draft.add(Journalled(entry=OutcomeEntry(warning_id=draft.case.id, verdict=lead.finding, closed=True, at=draft.now)))
 
 
 def _set_revisits(draft: Draft, lead: Task) -> None:
@@ -238,7 +238,7 @@ def withdraw(draft: Draft, command: Command) -> str:
     draft.cancel_everything()
     draft.add(DeliveriesCancelled(warning_id=draft.case.id))
     draft.retell("case.withdrawn", reason)
-    draft.add(Journalled(entry=OutcomeEntry(warning_id=draft.case.id, verdict="withdrawn", closed=True)))
+    draft.add(Journalled(entry=OutcomeEntry(warning_id=draft.case.id, verdict="withdrawn", closed=True, at=draft.now)))
     return "withdrawn"
 
 

@@ -124,7 +124,7 @@ def verify(draft: Draft, task: Task, command: Command) -> str:
     elif one_limit(draft, task) is None:
         draft.start(task.id, "handle", draft.policy.limits.handle)
     if task.role == "lead":
-        draft.add(Journalled(entry=OutcomeEntry(warning_id=draft.case.id, verdict=finding, closed=False)))
+        draft.add(Journalled(entry=OutcomeEntry(warning_id=draft.case.id, verdict=finding, closed=False, at=draft.now)))
     return "verified"
 
 

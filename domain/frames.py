@@ -20,7 +20,7 @@ from domain.records import AnyEntry
 
 MAGIC: Final = b"FSFRAME"
 PASSING: Final = b"FSGROUP"
-VERSION: Final = 1
+VERSION: Final = 2  # 1: confirmations without the content that they are about
 MOST_BYTES: Final = 900_000  # of a frame that holds several records: below the megabyte that a broker takes by default
 _LEAD = struct.Struct(">7sBI")
 _encoder = msgspec.msgpack.Encoder()

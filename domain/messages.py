@@ -223,6 +223,26 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "clock_state.paused": ("中止", "paused"),
     "clock_state.running": ("计时中", "running"),
     # cluster: what a role of a cluster says
+    "cluster.aside": (
+        "使引擎崩溃而被隔离的记录，见各研判进程的 worker.json；读取失败的文件，见各接入进程数据目录 inbox 的 failed",
+        "records that brought an engine down stand in each worker's worker.json, files that could not be read in each edge's inbox",
+    ),
+    "cluster.no_why_not": (
+        "集群的接口进程没有引擎，不能回答未命中的原因；请用 fengsui replay 在导出的信号上查",
+        "the api of a cluster has no engine and cannot say why a rule did not hit; replay exported signals with fengsui replay",
+    ),
+    "cluster.raw_elsewhere": (
+        "各接入进程数据目录中的原始输入不在此处，未删除；它们按保留期限删除",
+        "raw input in the data folders of the edges is not within reach here and was not deleted; it goes when its retention is over",
+    ),
+    "cluster.rules_elsewhere": (
+        "集群的规则由 fengsui rules publish 启用；回到旧版请发布旧的规则目录",
+        "rules of a cluster are put in force by fengsui rules publish; to go back publish the folder as it was",
+    ),
+    "cluster.rules_shown": (
+        "规则由 fengsui rules publish 启用；指标预热与推断引擎的状态在研判进程中，此处看不到",
+        "rules are put in force by fengsui rules publish; which indicators warm up and who infers is known to the workers, not seen here",
+    ),
     "cluster.another_schema": (
         "{where} 的表已变为另一版本（本程序 {own}，数据库 {held}）；本进程结束，请安装与数据库相同的版本后再启动",
         "the tables of {where} were brought to another version ({held}; this program has {own}): this role ends; install that version",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from typing import Final, NamedTuple
 
-from domain.records import AnyEntry, RejectionEntry, SignalEntry, TickEntry
+from domain.records import AnyEntry, RejectionEntry, ResolutionEntry, SignalEntry, TickEntry
 
 HASH: Final = "crc32"  # written down with the number of partitions, and compared
 MOST_PARTITIONS: Final = 1 << 10
@@ -39,6 +39,11 @@ def routing_key(entry: AnyEntry) -> str | None:
     if isinstance(entry, TickEntry):
         raise TypeError("a tick belongs to the partition whose worker wrote it")
     return None
+
+
+def elsewhere(entry: ResolutionEntry, seq: int) -> bool:
+    """Say whether the object that a person confirmed is of another partition than that of record `seq`, which this is."""
+    return entry.partition >= 0 and Place.of(seq).partition != entry.partition
 
 
 class Place(NamedTuple):

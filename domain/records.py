@@ -55,6 +55,9 @@ class ResolutionEntry(Entry, frozen=True, kw_only=True, tag="resolution"):
     """A person confirmed (or changed) which object signals are about: they count from here on.
 
     `object_id` "" says that it is no registered one: they count nowhere and leave the confirm queue, until somebody says otherwise.
+
+    In a cluster every partition has it: `partition` is that of the object, where the signal counts from here on, and -1 where one process
+    judges all or none is meant. `content` is the signal as it stands, record `content_seq`, for a partition that never saw it.
     """
 
     feed: str
@@ -62,6 +65,9 @@ class ResolutionEntry(Entry, frozen=True, kw_only=True, tag="resolution"):
     object_id: str
     by: str
     reason: str = ""
+    partition: int = -1
+    content: SignalEntry | None = None
+    content_seq: int = 0
 
 
 class ObjectsEntry(Entry, frozen=True, kw_only=True, tag="objects"):
@@ -98,11 +104,12 @@ class RulesetEntry(Entry, frozen=True, kw_only=True, tag="ruleset"):
 
 
 class OutcomeEntry(Entry, frozen=True, kw_only=True, tag="outcome"):
-    """What the departments found about a warning; `closed` ends its episode."""
+    """What the departments found about a warning, at the instant `at`; `closed` ends its episode."""
 
     warning_id: str
     verdict: Literal["confirmed", "unfounded", "unverifiable", "withdrawn", ""]  # 属实 / 不属实 / 无法核实 / 撤回
     closed: bool
+    at: datetime | None = None
 
 
 class FeedEntry(Entry, frozen=True, kw_only=True, tag="feed"):

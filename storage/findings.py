@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection, Row, and_, bindparam, insert, or_, select, update
 
 from domain.findings import EarlyWarning, EpisodeEnded, Outcome, RuleBlind, RuleHit, WarningRaised, WarningUpdated
-from storage.dialects import insert_new, upsert
+from storage.dialects import insert_new, take_turns, upsert
 from storage.tables import blinds, hits, warning_events, warnings
 
 _warning = msgspec.json.Decoder(EarlyWarning)
@@ -109,6 +109,15 @@ def add_warning_event(connection: Connection, warning_id: str, event: WarningEve
     detail = msgspec.json.encode(event.detail).decode()
     row = {"warning_id": warning_id, "at": event.at, "kind": event.kind, "actor": event.actor, "detail": detail}
     connection.execute(_INSERT_EVENT, row)
+
+
+def add_once(connection: Connection, warning_id: str, event: WarningEvent) -> None:
+    """Append one step to the story of a warning unless the same one, of the same instant, is there."""
+    take_turns(connection, f"story {warning_id}")
+    detail = msgspec.json.encode(event.detail).decode()
+    same = (warning_events.c.warning_id == warning_id, warning_events.c.kind == event.kind, warning_events.c.at == event.at)
+    if connection.scalar(select(warning_events.c.id).where(*same, warning_events.c.detail == detail)) is None:
+        add_warning_event(connection, warning_id, event)
 
 
 def _write_hits(connection: Connection, found: Sequence[RuleHit], touched: Mapping[_Place, str]) -> None:

@@ -12,7 +12,7 @@ from domain.names import looks_like_code, normalise_code, normalise_name
 from domain.objects import RegulatedObject
 from domain.records import ObjectsEntry
 from storage.database import Database
-from storage.dialects import upsert
+from storage.dialects import take_turns, upsert
 from storage.tables import meta, object_codes, object_names, objects
 
 _VERSION = "registry_version"
@@ -37,17 +37,25 @@ def codes_of(thing: RegulatedObject) -> list[str]:
 
 
 def write_objects(connection: Connection, entry: ObjectsEntry) -> None:
-    """Write new and replaced objects with their names and codes, and the registry's version."""
+    """Write new and replaced objects with their names and codes, and the registry's version; what is newer already stays.
+
+    Every partition of a cluster brings the same entry, each at its own time.
+    """
+    take_turns(connection, _VERSION)
     things = {thing.id: thing for thing in entry.objects}  # the later of two entries for one id holds
-    ids = sorted(things)
+    done: set[str] = set()
+    if registry_version(connection) >= entry.version:
+        done = set(connection.scalars(select(objects.c.id).where(objects.c.version >= entry.version)))
+    ids = sorted(things.keys() - done)
     for start in range(0, len(ids), _CHUNK):
         chunk = ids[start : start + _CHUNK]
         for table in (object_names, object_codes):
             connection.execute(delete(table).where(table.c.object_id.in_(chunk)))
         connection.execute(delete(objects).where(objects.c.id.in_(chunk)))
         _insert(connection, [things[id_] for id_ in chunk], entry.version)
-    row = upsert(meta).values(key=_VERSION, value=str(entry.version))
-    connection.execute(row.on_conflict_do_update(index_elements=["key"], set_={"value": str(entry.version)}))
+    newest = str(max(entry.version, registry_version(connection)))
+    row = upsert(meta).values(key=_VERSION, value=newest)
+    connection.execute(row.on_conflict_do_update(index_elements=["key"], set_={"value": newest}))
 
 
 def _insert(connection: Connection, things: Sequence[RegulatedObject], version: int) -> None:

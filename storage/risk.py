@@ -10,6 +10,7 @@ from sqlalchemy import Connection, and_, bindparam, case, insert, or_, select, u
 
 from domain.catalogue import Catalogue
 from domain.objects import Resolution
+from domain.partitions import elsewhere
 from domain.records import (
     CatalogueEntry,
     FeedEntry,
@@ -23,7 +24,7 @@ from domain.records import (
     TickEntry,
 )
 from storage.dialects import insert_tuples, larger, upsert
-from storage.findings import WarningEvent, add_warning_event, apply_outcomes, get_warning
+from storage.findings import WarningEvent, add_once, apply_outcomes, get_warning
 from storage.registry import write_objects
 from storage.tables import activations, applied, catalogues, feeds, rejections, rulesets, signals, to_us
 
@@ -120,6 +121,8 @@ class _Rows:
                 self._signal(record, entry)
             case RejectionEntry() as entry:
                 self._rejection(record, entry)
+            case ResolutionEntry() as entry if elsewhere(entry, record.seq):
+                pass  # the partition of the object writes it down
             case ResolutionEntry() as entry:
                 self._insert()
                 same = (signals.c.feed == entry.feed) & (signals.c.id == entry.signal_id)
@@ -138,8 +141,8 @@ class _Rows:
                 self._connection.execute(upsert(activations).values(told).on_conflict_do_nothing())
             case OutcomeEntry() as entry:
                 detail = {"verdict": entry.verdict, "closed": entry.closed}
-                event = WarningEvent(at=record.received_at, kind="outcome", actor="departments", detail=detail)
-                add_warning_event(self._connection, entry.warning_id, event)
+                event = WarningEvent(at=entry.at or record.received_at, kind="outcome", actor="departments", detail=detail)
+                add_once(self._connection, entry.warning_id, event)  # every partition of a cluster has it
             case FeedEntry() as entry:
                 self._mark(record, entry)
             case TickEntry():
@@ -254,8 +257,9 @@ def ruleset_texts(connection: Connection, version: str) -> dict[str, str] | None
 
 def active_ruleset(connection: Connection) -> str:
     """Return the version that was activated last, "" before the first."""
-    newest = select(rulesets.c.version).where(rulesets.c.activated_seq.is_not(None)).order_by(rulesets.c.activated_seq.desc()).limit(1)
-    return connection.scalar(newest) or ""
+    active = select(rulesets.c.version).where(rulesets.c.activated_seq.is_not(None))
+    newest = active.order_by(rulesets.c.activated_at.desc(), rulesets.c.activated_seq.desc())  # numbers of two partitions tell no order
+    return connection.scalar(newest.limit(1)) or ""
 
 
 def judged_by(connection: Connection, at: datetime, seq: int) -> str:
@@ -264,4 +268,5 @@ def judged_by(connection: Connection, at: datetime, seq: int) -> str:
     What time alone decided is judged before a record of the same instant.
     """
     earlier = or_(activations.c.at < at, and_(activations.c.at == at, activations.c.seq < seq))
-    return connection.scalar(select(activations.c.version).where(earlier).order_by(activations.c.seq.desc()).limit(1)) or ""
+    newest = select(activations.c.version).where(earlier).order_by(activations.c.at.desc(), activations.c.seq.desc())
+    return connection.scalar(newest.limit(1)) or ""

@@ -67,7 +67,7 @@ def versions(connection: Connection) -> list[Version]:
         select(rulesets, times.c.times)
         .join(times, times.c.version == rulesets.c.version, isouter=True)
         .where(rulesets.c.activated_seq.is_not(None))
-        .order_by(rulesets.c.activated_seq.desc())
+        .order_by(rulesets.c.activated_at.desc(), rulesets.c.activated_seq.desc())
     )
     reasons = _reasons(connection)
     return [

@@ -25,6 +25,7 @@ from functools import partial
 from domain.catalogue import Catalogue
 from domain.findings import Outcome
 from domain.levels import LevelScale
+from domain.partitions import elsewhere
 from domain.ports import Detector, History, Inference, PeerComparison
 from domain.records import (
     CatalogueEntry,
@@ -256,7 +257,7 @@ class Pipeline:
         if isinstance(entry, SignalEntry):
             self._signal(record.seq, entry, outcomes)
         elif isinstance(entry, ResolutionEntry):
-            self._resolution(entry, outcomes)
+            self._resolution(record.seq, entry, outcomes)
         elif isinstance(entry, ObjectsEntry):
             self._indicators.objects.update((thing.id, thing) for thing in entry.objects)
         elif isinstance(entry, CatalogueEntry):
@@ -302,14 +303,19 @@ class Pipeline:
                 self._ledger.wait(live)
         self._settle(effects, moment, outcomes)
 
-    def _resolution(self, entry: ResolutionEntry, outcomes: list[Outcome]) -> None:
+    def _resolution(self, seq: int, entry: ResolutionEntry, outcomes: list[Outcome]) -> None:
         """A person said which object a signal is about: it counts there from here on, with its own time, and nowhere else."""
-        earlier = self._ledger.by_name.get((entry.feed, entry.signal_id))
+        object_id = "" if elsewhere(entry, seq) else entry.object_id
+        name = (entry.feed, entry.signal_id)
+        earlier = self._ledger.by_name.get(name)
+        if earlier is None and entry.content is not None and object_id:
+            earlier = Live(entry.content_seq, resolved(entry.content, ""), (name,))  # it came to another partition
+            self._ledger.wait(earlier)
         if earlier is None:
             self._unknown_resolutions += 1
             return
-        found = resolved(earlier.entry, entry.object_id)
-        if earlier.entry.resolution.object_id == entry.object_id:
+        found = resolved(earlier.entry, object_id)
+        if earlier.entry.resolution.object_id == object_id:
             earlier.entry = found
             return
         effects = self._effects
@@ -317,7 +323,7 @@ class Pipeline:
         self._pass_on(earlier.seq, found, again=True)
         self._undo(earlier, effects)
         moment = None
-        if entry.object_id:
+        if object_id:
             moment = self._count(live, effects)
         else:
             self._ledger.wait(live)

@@ -10,7 +10,6 @@ from app.metrics import CONTENT_TYPE
 from app.version import VERSION
 from domain.base import Noun
 from domain.messages import both
-from storage import risk
 
 
 @get("/healthz", summary=both("operation.healthz"), opt={"roles": OPEN}, sync_to_thread=False)
@@ -51,11 +50,9 @@ class Status(Noun, frozen=True, kw_only=True):
 @get("/v1/status", summary=both("operation.status"), opt={"roles": OVERSEERS | {"monitor"}}, sync_to_thread=True)
 def status(services: ServicesGiven) -> Status:
     """Return how far the work is."""
-    with services.database.read() as connection:
-        applied = risk.applied_position(connection)
     return Status(
         head=services.journal.head(),
-        applied=applied,
+        applied=services.engine.applied(),
         idle=services.duty.idle(),
         ruleset=services.rulebook.active,
         version=VERSION,

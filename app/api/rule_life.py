@@ -13,7 +13,7 @@ from app.api import bodies
 from app.api.given import PrincipalGiven, ServicesGiven
 from app.api.parameters import RulesetPath
 from app.api.roles import DUTY, OVERSEERS
-from app.rulebook import Rulebook
+from app.rules_shown import RulesShown
 from app.services import Services
 from domain.base import Noun
 from domain.messages import both
@@ -65,7 +65,7 @@ def state_of(services: Services) -> RulesetState:
     return RulesetState(active=book.active, preparing=book.preparing, position=position, head=head, pinned=book.pinned)
 
 
-def waiting(database: Database, book: Rulebook) -> Waiting:
+def waiting(database: Database, book: RulesShown) -> Waiting:
     """Return what waits, field by field beside the active set."""
     found = book.approval.waiting()
     if found is None:

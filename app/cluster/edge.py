@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Self
@@ -14,34 +13,23 @@ import structlog
 from app.admin_token import ensure_admin_token
 from app.api.application import make_door
 from app.clock import SystemClock
+from app.cluster.doors import Doors
 from app.cluster.stores import check_topics
 from app.gate import AsgiApp, Credentials
-from app.links import load_or_make_key
 from app.metrics import Metrics, Sample
-from app.pipelines import load_mappings
+from app.retention import Retention
 from app.settings import Settings
 from app.stores import open_database
 from app.version import VERSION
 from app.watch import Watch
-from app.wiring import listen
+from app.wiring import RETENTION_SECONDS, listen
 from connectors.inbound.edge import Edge
 from connectors.inbound.folder import Inbox, SetAside
 from connectors.inbound.mapping_model import Mapping as FeedMapping
-from connectors.kafka.intake import KafkaIntake, Name, Sent
-from domain.errors import StoreUnavailable
-from domain.partitions import Place
 from domain.ports import Clock, Intake
-from domain.records import AnyEntry, ObjectsEntry, RejectionEntry, SignalEntry
-from storage import risk
-from storage.admission import storable
 from storage.crashpoints import reach
 from storage.datadir import DataDir
 from storage.durability import keep_durability
-from storage.raw import RawStore
-from storage.registry import MemoryObjectLookup
-from storage.sealing import SEALING_KEY, open_seal
-from storage.stored_names import names_of
-from storage.vault import Vault
 
 REGISTRY_SECONDS = 5.0
 log = structlog.get_logger(__name__)
@@ -79,42 +67,22 @@ class EdgeRole:
         self.database = open_database(settings, self.clock)
         with self.database.write() as connection:
             keep_durability(connection, kept)
-        with self.database.read() as connection:
-            self._lookup = MemoryObjectLookup.of(connection)
-        mappings = load_mappings(settings.mappings)
+        doors = self.doors = Doors(self.settings, paths, self.database, self.clock, self.metrics)
+        self.intake = doors.intake
         self._end = threading.Event()
-        kafka = settings.kafka
-        self.intake = KafkaIntake(
-            kafka.access(),
-            kafka.layout().topic("frames"),
-            kafka.partitions,
-            self.clock,
-            prepare=storable,
-            whereabouts=self._whereabouts,
-            on_sent=self._on_sent,
-            on_duplicates=self._on_duplicates,
-            by=f"{self.settings.host}:{self.settings.port}",
-        )
-        seal = open_seal(self.database, settings.sealing_key or paths.top / SEALING_KEY, make=settings.sealing_key is None)
-
-        def retention(feed: str) -> timedelta:
-            return mappings[feed].retention if feed in mappings else timedelta(days=settings.retention_days)
-
-        edge = Edge(
-            self.intake,
-            self._lookup,
-            load_or_make_key(settings.personal_key or paths.top / "personal-key"),
-            keep_raw=RawStore(paths.raw, seal).put,
-            keep_personal=Vault(self.database, seal, retention).keep,
-        )
         settle = timedelta(seconds=settings.inbox_settle_seconds)
-        self.inbox = Inbox(paths.top / "inbox", mappings, edge, self.clock, settle=settle, reach=reach, on_set_aside=self._on_set_aside)
+        self.inbox = Inbox(
+            paths.top / "inbox", doors.mappings, doors.edge, self.clock, settle=settle, reach=reach, on_set_aside=self._on_set_aside
+        )
+        done = timedelta(hours=settings.inbox_done_hours)
+        retention = Retention(doors.raw, doors.vault, paths.top / "inbox", doors.retention, self.clock, done=done)
         watches = (
             Watch("inbox", self.inbox.scan, settings.inbox_seconds, self.metrics, self._end),
-            Watch("registry", self._look_at_registry, REGISTRY_SECONDS, self.metrics, self._end),
+            Watch("retention", retention.enforce, RETENTION_SECONDS, self.metrics, self._end),
+            Watch("registry", doors.look_at_registry, REGISTRY_SECONDS, self.metrics, self._end),
         )
         self._watches = [watch for watch in watches if watch.seconds > 0]
-        self.services = EdgeServices(self.clock, edge, self.intake, mappings, self.metrics, self.trouble)
+        self.services = EdgeServices(self.clock, doors.edge, self.intake, doors.mappings, self.metrics, self.trouble)
         self.metrics.sources.append(lambda: [Sample("fengsui_build_info", 1.0, (VERSION,))])
 
     def start(self) -> None:
@@ -150,41 +118,6 @@ class EdgeRole:
         """Return why nothing is taken now, "" while everything is: what `/readyz` says."""
         dead = [thread.name for thread in self._watches if not thread.is_alive()]
         return self.intake.trouble() or (f"not running: {', '.join(dead)}" if dead else "")
-
-    def _whereabouts(self, names: Sequence[Name]) -> dict[Name, Sent]:
-        """Ask the rows what other edges sent; where the database does not answer, the worker's judgement is enough."""
-        try:
-            found = names_of(self.database, names)
-        except StoreUnavailable as error:
-            log.warning("edge.rows_unavailable", error=str(error))
-            return {}
-        return {name: Sent(known.digest, Place.of(known.seq).partition, known.seq) for name, known in found.items()}
-
-    def _look_at_registry(self) -> None:
-        """Take up objects that came in by another edge."""
-        with self.database.read() as connection:
-            self._lookup.refresh(connection)
-
-    def _on_sent(self, entries: Sequence[AnyEntry]) -> None:
-        counted: Counter[tuple[str, str]] = Counter()
-        for entry in entries:
-            if isinstance(entry, ObjectsEntry):
-                self._lookup.apply(entry)
-            elif isinstance(entry, SignalEntry):
-                counted[entry.feed, "accepted"] += 1
-            elif isinstance(entry, RejectionEntry):
-                counted[entry.feed, "rejected"] += 1
-        for (feed, outcome), count in counted.items():
-            self.metrics.records.labels(feed=feed, outcome=outcome).inc(count)
-
-    def _on_duplicates(self, counts: Mapping[str, int]) -> None:
-        for feed, count in counts.items():
-            self.metrics.records.labels(feed=feed, outcome="duplicate").inc(count)
-        try:
-            with self.database.write() as connection:
-                risk.add_duplicates(connection, counts)
-        except StoreUnavailable as error:  # a counter, on which nothing depends
-            log.warning("duplicates.not_counted", reason=str(error))
 
     def _on_set_aside(self, _file: SetAside) -> None:
         self.metrics.loop_errors.labels(loop="inbox_file").inc()

@@ -179,6 +179,38 @@ def duty(
         raise typer.Exit(status)
 
 
+def api(
+    data: DataOption = None,
+    config: ConfigOption = None,
+    bootstrap: BootstrapOption = None,
+    prefix: PrefixOption = None,
+    partitions: PartitionsOption = None,
+    host: Annotated[str | None, typer.Option(help="监听地址，缺省 127.0.0.1 / address to listen on")] = None,
+    port: Annotated[int | None, typer.Option(help="监听端口，缺省 8080 / port to listen on")] = None,
+    database_url: DatabaseOption = None,
+    *,
+    reduced_durability: ReducedOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """集群的接口与控制台，读写共用的数据库 / API and console of a cluster, over the database that all roles share."""
+    flags = {"data": data, "host": host, "port": port, "database_url": database_url}
+    settings = _settings(config, bootstrap, prefix, partitions, reduced_durability=reduced_durability, **flags)
+    from app.logs import configure, forward_libraries
+
+    configure(verbose=verbose)
+    forward_libraries()
+    with plain_errors(), needs_extra():
+        from app.cluster.api import ApiRole
+        from app.server import Server
+
+        with ApiRole(settings) as role:
+            note(f"烽燧 Fengsui api  {role.settings.base_url}/   令牌文件 / token: {settings.data / 'admin-token'}")
+            Server(role).run()
+    if role.ended:
+        note(role.ended)
+        raise typer.Exit(USAGE)
+
+
 def publish(
     rules: Annotated[Path, typer.Option("--rules", help="规则目录 / folder of rule packs")],
     data: DataOption = None,

@@ -10,10 +10,10 @@ from litestar.params import SkipValidation
 from app.answers import Answers
 from app.desk import Desk
 from app.effects import EffectWriter
-from app.explaining import Asking
 from app.rule_health import RuleHealth
-from app.rulebook import Rulebook
+from app.rules_shown import RulesShown
 from app.second_chances import Workings
+from app.services import Asked
 from app.settings import Settings
 from app.views.aside import Aside
 from domain.ports import ObjectLookup
@@ -34,12 +34,12 @@ class Parts(Workings, Protocol):
         ...
 
     @property
-    def rulebook(self) -> Rulebook:
+    def rulebook(self) -> RulesShown:
         """The active rules."""
         ...
 
     @property
-    def asking(self) -> Asking:
+    def asking(self) -> Asked:
         """Answers why a rule did not hit."""
         ...
 

@@ -34,10 +34,11 @@ class AsideFile(Noun, frozen=True, kw_only=True):
 
 
 class Aside(Noun, frozen=True, kw_only=True):
-    """Everything that is set aside; records by number, files by feed and name."""
+    """Everything that is set aside; records by number, files by feed and name. `elsewhere` says where more is to be seen."""
 
     records: tuple[AsideRecord, ...] = ()
     files: tuple[AsideFile, ...] = ()
+    elsewhere: str = ""
 
 
 def aside(journal: JournalReader, quarantined: Iterable[int], files: Sequence[SetAside]) -> Aside:

@@ -35,7 +35,7 @@ from domain.frames import Frame, encode, split
 from domain.messages import both
 from domain.partitions import MOST_IN_FRAME, Place, partition_of, routing_key
 from domain.ports import Clock, Offer, Receipt
-from domain.records import AnyEntry, SignalEntry
+from domain.records import AnyEntry, ResolutionEntry, SignalEntry
 
 MOST_OFFERS: Final = 50_000  # queued and in flight
 MOST_BYTES: Final = 128 * 1024 * 1024  # of their encoded entries
@@ -318,7 +318,8 @@ class KafkaIntake:
 
     def _sent(self, call: _Call, place: int, entry: AnyEntry, at: Place) -> None:
         """The brokers have one offer of a call, or one of its copies."""
-        if call.receipts[place] is None:
+        acts = isinstance(entry, ResolutionEntry) and entry.partition == at.partition  # of those that have it the one that matters
+        if call.receipts[place] is None or acts:
             call.receipts[place] = Receipt(status="accepted", seq=at.seq())
         if isinstance(entry, SignalEntry):
             name = (entry.feed, entry.signal.id)

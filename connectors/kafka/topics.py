@@ -13,7 +13,7 @@ from typing import Final, Self
 
 import msgspec
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.admin import ConfigResource, KafkaAdminClient, NewTopic
+from kafka.admin import ConfigResource, KafkaAdminClient, NewTopic, OffsetSpec
 from kafka.errors import KafkaError
 
 from connectors.kafka.access import Access
@@ -92,6 +92,14 @@ class Topics:
             )
             for name, partitions in there.items()
         }
+
+    def written(self) -> int:
+        """Return how many messages the topic of frames has had; raises StoreUnavailable."""
+        name = self._layout.topic("frames")
+        asked = {TopicPartition(name, number): OffsetSpec.LATEST for number in range(self._layout.partitions)}
+        with told_plainly(self._access):
+            ends = self._admin.list_partition_offsets(asked)
+        return sum(int(end.offset) for end in ends.values())
 
     def mark(self, found: Mapping[str, Topic]) -> Mark | None:
         """Return what was written down when the topics were made, None where nothing was; raises StoreUnavailable."""

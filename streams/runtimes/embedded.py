@@ -140,6 +140,10 @@ class Engine:
         """Return the number of the last record whose outcomes are committed."""
         return self._applied
 
+    def has_applied(self, seq: int) -> bool:
+        """Say whether the outcomes of record `seq` are committed."""
+        return self._applied >= seq
+
     def next_wake(self) -> datetime | None:
         """Return when time alone changes something next, as of the last step; None for never."""
         return self._wake

@@ -116,7 +116,7 @@ def test_an_object_that_another_edge_brought_is_known(edge: EdgeRole) -> None:
     thing = make_object(id="obj-1", code="91610132MA6U0AAAX5")
     with edge.database.write() as connection:
         write_objects(connection, ObjectsEntry(version=1, objects=(thing,)))
-    edge._look_at_registry()
+    edge.doors.look_at_registry()
     _, answer = _ask(edge, "/v1/signals", json.dumps(_signal("x", object_id="91610132MA6U0AAAX5")).encode())
     [seq] = [one["seq"] for one in answer["results"]]
     entry = _entries(edge)[seq]

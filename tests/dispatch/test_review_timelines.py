@@ -47,7 +47,7 @@ def test_an_unfounded_warning_needs_a_reviewer_and_its_cause() -> None:
         story.desk("waive", unit, note="误报")
     story.desk("accept", "housing", form=SIGNED)
     assert (story.case().status, story.case().verdict) == ("closed", "unfounded")
-    assert story.store.journal[-1] == OutcomeEntry(warning_id="w1", verdict="unfounded", closed=True)
+    assert story.store.journal[-1] == OutcomeEntry(warning_id="w1", verdict="unfounded", closed=True, at=story.clock.now())
     assert not story.store.pending()
 
 

@@ -30,8 +30,8 @@ def test_a_warning_goes_its_whole_way_to_closed() -> None:
         "generated", "pushed", "received", "verified", "handled", "fed_back", "accepted", "closed",
     ]  # fmt: skip
     assert story.store.journal == [
-        OutcomeEntry(warning_id="w1", verdict="confirmed", closed=False),
-        OutcomeEntry(warning_id="w1", verdict="confirmed", closed=True),
+        OutcomeEntry(warning_id="w1", verdict="confirmed", closed=False, at=story.task("housing").passages[3].at),
+        OutcomeEntry(warning_id="w1", verdict="confirmed", closed=True, at=story.clock.now()),
     ]
     assert [timer.what for timer in story.store.pending()] == ["revisit"]
     assert not story.rungs()

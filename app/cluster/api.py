@@ -1,0 +1,203 @@
+"""`fengsui api`: the API and the console of `serve` over the cluster's database; what people decide goes into the log by Kafka.
+
+No engine runs here. What only an engine knows is said to be elsewhere.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections import Counter
+from datetime import timedelta
+from typing import Final, Self
+
+import structlog
+from sqlalchemy import func, select
+
+from app.admin_token import ensure_admin_token
+from app.answers import Answers
+from app.api.application import make_asgi
+from app.clock import SystemClock
+from app.cluster.doors import Doors
+from app.cluster.duty import SCHEMA_SECONDS, make_desk, make_writer
+from app.cluster.edge import REGISTRY_SECONDS
+from app.cluster.rules import NotHere, PublishedRules
+from app.cluster.stores import another_schema, check_topics
+from app.gate import AsgiApp, Credentials
+from app.metrics import Metrics, Sample
+from app.privacy import Privacy
+from app.retention import Retention
+from app.rule_health import RuleHealth
+from app.services import Services
+from app.settings import Settings
+from app.stores import open_database
+from app.version import VERSION
+from app.views.aside import Aside
+from app.views.duty import samples as duty_samples
+from app.watch import Watch
+from app.wiring import RETENTION_SECONDS, listen
+from connectors.kafka.topics import Topics
+from domain.messages import both
+from domain.partitions import Place
+from domain.ports import Clock
+from rules.health import KINDS
+from storage import obligations
+from storage.database import Database
+from storage.datadir import DataDir
+from storage.tables import progress
+
+RULES_SECONDS: Final = 1.0
+log = structlog.get_logger(__name__)
+
+
+class Standing:
+    """How far the cluster is (`app.services.Log`, `Judging` and `Errands`), in messages of the log."""
+
+    def __init__(self, settings: Settings, database: Database, clock: Clock) -> None:
+        """Ask brokers and database."""
+        self._kafka = settings.kafka
+        self._topic = settings.kafka.layout().topic("frames")
+        self._database = database
+        self._clock = clock
+
+    def head(self) -> int:
+        """Return how many messages the log has had; raises StoreUnavailable."""
+        with Topics(self._kafka.access(), self._kafka.layout()) as topics:
+            return topics.written()
+
+    def applied(self) -> int:
+        """Return how many messages the workers have done."""
+        with self._database.read() as connection:
+            done = connection.scalar(select(func.sum(progress.c.offset_done + 1)).where(progress.c.topic == self._topic))
+        return int(done or 0)
+
+    def has_applied(self, seq: int) -> bool:
+        """Say whether the worker of its partition has done the message that record `seq` is in."""
+        place = Place.of(seq)
+        of = (progress.c.topic == self._topic, progress.c.partition == place.partition)
+        with self._database.read() as connection:
+            done = connection.scalar(select(progress.c.offset_done).where(*of))
+        return done is not None and done >= place.offset
+
+    def quarantined(self) -> tuple[int, ...]:
+        """Return nothing: each worker says of its own in `worker.json`."""
+        return ()
+
+    def idle(self) -> bool:
+        """Say whether nothing is due."""
+        with self._database.read() as connection:
+            ahead = obligations.agenda(connection)
+        return not ahead.owed and (ahead.next_at is None or ahead.next_at > self._clock.now())
+
+    def nudge(self) -> None:
+        """Do nothing: duty loops are other processes and look twice a second."""
+
+
+class ApiRole:
+    """One api; a context manager from start to stop. Several may run side by side, each with a data folder of its own."""
+
+    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
+        """Check the topics, open database and data folder, make the parts; nothing runs before `start`.
+
+        Raises:
+            StoreUnavailable: brokers, topics, database or folder cannot be used; the message says what to do.
+            FileProblems: a mapping or policy is wrong.
+        """
+        self.clock: Clock = clock or SystemClock()
+        check_topics(settings)
+        self.socket = listen(settings.host, settings.port)
+        self.settings = settings.model_copy(update={"port": self.socket.getsockname()[1]})
+        self._folder = DataDir(settings.data)
+        paths = self._folder.paths
+        self.metrics = Metrics()
+        self.database = open_database(settings, SystemClock())
+        doors = self._doors = Doors(self.settings, paths, self.database, self.clock, self.metrics)
+        self.ended = ""  # why the role ended by itself
+        self._end = threading.Event()
+        rules, inbox = PublishedRules(self.database, self.clock), paths.top / "inbox"
+        done = timedelta(hours=settings.inbox_done_hours)
+        retention = Retention(doors.raw, doors.vault, inbox, doors.retention, self.clock, done=done)
+        self._watches = [
+            Watch("rules", rules.look, RULES_SECONDS, self.metrics, self._end),
+            Watch("registry", doors.look_at_registry, REGISTRY_SECONDS, self.metrics, self._end),
+            Watch("schema", self._look_at_schema, SCHEMA_SECONDS, self.metrics, self._end),
+            Watch("retention", retention.enforce, RETENTION_SECONDS, self.metrics, self._end),
+        ]
+        desk, writer = make_desk(settings, self.clock), make_writer(self.settings, paths.top)
+        standing, elsewhere = Standing(settings, self.database, self.clock), both("cluster.raw_elsewhere")
+        self._health = RuleHealth(self.database, rules, doors.mappings, dict, dict, settings.kafka.partitions)
+        self.services = Services(
+            settings=self.settings,
+            clock=self.clock,
+            database=self.database,
+            journal=standing,
+            intake=doors.intake,
+            engine=standing,
+            edge=doors.edge,
+            privacy=Privacy(self.database, doors.vault, doors.tokens, doors.raw, inbox, self.clock, elsewhere=elsewhere),
+            mappings=doors.mappings,
+            rulebook=rules,
+            asking=NotHere(),
+            health=self._health,
+            desk=desk,
+            writer=writer,
+            answers=Answers(self.database, desk, writer, self.clock, self.metrics),
+            metrics=self.metrics,
+            duty=standing,
+            lookup=doors.lookup,
+            trouble=self.trouble,
+            aside=lambda: Aside(elsewhere=both("cluster.aside")),
+            partitions=settings.kafka.partitions,
+        )
+        self.metrics.sources.append(self._samples)
+
+    def start(self) -> None:
+        """Connect to the brokers and start the watches; raises StoreUnavailable."""
+        ensure_admin_token(self.settings.data, self.database, self.clock)
+        self._doors.intake.start()
+        for thread in self._watches:
+            thread.start()
+
+    def stop(self) -> None:
+        """Stop taking, finish what is under way, close the files."""
+        self._end.set()
+        for thread in self._watches:
+            if thread.is_alive():
+                thread.join()
+        self._doors.intake.close()
+        self.database.close()
+        self.socket.close()
+        self._folder.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def asgi(self, credentials: Credentials) -> AsgiApp:
+        """Return the routes of `serve` behind its gate."""
+        return make_asgi(self.services, credentials)
+
+    def trouble(self) -> str:
+        """Return why work does not move, "" while it does: what `/readyz` says."""
+        dead = [thread.name for thread in self._watches if not thread.is_alive()]
+        return self.ended or self._doors.intake.trouble() or (f"not running: {', '.join(dead)}" if dead else "")
+
+    def _look_at_schema(self) -> None:
+        """End the process in order where the tables are another version's."""
+        self.ended = another_schema(self.database)
+        if self.ended:
+            log.critical("api.another_schema", reason=self.ended)
+            signal.raise_signal(signal.SIGTERM)
+
+    def _samples(self) -> list[Sample]:
+        with self.database.read() as connection:
+            found = duty_samples(connection, self.clock.now())
+        ailing = Counter(each.kind for those in self._health.found(self.clock.now()).values() for each in those)
+        return [
+            *found,
+            *(Sample("fengsui_rules_ailing", float(ailing[kind]), (kind,)) for kind in KINDS),
+            Sample("fengsui_build_info", 1.0, (VERSION,)),
+        ]

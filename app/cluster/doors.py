@@ -1,0 +1,107 @@
+"""What takes records into the log of a cluster: the parts that an edge and an api have alike."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+import structlog
+
+from app.links import load_or_make_key
+from app.metrics import Metrics
+from app.pipelines import load_mappings
+from app.settings import Settings
+from connectors.inbound.edge import Edge
+from connectors.inbound.personal import Tokens
+from connectors.kafka.intake import KafkaIntake, Name, Sent
+from domain.errors import StoreUnavailable
+from domain.partitions import Place
+from domain.ports import Clock
+from domain.records import AnyEntry, ObjectsEntry, RejectionEntry, SignalEntry
+from storage import risk
+from storage.admission import storable
+from storage.database import Database
+from storage.datadir import DataPaths
+from storage.raw import RawStore
+from storage.registry import MemoryObjectLookup
+from storage.sealing import SEALING_KEY, open_seal
+from storage.stored_names import names_of
+from storage.vault import Vault
+
+log = structlog.get_logger(__name__)
+
+
+class Doors:
+    """Mappings, registry, vault and the way to the brokers; nothing is sent before `intake.start`."""
+
+    def __init__(self, settings: Settings, paths: DataPaths, database: Database, clock: Clock, metrics: Metrics) -> None:
+        """Make the parts.
+
+        Raises:
+            StoreUnavailable: a key is missing or another one than that of the database.
+            FileProblems: a mapping is wrong.
+        """
+        self._database = database
+        self._metrics = metrics
+        with database.read() as connection:
+            self.lookup = MemoryObjectLookup.of(connection)
+        self.mappings = mappings = load_mappings(settings.mappings)
+        kafka = settings.kafka
+        self.intake = KafkaIntake(
+            kafka.access(),
+            kafka.layout().topic("frames"),
+            kafka.partitions,
+            clock,
+            prepare=storable,
+            whereabouts=self._whereabouts,
+            on_sent=self._on_sent,
+            on_duplicates=self._on_duplicates,
+            by=f"{settings.host}:{settings.port}",
+        )
+        seal = open_seal(database, settings.sealing_key or paths.top / SEALING_KEY, make=settings.sealing_key is None)
+
+        def retention(feed: str) -> timedelta:
+            return mappings[feed].retention if feed in mappings else timedelta(days=settings.retention_days)
+
+        self.retention = retention
+        self.raw = RawStore(paths.raw, seal)
+        self.vault = Vault(database, seal, retention)
+        key = load_or_make_key(settings.personal_key or paths.top / "personal-key")
+        self.tokens = Tokens(key)
+        self.edge = Edge(self.intake, self.lookup, key, keep_raw=self.raw.put, keep_personal=self.vault.keep)
+
+    def look_at_registry(self) -> None:
+        """Take up objects that came in by another process."""
+        with self._database.read() as connection:
+            self.lookup.refresh(connection)
+
+    def _whereabouts(self, names: Sequence[Name]) -> dict[Name, Sent]:
+        """Ask the rows what other edges sent; where the database does not answer, the worker's judgement is enough."""
+        try:
+            found = names_of(self._database, names)
+        except StoreUnavailable as error:
+            log.warning("edge.rows_unavailable", error=str(error))
+            return {}
+        return {name: Sent(known.digest, Place.of(known.seq).partition, known.seq) for name, known in found.items()}
+
+    def _on_sent(self, entries: Sequence[AnyEntry]) -> None:
+        counted: Counter[tuple[str, str]] = Counter()
+        for entry in entries:
+            if isinstance(entry, ObjectsEntry):
+                self.lookup.apply(entry)
+            elif isinstance(entry, SignalEntry):
+                counted[entry.feed, "accepted"] += 1
+            elif isinstance(entry, RejectionEntry):
+                counted[entry.feed, "rejected"] += 1
+        for (feed, outcome), count in counted.items():
+            self._metrics.records.labels(feed=feed, outcome=outcome).inc(count)
+
+    def _on_duplicates(self, counts: Mapping[str, int]) -> None:
+        for feed, count in counts.items():
+            self._metrics.records.labels(feed=feed, outcome="duplicate").inc(count)
+        try:
+            with self._database.write() as connection:
+                risk.add_duplicates(connection, counts)
+        except StoreUnavailable as error:  # a counter, on which nothing depends
+            log.warning("duplicates.not_counted", reason=str(error))

@@ -1,0 +1,90 @@
+"""The rules of a cluster as pages show them: what the workers put in force, from the database."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from datetime import datetime
+
+from app.approval import Approval
+from app.rulebook import stored
+from app.workshop import Progress
+from domain.errors import Conflict, Problem
+from domain.messages import both
+from domain.ports import Clock
+from domain.principals import Principal
+from rules.ruleset import RuleSet
+from storage import risk
+from storage.database import Database
+from storage.rule_versions import Pin
+from streams.stages.inquiry import Inquiry
+
+HELD = 4  # rule sets in memory
+
+
+class PublishedRules:
+    """`app.rules_shown.RulesShown` of a cluster, where `fengsui rules publish` puts rules in force; safe to use from several threads."""
+
+    problems: Sequence[Problem] = ()
+    failing: tuple[str, ...] = ()
+    preparing = ""
+    progress: Progress | None = None
+    pinned: Pin | None = None
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        """Look once."""
+        self._database = database
+        self._sets: dict[str, RuleSet] = {}
+        self._turn = threading.Lock()
+        self.approval = Approval(database, clock, needed=False)
+        self.active = ""
+        self.look()
+
+    @property
+    def inferring(self) -> PublishedRules:
+        """Who says what the operator should know: inferences are drawn by the workers."""
+        return self
+
+    def notice(self) -> str:
+        """Return what cannot be seen here."""
+        return both("cluster.rules_shown")
+
+    def look(self) -> None:
+        """See which version is in force; raises StoreUnavailable."""
+        with self._database.read() as connection:
+            self.active = risk.active_ruleset(connection)
+
+    def current(self) -> RuleSet | None:
+        """Return the active set, None before the first."""
+        return self.load(self.active) if self.active else None
+
+    def load(self, version: str) -> RuleSet:
+        """Return a stored set; raises NotFound."""
+        with self._turn:
+            found = self._sets.get(version)
+            if found is None:
+                with self._database.read() as connection:
+                    found = self._sets[version] = stored(connection, version)
+                spare = [name for name in self._sets if name not in {version, self.active}]
+                for name in spare[: max(0, len(self._sets) - HELD)]:
+                    del self._sets[name]
+            return found
+
+    def roll_back(self, version: str, by: str, now: datetime, reason: str) -> str:  # noqa: ARG002  the protocol's signature
+        """Refuse: the folder that is published is not here."""
+        raise Conflict(both("cluster.rules_elsewhere"))
+
+    def approve(self, version: str, by: str, reason: str) -> str:
+        """Approve the candidate that waits; raises NotFound, since none does."""
+        return self.approval.approve(version, by, reason)
+
+    def settle(self, seconds: float) -> None:
+        """Return at once: nothing was decided here."""
+
+
+class NotHere:
+    """`app.services.Asked` where no engine is: the answer needs a replay of the journal, which this process has not."""
+
+    def why_not(self, asker: Principal, subject: str, rule: str, at: datetime | None) -> Inquiry:  # noqa: ARG002  the protocol's signature
+        """Refuse, and say what can be asked instead."""
+        raise Conflict(both("cluster.no_why_not"))

@@ -1,0 +1,140 @@
+"""The API and the console over a cluster's PostgreSQL: what they show comes from the workers, what people decide goes back by Kafka."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from litestar.routes import HTTPRoute
+
+from app.api.application import make_litestar
+from app.cluster.api import ApiRole
+from app.server import Server
+from app.settings import Egress
+from deploy.kafka.local import LocalKafka
+from domain.objects import Resolution
+from domain.partitions import partition_of
+from tests.app.world import CATALOGUE, DEPARTMENTS, OBJECTS
+from tests.cluster.world import Cluster, leak
+from tests.factories import at, make_entry
+from tests.postgres import PostgresServer
+
+pytestmark = [pytest.mark.service("kafka"), pytest.mark.service("postgresql")]
+TOP = Path(__file__).resolve().parents[2]
+SAMPLES = {"int": "1", "str": "x", "path": "x"}
+
+
+class Console:
+    """A running api of a cluster, and who asks it."""
+
+    def __init__(self, cluster: Cluster, role: ApiRole) -> None:
+        self.cluster = cluster
+        self.role = role
+        self.http = httpx.Client(base_url=role.settings.base_url, timeout=30, trust_env=False)
+        self.tokens = {"admin": (role.settings.data / "admin-token").read_text().strip()}
+
+    def ask(self, method: str, path: str, who: str = "admin", **options: Any) -> httpx.Response:
+        options["headers"] = {"authorization": f"Bearer {self.tokens[who]}"} | dict(options.get("headers", {}))
+        return self.http.request(method, path, **options)
+
+    def call(self, method: str, path: str, who: str = "admin", **options: Any) -> Any:
+        response = self.ask(method, path, who, **options)
+        assert response.is_success, f"{method} {path}: {response.status_code} {response.text}"
+        return response.json() if "json" in response.headers["content-type"] else response.text
+
+    def grant(self, name: str, role: str, department: str = "") -> None:
+        body = {"name": name, "role": role, "department": department, "feed": ""}
+        self.tokens[name] = self.call("POST", "/v1/access", json=body)["token"]
+
+    def queue(self) -> set[str]:
+        """Return the signals that wait for a person."""
+        found = [one for named in ("true", "false") for one in self.call("GET", f"/v1/unresolved?named={named}", "duty")]
+        return {one["entry"]["signal"]["id"] for one in found}
+
+
+@pytest.fixture
+def console(kafka: LocalKafka, postgres: PostgresServer, prefix: str, tmp_path: Path) -> Iterator[Console]:
+    """Give an api beside a worker with three partitions and rules in force."""
+    cluster = Cluster(kafka, postgres.fresh(), prefix, tmp_path / "cluster", partitions=3)
+    cluster.activate()
+    cluster.start()
+    settings = cluster.settings.model_copy(update={"data": tmp_path / "api", "port": 0, "egress": Egress(allow=("127.0.0.0/8",))})
+    with ApiRole(settings) as role:
+        server = Server(role)
+        server.start()
+        made = Console(cluster, role)
+        for what, name, body in (("departments", "d.yaml", DEPARTMENTS), ("catalogue", "c.csv", CATALOGUE), ("objects", "o.csv", OBJECTS)):
+            assert made.call("POST", f"/v1/import/{what}?name={name}", content=body.encode())["problems"] == []
+        made.grant("duty", "duty")
+        made.grant("lead", "department", "zhujian")
+        yield made
+        made.http.close()
+        server.stop()
+    cluster.close()
+
+
+def test_what_the_workers_judged_is_shown_and_answered(console: Console) -> None:
+    """A warning that a worker raised stands in API and console, for the departments that have a part in it and for no others."""
+    cluster = console.cluster
+    cluster.send([leak(number, 4) for number in range(12)])
+    cluster.await_done()
+    cluster.until(lambda: len(console.call("GET", "/v1/warnings", "duty")["warnings"]) == 4)
+    [first, *_] = console.call("GET", "/v1/warnings", "duty")["warnings"]
+    story = console.call("GET", f"/v1/warnings/{first['id']}/explain", "duty")
+    assert story["why"]
+    page = console.ask("GET", f"/warnings/{first['id']}", "duty", headers={"accept": "text/html"})
+    assert page.status_code == 200
+    console.grant("stranger", "department", "yingji")
+    assert console.call("GET", "/v1/warnings", "stranger")["warnings"] == []
+    assert console.ask("GET", f"/v1/warnings/{first['id']}", "stranger").status_code == 404
+    status = console.call("GET", "/v1/status")
+    assert status["head"] == status["applied"] > 0
+    assert status["ruleset"] == console.role.services.rulebook.active
+    assert console.call("GET", "/v1/rules")["version"] == status["ruleset"]
+
+
+def test_no_route_and_no_page_breaks_where_no_engine_is(console: Console) -> None:
+    """Every GET of the router answers with what there is or says what is not to be seen here; none with an error of ours."""
+    seen = 0
+    for route in make_litestar(console.role.services).routes:
+        assert isinstance(route, HTTPRoute)
+        path = re.sub(r"/\{\w+:(\w+)\}", lambda found: "/" + SAMPLES[found[1]], route.path)
+        for method in set(route.route_handler_map) & {"GET"}:
+            response = console.ask(method, path)
+            assert response.status_code < 500, f"{path}: {response.text}"
+            seen += 1
+    assert seen > 30
+    told = console.ask("GET", "/v1/rules/leaks/why-not?object=o-gas")
+    assert (told.status_code, "no engine" in told.text) == (409, True)
+    assert "no engine" in console.ask("GET", "/objects/o-gas?rule=leaks", "duty", headers={"accept": "text/html"}).text
+    assert "worker.json" in console.ask("GET", "/feeds", "duty", headers={"accept": "text/html"}).text
+    assert console.ask("POST", "/v1/rules/rollback", json={"version": "x"}).status_code == 409
+
+
+def test_what_a_person_confirms_counts_in_the_partition_of_the_object(console: Console) -> None:
+    """Signals that nobody could place lie in partitions by their names; confirmed, they count together where the object's are, once."""
+    cluster = console.cluster
+    home = partition_of("o-gas", 3)
+    away = [name for name in (f"n-{number}" for number in range(50)) if partition_of(f"feed\0{name}", 3) != home]
+    here = [name for name in (f"n-{number}" for number in range(50)) if name not in away]
+    names = sorted([away[0], away[1], here[0]])
+    cluster.send([make_entry(id=name, feed="feed", resolution=Resolution(), occurred_at=at(number)) for number, name in enumerate(names)])
+    cluster.await_done()
+    cluster.until(lambda: console.queue() == set(names))
+    for name in names:
+        for _ in range(2):  # said twice counts once
+            console.call("POST", f"/v1/unresolved/feed/{name}", "duty", json={"object_id": "o-gas"})
+        assert name not in console.queue()
+    cluster.await_done()
+    [warning] = console.call("GET", "/v1/warnings", "duty")["warnings"]
+    told = console.call("GET", f"/v1/warnings/{warning['id']}/explain", "duty")
+    assert (warning["subject"], sorted(one["id"] for one in told["evidence"])) == ("o-gas", names)
+    console.call("POST", f"/v1/unresolved/feed/{names[0]}", "duty", json={"object_id": "o-food"})
+    cluster.await_done()
+    page = console.call("GET", "/v1/objects/o-food", "duty")
+    assert [one["id"] for one in page["signals"]] == [names[0]]
+    assert len(console.call("GET", "/v1/warnings", "duty")["warnings"]) == 1
