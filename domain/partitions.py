@@ -9,6 +9,8 @@ from __future__ import annotations
 import zlib
 from typing import Final, NamedTuple
 
+import msgspec
+
 from domain.records import AnyEntry, RejectionEntry, ResolutionEntry, SignalEntry, TickEntry
 
 HASH: Final = "crc32"  # written down with the number of partitions, and compared
@@ -44,6 +46,11 @@ def routing_key(entry: AnyEntry) -> str | None:
 def elsewhere(entry: ResolutionEntry, seq: int) -> bool:
     """Say whether the object that a person confirmed is of another partition than that of record `seq`, which this is."""
     return entry.partition >= 0 and Place.of(seq).partition != entry.partition
+
+
+def everywhere(entry: AnyEntry) -> AnyEntry:
+    """Return `entry` as partitions of groups are told of it: confirmed, a signal counts for areas, wherever its object is."""
+    return msgspec.structs.replace(entry, partition=-1) if isinstance(entry, ResolutionEntry) else entry
 
 
 class Place(NamedTuple):

@@ -26,7 +26,7 @@ from domain.errors import Fenced, FengsuiError, StoreUnavailable
 from domain.findings import Outcome
 from domain.frames import BadFrame, Frame, Passed, Passing, decode, encode
 from domain.messages import both, text
-from domain.partitions import Place, partition_of
+from domain.partitions import Place, everywhere, partition_of
 from domain.ports import Clock, Grant, Letter, PartitionCommit
 from domain.records import (
     CatalogueEntry,
@@ -242,7 +242,8 @@ class Partition:
         noted = passage.take()
         if not mine:
             aside = self._guard.quarantined
-            noted += [Noted(each.seq, each.entry, None) for each in records if isinstance(each.entry, FOR_ALL) and each.seq not in aside]
+            common = [each for each in records if isinstance(each.entry, FOR_ALL) and each.seq not in aside]
+            noted += [Noted(each.seq, everywhere(each.entry), None) for each in common]
             noted.sort(key=lambda each: each.seq)
         late = bool(passage.digits) and (self._marked is None or received >= self._marked + MARK)
         told: dict[int, list[Passed]] = {}
