@@ -58,7 +58,9 @@ def replay(
 ) -> None:
     """重放信号，得到与服务运行时相同的预警 / Replay signals: the same hits, warnings and ids as a running serve."""
     from app.replaying import Replaying
+    from streams.runtimes.collector import settle_collector
 
+    settle_collector()
     if engine_only and departments is not None:
         note("--engine-only 不派发，不能与 --departments 同用 / routes nothing: leave out --departments")
         raise typer.Exit(USAGE)

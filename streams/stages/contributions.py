@@ -17,6 +17,7 @@ from streams.stages.effects import Effects
 from streams.stages.fuse import FuseStage, Part, Risk
 from streams.stages.indicators import Moment
 from streams.stages.remote import Truth
+from streams.stages.rule_plans import RulePlan
 from streams.stages.rules import RuleStage
 from streams.stages.subjects import Reading
 from streams.stages.windows import from_us, to_us
@@ -46,14 +47,10 @@ class Contributions:
                 return
             standing.spent = None
         risk = self._fuse.risk(reading.subject, standing.matter, standing.sector, shadow=plan.shadow)
-        part = risk.parts.get(plan.id)
-        if part is not None and part.points(now) == 0.0:
-            self._fuse.drop(risk, plan.id)
-            part = None
+        part = self._left(risk, plan, now)
         made = part is None
         if part is None:
-            part = risk.parts[plan.id] = Part("rule", plan.id, plan.rule.title)
-            part.values, part.message = self._rules.proofs.describe(plan, reading.subject, moment)
+            part = self._new(risk, plan, moment)
             self._fuse.cite(risk, part, self._rules.proofs.of(plan, reading.subject, moment))
         if made or reading.hit or effects.undone or part.version != version:
             part.take(plan, version)
@@ -73,16 +70,12 @@ class Contributions:
         plan, subject = self._rules.plans[truth.rule], moment.keys["object"].name
         matter, sector = self._rules.matter(plan.rule.sector, moment)
         risk = self._fuse.risk(subject, matter, sector, shadow=plan.shadow)
-        part = risk.parts.get(plan.id)
-        if part is not None:
-            part.since = truth.since
-            if part.points(now) == 0.0:
-                self._fuse.drop(risk, plan.id)
-                part = None
+        if plan.id in risk.parts:
+            risk.parts[plan.id].since = truth.since
+        part = self._left(risk, plan, now)
         made = part is None
         if part is None:
-            part = risk.parts[plan.id] = Part("rule", plan.id, plan.rule.title)
-            part.values, part.message = self._rules.proofs.describe(plan, subject, moment)
+            part = self._new(risk, plan, moment)
             part.take(plan, version)
             risk.can_rise = True
         part.since = now
@@ -96,15 +89,27 @@ class Contributions:
         risk = self._fuse.risk(subject, matter, sector, shadow=plan.shadow)
         if plan.id in risk.parts:
             self._fuse.drop(risk, plan.id)
-        part = Part("rule", plan.id, plan.rule.title)
+        part = self._new(risk, plan, moment)
         part.take(plan, version)
         part.since = since
-        if part.points(now) == 0.0:
+        if self._left(risk, plan, now) is None:
             return False
-        part.values, part.message = self._rules.proofs.describe(plan, subject, moment)
-        risk.parts[plan.id] = part
         risk.can_rise = True
         return True
+
+    def _left(self, risk: Risk, plan: RulePlan, now: int) -> Part | None:
+        """Return what a rule contributes to a risk; what has faded away is dropped."""
+        part = risk.parts.get(plan.id)
+        if part is not None and part.points(now) == 0.0:
+            self._fuse.drop(risk, plan.id)
+            return None
+        return part
+
+    def _new(self, risk: Risk, plan: RulePlan, moment: Moment) -> Part:
+        """Let a rule contribute to a risk, without points or evidence yet; it says what it read at this moment."""
+        part = risk.parts[plan.id] = Part("rule", plan.id, plan.rule.title)
+        part.values, part.message = self._rules.proofs.describe(plan, risk.subject, moment)
+        return part
 
     def feed(self, moment: Moment) -> None:
         """Put the signal behind the contributions to its subjects that rest on an indicator or a course that it feeds."""
