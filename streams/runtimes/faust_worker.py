@@ -29,10 +29,10 @@ from faust.types import TP, TopicT
 from faust.types.transports import ConsumerT
 from mode.utils.queues import ThrowableQueue
 
-from domain.errors import Fenced
+from domain.errors import Fenced, StoreUnavailable
 from domain.frames import Frame, encode
 from domain.messages import both
-from domain.ports import Offer, Progress
+from domain.ports import Grant, Offer, Progress
 from domain.records import TickEntry
 from streams.runtimes.collector import settle_collector
 from streams.runtimes.partitions import Partition, Parts
@@ -42,6 +42,7 @@ STUCK: Final = 70  # exit status: the supervisor starts the worker anew
 LOOK_SECONDS: Final = 1.0
 SILENT_SECONDS: Final = 120.0  # for which the loop itself, or the brokers, may say nothing
 ASK_SECONDS: Final = 2.0
+ASSIGN_SECONDS: Final = 45.0  # longer than a database lets a process that stands still hold a row
 BUFFER: Final = 16  # frames that wait in memory; each may have a megabyte
 
 Done = TypeVar("Done")
@@ -267,12 +268,23 @@ class Host:
             self._standstill.forget()
             before, self._partitions = self._partitions, {}
             for number in partitions:
-                grant = self._progress.assign(self.cluster.topic, number, self.cluster.owner)
+                grant = self._granted(number)
                 held = before.pop(number, None)
                 if held is None or not held.renew(grant):
                     held = Partition(grant, self._parts, self._stopping)
                 self._partitions[number] = held
         return {number: held.next_offset for number, held in self._partitions.items()}
+
+    def _granted(self, partition: int) -> Grant:
+        """Take a partition over; ask again for a while where the database is away, or its row is held by a process that stands still."""
+        end = time.monotonic() + ASSIGN_SECONDS
+        while True:
+            try:
+                return self._progress.assign(self.cluster.topic, partition, self.cluster.owner)
+            except StoreUnavailable as error:
+                _log.warning("partition.not_assigned", partition=partition, error=str(error))
+                if time.monotonic() > end or self._stopping.wait(ASK_SECONDS):
+                    raise
 
     def _keep_only(self, mine: set[int]) -> None:
         self._partitions = {number: held for number, held in self._partitions.items() if number in mine}

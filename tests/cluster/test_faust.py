@@ -19,8 +19,9 @@ from kafka import KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 
 from deploy.kafka.local import LocalKafka
-from domain.errors import Fenced
+from domain.errors import Fenced, StoreUnavailable
 from domain.messages import text
+from domain.ports import Grant
 from domain.records import RulesetEntry
 from rules.load import load_rules
 from storage import risk
@@ -212,3 +213,25 @@ def test_partitions_that_were_held_back_go_on_in_turn(tmp_path: Path) -> None:
     while queue.qsize():
         queue.get_nowait()
     assert went_on == [*range(52, 58)], "a queue that is nearly full holds back; one goes on with each message from six on"
+
+
+def test_a_partition_whose_row_is_held_is_asked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A predecessor that stands still inside a transaction costs its successor some seconds, and not its life."""
+    monkeypatch.setattr("streams.runtimes.faust_worker.ASK_SECONDS", 0.01)
+    ended: list[int] = []
+    host = _host(ended, tmp_path)
+    granted = Grant(topic="t", partition=0, epoch=2, offset_done=4)
+    answers: list[Grant | StoreUnavailable] = [StoreUnavailable("lock timeout"), StoreUnavailable("lock timeout"), granted]
+
+    def assign(*_: object) -> Grant:
+        answer = answers.pop(0)
+        if isinstance(answer, StoreUnavailable):
+            raise answer
+        return answer
+
+    host._progress = SimpleNamespace(assign=assign)  # type: ignore[assignment]  # the one method that is asked
+    host._partitions[0].renew, host._partitions[0].next_offset = lambda grant: grant == granted, 5
+    host._partitions[0].settle = lambda: None
+    assert faust.App("loop", broker="kafka://127.0.0.1:1").loop.run_until_complete(host.assigned(7, [0])) == {0: 5}
+    assert (ended, answers) == ([], [])
+    host._pool.shutdown()
