@@ -2,9 +2,9 @@
 
     python -m tests.campaigns.chaos [--signals N] [--seed N] [--small] [--plant skip_frame]
 
-Three brokers (replication 3, two in sync), PostgreSQL behind a proxy that loses answers, workers that a supervisor restarts. The oracle
-is `fengsui replay` of the consumed log, in a process of its own. Lost: acknowledged and not in the database. Twice: a signal with two
-rows, or a warning that the oracle does not have.
+Three brokers (replication 3, two in sync), PostgreSQL behind a proxy that loses answers, workers and duty loops that a supervisor
+restarts, a receiver of webhooks. The oracle is `fengsui replay` of the consumed log, in a process of its own. Lost: acknowledged and not
+in the database, or a warning that the receiver never heard of. Twice: a signal with two rows, or a warning that the oracle does not have.
 """
 
 from __future__ import annotations
@@ -18,20 +18,27 @@ import time
 from collections import Counter
 from concurrent.futures import Future
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
+
+from sqlalchemy import select
 
 from app.clock import SystemClock
 from connectors.kafka.access import Access
 from connectors.kafka.intake import KafkaIntake
 from deploy.kafka.local import LocalKafka
+from domain.departments import Department
 from domain.errors import StoreUnavailable
 from domain.objects import Resolution
 from domain.ports import Offer, Receipt
 from domain.records import SignalEntry
+from storage import access, obligations
 from storage.admission import storable
+from storage.duty_tables import outbox
 from tests.campaigns.entry import Campaign, Run, play
 from tests.campaigns.faults import CONSUMING_SECONDS, SECONDS, Faults, Supervisor
 from tests.campaigns.oracle import differences, export, replayed
+from tests.campaigns.receiver import Receiver
 from tests.cluster.world import Cluster
 from tests.conftest import which
 from tests.cutting import CuttingProxy
@@ -42,9 +49,10 @@ PARTITIONS = 6
 CALL = 500
 AGAIN = 10  # one call in so many is told again, by another edge
 STAGE = 10_000  # signals about the same objects, so that warnings are raised from the first fault to the last
-OBJECTS = 150  # of a stage, which lasts a week
+OBJECTS = 60  # of a stage, which lasts a week
 SMALL = ("kill_worker", "zombie", "kill_broker", "lost_answer")
 SETTLED_SECONDS = 300.0
+SECRET = "whsec_" + "c2VjcmV0LW9mLXRoZS1kdXR5LWRlc2s="
 RULES = """\
 pack: gas
 title: 燃气安全
@@ -78,7 +86,7 @@ rules:
 
 
 def complaint(number: int) -> SignalEntry:
-    """Return the complaint of that number, a minute after the one before; each object of a stage gets 66 of them."""
+    """Return the complaint of that number, a minute after the one before; each object of a stage gets 166 of them."""
     stage, place = divmod(number, STAGE)
     resolution = Resolution(object_id=f"obj-{stage}-{place * 7 % OBJECTS}", method="id", confidence=1.0)
     return make_entry(id=f"s-{number}", resolution=resolution, occurred_at=at(number / 60))
@@ -152,7 +160,7 @@ class Load(threading.Thread):
                 return
 
 
-def check(cluster: Cluster, load: Load, faults: Faults) -> list[str]:
+def check(cluster: Cluster, load: Load, faults: Faults, receiver: Receiver) -> list[str]:
     """Return what is wrong in the end."""
     wrong = list(faults.wrong)
     rows = Counter(cluster.signal_ids())
@@ -170,6 +178,10 @@ def check(cluster: Cluster, load: Load, faults: Faults) -> list[str]:
     wrong += differences(cluster.warnings(), expected, "the cluster")
     if not expected:
         wrong.append("no warning was raised: nothing was compared")
+    wrong += receiver.complaints[:3]
+    heard, known = receiver.warnings, {id_ for id_, _, _ in expected}
+    if heard != known:
+        wrong.append(f"the receiver heard of {len(heard - known)} warnings too many, and never of {len(known - heard)}")
     for name, seconds in sorted(faults.slowest.items()):
         if seconds > CONSUMING_SECONDS:
             wrong.append(f"after {name} a partition stood still for {seconds:.0f} s")
@@ -191,6 +203,8 @@ def run(top: Path, *, count: int, chosen: list[str], seed: int, plant: str) -> t
         cluster = Cluster(kafka, url, "chaos", top / "cluster", partitions=PARTITIONS, rules=RULES, replicas=3)
         stack.callback(cluster.close)
         cluster.also = _through(proxy, url, top)
+        receiver = stack.enter_context(Receiver())
+        furnish(cluster, receiver)
         cluster.activate()
         another = KafkaIntake(Access(kafka.bootstrap), cluster.topic, PARTITIONS, SystemClock(), prepare=storable, by="another")
         stack.enter_context(another)
@@ -206,16 +220,43 @@ def run(top: Path, *, count: int, chosen: list[str], seed: int, plant: str) -> t
         load.enough.set()
         load.join()
         cluster.await_done(SETTLED_SECONDS)
+        undelivered = delivered(cluster)
         supervisor.stop()
-        wrong = check(cluster, load, faults)
-        told = ", ".join(f"{name} {times}" for name, times in sorted(Counter(chosen).items()))
+        wrong = undelivered + check(cluster, load, faults, receiver)
+        told = ", ".join(f"{name} {times} ({faults.slowest[name]:.0f} s)" for name, times in sorted(Counter(chosen).items()))
         lost = ", ".join(f"{name} {times}" for name, times in sorted(faults.outcomes.items())) or "none"
         line = (
-            f"chaos: {len(load.acknowledged)} signals acknowledged, {load.repeated} told twice, {len(cluster.warnings())} warnings; "
-            f"faults: {told}; {sum(supervisor.ended.values())} workers restarted, {faults.all_fenced()} writes fenced, "
-            f"commits without an answer: {lost}; consuming again within {max(faults.slowest.values()):.0f} s, seed {seed}"
+            f"chaos: {len(load.acknowledged)} signals acknowledged, {load.repeated} told twice, {len(cluster.warnings())} warnings, "
+            f"{len(receiver.warnings)} at the receiver; faults (slowest to go on): {told}; {sum(supervisor.ended.values())} processes "
+            f"restarted, {faults.all_fenced()} writes fenced, commits without an answer: {lost}; "
+            f"consuming again within {max(faults.slowest.values()):.0f} s, seed {seed}"
         )
     return wrong, line
+
+
+def furnish(cluster: Cluster, receiver: Receiver) -> None:
+    """Give the duty desk, to which all these warnings go, a receiver."""
+    now = SystemClock().now()
+    desk = Department(id="desk", name="市风险值班台", kind="duty_desk")
+    receiver.secrets[desk.id] = SECRET
+    with cluster.database.write() as connection:
+        obligations.put_departments(connection, [desk])
+        url = f"{receiver.url}/{desk.id}"
+        access.put_endpoint(connection, access.Endpoint(id="e-desk", department=desk.id, url=url, state="active", created_at=now))
+        access.rotate_secret(connection, desk.id, SECRET, now, timedelta(0))
+
+
+def delivered(cluster: Cluster) -> list[str]:
+    """Wait until nothing is left to deliver; return what is wrong where that does not come."""
+    end = time.monotonic() + SETTLED_SECONDS
+    while True:
+        with cluster.database.read() as connection:
+            states = Counter(connection.scalars(select(outbox.c.state).where(outbox.c.endpoint_id != "")))
+        if set(states) <= {"sent"}:
+            return [] if states else ["no warning was told to anybody"]
+        if time.monotonic() > end:
+            return [f"deliveries after {SETTLED_SECONDS:.0f} s: {dict(states)}"]
+        time.sleep(0.5)
 
 
 def _through(proxy: CuttingProxy, url: str, top: Path) -> dict[str, object]:
@@ -223,7 +264,12 @@ def _through(proxy: CuttingProxy, url: str, top: Path) -> dict[str, object]:
     secret = top / "database-password"
     secret.write_text(PASSWORD)
     name = url.partition("@/")[2].partition("?")[0]
-    return {"DATABASE_URL": f"postgresql://fengsui@127.0.0.1:{proxy.port}/{name}", "DATABASE_PASSWORD_FILE": secret}
+    return {
+        "DATABASE_URL": f"postgresql://fengsui@127.0.0.1:{proxy.port}/{name}",
+        "DATABASE_PASSWORD_FILE": secret,
+        "LINK_KEY": top / "link-key",
+        "EGRESS__ALLOW": '["127.0.0.0/8"]',
+    }
 
 
 def body(given: Run) -> tuple[list[str], str]:

@@ -23,6 +23,7 @@ ZOMBIE_SECONDS = 14.0  # beyond the session time-out of the workers
 DARK_SECONDS = 30.0  # without any broker
 CONSUMING_SECONDS = 60.0
 PATIENCE = 30.0
+DUTY = ("duty-1", "duty-2")
 OUTCOMES: tuple[When, ...] = ("before", "after", "with")
 SECONDS = {  # what each fault takes, about: the load is spread over all of them
     "kill_worker": 6.0,
@@ -31,6 +32,7 @@ SECONDS = {  # what each fault takes, about: the load is spread over all of them
     "all_brokers": 42.0,
     "postgres": 6.0,
     "lost_answer": 24.0,
+    "kill_duty": 4.0,
     "add_worker": 6.0,
     "remove_worker": 6.0,
 }
@@ -60,7 +62,7 @@ class Supervisor(threading.Thread):
                     if worker is not None and status is not None:
                         self.ended[status] += 1
                     if worker is None or status is not None:
-                        self._cluster.start(name, **self._environment)
+                        self._cluster.start(name, role=name.partition("-")[0], **self._environment)
 
     def stop(self) -> None:
         """Start nothing more."""
@@ -85,12 +87,14 @@ class Faults:
         self._cluster, self._kafka, self._postgres, self._proxy = cluster, kafka, postgres, proxy
         self._supervisor, self._chance, self._hurry = supervisor, chance, hurry
         self._names = itertools.count(1)
+        self._workers: set[str] = set()
         self.slowest: dict[str, float] = {}
         self.outcomes: Counter[str] = Counter()  # of commits whose answer was lost, by what the database had afterwards
         self.wrong: list[str] = []
 
     def begin(self) -> None:
-        """Start the first two workers."""
+        """Start two duty loops and the first two workers."""
+        self._supervisor.wanted |= set(DUTY)
         self._supervisor.start()
         for _ in range(2):
             self._another()
@@ -105,6 +109,10 @@ class Faults:
         """Kill -9 of a worker."""
         self._hurry()
         self._send(self._one(), signal.SIGKILL)
+
+    def kill_duty(self) -> None:
+        """Kill -9 of a duty loop, whatever it is delivering."""
+        self._send(self._chance.choice(DUTY), signal.SIGKILL)
 
     def zombie(self) -> None:
         """SIGSTOP of a worker beyond the session time-out, then SIGCONT: what it still wants to write is refused."""
@@ -161,6 +169,7 @@ class Faults:
         """One worker less, in order; one stays."""
         self._not_alone()
         name = self._one()
+        self._workers.discard(name)
         with self._supervisor.lock:
             self._supervisor.wanted.discard(name)
             self._send(name, signal.SIGTERM)
@@ -204,17 +213,18 @@ class Faults:
     def _another(self) -> None:
         """Start one worker more, and return when it has partitions."""
         name = f"worker-{next(self._names)}"
+        self._workers.add(name)
         with self._supervisor.lock:
             self._supervisor.wanted.add(name)
         self._cluster.until(lambda: "offset_done" in self._cluster.status(name), CONSUMING_SECONDS)
 
     def _not_alone(self) -> None:
         """See that there is somebody who takes over what a worker leaves."""
-        if len(self._supervisor.wanted) < 2:
+        if len(self._workers) < 2:
             self._another()
 
     def _one(self) -> str:
-        return self._chance.choice(sorted(self._supervisor.wanted))
+        return self._chance.choice(sorted(self._workers))
 
     def _send(self, name: str, number: int) -> None:
         worker = self._cluster.workers.get(name)

@@ -22,6 +22,7 @@ class Receiver:
     def __init__(self) -> None:
         self.secrets: dict[str, str] = {}
         self.ids: set[str] = set()
+        self.warnings: set[str] = set()  # that messages are about
         self.complaints: list[str] = []
         self.answered: dict[tuple[str, str], int] = {}
         self.api = ""
@@ -66,6 +67,7 @@ class Receiver:
             return 401
         new = headers["webhook-id"] not in self.ids
         self.ids.add(headers["webhook-id"])
+        self.warnings.add(message["data"]["warning"]["id"])
         if new and message["type"] == "task.assigned" and message["data"]["task"]["department"] == department:
             self._todo.append((department, message["data"]))
         return 204

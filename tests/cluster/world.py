@@ -108,8 +108,10 @@ class Cluster:
         """Put the rules in force; return their version."""
         return publish(self.settings, self.rules, "test", SystemClock(), without_groups=True).version
 
-    def start(self, name: str = "one", *, plant: str = "", snapshot_every: int = 500, **kafka: object) -> subprocess.Popen[bytes]:
-        """Start a worker process."""
+    def start(
+        self, name: str = "one", *, role: str = "worker", plant: str = "", snapshot_every: int = 500, **kafka: object
+    ) -> subprocess.Popen[bytes]:
+        """Start a worker process, or one of another role."""
         own = self.settings.kafka
         given = {
             "DATA": self.folder / name,
@@ -130,7 +132,7 @@ class Cluster:
             environment[PLANT_VARIABLE] = plant
         log = (self.folder / f"{name}.log").open("ab")
         self.workers[name] = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "app.cli", "worker"], cwd=TOP, env=environment, stdout=log, stderr=log
+            ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "app.cli", role], cwd=TOP, env=environment, stdout=log, stderr=log
         )
         log.close()
         return self.workers[name]
