@@ -1,6 +1,6 @@
 """Prometheus metrics: base units, one prefix, few labels; what stands in SQL is read at the scrape, not counted twice.
 
-Labels are feed, outcome, rule, matter, department, level, stage, never an id of a warning or an object (decision 16).
+Labels are feed, outcome, rule, matter, department, level, stage, partition, never an id of a warning or an object (decision 16).
 """
 
 from __future__ import annotations
@@ -46,6 +46,13 @@ GAUGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "fengsui_inference_stand_in": ("1 where the matcher alone answers for the inferences: durable-rules is absent or was retired.", ()),
     "fengsui_rules_active": ("Rules of the active set.", ("status",)),
     "fengsui_rules_ailing": ("Rules of the active set by what is wrong with them; one may count under several.", ("ailment",)),
+    "fengsui_partitions": ("Partitions of the topic of frames; told by every worker.", ()),
+    "fengsui_partition_offset_done": ("Offset of the last frame whose effects are committed, by partition.", ("partition",)),
+    "fengsui_partition_epoch": ("How often the partition was assigned; a worker of an older epoch writes nothing.", ("partition",)),
+    "fengsui_partition_lag_frames": ("Frames of the partition that are not committed.", ("partition",)),
+    "fengsui_partition_quarantined_records": ("Records that brought the engine down twice and are left out.", ("partition",)),
+    "fengsui_partition_waiting": ("1 where the partition waits for a store that is away.", ("partition", "store")),
+    "fengsui_edge_trouble": ("1 while the edge takes nothing: the brokers do not acknowledge, or a loop of it ended.", ()),
     "fengsui_build_info": ("The running software; always 1.", ("version",)),
 }
 
@@ -102,6 +109,10 @@ class Metrics:
     step_seconds: Histogram = field(init=False)
     delivery_seconds: Histogram = field(init=False)
     loop_errors: Counter = field(init=False)
+    frames: Counter = field(init=False)
+    signals: Counter = field(init=False)
+    set_aside: Counter = field(init=False)
+    commit_seconds: Histogram = field(init=False)
     snapshot_position: Gauge = field(init=False)
 
     def __post_init__(self) -> None:
@@ -126,6 +137,14 @@ class Metrics:
         )
         self.delivery_seconds = Histogram("fengsui_delivery_seconds", "One delivery attempt.", buckets=ATTEMPT_BUCKETS, registry=at)
         self.loop_errors = Counter("fengsui_loop_errors_total", "Errors that a background loop survived.", ("loop",), registry=at)
+        self.frames = Counter("fengsui_worker_frames_total", "Frames whose effects were committed.", registry=at)
+        self.signals = Counter("fengsui_worker_signals_total", "Signals of these frames, each name once.", registry=at)
+        self.set_aside = Counter(
+            "fengsui_partition_set_aside_total", "Messages that are no frame, and records left out.", ("partition",), registry=at
+        )
+        self.commit_seconds = Histogram(
+            "fengsui_commit_seconds", "One frame's transaction: offset, epoch and effects.", buckets=WORK_BUCKETS, registry=at
+        )
         self.snapshot_position = Gauge("fengsui_snapshot_position", "Journal position of the newest snapshot.", registry=at)
         at.register(_SampleCollector(self.sources))
 

@@ -207,6 +207,42 @@ ALERTS = (
             "A restart has to replay them. Check the data folder's free space and the log.",
         ),
     ),
+    Alert(
+        name="FengsuiPartitionsUnheld",
+        expr="max(fengsui_partitions) - count(count by (partition) (fengsui_partition_offset_done)) > 0",
+        wait="3m",
+        severity="critical",
+        title=("有分区无人处理", "partitions that no worker holds"),
+        summary=("{{ $value }} 个分区三分钟没有研判进程", "{{ $value }} partitions have had no worker for three minutes"),
+        action=(
+            "这些分区里的对象不会产生预警，数据仍在 Kafka 中。查看研判进程是否在运行，以及退出前的日志。",
+            "Nothing is raised about their objects; their data waits in Kafka. See whether workers run, and the logs of those that ended.",
+        ),
+    ),
+    Alert(
+        name="FengsuiWorkersBehind",
+        expr="sum(max by (partition) (fengsui_partition_lag_frames)) > 10000",
+        wait="10m",
+        severity="warning",
+        title=("集群处理积压", "the workers are behind"),
+        summary=("{{ $value | humanize }} 帧十分钟未处理完", "{{ $value | humanize }} frames wait for ten minutes"),
+        action=(
+            "预警会晚到。看板“集群”说明是哪些分区：全部上升则增加研判进程，只有一个则数据集中于少数对象。",
+            "Warnings are late. The board shows which partitions: where all grow add a worker; where one does, data is about few objects.",
+        ),
+    ),
+    Alert(
+        name="FengsuiWorkerWaits",
+        expr="max by (store) (fengsui_partition_waiting) > 0",
+        wait="2m",
+        severity="critical",
+        title=("研判等待存储", "workers wait for a store"),
+        summary=("研判进程两分钟没有等到 {{ $labels.store }}", "workers have waited for the {{ $labels.store }} for two minutes"),
+        action=(
+            "没有丢失，也没有预警产生。恢复数据库或磁盘后自动继续；worker.json 中有原话。",
+            "Nothing is lost, and nothing is raised. They go on by themselves once the store is back; worker.json has its words.",
+        ),
+    ),
 )
 
 

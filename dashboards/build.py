@@ -11,11 +11,12 @@ from ruamel.yaml import YAML
 
 from dashboards.alerts import rule_file
 from dashboards.board import Board
+from dashboards.cluster import CLUSTER
 from dashboards.duty import DUTY
 from dashboards.engine import ENGINE
 from domain.messages import text
 
-BOARDS: tuple[Board, ...] = (DUTY, ENGINE)
+BOARDS: tuple[Board, ...] = (DUTY, ENGINE, CLUSTER)
 RULES_FILE = "fengsui-rules.yml"
 DEFAULT_CONSOLE = "http://127.0.0.1:8080"
 _HEADING = "# Generated from dashboards/alerts.py by `python -m dashboards build`; change it there.\n"

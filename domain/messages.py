@@ -2277,6 +2277,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "{partitions} 个分区时不研判跨对象的规则：{rules}；需要时请只用一个分区",
         "with {partitions} partitions rules over several objects are not judged: {rules}; where they are needed take one partition",
     ),
+    "worker.metrics_port": (
+        "指标端口 {address} 不能使用：{error}；请另选 metrics_port",
+        "the port of the metrics {address} cannot be used: {error}; choose another metrics_port",
+    ),
     "worker.newer": (
         "分区 {partition} 位置 {offset} 由更新的版本写入（{detail}）；请先升级本进程",
         "{partition}/{offset} was written by a newer version ({detail}); upgrade this worker first",

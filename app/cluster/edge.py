@@ -83,7 +83,7 @@ class EdgeRole:
         )
         self._watches = [watch for watch in watches if watch.seconds > 0]
         self.services = EdgeServices(self.clock, doors.edge, self.intake, doors.mappings, self.metrics, self.trouble)
-        self.metrics.sources.append(lambda: [Sample("fengsui_build_info", 1.0, (VERSION,))])
+        self.metrics.sources.append(self._samples)
 
     def start(self) -> None:
         """Connect to the brokers and start the watches; raises StoreUnavailable."""
@@ -118,6 +118,9 @@ class EdgeRole:
         """Return why nothing is taken now, "" while everything is: what `/readyz` says."""
         dead = [thread.name for thread in self._watches if not thread.is_alive()]
         return self.intake.trouble() or (f"not running: {', '.join(dead)}" if dead else "")
+
+    def _samples(self) -> list[Sample]:
+        return [Sample("fengsui_build_info", 1.0, (VERSION,)), Sample("fengsui_edge_trouble", float(bool(self.trouble())))]
 
     def _on_set_aside(self, _file: SetAside) -> None:
         self.metrics.loop_errors.labels(loop="inbox_file").inc()

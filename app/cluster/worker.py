@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-import msgspec
 import structlog
 
 from app.clock import SystemClock
 from app.cluster.stores import check_topics
+from app.cluster.watching import Telling, measured, serve_metrics
 from app.commit import Consequences, PartitionedCommit
 from app.desk import Desk
 from app.effects import EffectWriter
@@ -40,7 +40,7 @@ from storage.snapshots import Snapshot, SnapshotStore
 from storage.stored_names import PartitionAdmission
 from storage.tables import from_us, to_us
 from streams.runtimes.faust_worker import Cluster, Host
-from streams.runtimes.partitions import Kept, Partition, Parts
+from streams.runtimes.partitions import Kept, Parts
 
 log = structlog.get_logger(__name__)
 
@@ -137,15 +137,18 @@ class WorkerRole:
         def place(partition: int) -> Path:
             return shared / f"{topic}-{partition}"
 
+        telling = Telling(paths.top / "worker.json", self.metrics, self.clock, layout.partitions)
         parts = Parts(
             pipeline=lambda: make_pipeline(settings, self.load, None, self._inferring.engine),
             admission=lambda partition: PartitionAdmission(self.database, partition),
             snapshots=lambda partition: (_StaleStore if planted("stale_snapshot") else PartitionStore)(place(partition)),
             guard=lambda partition: place(partition) / "stepping",
-            commit=_with_plants(PartitionedCommit(self.database, Consequences(desk, writer, self.clock, self.metrics), self.clock)),
+            commit=_with_plants(
+                measured(PartitionedCommit(self.database, Consequences(desk, writer, self.clock, self.metrics), self.clock), self.metrics)
+            ),
             clock=self.clock,
             snapshot_every=settings.snapshot_every,
-            on_set_aside=lambda _seq: self.metrics.loop_errors.labels(loop="quarantine").inc(),
+            on_set_aside=telling.set_aside,
             committing=self._committing,
         )
         cluster = Cluster(
@@ -162,8 +165,7 @@ class WorkerRole:
             session_seconds=settings.kafka.session_seconds,
             stuck_seconds=settings.kafka.stuck_seconds,
         )
-        self._status = paths.top / "worker.json"
-        self.host = Host(cluster, parts, SqlProgress(self.database, self.clock), die=die, on_look=self._tell)
+        self.host = Host(cluster, parts, SqlProgress(self.database, self.clock), die=die, on_look=telling.look)
 
     def load(self, version: str) -> RuleSet:
         """Return a stored rule set without what cannot be judged in several partitions, which is named in the log.
@@ -192,27 +194,9 @@ class WorkerRole:
         self._folder.close()
 
     def __enter__(self) -> Self:
+        if self.settings.metrics_port:
+            serve_metrics(self.metrics, self.settings.host, self.settings.metrics_port)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _tell(self, partitions: Mapping[int, Partition]) -> None:
-        """Write down where each partition stands: for whoever looks, and for a health check by the file's age."""
-        told = {
-            "at": self.clock.now(),
-            "version": VERSION,
-            "partitions": {
-                str(number): {
-                    "epoch": held.grant.epoch,
-                    "offset_done": held.grant.offset_done,
-                    "ruleset": held.pipeline.ruleset.version,
-                    "waiting": held.waiting,
-                    "quarantined": held.quarantined(),
-                }
-                for number, held in sorted(partitions.items())
-            },
-        }
-        new = self._status.with_name(".worker.json.new")
-        new.write_bytes(msgspec.json.format(msgspec.json.encode(told)))
-        new.replace(self._status)

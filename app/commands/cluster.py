@@ -129,12 +129,15 @@ def worker(
     prefix: PrefixOption = None,
     partitions: PartitionsOption = None,
     database_url: DatabaseOption = None,
+    metrics_port: Annotated[
+        int | None, typer.Option("--metrics-port", help="指标端口，缺省不开放 / port of its metrics, default none")
+    ] = None,
     *,
     reduced_durability: ReducedOption = False,
     verbose: VerboseOption = False,
 ) -> None:
     """集群的研判：处理分到的分区；以 70 退出时须由守护程序重启 / Judge the partitions assigned to it; status 70 wants a restart."""
-    flags = {"data": data, "database_url": database_url}
+    flags = {"data": data, "database_url": database_url, "metrics_port": metrics_port}
     settings = _settings(config, bootstrap, prefix, partitions, reduced_durability=reduced_durability, **flags)
     from app.logs import configure, forward_libraries
 

@@ -132,9 +132,9 @@ class Host:
         progress: Progress,
         *,
         die: Callable[[int], Any] = os._exit,
-        on_look: Callable[[Mapping[int, Partition]], object] = lambda _partitions: None,
+        on_look: Callable[[Mapping[int, Partition], Mapping[int, int]], object] = lambda _partitions, _ends: None,
     ) -> None:
-        """`die` ends the process; `on_look` is told the partitions every few seconds."""
+        """`die` ends the process; `on_look` is told the partitions, and the ends of the topic, every second."""
         self.cluster = cluster
         self._parts = parts
         self._progress = progress
@@ -207,7 +207,7 @@ class Host:
             if stood > self.cluster.stuck_seconds:
                 where = f"{self.cluster.topic}/{number}: {behind[number]} < {ends[number]}"
                 self._end(both("worker.stuck", seconds=f"{stood:.0f}", where=where))
-        self._on_look(self._partitions)
+        self._on_look(self._partitions, ends)
         self._beat = time.monotonic()
 
     async def _ends(self) -> Mapping[int, int]:

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import Final, Literal, Protocol, TypeVar
 
 import structlog
 
@@ -54,6 +54,7 @@ MARK: Final = timedelta(seconds=2)  # of a partition's time, after which all par
 FOR_ALL: Final = (RulesetEntry, ObjectsEntry, CatalogueEntry, OutcomeEntry, FeedEntry, ResolutionEntry)
 
 Taken = TypeVar("Taken")
+Store = Literal["database", "disk"]
 _log = structlog.get_logger(__name__)
 
 
@@ -138,7 +139,8 @@ class Partition:
         self._since = 0  # records since the last snapshot
         self._ticked: tuple[datetime, datetime] | None = None
         self._under_way: tuple[int, Future[Grant]] | None = None  # what is being committed: the frame's offset
-        self.waiting = ""  # for which store it waits, "" for none
+        self.waiting = ""  # what the store says that it waits for, "" for none
+        self.waiting_for: Store = "database"
         kept = self._snapshots.load()
         if kept is not None and kept.offset <= grant.offset_done:
             self._received = kept.received_at
@@ -320,7 +322,7 @@ class Partition:
             if numbers[start] in self._guard.quarantined:
                 self._pipeline.skip(part[0])
                 continue
-            self._until_taken(partial(self._guard.enter, numbers[start], numbers[end - 1]))
+            self._until_taken(partial(self._guard.enter, numbers[start], numbers[end - 1]), "disk")
             try:
                 outcomes += self._pipeline.step(part, growing=growing)
             except FengsuiError:
@@ -380,14 +382,14 @@ class Partition:
             self.grant = commit()
             self._admit.settled(offset)
 
-    def _until_taken(self, ask: Callable[[], Taken]) -> Taken:
+    def _until_taken(self, ask: Callable[[], Taken], store: Store = "database") -> Taken:
         """Ask a store until it does it; raises StoreUnavailable only when the process is stopping."""
         pause = BACKOFF_FIRST
         while True:
             try:
                 done = ask()
             except StoreUnavailable as error:
-                self.waiting = str(error)
+                self.waiting_for, self.waiting = store, str(error)
                 _log.warning("partition.store_unavailable", partition=self.grant.partition, error=str(error))
                 if self._stopping.wait(pause):
                     raise

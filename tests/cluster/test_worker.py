@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import signal
+import urllib.request
 
 import pytest
 from kafka import KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
+from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import select
 
+from deploy.kafka.local import free_port
 from domain.frames import Frame, encode
 from domain.ports import Offer
 from storage.tables import rejections
@@ -33,6 +36,36 @@ def test_one_worker_gives_what_a_replay_gives(make: Make) -> None:
     assert len(warnings) == 40
     assert warnings == cluster.replayed()
     cluster.until(lambda: version in cluster.status())
+
+
+def test_a_worker_serves_its_metrics(make: Make) -> None:
+    """On a port of its own: what it committed, by partition, with nothing left to do; what is no frame is counted as set aside."""
+    cluster, port = make(partitions=2), free_port()
+    cluster.activate()
+    cluster.start(metrics_port=port)
+    cluster.send([leak(number) for number in range(300)])
+    producer = KafkaProducer(bootstrap_servers=cluster.settings.kafka.bootstrap)
+    producer.send(cluster.topic, value=b"no frame", partition=1).get(10)
+    producer.close()
+    cluster.await_done()
+
+    def found() -> dict[str, float]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            families = text_string_to_metric_families(answer.read().decode())
+        return {f"{one.name}{sorted(one.labels.values())}": one.value for family in families for one in family.samples}
+
+    done = cluster.done()
+    cluster.until(
+        lambda: found().get("fengsui_partition_offset_done['1']") == done[1] and found()["fengsui_partition_offset_done['0']"] == done[0]
+    )
+    told = found()
+    assert (told["fengsui_partitions[]"], told["fengsui_worker_signals_total[]"]) == (2, 300)
+    assert told["fengsui_worker_frames_total[]"] == told["fengsui_commit_seconds_count[]"] == sum(done.values()) + 2
+    assert told["fengsui_partition_set_aside_total['1']"] == 1
+    for number in ("0", "1"):
+        assert told[f"fengsui_partition_epoch['{number}']"] >= 1
+        assert told[f"fengsui_partition_lag_frames['{number}']"] == told[f"fengsui_partition_quarantined_records['{number}']"] == 0
+        assert told[f"fengsui_partition_waiting['{number}', 'database']"] == 0
 
 
 def test_a_killed_worker_goes_on_behind_its_last_commit(make: Make) -> None:

@@ -109,7 +109,7 @@ class Cluster:
         return publish(self.settings, self.rules, "test", SystemClock(), without_groups=True).version
 
     def start(
-        self, name: str = "one", *, role: str = "worker", plant: str = "", snapshot_every: int = 500, **kafka: object
+        self, name: str = "one", *, role: str = "worker", plant: str = "", snapshot_every: int = 500, metrics_port: int = 0, **kafka: object
     ) -> subprocess.Popen[bytes]:
         """Start a worker process, or one of another role."""
         own = self.settings.kafka
@@ -117,6 +117,7 @@ class Cluster:
             "DATA": self.folder / name,
             "DATABASE_URL": self.settings.database_url,
             "SNAPSHOT_EVERY": snapshot_every,
+            "METRICS_PORT": metrics_port,
             "KAFKA__BOOTSTRAP": own.bootstrap,
             "KAFKA__PREFIX": own.prefix,
             "KAFKA__PARTITIONS": own.partitions,

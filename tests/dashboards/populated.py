@@ -35,6 +35,8 @@ LABELS: dict[str, tuple[str, ...]] = {
     "kind": tuple(duty.TIMER_KINDS),
     "act": ACTS,
     "action": tuple(action.value for action in Action),
+    "partition": ("0", "1"),
+    "store": ("database", "disk"),
     "reason": ("no_credential", "too_large"),
     "loop": tuple(engine.LOOPS),
 }
@@ -45,6 +47,8 @@ OUTCOMES = {
     "fengsui_ruleset_reloads": tuple(engine.RELOAD_OUTCOMES),
 }
 VALUES = {
+    "fengsui_partitions": 24.0,
+    "fengsui_partition_lag_frames": 20_000.0,
     "fengsui_tasks_on_time_ratio": 0.9,
     "fengsui_timers_late_seconds": 120.0,
     "fengsui_warnings_unrouted_wait_seconds": 7200.0,

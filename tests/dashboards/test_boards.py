@@ -112,7 +112,7 @@ def test_panels_flow_into_the_next_line_without_covering_each_other() -> None:
 
 def test_uids_never_change() -> None:
     """A bookmark of a dashboard outlives an upgrade."""
-    assert [board.uid for board in BOARDS] == ["fengsui-duty", "fengsui-engine"]
+    assert [board.uid for board in BOARDS] == ["fengsui-duty", "fengsui-engine", "fengsui-cluster"]
 
 
 @each_board

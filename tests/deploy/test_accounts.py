@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from app.cli import app
@@ -116,3 +117,28 @@ def test_grafana_sees_the_views_and_nothing_else(server: PostgresServer) -> None
         with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
             connection.execute("CREATE TABLE own (a int)")
         assert connection.execute("SHOW statement_timeout").fetchone() == ("15s",)
+
+
+def test_grafanas_data_source_is_that_account(server: PostgresServer) -> None:
+    """User, database and password file are those that accounts.sql makes; the containers give it that file; Prometheus is as in `small`."""
+    yaml = YAML(typ="safe")
+    prometheus, source = yaml.load(TOP / "deploy/cluster/datasources/fengsui.yaml")["datasources"]
+    assert [prometheus] == yaml.load(TOP / "deploy/grafana/provisioning/datasources/prometheus.yaml")["datasources"]
+    services = yaml.load(TOP / "docker-compose.yml")["services"]
+    host, port = source["url"].split(":")
+    assert (host in services, port) == (True, "5432")
+    assert source["uid"] != prometheus["uid"]
+    secret = PASSWORDS[source["user"]][0]
+    assert source["secureJsonData"]["password"] == f"$__file{{/run/secrets/{secret}}}"
+    assert secret in services["grafana-cluster"]["secrets"]
+    assert "password" not in source["jsonData"]
+    with psycopg.connect(
+        host="127.0.0.1",
+        port=server.port,
+        user=source["user"],
+        password=PASSWORDS[source["user"]][1],
+        dbname=source["jsonData"]["database"],
+    ) as connection:
+        asked = "SELECT lead, count(*) FROM reports.warnings WHERE status = 'open' AND due_at < now() GROUP BY lead"
+        assert asked in (TOP / "docs/deployment.md").read_text(encoding="utf-8"), "what the page shows"
+        assert connection.execute(asked).fetchall() == []

@@ -28,7 +28,7 @@ PROFILES = {
     "small": {"fengsui", "prometheus", "grafana"},
     "cluster": {
         *("kafka-1", "kafka-2", "kafka-3", "postgres", "mosquitto", "accounts", "migrate", "topics"),
-        *("edge", "worker-1", "worker-2", "prometheus", "grafana"),
+        *("edge", "worker-1", "worker-2", "prometheus", "grafana-cluster"),
     },
 }
 ONE_SHOT = {
@@ -106,10 +106,12 @@ def test_brokers_keep_a_record_on_three_machines_and_acknowledge_it_from_two() -
 
 def test_brokers_and_database_are_reached_from_inside_alone() -> None:
     """Neither asks Fengsui for more than a password, so neither is published or on the network that is."""
-    assert COMPOSE["networks"]["inner"] == {"internal": True}
+    assert all(network == {"internal": True} for name, network in COMPOSE["networks"].items() if name != "default")
+    reached = {name: [who for who, service in SERVICES if name in service.get("networks", [])] for name in ("reports", "watching")}
+    assert reached == {"reports": ["grafana-cluster", "postgres"], "watching": ["prometheus", "worker-1", "worker-2"]}
     for name, service in SERVICES:
         if name.startswith("kafka-") or name == "postgres":
-            assert service["networks"] == ["inner"]
+            assert service["networks"] == (["inner", "reports"] if name == "postgres" else ["inner"])
             assert "ports" not in service
 
 
@@ -190,3 +192,15 @@ def test_prometheus_accepts_its_configuration(service: Callable[[str], Path], tm
     config.write_text((TOP / "deploy/prometheus.yml").read_text().replace("/run/secrets/monitor_token", str(token)))
     promtool = service("prometheus").with_name("promtool")
     subprocess.run([promtool, "check", "config", config], capture_output=True, check=True)
+
+
+def test_prometheus_looks_for_the_workers_where_they_are() -> None:
+    """The name, the network and the port of its job are those of the containers; a third worker is found without a change."""
+    (_, job) = _load("deploy/prometheus.yml")["scrape_configs"]
+    (found,) = job["dns_sd_configs"]
+    for name in ("worker-1", "worker-2"):
+        worker = COMPOSE["services"][name]
+        assert worker["networks"]["watching"]["aliases"] == found["names"]
+        assert worker["environment"]["FENGSUI_METRICS_PORT"] == found["port"]
+        assert worker["environment"]["FENGSUI_HOST"] == "0.0.0.0"
+    assert "watching" in COMPOSE["services"]["prometheus"]["networks"]

@@ -1,0 +1,111 @@
+"""What a worker tells of its partitions: a file for health checks, and metrics on a port of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+import structlog
+from prometheus_client import start_http_server
+
+from app.metrics import Metrics, Sample
+from app.version import VERSION
+from domain.errors import StoreUnavailable
+from domain.findings import Outcome
+from domain.messages import both
+from domain.partitions import Place
+from domain.ports import Clock, Grant, Letter, PartitionCommit
+from domain.records import Record, SignalEntry
+from streams.runtimes.partitions import Partition
+
+log = structlog.get_logger(__name__)
+
+
+class Telling:
+    """Keeps what the worker's loop saw last, for whoever scrapes; `partitions` is how many the topic has."""
+
+    def __init__(self, file: Path, metrics: Metrics, clock: Clock, partitions: int) -> None:
+        """Write to `file`, and let the metrics have the samples."""
+        self._file = file
+        self._metrics = metrics
+        self._clock = clock
+        self._count = partitions
+        self._samples: tuple[Sample, ...] = ()
+        metrics.sources.append(lambda: self._samples)
+
+    def look(self, partitions: Mapping[int, Partition], ends: Mapping[int, int]) -> None:
+        """Tell where each partition stands; `ends` are the offsets that the next messages will have."""
+        told = {
+            "at": self._clock.now(),
+            "version": VERSION,
+            "partitions": {
+                str(number): {
+                    "epoch": held.grant.epoch,
+                    "offset_done": _done(held),
+                    "lag": _lag(held, ends.get(number, 0)),
+                    "ruleset": held.pipeline.ruleset.version,
+                    "waiting": held.waiting,
+                    "quarantined": held.quarantined(),
+                }
+                for number, held in sorted(partitions.items())
+            },
+        }
+        new = self._file.with_name(".worker.json.new")
+        new.write_bytes(msgspec.json.format(msgspec.json.encode(told)))
+        new.replace(self._file)
+        self._samples = (Sample("fengsui_partitions", self._count), *_samples(partitions, ends))
+
+    def set_aside(self, seq: int) -> None:
+        """Count a record that brought the engine down twice, or a message that is no frame."""
+        self._metrics.loop_errors.labels(loop="quarantine").inc()
+        self._metrics.set_aside.labels(partition=str(Place.of(seq).partition)).inc()
+
+
+def _done(held: Partition) -> int:
+    """Return the offset of the last frame that is known to be committed; the grant hears of it only with the next one."""
+    return max(held.grant.offset_done, held.settled_offset - 1)
+
+
+def _lag(held: Partition, end: int) -> int:
+    """Return how many frames of the topic are not committed."""
+    return max(0, end - 1 - _done(held))
+
+
+def _samples(partitions: Mapping[int, Partition], ends: Mapping[int, int]) -> Iterator[Sample]:
+    for number, held in sorted(partitions.items()):
+        label = (str(number),)
+        yield Sample("fengsui_partition_offset_done", _done(held), label)
+        yield Sample("fengsui_partition_epoch", held.grant.epoch, label)
+        yield Sample("fengsui_partition_lag_frames", _lag(held, ends.get(number, 0)), label)
+        yield Sample("fengsui_partition_quarantined_records", len(held.quarantined()), label)
+        for store in ("database", "disk"):
+            yield Sample("fengsui_partition_waiting", float(bool(held.waiting) and held.waiting_for == store), (*label, store))
+
+
+def measured(commit: PartitionCommit, metrics: Metrics) -> PartitionCommit:
+    """Return `commit` with its frames, signals and seconds counted; one that fails counts for nothing."""
+
+    def counting(grant: Grant, upto: int, records: Sequence[Record], outcomes: Sequence[Outcome], letters: Sequence[Letter] = ()) -> Grant:
+        began = time.perf_counter()
+        after = commit(grant, upto, records, outcomes, letters)
+        metrics.commit_seconds.observe(time.perf_counter() - began)
+        metrics.frames.inc()
+        metrics.signals.inc(sum(1 for record in records if isinstance(record.entry, SignalEntry)))
+        return after
+
+    return counting
+
+
+def serve_metrics(metrics: Metrics, host: str, port: int) -> None:
+    """Serve the metrics on a port of their own, to whoever reaches it: they hold neither names nor identifiers.
+
+    Raises:
+        StoreUnavailable: the port is taken, or the address is not this machine's.
+    """
+    try:
+        start_http_server(port, host, metrics.registry)
+    except OSError as error:
+        raise StoreUnavailable(both("worker.metrics_port", address=f"{host}:{port}", error=error.strerror or error)) from error
+    log.info("worker.metrics", address=f"{host}:{port}")
