@@ -37,6 +37,7 @@ from storage.database import Database
 # data that nobody thought of, can still raise, since it does no I/O; the stores' errors are not among them and stop the commit.
 DEFECTS: Final = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError, Conflict, InvalidAction, NotFound)
 Decide = Callable[[WarningCase, tuple[Task, ...], Context, datetime], Applied]
+Tell = Callable[[Grant, int, Sequence[Outcome]], Sequence[Letter]]
 log = structlog.get_logger(__name__)
 
 
@@ -141,11 +142,14 @@ class PartitionedCommit:
     The `seq` of records is theirs alone in the whole cluster: it is a key of the tables.
     """
 
-    def __init__(self, database: Database, consequences: Consequences, clock: Clock) -> None:
-        """Write into `database`; `clock` stamps the progress."""
+    def __init__(
+        self, database: Database, consequences: Consequences, clock: Clock, *, tell: Tell = lambda _grant, _upto, _found: ()
+    ) -> None:
+        """Write into `database`; `clock` stamps the progress; `tell` writes letters for others about what was found."""
         self._database = database
         self._consequences = consequences
         self._clock = clock
+        self._tell = tell
 
     def __call__(
         self, grant: Grant, upto: int, records: Sequence[Record], outcomes: Sequence[Outcome], letters: Sequence[Letter] = ()
@@ -167,7 +171,7 @@ class PartitionedCommit:
                     f"partition {grant.partition} of {grant.topic} is done up to {done}, not {grant.offset_done}; go on from there"
                 )
             self._consequences.write(connection, records, outcomes, after=0)
-            mail.add(connection, grant, letters)
+            mail.add(connection, grant, [*letters, *self._tell(grant, upto, outcomes)])
             moved = progress.move(connection, grant, upto, self._clock.now())
         reach("commit.after")
         self._consequences.count(outcomes)

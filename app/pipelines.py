@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
+
 from app.settings import SHIPPED_MAPPINGS, Settings
 from connectors.inbound.mapping_load import load_folder
 from connectors.inbound.mapping_model import Mapping as FeedMapping
@@ -49,11 +51,15 @@ def make_pipeline(
     history: History | None,
     inference: Inference | None = None,
     comparison: Callable[[], PeerComparison] = VECTOR_REGISTRY["forest"],
+    *,
+    areas: bool = False,
 ) -> Pipeline:
     """Return a pipeline that has taken in nothing; `load` finds a rule set by its version, `history` what was before it.
 
     `inference` answers what follows from findings, without it the matcher: the outcomes are the same. `comparison` makes what compares
-    objects at night.
+    objects at night. With `areas` it is one that keeps areas and no objects: it compares none, and nothing waits there for its object.
     """
     own = PipelineSettings(namespace=settings.namespace, quiet=settings.quiet, lateness=lateness(settings.mappings))
+    if areas:
+        own = msgspec.structs.replace(own, waiting_limit=0, model_points=0.0)
     return Pipeline(DEFAULT_LEVELS, Catalogue(), load, REGISTRY, own, object_detector=comparison, history=history, inference=inference)

@@ -69,6 +69,7 @@ class Kafka(BaseModel):
     snapshots: Path | None = Field(
         default=None, description="folder of partition snapshots; shared by workers they take over quickly; default <data>/partitions"
     )
+    outputs: bool = Field(default=True, description="whether what is found is written to the topics of warnings and events")
     session_seconds: float = Field(default=15.0, ge=6, description="silence after which a worker's partitions go to others")
     stuck_seconds: float = Field(default=60.0, gt=0, description="standstill in spite of work after which a worker ends (status 70)")
     tls: bool = Field(default=False, description="whether connections are encrypted")

@@ -2274,8 +2274,8 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "{topic}/{partition}: offset {wanted} is next and {found} came: records are gone, stopped; look at the topic's retention",
     ),
     "worker.groups": (
-        "{partitions} 个分区时不研判跨对象的规则：{rules}；需要时请只用一个分区",
-        "with {partitions} partitions rules over several objects are not judged: {rules}; where they are needed take one partition",
+        "{partitions} 个分区时不研判兼看行业、上级或事项的对象规则：{rules}；需要时请只用一个分区",
+        "rules about objects that read an industry, parent or matter are not judged with {partitions} partitions: {rules}; take one",
     ),
     "worker.metrics_port": (
         "指标端口 {address} 不能使用：{error}；请另选 metrics_port",

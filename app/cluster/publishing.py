@@ -8,7 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from app.cluster.stores import check_topics
-from app.cluster.worker import over_several_objects
 from app.rulebook import read_folder
 from app.settings import Settings
 from app.stores import open_database
@@ -20,6 +19,7 @@ from domain.messages import both
 from domain.ports import Clock, Offer
 from domain.records import RulesetEntry
 from rules.load import load_rules
+from rules.spread import spread
 from storage import risk
 from storage.admission import storable
 
@@ -45,7 +45,7 @@ def publish(settings: Settings, folder: Path, by: str, clock: Clock, *, without_
     texts = read_folder(folder)
     ruleset = load_rules(texts)
     kafka = settings.kafka
-    left_out = over_several_objects(ruleset) if kafka.partitions > 1 else ()
+    left_out = spread(ruleset).left_out if kafka.partitions > 1 else ()
     if left_out and not without_groups:
         raise IllegalValue(f"{both('worker.groups', partitions=kafka.partitions, rules=', '.join(left_out))}；--without-groups")
     check_topics(settings)

@@ -18,6 +18,8 @@ from domain.messages import both
 from domain.partitions import Place
 from domain.ports import Clock, Grant, Letter, PartitionCommit
 from domain.records import Record, SignalEntry
+from streams.runtimes.faust_worker import Slot
+from streams.runtimes.group_partitions import GroupPartition
 from streams.runtimes.partitions import Partition
 
 log = structlog.get_logger(__name__)
@@ -35,21 +37,16 @@ class Telling:
         self._samples: tuple[Sample, ...] = ()
         metrics.sources.append(lambda: self._samples)
 
-    def look(self, partitions: Mapping[int, Partition], ends: Mapping[int, int]) -> None:
+    def look(self, partitions: Mapping[Slot, Partition], ends: Mapping[Slot, int]) -> None:
         """Tell where each partition stands; `ends` are the offsets that the next messages will have."""
+        frames = {slot: held for slot, held in sorted(partitions.items()) if not isinstance(held, GroupPartition)}
+        groups = {slot: held for slot, held in sorted(partitions.items()) if isinstance(held, GroupPartition)}
         told = {
             "at": self._clock.now(),
             "version": VERSION,
-            "partitions": {
-                str(number): {
-                    "epoch": held.grant.epoch,
-                    "offset_done": _done(held),
-                    "lag": _lag(held, ends.get(number, 0)),
-                    "ruleset": held.pipeline.ruleset.version,
-                    "waiting": held.waiting,
-                    "quarantined": held.quarantined(),
-                }
-                for number, held in sorted(partitions.items())
+            "partitions": {str(slot.partition): _standing(held, ends.get(slot, 0)) for slot, held in frames.items()},
+            "groups": {
+                str(slot.partition): _standing(held, ends.get(slot, 0)) | {"records_waiting": held.waits} for slot, held in groups.items()
             },
         }
         new = self._file.with_name(".worker.json.new")
@@ -63,6 +60,17 @@ class Telling:
         self._metrics.set_aside.labels(partition=str(Place.of(seq).partition)).inc()
 
 
+def _standing(held: Partition, end: int) -> dict[str, object]:
+    return {
+        "epoch": held.grant.epoch,
+        "offset_done": _done(held),
+        "lag": _lag(held, end),
+        "ruleset": held.pipeline.ruleset.version,
+        "waiting": held.waiting,
+        "quarantined": held.quarantined(),
+    }
+
+
 def _done(held: Partition) -> int:
     """Return the offset of the last frame that is known to be committed; the grant hears of it only with the next one."""
     return max(held.grant.offset_done, held.settled_offset - 1)
@@ -73,12 +81,12 @@ def _lag(held: Partition, end: int) -> int:
     return max(0, end - 1 - _done(held))
 
 
-def _samples(partitions: Mapping[int, Partition], ends: Mapping[int, int]) -> Iterator[Sample]:
-    for number, held in sorted(partitions.items()):
-        label = (str(number),)
+def _samples(partitions: Mapping[Slot, Partition], ends: Mapping[Slot, int]) -> Iterator[Sample]:
+    for slot, held in sorted(partitions.items()):
+        label = (f"groups-{slot.partition}" if isinstance(held, GroupPartition) else str(slot.partition),)
         yield Sample("fengsui_partition_offset_done", _done(held), label)
         yield Sample("fengsui_partition_epoch", held.grant.epoch, label)
-        yield Sample("fengsui_partition_lag_frames", _lag(held, ends.get(number, 0)), label)
+        yield Sample("fengsui_partition_lag_frames", _lag(held, ends.get(slot, 0)), label)
         yield Sample("fengsui_partition_quarantined_records", len(held.quarantined()), label)
         for store in ("database", "disk"):
             yield Sample("fengsui_partition_waiting", float(bool(held.waiting) and held.waiting_for == store), (*label, store))

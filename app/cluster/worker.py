@@ -8,14 +8,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import structlog
 
 from app.clock import SystemClock
+from app.cluster.outputs import Outputs
 from app.cluster.stores import check_topics
 from app.cluster.watching import Telling, measured, serve_metrics
-from app.commit import Consequences, PartitionedCommit
+from app.commit import Consequences, PartitionedCommit, Tell
 from app.desk import Desk
 from app.effects import EffectWriter
 from app.inferring import Inferring
@@ -27,11 +28,14 @@ from app.settings import Settings
 from app.stores import open_database
 from app.version import VERSION
 from app.wiring import CALENDAR_YEARS
+from connectors.kafka.post import Item, Post
 from domain.findings import Outcome
 from domain.messages import both
 from domain.ports import Clock, Grant, Letter, PartitionCommit
 from domain.records import Record
 from rules.ruleset import RuleSet
+from rules.spread import Spread, spread
+from storage import letters as mail
 from storage.calendars import load_calendar
 from storage.crashpoints import planted
 from storage.datadir import DataDir
@@ -39,27 +43,13 @@ from storage.progress import SqlProgress
 from storage.snapshots import Snapshot, SnapshotStore
 from storage.stored_names import PartitionAdmission
 from storage.tables import from_us, to_us
-from streams.runtimes.faust_worker import Cluster, Host
-from streams.runtimes.partitions import Kept, Parts
+from streams.pipeline import Pipeline
+from streams.runtimes.faust_worker import Cluster, Host, Make
+from streams.runtimes.group_partitions import GroupPartition
+from streams.runtimes.partitions import Kept, Partition, Parts
 
+LETTERS: Final = 100  # of one partition at a time
 log = structlog.get_logger(__name__)
-
-
-def over_several_objects(ruleset: RuleSet) -> tuple[str, ...]:
-    """Return the rules whose answer needs the signals of several objects, by id: about an area, or by an indicator that is.
-
-    With more than one partition no worker sees all of these.
-    """
-    shared = {name for name, indicator in ruleset.indicators.items() if indicator.by != "object"}
-    found: set[str] = set()
-    for rule in ruleset.rules:
-        needed = ruleset.closure((*rule.when.indicators, *rule.says))
-        if rule.by != "object" or shared.intersection(needed):
-            found.add(rule.id)
-    for rule in ruleset.rules:  # a rule over rules is one of them where one of those is
-        if found.intersection(rule.when.rules):
-            found.add(rule.id)
-    return tuple(sorted(found))
 
 
 def _with_plants(commit: PartitionCommit) -> PartitionCommit:
@@ -126,31 +116,58 @@ class WorkerRole:
         self.database = open_database(settings, self.clock)
         self._inferring = Inferring(self.metrics)
         self._sets: dict[str, RuleSet] = {}
+        self._spread: dict[str, Spread] = {}
         self._committing = ThreadPoolExecutor(1, thread_name_prefix="commits")
         desk = Desk(load_calendar([self.clock.now().year + ahead for ahead in CALENDAR_YEARS], settings.calendars), settings.policies)
         writer = EffectWriter(base_url=settings.base_url, link_key=load_or_make_key(settings.link_key or paths.top / "link-key"))
         layout, access = settings.kafka.layout(), settings.kafka.access()
         self._partitions = layout.partitions
         topic = layout.topic("frames")
+        self._groups = layout.topic("groups")
         shared = settings.kafka.snapshots or paths.top / "partitions"
 
-        def place(partition: int) -> Path:
+        outputs = Outputs(f"/fengsui/{settings.kafka.prefix}/{settings.namespace}", layout.partitions)
+        tell: Tell = outputs if settings.kafka.outputs else lambda _grant, _upto, _found: ()
+        consequences = Consequences(desk, writer, self.clock, self.metrics)
+        commit = _with_plants(measured(PartitionedCommit(self.database, consequences, self.clock, tell=tell), self.metrics))
+        several = layout.partitions > 1
+        self._post = Post(access, lambda name: f"{layout.prefix}.{name}", self._letters, self._strike)
+
+        def place(topic: str, partition: int) -> Path:
             return shared / f"{topic}-{partition}"
 
         telling = Telling(paths.top / "worker.json", self.metrics, self.clock, layout.partitions)
-        parts = Parts(
-            pipeline=lambda: make_pipeline(settings, self.load, None, self._inferring.engine),
-            admission=lambda partition: PartitionAdmission(self.database, partition),
-            snapshots=lambda partition: (_StaleStore if planted("stale_snapshot") else PartitionStore)(place(partition)),
-            guard=lambda partition: place(partition) / "stepping",
-            commit=_with_plants(
-                measured(PartitionedCommit(self.database, Consequences(desk, writer, self.clock, self.metrics), self.clock), self.metrics)
-            ),
-            clock=self.clock,
-            snapshot_every=settings.snapshot_every,
-            on_set_aside=telling.set_aside,
-            committing=self._committing,
+
+        def parts(topic: str, pipeline: Callable[[], Pipeline], groups: int, set_aside: Callable[[int], object]) -> Parts:
+            return Parts(
+                pipeline=pipeline,
+                admission=lambda partition: PartitionAdmission(self.database, partition),
+                snapshots=lambda partition: (_StaleStore if planted("stale_snapshot") else PartitionStore)(place(topic, partition)),
+                guard=lambda partition: place(topic, partition) / "stepping",
+                commit=commit,
+                clock=self.clock,
+                snapshot_every=settings.snapshot_every,
+                on_set_aside=set_aside,
+                committing=self._committing,
+                groups=groups,
+                digits_of=lambda version: self._spread_of(version).digits,
+            )
+
+        own = parts(
+            topic,
+            lambda: make_pipeline(settings, self.load, None, self._inferring.engine),
+            layout.partitions if several else 0,
+            telling.set_aside,
         )
+        areas = parts(
+            self._groups,
+            lambda: make_pipeline(settings, lambda version: self._spread_of(version).areas, None, areas=True),
+            0,
+            lambda _number: self.metrics.loop_errors.labels(loop="quarantine").inc(),
+        )
+        make: dict[str, Make] = {topic: lambda grant, stopping: Partition(grant, own, stopping)}
+        if several:
+            make[self._groups] = lambda grant, stopping: GroupPartition(grant, areas, stopping, layout.partitions)
         cluster = Cluster(
             bootstrap=access.bootstrap,
             topic=topic,
@@ -164,27 +181,51 @@ class WorkerRole:
             password=access.password,
             session_seconds=settings.kafka.session_seconds,
             stuck_seconds=settings.kafka.stuck_seconds,
+            more=tuple(name for name in make if name != topic),
         )
-        self.host = Host(cluster, parts, SqlProgress(self.database, self.clock), die=die, on_look=telling.look)
+        self.host = Host(cluster, make, SqlProgress(self.database, self.clock), die=die, on_look=telling.look)
 
     def load(self, version: str) -> RuleSet:
-        """Return a stored rule set without what cannot be judged in several partitions, which is named in the log.
+        """Return what partitions of objects run of a stored rule set: all of it where there is one partition.
 
         Raises:
             NotFound: the version is not in the database: the worker stops before the record that activates it.
         """
+        return self._stored(version) if self._partitions == 1 else self._spread_of(version).objects
+
+    def _stored(self, version: str) -> RuleSet:
         if version not in self._sets:
             with self.database.read() as connection:
-                whole = stored(connection, version)
-            left_out = over_several_objects(whole) if self._partitions > 1 else ()
-            if left_out:
-                log.warning("rules.not_judged", detail=both("worker.groups", partitions=self._partitions, rules=", ".join(left_out)))
-            self._sets[version] = replace(whole, rules=tuple(rule for rule in whole.rules if rule.id not in left_out))
+                self._sets[version] = stored(connection, version)
         return self._sets[version]
+
+    def _spread_of(self, version: str) -> Spread:
+        """Return how a rule set is spread over several partitions; what nobody judges is named in the log."""
+        if version not in self._spread:
+            found = self._spread[version] = spread(self._stored(version))
+            if found.left_out:
+                log.warning("rules.not_judged", detail=both("worker.groups", partitions=self._partitions, rules=", ".join(found.left_out)))
+        return self._spread[version]
 
     def run(self) -> None:
         """Work until SIGINT or SIGTERM."""
-        self.host.run()
+        with self._post:
+            self.host.run()
+
+    def _letters(self) -> list[Item]:
+        """Return the letters of the partitions that are worked on here, for the post."""
+        mine = set(self.host.partitions)
+        with self.database.read() as connection:
+            return [
+                Item(kept.id, sender, kept.letter)
+                for sender in mail.senders(connection)
+                if sender in mine
+                for kept in mail.waiting(connection, *sender, LETTERS)
+            ]
+
+    def _strike(self, ids: Sequence[int]) -> None:
+        with self.database.write() as connection:
+            mail.strike(connection, ids)
 
     def close(self) -> None:
         """Close the files, once nothing is being committed any more."""

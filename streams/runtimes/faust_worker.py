@@ -35,7 +35,7 @@ from domain.messages import both
 from domain.ports import Grant, Offer, Progress
 from domain.records import TickEntry
 from streams.runtimes.collector import settle_collector
-from streams.runtimes.partitions import Partition, Parts
+from streams.runtimes.partitions import Partition
 from streams.runtimes.standstill import Standstill
 
 STUCK: Final = 70  # exit status: the supervisor starts the worker anew
@@ -46,13 +46,16 @@ ASSIGN_SECONDS: Final = 45.0  # longer than a database lets a process that stand
 BUFFER: Final = 16  # frames that wait in memory; each may have a megabyte
 
 Done = TypeVar("Done")
+Make = Callable[[Grant, threading.Event], Partition]
+Slot = TP  # topic and partition
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Where the worker belongs: addresses HOST:PORT, comma-separated, how to log in, topic and partitions, its group and its own name.
+    """Where the worker belongs: addresses HOST:PORT, comma-separated, how to log in, topics and partitions, its group and its own name.
 
+    `topic` is that of the frames, where ticks go too; `more` are others that are worked on, each with as many partitions.
     Faust makes folders in `folder`, which stay empty.
     """
 
@@ -68,6 +71,12 @@ class Cluster:
     password: str = ""
     session_seconds: float = 15.0
     stuck_seconds: float = 60.0
+    more: tuple[str, ...] = ()
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """All topics that are worked on."""
+        return (self.topic, *self.more)
 
     def credentials(self) -> SASLCredentials | SSLCredentials | None:
         """Return what Faust logs in with."""
@@ -84,8 +93,8 @@ class _Consumer(driver.Consumer):
         assert isinstance(self.app, _App)
         host = self.app.host
         generation = self.app.consumer_generation_id
-        wanted = await host.assigned(generation, [tp.partition for tp in self.assignment() if tp.topic == host.cluster.topic])
-        await self.seek_wait({TP(host.cluster.topic, partition): offset for partition, offset in wanted.items()})
+        wanted = await host.assigned(generation, [TP(*tp) for tp in self.assignment() if tp.topic in host.cluster.topics])
+        await self.seek_wait(wanted)
 
 
 class _Transport(driver.Transport):
@@ -128,25 +137,25 @@ class Host:
     def __init__(
         self,
         cluster: Cluster,
-        parts: Parts,
+        make: Mapping[str, Make],
         progress: Progress,
         *,
         die: Callable[[int], Any] = os._exit,
-        on_look: Callable[[Mapping[int, Partition], Mapping[int, int]], object] = lambda _partitions, _ends: None,
+        on_look: Callable[[Mapping[TP, Partition], Mapping[TP, int]], object] = lambda _partitions, _ends: None,
     ) -> None:
-        """`die` ends the process; `on_look` is told the partitions, and the ends of the topic, every second."""
+        """`make` makes the partitions of each topic; `die` ends the process; `on_look` is told the partitions and their logs' ends."""
         self.cluster = cluster
-        self._parts = parts
+        self._make = make
         self._progress = progress
         self._die = die
         self._on_look = on_look
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="partitions")
         self._stopping = threading.Event()
-        self._partitions: dict[int, Partition] = {}
+        self._partitions: dict[TP, Partition] = {}
         self._generation = -1
-        self._gaps: dict[int, tuple[int, int, float, float]] = {}  # partition → offset missing, what came, since when, last asked when
-        self._orphaned: dict[int, float] = {}  # partition → since when its messages come although another one has it
-        self._standstill = Standstill()
+        self._gaps: dict[TP, tuple[int, int, float, float]] = {}  # partition → offset missing, what came, since when, last asked when
+        self._orphaned: dict[TP, float] = {}  # partition → since when its messages come although another one has it
+        self._standstill: Standstill[TP] = Standstill()
         self._beat = time.monotonic()
         self.app = self._make_app()
         threading.Thread(target=self._watch_the_loop, name="watchdog", daemon=True).start()
@@ -157,11 +166,16 @@ class Host:
         worker = faust.Worker(self.app, override_logging=False, redirect_stdouts=False, daemon=True, quiet=True)
         worker.execute_from_commandline()
 
-    async def assigned(self, generation: int, partitions: Iterable[int]) -> dict[int, int]:
+    @property
+    def partitions(self) -> tuple[TP, ...]:
+        """The partitions that are worked on now."""
+        return tuple(self._partitions)
+
+    async def assigned(self, generation: int, partitions: Iterable[TP]) -> dict[TP, int]:
         """Take the partitions of a generation over, once; return the offset at which each goes on."""
         return await self._in_thread(lambda: self._assign(generation, sorted(partitions)))
 
-    async def take(self, partition: int, offset: int, message: bytes | None, appended_at: datetime) -> None:
+    async def take(self, partition: TP, offset: int, message: bytes | None, appended_at: datetime) -> None:
         """Take in one message; what comes too early is asked for again, what comes again is passed over."""
         held = self._partitions.get(partition)
         if held is None:
@@ -171,7 +185,7 @@ class Host:
         if offset < wanted:
             return
         if offset > wanted:
-            await self._ask_again(held, offset)
+            await self._ask_again(partition, held, offset)
             return
         self._gaps.pop(partition, None)
         began = time.monotonic()
@@ -185,17 +199,16 @@ class Host:
     async def look(self) -> None:
         """Send ticks that are due, and end the process where work stands still."""
         self._beat = time.monotonic()
-        for number, partition in sorted(self._partitions.items()):
+        for _, partition in sorted(self._partitions.items()):
             if partition.failed:  # in the thread of the partitions, for which nothing here may wait
                 self._pool.submit(self._settle, partition)
                 continue
-            due = partition.tick_due()
-            if due is not None:
+            for home, due in partition.ticks_due():
                 frame = Frame(received_at=due, offers=(Offer(entry=TickEntry()),), by=self.cluster.owner)
-                await self.app.frames.send(partition=number, value=encode(frame))
+                await self.app.frames.send(partition=home, value=encode(frame))
         for number, (wanted, found, since, _) in sorted(self._gaps.items()):
             if time.monotonic() - since > self.cluster.session_seconds:
-                self._end(both("worker.gap", topic=self.cluster.topic, partition=number, wanted=wanted, found=found))
+                self._end(both("worker.gap", topic=number.topic, partition=number.partition, wanted=wanted, found=found))
         try:
             ends = await self._ends()
         except (TimeoutError, KafkaError) as error:
@@ -203,20 +216,20 @@ class Host:
             return
         held = {number: one.settled_offset for number, one in sorted(self._partitions.items()) if not one.waiting}
         behind = {number: wanted for number, wanted in held.items() if wanted < ends.get(number, 0)}
-        for number, stood in self._standstill.look(behind).items():
+        for slot, stood in self._standstill.look(behind).items():
             if stood > self.cluster.stuck_seconds:
-                where = f"{self.cluster.topic}/{number}: {behind[number]} < {ends[number]}"
+                where = f"{_named(slot)}: {behind[slot]} < {ends[slot]}"
                 self._end(both("worker.stuck", seconds=f"{stood:.0f}", where=where))
         self._on_look(self._partitions, ends)
         self._beat = time.monotonic()
 
-    async def _ends(self) -> Mapping[int, int]:
+    async def _ends(self) -> Mapping[TP, int]:
         """Ask the brokers for the ends of our partitions: a consumer that fell silent knows only what it once heard."""
-        tps = [TP(self.cluster.topic, number) for number in self._partitions]
+        tps = list(self._partitions)
         if not tps:
             return {}
         found = await asyncio.wait_for(self.app.consumer.highwaters(*tps), SILENT_SECONDS)
-        return {tp.partition: offset for tp, offset in found.items()}
+        return {TP(*tp): offset for tp, offset in found.items()}
 
     async def _in_thread(self, work: Callable[[], Done]) -> Done:
         """Do something in the thread of the partitions; an exception there ends the process before Faust could commit past it."""
@@ -232,23 +245,23 @@ class Host:
         _log.critical("worker.ended", reason=reason, status=STUCK)
         self._die(STUCK)
 
-    async def _ask_again(self, held: Partition, offset: int) -> None:
+    async def _ask_again(self, partition: TP, held: Partition, offset: int) -> None:
         """A frame is missing: seek back to it; where it does not come it is gone, and nothing after it may be taken."""
-        partition, wanted, now = held.grant.partition, held.next_offset, time.monotonic()
+        wanted, now = held.next_offset, time.monotonic()
         missed, found, since, asked = self._gaps.get(partition, (-1, offset, now, 0.0))
         if missed != wanted:
             found, since, asked = offset, now, 0.0
         if now - asked > ASK_SECONDS:  # what is in the buffers still comes for a moment
-            _log.error("partition.gap", partition=partition, wanted=wanted, found=offset)
+            _log.error("partition.gap", topic=partition.topic, partition=partition.partition, wanted=wanted, found=offset)
             asked = now
-            await self.app.consumer.seek_wait({TP(self.cluster.topic, partition): wanted})
+            await self.app.consumer.seek_wait({partition: wanted})
         self._gaps[partition] = (wanted, found, since, asked)
 
-    def _orphan(self, partition: int) -> None:
+    def _orphan(self, partition: TP) -> None:
         """A message of a partition that another worker has: usual while an assignment moves, not for longer."""
         since = self._orphaned.setdefault(partition, time.monotonic())
         if time.monotonic() - since > self.cluster.session_seconds:
-            self._end(f"{self.cluster.topic}/{partition}: fenced, and still given messages")
+            self._end(f"{_named(partition)}: fenced, and still given messages")
 
     def _watch_the_loop(self) -> None:
         """End the process where the loop itself stands still; in a thread of its own."""
@@ -258,7 +271,7 @@ class Host:
 
     # What follows runs in the thread of the partitions.
 
-    def _assign(self, generation: int, partitions: list[int]) -> dict[int, int]:
+    def _assign(self, generation: int, partitions: list[TP]) -> dict[TP, int]:
         if generation != self._generation:
             for old in list(self._partitions.values()):  # what is under way is done before it would be fenced
                 self._unless_fenced(old, old.settle)
@@ -271,22 +284,22 @@ class Host:
                 grant = self._granted(number)
                 held = before.pop(number, None)
                 if held is None or not held.renew(grant):
-                    held = Partition(grant, self._parts, self._stopping)
+                    held = self._make[number.topic](grant, self._stopping)
                 self._partitions[number] = held
         return {number: held.next_offset for number, held in self._partitions.items()}
 
-    def _granted(self, partition: int) -> Grant:
+    def _granted(self, partition: TP) -> Grant:
         """Take a partition over; ask again for a while where the database is away, or its row is held by a process that stands still."""
         end = time.monotonic() + ASSIGN_SECONDS
         while True:
             try:
-                return self._progress.assign(self.cluster.topic, partition, self.cluster.owner)
+                return self._progress.assign(*partition, self.cluster.owner)
             except StoreUnavailable as error:
-                _log.warning("partition.not_assigned", partition=partition, error=str(error))
+                _log.warning("partition.not_assigned", topic=partition.topic, partition=partition.partition, error=str(error))
                 if time.monotonic() > end or self._stopping.wait(ASK_SECONDS):
                     raise
 
-    def _keep_only(self, mine: set[int]) -> None:
+    def _keep_only(self, mine: set[TP]) -> None:
         self._partitions = {number: held for number, held in self._partitions.items() if number in mine}
 
     def _take(self, held: Partition, offset: int, message: bytes | None, appended_at: datetime) -> None:
@@ -309,9 +322,11 @@ class Host:
         try:
             work()
         except Fenced as error:
-            _log.warning("partition.fenced", partition=held.grant.partition, epoch=held.grant.epoch, reason=str(error))
-            if self._partitions.get(held.grant.partition) is held:
-                del self._partitions[held.grant.partition]
+            grant = held.grant
+            _log.warning("partition.fenced", topic=grant.topic, partition=grant.partition, epoch=grant.epoch, reason=str(error))
+            number = TP(grant.topic, grant.partition)
+            if self._partitions.get(number) is held:
+                del self._partitions[number]
 
     # Faust's application.
 
@@ -341,25 +356,19 @@ class Host:
         )
         app.host = self
         app.transport = _Transport(app.conf.broker_consumer, app)
-        app.frames = app.topic(
-            cluster.topic,
-            key_type=bytes,
-            value_type=bytes,
-            key_serializer="raw",
-            value_serializer="raw",
-            allow_empty=True,
-            partitions=cluster.partitions,
-        )
+        raw: dict[str, Any] = {"key_type": bytes, "value_type": bytes, "key_serializer": "raw", "value_serializer": "raw"}
+        app.frames = app.topic(cluster.topic, allow_empty=True, partitions=cluster.partitions, **raw)
+        taken = app.topic(*cluster.topics, allow_empty=True, partitions=cluster.partitions, **raw)
 
         async def frames(stream: Any) -> AsyncIterator[None]:
             """Take the messages of all partitions one by one."""
             async for event in stream.events():
                 message = event.message
                 at = datetime.fromtimestamp(message.timestamp, UTC)
-                await self.take(message.partition, message.offset, message.value, at)
+                await self.take(TP(message.topic, message.partition), message.offset, message.value, at)
                 yield
 
-        app.agent(app.frames, concurrency=1, name="frames")(frames)
+        app.agent(taken, concurrency=1, name="frames")(frames)
 
         async def look() -> None:
             await self.look()
@@ -372,7 +381,7 @@ class Host:
 
     async def _on_assigned(self, *given: Any, **_: Any) -> None:
         """Let go of what is not ours any more: where nothing is, Faust asks for no offsets either."""
-        mine = {tp.partition for tp in given[-1] if tp.topic == self.cluster.topic}
+        mine = {TP(*tp) for tp in given[-1] if tp.topic in self.cluster.topics}
         if not mine:
             _log.warning("worker.no_partition", partitions=self.cluster.partitions, hint="there are more workers than partitions")
         await self._in_thread(lambda: self._keep_only(mine))
@@ -383,3 +392,7 @@ class Host:
     async def _on_shutdown(self, *_: Any, **__: Any) -> None:
         self._stopping.set()
         await self.revoked()
+
+
+def _named(partition: TP) -> str:
+    return f"{partition.topic}/{partition.partition}"

@@ -71,30 +71,26 @@ class GroupPartition(Partition):
         self._released = 0
         self._asked: dict[int, datetime] = {}
         super().__init__(grant, parts, stopping)
+        self._awaited = self._next()
 
     @property
     def waits(self) -> int:
         """How many records wait for the time of all sources."""
         return len(self._waiting)
 
-    def tick_due(self) -> datetime | None:
-        """Return None: time comes from the sources."""
-        return None
-
-    def laggards(self) -> tuple[int, ...]:
+    def ticks_due(self) -> list[tuple[int, datetime]]:
         """Return the sources whose time is waited for, by a record or by something that falls due; each once in a while."""
-        now, wake = self._parts.clock.now(), self._pipeline.next_wake()
-        until = min((at for at in (wake, self._waiting[0].received_at if self._waiting else None) if at is not None), default=None)
+        now, until = self._parts.clock.now(), self._awaited
         if until is None or until > now or self._position < self.grant.offset_done:
-            return ()
-        found = tuple(
+            return []
+        marks = dict(self._marks)
+        found = [
             source
             for source in range(self._sources)
-            if (source not in self._marks or self._marks[source] <= until)
-            and (source not in self._asked or now - self._asked[source] >= PATIENCE)
-        )
+            if (source not in marks or marks[source] <= until) and (source not in self._asked or now - self._asked[source] >= PATIENCE)
+        ]
         self._asked |= dict.fromkeys(found, now)
-        return found
+        return [(source, now) for source in found]
 
     def _fresh(self) -> Pipeline:
         pipeline, mine, partitions = super()._fresh(), self.grant.partition, self._sources
@@ -118,7 +114,13 @@ class GroupPartition(Partition):
         outcomes = self._step(records, numbers, growing=False)
         self._released += len(records)
         self._since += len(records)
+        self._awaited = self._next()
         return [], outcomes, []
+
+    def _next(self) -> datetime | None:
+        """Return the time that all sources have to tell next: of the first record that waits, or of what time alone brings about."""
+        due = (self._pipeline.next_wake(), self._waiting[0].received_at if self._waiting else None)
+        return min((at for at in due if at is not None), default=None)
 
     def _due(self) -> list[Record]:
         """Return the records that every source is past, in order; at their end a tick, where time alone does something by then."""

@@ -24,25 +24,16 @@ import structlog
 
 from domain.errors import Fenced, FengsuiError, StoreUnavailable
 from domain.findings import Outcome
-from domain.frames import BadFrame, Frame, Passed, Passing, decode, encode
+from domain.frames import BadFrame, Frame, decode
 from domain.messages import both, text
-from domain.partitions import Place, everywhere, partition_of
+from domain.partitions import Place
 from domain.ports import Clock, Grant, Letter, PartitionCommit
-from domain.records import (
-    CatalogueEntry,
-    FeedEntry,
-    ObjectsEntry,
-    OutcomeEntry,
-    Record,
-    RejectionEntry,
-    ResolutionEntry,
-    RulesetEntry,
-    TickEntry,
-)
+from domain.records import Record, RejectionEntry, TickEntry
 from domain.rejections import RAW_LIMIT
 from streams.pipeline import Pipeline
+from streams.runtimes.passing_on import known_to_all, letters
 from streams.runtimes.poison import PoisonGuard
-from streams.stages.passing import Noted, Passage
+from streams.stages.passing import Passage
 
 BACKOFF_FIRST: Final = 0.1  # seconds
 BACKOFF_LAST: Final = 5.0
@@ -50,8 +41,7 @@ AHEAD: Final = timedelta(minutes=5)  # by which an edge's clock may be ahead of 
 TICK_PATIENCE: Final = timedelta(seconds=2)  # before a tick that moved nothing is asked for again
 FEED: Final = "kafka"  # under which messages that are no frames are kept as rejections
 MARK: Final = timedelta(seconds=2)  # of a partition's time, after which all partitions of groups are told of it
-# What is in every partition: the first one passes it on.
-FOR_ALL: Final = (RulesetEntry, ObjectsEntry, CatalogueEntry, OutcomeEntry, FeedEntry, ResolutionEntry)
+
 
 Taken = TypeVar("Taken")
 Store = Literal["database", "disk"]
@@ -146,7 +136,14 @@ class Partition:
             self._received = kept.received_at
             self._position = self._saved = kept.offset
             self._put_back(kept.state)
-        _log.info("partition.taken", partition=grant.partition, epoch=grant.epoch, done=grant.offset_done, snapshot=self._position)
+        _log.info(
+            "partition.taken",
+            topic=grant.topic,
+            partition=grant.partition,
+            epoch=grant.epoch,
+            done=grant.offset_done,
+            snapshot=self._position,
+        )
 
     @property
     def next_offset(self) -> int:
@@ -194,9 +191,9 @@ class Partition:
         """
         if offset != self._position + 1:
             return self._position + 1
-        records, outcomes, letters = self._judge(offset, message, appended_at)
+        records, outcomes, written = self._judge(offset, message, appended_at)
         if offset > self.grant.offset_done:
-            self._commit(offset, records, outcomes, letters)
+            self._commit(offset, records, outcomes, written)
         else:
             self._admit.settled(offset)
         self._position = offset
@@ -243,31 +240,17 @@ class Partition:
         assert received is not None
         noted = passage.take()
         if not mine:
-            aside = self._guard.quarantined
-            common = [each for each in records if isinstance(each.entry, FOR_ALL) and each.seq not in aside]
-            noted += [Noted(each.seq, everywhere(each.entry), None) for each in common]
-            noted.sort(key=lambda each: each.seq)
+            noted += known_to_all(records, self._guard.quarantined)
         late = bool(passage.digits) and (self._marked is None or received >= self._marked + MARK)
-        told: dict[int, list[Passed]] = {}
-        if late or any(isinstance(each.entry, TickEntry) for each in records) or any(each.areas is None for each in noted):
-            told = {group: [] for group in range(self._parts.groups)}
+        to_all = late or any(isinstance(each.entry, TickEntry) for each in records) or any(each.areas is None for each in noted)
+        if to_all:
             self._marked = received
-        for seq, entry, areas in noted:
-            groups = range(self._parts.groups) if areas is None else sorted({partition_of(area, self._parts.groups) for area in areas})
-            for group in groups:
-                told.setdefault(group, []).append(Passed(seq=seq, entry=entry))
-        return [
-            Letter(
-                to="groups",
-                partition=group,
-                body=encode(Passing(source=mine, offset=offset, received_at=received, records=tuple(passed))),
-            )
-            for group, passed in sorted(told.items())
-        ]
+        return letters(mine, offset, received, noted, self._parts.groups, to_all=to_all)
 
-    def laggards(self) -> tuple[int, ...]:
-        """Return the partitions whose time is waited for here, for ticks to be written there."""
-        return ()
+    def ticks_due(self) -> list[tuple[int, datetime]]:
+        """Return the partitions of the frames that a tick is to be written to, each with its instant."""
+        due = self.tick_due()
+        return [] if due is None else [(self.grant.partition, due)]
 
     def tick_due(self) -> datetime | None:
         """Return the instant with which a tick is due now, None for none; the same one is not asked for again for a moment."""
@@ -368,13 +351,13 @@ class Partition:
         self._parts.on_set_aside(seq)
         return [Record(seq=seq, received_at=self._received, entry=entry)]
 
-    def _commit(self, offset: int, records: Sequence[Record], outcomes: Sequence[Outcome], letters: Sequence[Letter]) -> None:
+    def _commit(self, offset: int, records: Sequence[Record], outcomes: Sequence[Outcome], written: Sequence[Letter]) -> None:
         """Commit a frame behind the one before it, whose commit moved the grant."""
         self.settle()
         grant = self.grant
 
         def commit() -> Grant:
-            return self._until_taken(lambda: self._parts.commit(grant, offset, records, outcomes, letters))
+            return self._until_taken(lambda: self._parts.commit(grant, offset, records, outcomes, written))
 
         if self._parts.committing is not None:
             self._under_way = (offset, self._parts.committing.submit(commit))

@@ -8,13 +8,15 @@ counts for a tenth, all other time in full; a frame that never comes to its end 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Hashable
+from typing import Final, Generic, TypeVar
 
 AT_WORK: Final = 0.1  # what a second of work on other partitions counts
 
+Which = TypeVar("Which", bound=Hashable)
 
-class Standstill:
+
+class Standstill(Generic[Which]):
     """Told of every frame that was taken, and asked again and again."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -22,7 +24,7 @@ class Standstill:
         self._monotonic = monotonic
         self._looked = monotonic()
         self._worked = 0.0
-        self._stood: dict[int, tuple[int, float]] = {}  # partition → the offset it wants, and for how long it has
+        self._stood: dict[Which, tuple[int, float]] = {}  # partition → the offset it wants, and for how long it has
 
     def took(self, seconds: float) -> None:
         """Count a frame that was taken, and how long that took."""
@@ -33,7 +35,7 @@ class Standstill:
         self._stood.clear()
         self._look()
 
-    def look(self, wanted: dict[int, int]) -> dict[int, float]:
+    def look(self, wanted: dict[Which, int]) -> dict[Which, float]:
         """Return by partition for how many seconds it has stood still; `wanted` are those that are behind, with the next offset of each."""
         passed = self._look()
         self._stood = {

@@ -4,6 +4,8 @@ The exact and readable engine: every value is what the signals inside the window
 taken back. A window's clock is a high-water mark: an instant once seen stays seen, also when the signal that showed it is withdrawn.
 """
 
+# Long because: selecting a signal, counting it, taking it back and reading the windows are one state.
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence

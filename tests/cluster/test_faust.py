@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -149,10 +150,11 @@ class _Standing:
     waiting = ""
     settled_offset = 5
     failed = False
-    grant = SimpleNamespace(partition=0, epoch=1)
+    grant = SimpleNamespace(topic="t", partition=0, epoch=1)
 
-    def tick_due(self) -> None:
+    def ticks_due(self) -> list[tuple[int, datetime]]:
         """No tick is due."""
+        return []
 
 
 class _Silent(Host):
@@ -160,14 +162,14 @@ class _Silent(Host):
 
     ends = 9
 
-    async def _ends(self) -> dict[int, int]:
-        return {0: self.ends}
+    async def _ends(self) -> dict[TP, int]:
+        return {TP("t", 0): self.ends}
 
 
 def _host(ended: list[int], folder: Path) -> _Silent:
     place = Place("127.0.0.1:1", "t", 1, "g", "me", folder, stuck_seconds=0.05)
     host = _Silent(place, SimpleNamespace(), SimpleNamespace(), die=ended.append)  # type: ignore[arg-type]  # never asked
-    host._partitions = {0: _Standing()}  # type: ignore[dict-item]  # what `look` reads of one
+    host._partitions = {TP("t", 0): _Standing()}  # type: ignore[dict-item]  # what `look` reads of one
     return host
 
 
@@ -177,7 +179,7 @@ def test_a_consumer_that_falls_silent_ends_the_worker(ends: int, waiting: str, s
     ended: list[int] = []
     host = _host(ended, tmp_path)
     host.ends = ends
-    host._partitions[0].waiting = waiting
+    host._partitions[TP("t", 0)].waiting = waiting
 
     async def looks() -> None:
         for _ in range(3):
@@ -189,7 +191,7 @@ def test_a_consumer_that_falls_silent_ends_the_worker(ends: int, waiting: str, s
     assert text("worker.stuck", "en", seconds="1", where="x").startswith("no progress for 1 s")
 
 
-@pytest.mark.parametrize(("error", "status", "left"), [(Fenced("somebody else's"), [], []), (ValueError("a defect"), [STUCK], [0])])
+@pytest.mark.parametrize(("error", "status", "left"), [(Fenced("not ours"), [], []), (ValueError("a defect"), [STUCK], [TP("t", 0)])])
 def test_a_commit_that_failed_is_noticed_without_a_message(error: Exception, status: list[int], left: list[int], tmp_path: Path) -> None:
     """The partition is let go where it is somebody else's; whatever else it was ends the process."""
     ended: list[int] = []
@@ -198,7 +200,7 @@ def test_a_commit_that_failed_is_noticed_without_a_message(error: Exception, sta
     def settle() -> None:
         raise error
 
-    host._partitions[0].failed, host._partitions[0].settle = True, settle
+    host._partitions[TP("t", 0)].failed, host._partitions[TP("t", 0)].settle = True, settle
     faust.App("loop", broker="kafka://127.0.0.1:1").loop.run_until_complete(host.look())
     host._pool.shutdown()
     assert (ended, list(host._partitions)) == (status, left)
@@ -230,8 +232,9 @@ def test_a_partition_whose_row_is_held_is_asked_for_again(tmp_path: Path, monkey
         return answer
 
     host._progress = SimpleNamespace(assign=assign)  # type: ignore[assignment]  # the one method that is asked
-    host._partitions[0].renew, host._partitions[0].next_offset = lambda grant: grant == granted, 5
-    host._partitions[0].settle = lambda: None
-    assert faust.App("loop", broker="kafka://127.0.0.1:1").loop.run_until_complete(host.assigned(7, [0])) == {0: 5}
+    place = host._partitions[TP("t", 0)]
+    place.renew, place.next_offset = lambda grant: grant == granted, 5
+    place.settle = lambda: None
+    assert faust.App("loop", broker="kafka://127.0.0.1:1").loop.run_until_complete(host.assigned(7, [TP("t", 0)])) == {TP("t", 0): 5}
     assert (ended, answers) == ([], [])
     host._pool.shutdown()

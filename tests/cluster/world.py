@@ -17,19 +17,19 @@ from sqlalchemy import select
 
 from app.clock import SystemClock
 from app.cluster.publishing import publish
-from app.cluster.worker import over_several_objects
 from app.settings import Kafka, Settings
 from connectors.kafka.access import Access
 from connectors.kafka.intake import KafkaIntake
 from connectors.kafka.topics import Topics
 from deploy.kafka.local import LocalKafka
-from domain.findings import Outcome, WarningRaised, WarningUpdated
+from domain.findings import WarningRaised, WarningUpdated
 from domain.frames import Frame, decode
 from domain.objects import Resolution
 from domain.partitions import Place
 from domain.ports import Offer, Receipt
 from domain.records import AnyEntry, Record, SignalEntry
 from rules.load import load_rules
+from rules.spread import spread
 from storage.admission import storable
 from storage.crashpoints import PLANT_VARIABLE
 from storage.database import Database
@@ -210,26 +210,38 @@ class Cluster:
             return sorted(connection.scalars(select(signals.c.id)))
 
     def replayed(self) -> list[tuple[str, str, str]]:
-        """Return what a pipeline of its own gives for the consumed log: separate from worker and database, each name taken once."""
+        """Return what pipelines of their own give for the consumed log: separate from worker and database, each name taken once.
+
+        What objects are told is what their partition gives; what areas are, one pipeline that sees all partitions in the order of time.
+        """
         ruleset = load_rules({"gas.yaml": (self.rules / "gas.yaml").read_text()})
-        left_out = over_several_objects(ruleset) if self.settings.kafka.partitions > 1 else ()
-        assert not left_out
         found: dict[str, tuple[str, str, str]] = {}
-        for partition in range(self.settings.kafka.partitions):
-            pipeline = self._pipeline(ruleset)
-            seen: set[tuple[str, str]] = set()
-            received = datetime.min.replace(tzinfo=at().tzinfo)
-            for offset, said, frame in self.log_of(partition):
-                received = max(received, said)
-                for nth, offer in enumerate(frame.offers):
-                    if isinstance(offer.entry, SignalEntry):
-                        name = (offer.entry.feed, offer.entry.signal.id)
-                        if name in seen:
-                            continue
-                        seen.add(name)
-                    record = Record(seq=Place(partition, offset, nth).seq(), received_at=received, entry=offer.entry)
-                    self._note(found, pipeline.step([record]))
+        everything = [self._records_of(partition) for partition in range(self.settings.kafka.partitions)]
+        for records in everything:
+            self._note(found, self._pipeline(ruleset), records, areas=len(everything) == 1)
+        if len(everything) > 1:
+            assert not spread(ruleset).left_out
+            whole = sorted(
+                (record.received_at, number, record.seq, record) for number, records in enumerate(everything) for record in records
+            )
+            self._note(found, self._pipeline(ruleset), [record for *_, record in whole], areas=True, objects=False)
         return sorted(found.values())
+
+    def _records_of(self, partition: int) -> list[Record]:
+        """Return the records that a partition's log brings in."""
+        records: list[Record] = []
+        seen: set[tuple[str, str]] = set()
+        received = datetime.min.replace(tzinfo=at().tzinfo)
+        for offset, said, frame in self.log_of(partition):
+            received = max(received, said)
+            for nth, offer in enumerate(frame.offers):
+                if isinstance(offer.entry, SignalEntry):
+                    name = (offer.entry.feed, offer.entry.signal.id)
+                    if name in seen:
+                        continue
+                    seen.add(name)
+                records.append(Record(seq=Place(partition, offset, nth).seq(), received_at=received, entry=offer.entry))
+        return records
 
     def _pipeline(self, ruleset: object) -> Pipeline:
         from app.pipelines import make_pipeline  # noqa: PLC0415  the oracle's own
@@ -237,11 +249,14 @@ class Cluster:
         return make_pipeline(self.settings, lambda _version: ruleset, None)  # type: ignore[arg-type,return-value]  # one set only
 
     @staticmethod
-    def _note(found: dict[str, tuple[str, str, str]], outcomes: Sequence[Outcome]) -> None:
-        for outcome in outcomes:
+    def _note(
+        found: dict[str, tuple[str, str, str]], pipeline: Pipeline, records: Sequence[Record], *, areas: bool, objects: bool = True
+    ) -> None:
+        for outcome in pipeline.step(records, growing=False):
             if isinstance(outcome, WarningRaised | WarningUpdated):
                 warning = outcome.warning
-                found[warning.id] = (warning.id, warning.level, ",".join(warning.rules))
+                if areas if warning.subject.startswith("region:") else objects:
+                    found[warning.id] = (warning.id, warning.level, ",".join(warning.rules))
 
 
 Make = Callable[..., Cluster]

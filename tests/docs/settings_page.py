@@ -47,6 +47,7 @@ CHINESE = {
     "kafka.retention_days": "主题中的记录保留多少天；0 表示永久",
     "kafka.reduced_durability": "是否接受少于 3 个副本或少于 2 个同步副本",
     "kafka.snapshots": "分区快照目录；各工作进程共用时接手快；缺省 <data>/partitions",
+    "kafka.outputs": "研判结果是否写入预警与事件两个主题",
     "kafka.session_seconds": "工作进程多久无声息后，其分区转交他人",
     "kafka.stuck_seconds": "有积压而停滞多久后，工作进程退出（状态 70）",
     "kafka.tls": "连接是否加密",

@@ -1,0 +1,152 @@
+"""Sends what was committed and has to go to a topic: each letter until the brokers have it (acks=all, idempotent), then it is struck out.
+
+Letters of one partition to the same place follow each other, the next one once the one before has arrived: so none overtakes another,
+whatever fails between. A letter that arrived and could not be struck out is sent again; whoever reads knows it by its id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple, Self
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from connectors.kafka.access import Access
+from connectors.kafka.intake import REQUEST_BYTES
+from domain.errors import StoreUnavailable
+from domain.ports import Letter
+
+IDLE_SECONDS: Final = 0.5  # between two looks, where nobody says that there is something
+PAUSE_SECONDS: Final = 1.0  # after which what failed is tried again
+CLOSE_SECONDS: Final = 10.0
+_log = structlog.get_logger(__name__)
+
+
+class Item(NamedTuple):
+    """A letter that waits, with its number and the partition (topic, number) that wrote it."""
+
+    id: int
+    sender: tuple[str, int]
+    letter: Letter
+
+
+class Post:
+    """A thread of its own, from `start` to `close`."""
+
+    def __init__(
+        self, access: Access, topic: Callable[[str], str], waiting: Callable[[], Sequence[Item]], strike: Callable[[Sequence[int]], None]
+    ) -> None:
+        """`topic` gives the full name of a letter's topic; `waiting` the next letters, each sender's in order; `strike` forgets some.
+
+        Both of the last may raise StoreUnavailable, and are then called again.
+        """
+        self._access = access
+        self._topic = topic
+        self._waiting = waiting
+        self._strike = strike
+        self._loop = asyncio.new_event_loop()
+        self._more = asyncio.Event()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="post", daemon=True)
+        self._producer: AIOKafkaProducer | None = None
+
+    def start(self) -> None:
+        """Begin; brokers that cannot be reached are tried until they are."""
+        self._thread.start()
+
+    def look(self) -> None:
+        """There is something to send; from any thread."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._more.set)
+
+    def close(self) -> None:
+        """End behind the letters that are under way; the others wait where they are kept."""
+        self._closing = True
+        self.look()
+        if self._thread.is_alive():
+            self._thread.join(CLOSE_SECONDS)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # What follows runs in the thread of the post.
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._work())
+        self._loop.close()
+
+    async def _work(self) -> None:
+        while not self._closing:
+            self._more.clear()
+            try:
+                sent = await self._round()
+            except (KafkaError, StoreUnavailable) as error:
+                _log.warning("post.not_sent", error=repr(error))
+                await self._drop_producer()
+                await asyncio.sleep(PAUSE_SECONDS)
+                continue
+            if not sent:
+                await self._rest()
+        await self._drop_producer()
+
+    async def _rest(self) -> None:
+        try:
+            await asyncio.wait_for(self._more.wait(), IDLE_SECONDS)
+        except TimeoutError:
+            return
+
+    async def _round(self) -> int:
+        """Send what waits; return how much of it arrived."""
+        items = await asyncio.to_thread(self._waiting)
+        if not items:
+            return 0
+        if self._producer is None:
+            self._producer = await self._connect()
+        lanes: defaultdict[tuple[tuple[str, int], str, int], list[Item]] = defaultdict(list)
+        for item in items:
+            lanes[item.sender, item.letter.to, item.letter.partition].append(item)
+        arrived: list[int] = []
+        ends = await asyncio.gather(*(self._lane(self._producer, lane, arrived) for lane in lanes.values()), return_exceptions=True)
+        if arrived:
+            await asyncio.to_thread(self._strike, arrived)
+        for end in ends:
+            if isinstance(end, BaseException):
+                raise end
+        return len(arrived)
+
+    async def _lane(self, producer: AIOKafkaProducer, items: Sequence[Item], arrived: list[int]) -> None:
+        for item in items:
+            letter = item.letter
+            await producer.send_and_wait(self._topic(letter.to), letter.body, key=letter.key or None, partition=letter.partition)
+            arrived.append(item.id)
+
+    async def _connect(self) -> AIOKafkaProducer:
+        producer = AIOKafkaProducer(
+            **self._access.stream_options(),
+            client_id="fengsui-post",
+            acks="all",
+            enable_idempotence=True,
+            max_request_size=REQUEST_BYTES,
+            max_batch_size=REQUEST_BYTES,
+        )
+        try:
+            await producer.start()
+        except KafkaError:
+            await producer.stop()
+            raise
+        return producer
+
+    async def _drop_producer(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await producer.stop()

@@ -1,0 +1,38 @@
+"""What a partition of the frames tells the partitions of groups about one frame: a letter to each whom it concerns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from domain.frames import Passed, Passing, encode
+from domain.partitions import everywhere, partition_of
+from domain.ports import Letter
+from domain.records import CatalogueEntry, FeedEntry, ObjectsEntry, OutcomeEntry, Record, ResolutionEntry, RulesetEntry
+from streams.stages.passing import Noted
+
+# What is in every partition: the first one passes it on.
+FOR_ALL: Final = (RulesetEntry, ObjectsEntry, CatalogueEntry, OutcomeEntry, FeedEntry, ResolutionEntry)
+
+
+def known_to_all(records: Sequence[Record], aside: Sequence[int]) -> list[Noted]:
+    """Return what of a frame is in every partition, but for what was set aside."""
+    return [Noted(each.seq, everywhere(each.entry), None) for each in records if isinstance(each.entry, FOR_ALL) and each.seq not in aside]
+
+
+def letters(source: int, offset: int, received_at: datetime, noted: Sequence[Noted], groups: int, *, to_all: bool) -> list[Letter]:
+    """Return the letters for what was noted at a frame, in the order of the numbers; `to_all` tells everybody the time at least."""
+    told: dict[int, list[Passed]] = {group: [] for group in range(groups)} if to_all else {}
+    for seq, entry, areas in sorted(noted, key=lambda each: each.seq):
+        concerned = range(groups) if areas is None else sorted({partition_of(area, groups) for area in areas})
+        for group in concerned:
+            told.setdefault(group, []).append(Passed(seq=seq, entry=entry))
+    return [
+        Letter(
+            to="groups",
+            partition=group,
+            body=encode(Passing(source=source, offset=offset, received_at=received_at, records=tuple(passed))),
+        )
+        for group, passed in sorted(told.items())
+    ]

@@ -1,0 +1,131 @@
+"""Rules about areas with three partitions, on real brokers and a real PostgreSQL: as one pipeline says that sees everything."""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import Any
+
+import pytest
+from kafka import KafkaConsumer, TopicPartition
+
+from domain.objects import Resolution
+from domain.partitions import partition_of
+from domain.records import SignalEntry
+from storage import letters
+from tests.cluster.world import RULES, Cluster, Make
+from tests.factories import at, make_entry
+
+pytestmark = [pytest.mark.service("kafka"), pytest.mark.service("postgresql")]
+AREAS = RULES.replace(
+    "rules:\n",
+    """\
+  street_leaks:
+    title: 街道近7天反映泄漏的对象
+    distinct: object
+    by: region(9)
+    where: kind == gas.leak
+    window: 7d
+    exact: true
+  county_leaks:
+    title: 区县近1天泄漏反映
+    count: signals
+    by: region(6)
+    where: kind == gas.leak
+    window: 1d
+    exact: true
+rules:
+  - id: street
+    title: 同一街道多户泄漏
+    status: active
+    subject: region(9)
+    basis: [城镇燃气管理条例第四十条]
+    when: street_leaks >= 5
+    points: 70
+    say: "{street_leaks}户"
+  - id: county
+    title: 区县泄漏增多
+    status: active
+    subject: region(6)
+    basis: [城镇燃气管理条例第四十条]
+    when: county_leaks >= 60
+    points: 65
+    say: "{county_leaks}次"
+""",
+)
+
+
+def leak_in(number: int, **kw: Any) -> SignalEntry:
+    """Return the complaint of that number: its object and its street, of three in two counties, follow from it."""
+    resolution = Resolution(object_id=f"obj-{number * 7 % 40:03d}", method="id", confidence=1.0)
+    region = ("610113001", "610113002", "610199001")[number % 3]
+    return make_entry(id=f"s-{number}", resolution=resolution, occurred_at=at(number / 60), region=region, **kw)
+
+
+def areas_done(cluster: Cluster) -> bool:
+    """Tell whether nothing waits any more: no letter is unsent, every area's partition is at its end and past what it waited for."""
+    with cluster.database.read() as connection:
+        if letters.senders(connection):
+            return False
+    standing = [
+        json.loads(cluster.status(name) or "{}").get("groups", {}) for name, worker in cluster.workers.items() if worker.poll() is None
+    ]
+    held = [each for groups in standing for each in groups.values()]
+    return len(held) == 3 and not any(each["records_waiting"] for each in held)
+
+
+def await_areas(cluster: Cluster) -> None:
+    """Return when everything has been judged; what is counted has been told to all."""
+    cluster.await_done()
+    cluster.until(lambda: areas_done(cluster) and cluster.warnings() == cluster.replayed(), 60)
+
+
+def read(cluster: Cluster, name: str) -> list[dict[str, Any]]:
+    """Return everything in an output topic."""
+    topic = cluster.settings.kafka.layout().topic(name)  # type: ignore[arg-type]  # one of its names
+    reader = KafkaConsumer(bootstrap_servers=cluster.settings.kafka.bootstrap)
+    places = [TopicPartition(topic, number) for number in range(3)]
+    reader.assign(places)
+    reader.seek_to_beginning(*places)
+    ends = reader.end_offsets(places)
+    found: list[dict[str, Any]] = []
+    while any(reader.position(place) < end for place, end in ends.items()):
+        for place, messages in reader.poll(200).items():
+            for message in messages:
+                event = json.loads(message.value)
+                assert partition_of(message.key.decode(), 3) == place.partition
+                found.append(event)
+    reader.close()
+    return found
+
+
+def test_areas_are_judged_over_three_partitions_while_workers_come_and_go(make: Make) -> None:
+    """Two workers, one killed under load and one stopped in order, corrections and withdrawals between: the warnings of areas are those of
+    one replay of everything, and the output topic has each of them under its last level."""  # noqa: D205, D209  # one sentence
+    cluster = make(partitions=3, rules=AREAS)
+    cluster.activate()
+    cluster.start("first")
+    cluster.start("second")
+    cluster.send([leak_in(number) for number in range(300)], call=20)
+    cluster.until(lambda: min((cluster.done().get(number, -1) for number in range(3)), default=-1) >= 2, 60)
+    cluster.kill("first")
+    cluster.send([leak_in(number) for number in range(300, 450)], call=20)
+    moved = [leak_in(number + 1000, corrects=f"s-{number}") for number in range(0, 40, 4)]
+    cluster.send([*moved, *(leak_in(number + 2000, withdraws=f"s-{number}") for number in range(60, 90, 3))])
+    cluster.start("third")
+    await_areas(cluster)
+    assert cluster.kill("second", signal.SIGTERM) == 0
+    cluster.send([leak_in(number) for number in range(450, 500)])
+    await_areas(cluster)
+    with cluster.database.read() as connection:
+        assert letters.senders(connection) == []
+    told = read(cluster, "warnings")
+    last = {event["data"]["id"]: event["data"]["level"] for event in told if event["type"] != "fengsui.warning.ended"}
+    assert last == {id_: level for id_, level, _ in cluster.warnings()}
+    assert {event["data"]["subject"] for event in told if event["type"] == "fengsui.warning.raised"} >= {
+        "region:610113001", "region:610113002", "region:610199001", "region:610113",
+    }  # fmt: skip
+    assert all(event["specversion"] == "1.0" and event["source"].endswith("/live") for event in told)
+    hits = read(cluster, "events")
+    assert {"leaks", "street", "county"} <= {event["data"]["rule"] for event in hits}
+    assert len({event["id"] for event in (*told, *hits)}) <= len(told) + len(hits)
