@@ -46,7 +46,9 @@ from tests.factories import at, make_entry
 from tests.postgres import PASSWORD, PostgresServer
 
 PARTITIONS = 6
-CALL = 500
+CALLS = 200  # of a whole load
+LEAST = 50  # signals of a call
+TRICKLE_SECONDS = 4.0  # between calls while the load waits for the faults
 AGAIN = 10  # one call in so many is told again, by another edge
 STAGE = 10_000  # signals about the same objects, so that warnings are raised from the first fault to the last
 OBJECTS = 60  # of a stage, which lasts a week
@@ -99,10 +101,11 @@ class Load(threading.Thread):
     """
 
     def __init__(self, edges: list[KafkaIntake], count: int, seconds: float) -> None:
-        """Spread `count` signals over `seconds`; where the faults take longer, one call a second comes while it waits for them."""
+        """Spread `count` signals over `seconds`; where the faults take longer, a call comes every four seconds while it waits."""
         super().__init__(daemon=True)
         self._edges = edges
         self._count = count
+        self._call = max(count // CALLS, LEAST)
         self._rate = count / seconds
         self._ahead = 0.0
         self._allowed = 0.0  # signals, by the faults that are done
@@ -124,16 +127,16 @@ class Load(threading.Thread):
         """Send."""
         began = time.monotonic()
         under_way: list[tuple[int, range, Future[list[Receipt]]]] = []
-        for start in itertools.count(0, CALL):
+        for start in itertools.count(0, self._call):
             if start >= self._count and self.enough.is_set():
                 break
-            numbers = range(start, start + CALL)
+            numbers = range(start, start + self._call)
             under_way.append((0, numbers, self._submit(0, numbers)))
-            if start // CALL % AGAIN == AGAIN - 1:
-                self.repeated += CALL
+            if start // self._call % AGAIN == AGAIN - 1:
+                self.repeated += self._call
                 under_way.append((1, numbers, self._submit(1, numbers)))
             if start >= self._allowed:
-                self.enough.wait(1.0)
+                self.enough.wait(TRICKLE_SECONDS)
             while not self.enough.is_set() and start / self._rate > time.monotonic() - began + self._ahead:
                 time.sleep(0.02)
         for edge, numbers, future in under_way:

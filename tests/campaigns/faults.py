@@ -23,6 +23,8 @@ ZOMBIE_SECONDS = 14.0  # beyond the session time-out of the workers
 DARK_SECONDS = 30.0  # without any broker
 CONSUMING_SECONDS = 60.0
 PATIENCE = 30.0
+CATCH_UP_SECONDS = 120.0
+FEW = 5  # frames
 DUTY = ("duty-1", "duty-2")
 OUTCOMES: tuple[When, ...] = ("before", "after", "with")
 SECONDS = {  # what each fault takes, about: the load is spread over all of them
@@ -100,7 +102,8 @@ class Faults:
             self._another()
 
     def bring_about(self, name: str) -> None:
-        """Do one, and wait until every partition goes on."""
+        """Do one when the workers have caught up, and wait until every partition goes on."""
+        self._caught_up()
         deed: Callable[[], None] = getattr(self, name)
         deed()
         self._consuming_again(name)
@@ -230,6 +233,18 @@ class Faults:
         worker = self._cluster.workers.get(name)
         if worker is not None and worker.poll() is None:
             worker.send_signal(number)
+
+    def _caught_up(self) -> None:
+        """Return when few frames wait in each partition: what stands still then does so because of the fault that follows."""
+        end = time.monotonic() + CATCH_UP_SECONDS
+        while time.monotonic() < end:
+            try:
+                done, ends = self._cluster.done(), self._cluster.ends()
+            except (StoreUnavailable, KafkaError, AssertionError):
+                continue
+            if all(last - done.get(number, -1) <= FEW for number, last in ends.items()):
+                return
+            time.sleep(0.5)
 
     def _consuming_again(self, fault: str) -> None:
         """Return when the database's progress has moved on in every partition that has something to do."""
