@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from domain.messages import text
+from domain.kinds import SECTORS
+from domain.messages import CATALOGUE, text
 from domain.policies import Limit, Limits, Match, Policy, Rung
 
 # For a warning that the files have no policy for, and for one whose routing failed: the desk, then those above it, by clocks that
@@ -58,7 +59,7 @@ class PolicySet:
                 best, best_rank = policy, rank
         if best is None:
             return None
-        named = ", ".join(_named(best.match)) or text("policy.any")
+        named = "，".join(_named(best.match)) or text("policy.any")
         return Chosen(best, text("policy.chosen", policy=best.ref, named=named))
 
 
@@ -75,5 +76,16 @@ def _rank(match: Match, region: str) -> tuple[int, ...]:
 
 
 def _named(match: Match) -> list[str]:
-    parts = [(key, getattr(match, key)) for key in ("matter", "department", "sector", "region", "level")]
-    return [f"{key}={'/'.join(value)}" for key, value in parts if value] + (["unrouted"] if match.unrouted else [])
+    """Return what a policy is for as people read it: levels and sectors by their titles, ids of what is imported as they are."""
+    found = [
+        text(f"policy.match.{key}", named="、".join(_title(key, value) for value in given))
+        for key in ("matter", "department", "sector", "region", "level")
+        if (given := getattr(match, key))
+    ]
+    return found + ([text("policy.match.unrouted")] if match.unrouted else [])
+
+
+def _title(key: str, value: str) -> str:
+    if key == "sector" and value in SECTORS:
+        return SECTORS[value][0]
+    return text(f"level.{value}") if key == "level" and f"level.{value}" in CATALOGUE else value

@@ -80,7 +80,7 @@ def _cooperating(draft: Draft, item: CatalogueItem | None, lead: str, reasons: l
             draft.tell(Recipient(role="duty_desk", department=draft.case.duty_desk), "case.unit_unknown", reasons[-1], ref=unit)
         elif department.id != lead and department.id not in draft.case.cooperating:
             assign(draft, department.id, "cooperating", text("task.cooperating", title=item.title))
-            reasons.append(text("route.cooperating", unit=unit, department=department.id))
+            reasons.append(text("route.cooperating", unit=unit, department=department.name))
 
 
 def designate_unrouted(draft: Draft, department: str, reason: str) -> None:
@@ -104,13 +104,14 @@ def designate_unrouted(draft: Draft, department: str, reason: str) -> None:
 
 def _lead(item: CatalogueItem | None, matter: str, warning: EarlyWarning, context: Context, reasons: list[str]) -> str:
     ruling = precedent(context.precedents, matter, warning.kind, warning.region)
-    if ruling is not None and context.directory.get(ruling.department) is not None:
-        reasons.append(text("route.precedent", department=ruling.department, by=ruling.by, day=ruling.at.date().isoformat()))
+    ruled = context.directory.get(ruling.department) if ruling is not None else None
+    if ruling is not None and ruled is not None:
+        reasons.append(text("route.precedent", department=ruled.name, by=ruling.by, day=ruling.at.date().isoformat()))
         return ruling.department
     found = context.directory.find(item.lead, item.tier, warning.region) if item else None
     if item is None or found is None:
         return ""
-    reasons.append(text("route.lead", unit=item.lead, department=found.id, basis="、".join(item.basis)))
+    reasons.append(text("route.lead", unit=item.lead, department=found.name, basis="、".join(item.basis)))
     return found.id
 
 

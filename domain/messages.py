@@ -1322,6 +1322,12 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "policy.any": ("通用", "general"),
     "policy.built_in": ("适用内置时限政策 {policy}", "the built-in policy {policy} applies"),
     "policy.chosen": ("适用时限政策 {policy}（{named}）", "policy {policy} applies ({named})"),
+    "policy.match.department": ("部门 {named}", "department {named}"),
+    "policy.match.level": ("风险等级{named}", "level {named}"),
+    "policy.match.matter": ("事项 {named}", "matter {named}"),
+    "policy.match.region": ("区域 {named}", "region {named}"),
+    "policy.match.sector": ("{named}领域", "sector {named}"),
+    "policy.match.unrouted": ("待指定的预警", "unrouted warnings"),
     # quorum: who has to come to a joint assessment
     "quorum.all": ("牵头单位和全部配合单位", "the lead and all cooperating units"),
     "quorum.half": ("牵头单位和至少半数的配合单位", "the lead and at least half of the cooperating units"),

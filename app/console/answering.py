@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from litestar import Request, Response, post
@@ -22,10 +22,11 @@ from app.views.scope import Sight, sight
 from app.views.story import WarningStory, story
 from app.views.why import gather, reckon
 from app.why_text import held_line, overridden_line
-from domain.errors import Conflict, Forbidden, InvalidAction, NotFound
+from domain.errors import Conflict, FileProblems, Forbidden, InvalidAction, NotFound
 from domain.messages import text
 from domain.principals import Principal
 from domain.tasks import Action
+from rules.ruleset import Indicator
 from storage import obligations
 
 Posted = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
@@ -61,6 +62,7 @@ def story_page(
         status=status_of(refused) if isinstance(refused, InvalidAction | Conflict | Forbidden) else 200,
         story=found,
         why=reckon(trail, services.rulebook.load),
+        indicator=_indicators(services, found.warning.ruleset),
         held_line=held_line,
         overridden_line=overridden_line,
         offered=offered,
@@ -70,6 +72,16 @@ def story_page(
         tokens=tokens,
         reading=reading,
     )
+
+
+def _indicators(services: Parts, version: str) -> Callable[[str, str], Indicator | None]:
+    """Return what finds an indicator of a set by a rule and the name that the rule calls it by; None where nothing is known of it."""
+    try:
+        ruleset = services.rulebook.load(version)
+    except (NotFound, FileProblems):  # written for an earlier Fengsui
+        return lambda _rule, _name: None
+    packs = {rule.id: rule.pack for rule in ruleset.rules}
+    return lambda rule, name: ruleset.indicators.get(name) or ruleset.indicators.get(f"{packs.get(rule, '')}.{name}")
 
 
 def _offered(

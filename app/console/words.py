@@ -9,6 +9,7 @@ from domain.instants import SHANGHAI, parse_rfc3339, to_ms
 from domain.kinds import KINDS, SECTORS
 from domain.levels import DEFAULT_LEVELS
 from domain.messages import CATALOGUE, text
+from rules.ruleset import Indicator
 
 ENGLISH = "en"
 CHINESE = "zh-CN"
@@ -76,6 +77,13 @@ class Words:
         """Return a reading with its unit; yuan are written as the reader's language writes them."""
         shown = f"{value:,.2f}".removesuffix(".00") if unit == "CNY" else f"{value:.6g}"
         return f"{shown} {self.t('console.yuan') if unit == 'CNY' else unit}".strip()
+
+    def of_indicator(self, indicator: Indicator | None, name: str, value: Any) -> str:
+        """Return a value of an indicator behind its title and with its unit; an unknown one stands by its name."""
+        if indicator is None:
+            return f"{name} = {self.value(value)}"
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return f"{indicator.title or name} = {self.amount(value, indicator.unit) if number else self.value(value)}"
 
     def value(self, value: Any) -> str:
         """Return a value of an indicator or a form as text."""

@@ -65,6 +65,10 @@ def test_a_hit_is_explained_with_its_values_limits_and_the_text_that_judged_it(w
     assert (hit["file"], RULES.splitlines()[hit["line"] - 1].strip()) == ("gas.yaml", "- id: gas-heavy-fine")
     assert hit["text"].startswith("- id: gas-heavy-fine\n  title: 燃气重罚")
     assert "tests:" not in hit["text"]
+    page = world.call("GET", f"/warnings/{warning}?lang=zh", "duty", headers={"accept": "text/html"}).text
+    assert "近24小时燃气罚款 = 60,000 元" in page
+    assert "gas.fines_24h =" not in page
+    assert "牵头单位：市住建局 → 市住房和城乡建设局" in page
 
 
 def test_neither_later_values_nor_a_later_rule_set_change_what_is_told(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -148,10 +149,11 @@ class City:
 
     def await_shown(self, seq: int) -> None:
         """Wait until record `seq` is committed."""
-        applied = 0
-        while applied < seq:
+        while True:
             with self.database.read() as connection:
-                applied = applied_position(connection)
+                if applied_position(connection) >= seq:
+                    return
+            time.sleep(0.001)  # outside the lock: whoever takes it again at once keeps the appender waiting for seconds
 
     def nudge(self) -> None:
         """Count that a page asked the duty loop to look."""

@@ -169,7 +169,7 @@ def test_the_most_specific_policy_wins_and_says_why() -> None:
     ] == ["any@1", "level@1", "city@1", "county@1", "sector@1", "unit@1", "matter@2"]
     chosen = policies.choose(level="red", matter="gas-use")
     assert chosen is not None
-    assert chosen.reason == "适用时限政策 matter@2（matter=gas-use）"
+    assert chosen.reason == "适用时限政策 matter@2（事项 gas-use）"
     assert policies.choose(level="red", unrouted=True) is None
 
 

@@ -26,10 +26,10 @@ def test_the_lead_and_each_cooperating_unit_have_a_task_of_their_own() -> None:
     assert routed.case.reasons == routed.reasons
     assert routed.reasons == (
         "事项 gas-use 燃气使用安全（清单第3版）",
-        "牵头单位：市住建局 → housing（依据：城镇燃气管理条例）",
-        "适用时限政策 city-orange@1（level=orange）",
-        "配合单位：市市场监管局 → market",
-        "配合单位：市消防救援支队 → fire",
+        "牵头单位：市住建局 → 市住建局（依据：城镇燃气管理条例）",
+        "适用时限政策 city-orange@1（风险等级较大）",
+        "配合单位：市市场监管局 → 市市场监管局",
+        "配合单位：市消防救援支队 → 市消防救援支队",
     )
     assert [(note.recipient.department, note.event) for note in story.store.outbox.values() if note.event == "task.assigned"] == [
         ("housing", "task.assigned"),
