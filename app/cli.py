@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.exceptions import TyperException
 
 from app.commands import (
     access,
@@ -28,6 +30,7 @@ from app.commands import (
 )
 from app.commands.options import ConfigOption
 from app.commands.output import plain_errors
+from app.commands.usage import refuse
 from app.version import VERSION
 
 app = typer.Typer(
@@ -114,7 +117,13 @@ def version() -> None:
 
 def main() -> None:
     """Run the command line."""
-    app()
+    try:
+        code = app(standalone_mode=False)  # which leaves it to us what to say of a command that was typed wrongly
+    except TyperException as error:
+        code = refuse(error)
+    except typer.Abort:
+        code = 1
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 if __name__ == "__main__":

@@ -184,6 +184,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "case.total_moved": ("因同意延期，全程时限顺延至 {due}", "the total is due {due} after an extension"),
     "case.corrected": ("所依据的事实已更正，请重新查看", "facts behind it were corrected; look again"),
     "case.facts_withdrawn": ("所依据的事实已撤回", "the facts behind it were withdrawn"),
+    # change: what became of a piece of a rule set
+    "change.added": ("新增", "added"),
+    "change.changed": ("改动", "changed"),
+    "change.removed": ("删除", "removed"),
     # choice: what a form lets choose
     "choice.confirmed": ("属实", "confirmed"),
     "choice.data": ("数据比对", "comparing data"),
@@ -212,10 +216,6 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "clock.receive": ("签收", "reception"),
     "clock.total": ("全程", "total"),
     "clock.verify": ("核查", "verification"),
-    # change: what became of a piece of a rule set
-    "change.added": ("新增", "added"),
-    "change.changed": ("改动", "changed"),
-    "change.removed": ("删除", "removed"),
     # clock_state: where a limit stands
     "clock_state.met": ("按时", "met"),
     "clock_state.missed": ("超时完成", "met late"),
@@ -302,6 +302,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "console.address": ("地址", "address"),
     "console.aliases": ("别名", "aliases"),
     "console.all": ("全部", "all"),
+    "console.and": ("、", ", "),
     "console.and_cooperating": ("及 {count} 个配合单位", "and {count} cooperating"),
     "console.approve": ("批准", "approve"),
     "console.aside": ("已搁置", "set aside"),
@@ -2159,6 +2160,15 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     # unit: who stands where the directory names nobody, and what an area is called
     "unit.area": ("区域 {region}", "area {region}"),
     "unit.duty_desk": ("值班台", "duty desk"),
+    # usage: a command that was typed wrongly
+    "usage.extra": ("多余的参数：{named}", "too many arguments: {named}"),
+    "usage.help": ("用法见 {command} --help", "see {command} --help"),
+    "usage.invalid": ("{named} 的值不对：{why}", "bad value for {named}: {why}"),
+    "usage.missing": ("缺少 {named}", "missing: {named}"),
+    "usage.no_command": ("没有这个命令：{named}", "no such command: {named}"),
+    "usage.no_option": ("没有这个选项：{named}", "no such option: {named}"),
+    "usage.no_value": ("选项 {named} 后面缺少值", "option {named} wants a value"),
+    "usage.other": ("命令写法有误：{why}", "{why}"),
     # verdict: how a warning ended
     "verdict.": ("未注明", "not stated"),
     "verdict.duplicate": ("重复", "duplicate"),

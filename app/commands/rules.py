@@ -214,7 +214,8 @@ def status(url: UrlOption = URL, data: DataOption = DATA, output: OutputOption =
 def _ailment(one: dict[str, str]) -> str:
     from domain.messages import text
 
-    return f"{text('ailment.' + one['kind'])} {cell(one['detail'])}".rstrip()
+    told = one["detail"].split(", ") if one["kind"] in {"blind", "starved"} else []
+    return f"{text('ailment.' + one['kind'])} {'、'.join(text(f'source.{each}') for each in told) or cell(one['detail'])}".rstrip()
 
 
 def _trial(trial: dict[str, Any] | None) -> str:

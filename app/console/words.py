@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -60,6 +61,16 @@ class Words:
             return self.moment(parse_rfc3339(written))
         except ValueError:
             return written
+
+    def ailment(self, kind: str, detail: str) -> str:
+        """Return what is said of an ailment of a rule: instants as they are read here, sources of signals by their titles."""
+        if kind in {"blind", "starved"}:
+            return self.sources(detail.split(", "))
+        return self.instant(detail)
+
+    def sources(self, sources: Iterable[str]) -> str:
+        """Return sources of signals by their titles."""
+        return self.t("console.and").join(self.title("source", one) for one in sources)
 
     def span(self, seconds: float) -> str:
         """Return a span of time in its two largest units, without its sign.
