@@ -320,7 +320,8 @@ class Pipeline:
             return
         effects = self._effects
         live = Live(earlier.seq, found, earlier.names)
-        self._pass_on(earlier.seq, found, again=True)
+        if entry.content is None:  # else whoever judges areas is told by the entry itself, and not by each partition that it moves between
+            self._pass_on(earlier.seq, found, again=True)
         self._undo(earlier, effects)
         moment = None
         if object_id:

@@ -22,9 +22,10 @@ from domain.clock import ManualClock
 from domain.findings import EpisodeEnded, Outcome, WarningRaised, WarningUpdated
 from domain.frames import Frame, Passing, decode_passing, encode
 from domain.levels import DEFAULT_LEVELS
-from domain.partitions import IN_GROUPS, Place, partition_of, routing_key
+from domain.objects import Resolution
+from domain.partitions import IN_GROUPS, Place, everywhere, partition_of, routing_key
 from domain.ports import Grant, Letter, Offer
-from domain.records import AnyEntry, ObjectsEntry, Record, RejectionEntry, RulesetEntry, SignalEntry, TickEntry
+from domain.records import AnyEntry, ObjectsEntry, Record, RejectionEntry, ResolutionEntry, RulesetEntry, SignalEntry, TickEntry
 from domain.signals import ObjectRef
 from rules.ruleset import RuleSet
 from rules.spread import Spread, spread
@@ -49,7 +50,7 @@ def spread_of(version: str) -> Spread:
 
 def pipeline(which: str) -> Pipeline:
     """Return a pipeline for the whole set, its objects or its areas."""
-    own = PipelineSettings(waiting_limit=0) if which == "areas" else PipelineSettings()
+    own = PipelineSettings(waiting_limit=1) if which == "areas" else PipelineSettings()
     return Pipeline(
         DEFAULT_LEVELS, Catalogue(), lambda version: SETS[version] if which == "whole" else getattr(spread_of(version), which), {}, own
     )
@@ -150,7 +151,9 @@ class Deployment:
             self.sources.logs[home].append(encode(Frame(received_at=record.received_at, offers=(Offer(entry=entry),))))
             if home == homes[0]:
                 seq = Place(home, offset, 0).seq()
-                self.judged.append((record.received_at, home, offset, Record(seq=seq, received_at=record.received_at, entry=entry)))
+                self.judged.append(
+                    (record.received_at, home, offset, Record(seq=seq, received_at=record.received_at, entry=everywhere(entry)))
+                )
 
     def _home(self, entry: AnyEntry) -> int:
         key = routing_key(entry)
@@ -380,3 +383,30 @@ def test_a_partition_tells_its_time_now_and_then(deployment: Deployment) -> None
     grown = [len(log) - was for log, was in zip(deployment.areas.logs, before, strict=True)]
     assert grown == [2 if number == at else 1 for number in range(SOURCES)]
     assert len(deployment.sources.logs[home]) == 3
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_a_person_confirms_counts_in_its_area_once(seed: int, tmp_path: Path) -> None:
+    """Signals without an object come to one partition and are confirmed to be about objects of others, which lie in the street: each counts
+    there once, in whatever order the partitions tell of it; what is said to be no object after all does not."""  # noqa: D205, D209
+    made = Deployment(Random(seed), tmp_path)
+    made.send(Record(seq=1, received_at=T0, entry=RulesetEntry(version="v1")))
+    entries = [
+        make_entry(id=f"u-{nth}", object=ObjectRef(id=""), resolution=Resolution(), occurred_at=T0, region="610113001") for nth in range(4)
+    ]
+    for nth, entry in enumerate(entries):
+        made.send(Record(seq=1, received_at=T0 + timedelta(minutes=nth), entry=entry))
+    numbers = [record.seq for *_, record in made.judged[1:]]
+    confirmed = ["o-1", "o-2", "o-3", "o-4", "", "o-3", "o-1", "o-2", "o-5", "o-6", "o-7", "o-8"]
+    for nth, about in enumerate(confirmed):
+        entry, seq = entries[nth % 4], numbers[nth % 4]
+        home = partition_of(about, SOURCES) if about else -1
+        said = ResolutionEntry(
+            feed="test", signal_id=entry.signal.id, object_id=about, by="a", partition=home, content=entry, content_seq=seq
+        )
+        made.send(Record(seq=1, received_at=T0 + timedelta(hours=1 + nth), entry=said))
+    told(made)
+    made.run()
+    expected = made.expected()
+    assert any(isinstance(out, WarningRaised) for out in expected["region:610113"])
+    assert made.found() == expected
