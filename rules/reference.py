@@ -133,6 +133,8 @@ This page is generated from the tables that the checker uses; do not edit it by 
   `when: gas-leak-with-sensor and not gas-failed-check and (level >= orange or '学校' in object.labels)`。
   可写规则编号（其得分尚未衰减到零即为成立）、推断编号（已得出）、本规则包领域的 `level`、
   对象的标签、类型、信用等级、行业；没有的即为不成立。
+  推断不比较数值，所以没有参数：区域参数改的是它所依据的规则
+  (inferences compare no numbers: what a region's parameters change are the rules they rest on)。
   `plan` 选定预案：同一预警取最先写的一条，没有则取得分最高的规则的预案；`transfer` 提示涉嫌犯罪移送，是否移送由人决定。
   结论只显示在它所依据的发现所在的预警上，写明依据哪些发现；不改变得分与等级。不得成环。
 - **测试**：只跑本条规则；时间从星期一零时（北京时间）起算；没有写 `object` 的信号属于同一个对象。

@@ -66,6 +66,7 @@ def test_every_page_opens_for_the_desk_in_both_languages(browser: Browser, warni
             assert ("html", "lang", "en" if language == "en" else "zh-CN") in page.attributes
             assert ("main", "id", "main") in page.attributes
         assert {one for one, _ in page.controls} <= page.labels, path
+        assert path != "/rules" or ("tbody", "id", "sector-gas") in page.attributes, "rules stand by their sectors"
         assert [
             value for tag, name, value in page.attributes if tag == "th" and name == "scope" and value not in {"col", "row", "rowgroup"}
         ] == []
