@@ -15,7 +15,7 @@ from rules.conditions import Condition, ConditionReader, RuleHead
 from rules.derived import compile_indicators
 from rules.documents import NAME, RuleDoc
 from rules.durations import duration
-from rules.expressions import Known, Scope
+from rules.expressions import KnownIndicator, Scope
 from rules.indicators import by_text
 from rules.literals import Constant, literal
 from rules.overrides import Override, overridden
@@ -47,7 +47,7 @@ class CompiledPack:
 class _Compiler(Reporter):
     heads: Mapping[str, RuleHead]
     params: dict[str, Constant] = field(default_factory=dict)
-    known: dict[str, Known] = field(default_factory=dict)
+    known: dict[str, KnownIndicator] = field(default_factory=dict)
     indicators: dict[str, Indicator] = field(default_factory=dict)
     cases: list[Case] = field(default_factory=list)
 
@@ -89,11 +89,11 @@ class _Compiler(Reporter):
 
     def compile_rules(self) -> tuple[Rule, ...]:
         # An indicator that failed to compile was reported there: here it is only a name that exists.
-        names = {name: Known(name, "any") for name in self.parsed.doc.indicators} | self.known
+        names = {name: KnownIndicator(name, "any") for name in self.parsed.doc.indicators} | self.known
         made = [self._rule(index, doc, names) for index, doc in enumerate(self.parsed.doc.rules)]
         return tuple(rule for rule in made if rule is not None)
 
-    def _rule(self, index: int, doc: RuleDoc, names: Mapping[str, Known]) -> Rule | None:
+    def _rule(self, index: int, doc: RuleDoc, names: Mapping[str, KnownIndicator]) -> Rule | None:
         pause()
         path: Path = ("rules", index)
         by = REGION_BY[doc.subject]

@@ -12,7 +12,7 @@ from rules import evaluation
 from rules.documents import SLUG, RuleDoc, WhenDoc
 from rules.durations import duration
 from rules.evaluation import Run
-from rules.expressions import Known, Scope, compile_expression
+from rules.expressions import KnownIndicator, Scope, compile_expression
 from rules.literals import Constant
 from rules.problems import nearest
 from rules.ruleset import Explained, Expression, Facts, Sequence, course_of, truth_of
@@ -73,7 +73,7 @@ class ConditionReader:
     report: Callable[[Path], Callable[[int, str, Mapping[str, object]], None]]
     problem: Callable[..., None]
     params: Mapping[str, Constant]
-    names: Mapping[str, Known]
+    names: Mapping[str, KnownIndicator]
     heads: Mapping[str, RuleHead]
 
     def read(self, path: Path, doc: RuleDoc, by: Literal["object"] | int) -> Condition | None:

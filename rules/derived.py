@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from rules.documents import IndicatorDoc
-from rules.expressions import Known, Scope, compile_expression
+from rules.expressions import KnownIndicator, Scope, compile_expression
 from rules.indicators import KINDS, LONGEST, Counting, length_of
 from rules.literals import Constant
 from rules.parsed import ParsedPack
@@ -90,7 +90,7 @@ class _Compiler(Counting):
     def _keep(self, name: str, doc: IndicatorDoc, result: Type, **more: Any) -> None:
         """Add an indicator that is made of others."""
         qualified = f"{self.parsed.doc.pack}.{name}"
-        self.known[name] = Known(qualified, result, more.get("formula"))
+        self.known[name] = KnownIndicator(qualified, result, more.get("formula"))
         given: dict[str, Any] = {"name": qualified, "title": doc.title or name, "window": None, "unit": "CNY" if result == "money" else ""}
         self.indicators[name] = Indicator(**(given | more))
         self.broken.discard(name)
@@ -244,7 +244,7 @@ class _Compiler(Counting):
 
 def compile_indicators(
     parsed: ParsedPack, problems: Problems, params: Mapping[str, Constant]
-) -> tuple[dict[str, Known], dict[str, Indicator]]:
+) -> tuple[dict[str, KnownIndicator], dict[str, Indicator]]:
     """Return what expressions may name and the indicators, both by local name, inputs before users; what is wrong is reported."""
     compiler = _Compiler(parsed, problems, params)
     compiler.compile()

@@ -35,7 +35,7 @@ _PLAIN: Final[frozenset[Type]] = frozenset({"number", "count", "ratio"})
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownIndicator:
     """An indicator that an expression may name: its qualified name, the type of its value, and what it is worked out by, if it is.
 
     `share` says that it is a part of a whole, which people read in per cent.
@@ -53,7 +53,7 @@ class Scope:
 
     report: Callable[[int, str, Mapping[str, object]], None]
     params: Mapping[str, Constant] = field(default_factory=dict)
-    indicators: Mapping[str, Known] = field(default_factory=dict)
+    indicators: Mapping[str, KnownIndicator] = field(default_factory=dict)
     in_filter: bool = False  # `where` and `sum: …` see one signal, no indicators
     of_area: bool = False  # a rule about an area has no object
 

@@ -12,7 +12,7 @@ import msgspec
 
 from rules.documents import NAME, IndicatorDoc
 from rules.durations import duration
-from rules.expressions import Known, Scope, compile_expression
+from rules.expressions import KnownIndicator, Scope, compile_expression
 from rules.literals import Constant
 from rules.parsed import Reporter
 from rules.positions import Path
@@ -46,7 +46,7 @@ class Counting(Reporter):
     """Compiles the indicators that count signals."""
 
     params: Mapping[str, Constant] = field(default_factory=dict)
-    known: dict[str, Known] = field(default_factory=dict)
+    known: dict[str, KnownIndicator] = field(default_factory=dict)
     indicators: dict[str, Indicator] = field(default_factory=dict)
 
     @staticmethod
@@ -78,7 +78,7 @@ class Counting(Reporter):
         of, of_type = self._of(path, aggregate, doc)
         result = self._result(path, aggregate, of_type, doc)
         qualified = f"{self.parsed.doc.pack}.{name}"
-        self.known[name] = Known(qualified, result, share=aggregate == "percentage")
+        self.known[name] = KnownIndicator(qualified, result, share=aggregate == "percentage")
         self.indicators[name] = Indicator(
             name=qualified,
             title=doc.title or name,

@@ -20,8 +20,7 @@ from streams.kernel.names import Names, hash_of, mark_of, numbers_of
 from streams.kernel.placement import Placement
 from streams.kernel.run import ATTEND, KNOWN, NO_ROOM, SWEEP, WORDS_OF_BUCKETS, run
 from streams.kernel.seen import find_row, forget_rows, index_again, note_row
-from streams.kernel.tables import Columns as Aggregated
-from streams.kernel.tables import build
+from streams.kernel.tables import AggregatedFields, build
 
 VERSION: Final = 2
 HITS: Final = 1 << 14
@@ -74,7 +73,7 @@ class Kernel:
         self.book = ClassBook(placement)
         self.objects = Names(room)
         self.names = {field: Names(16) for field in FIELDS}
-        aggregated = Aggregated(placement.indicators)
+        aggregated = AggregatedFields(placement.indicators)
         self._number_columns, self._code_columns = aggregated.numbers, aggregated.codes
         indicators, rules = len(placement.indicators), len(placement.rules)
         self.rules = rules

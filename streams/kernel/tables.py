@@ -37,7 +37,7 @@ def above(number: float) -> float:
     return math.nextafter(number, math.inf)
 
 
-class Columns:
+class AggregatedFields:
     """The fields that indicators aggregate, as columns of numbers and of codes."""
 
     def __init__(self, indicators: Sequence[Indicator]) -> None:
@@ -158,7 +158,7 @@ def build(placement: Placement, leaves: Iterable[str] = (), first_rise: float = 
     windows = [window_of(each) for each in indicators]
     half_lives = [rule.half_life // MICROSECOND for rule in placement.rules]
     gone = [_gone(rule.points, half_life) for rule, half_life in zip(placement.rules, half_lives, strict=True)]
-    columns = Columns(indicators)
+    columns = AggregatedFields(indicators)
     number_of_test = {test: number for number, test in enumerate(tests(placement.conditions))}
     tested = [[number_of_test[one] for one in parts if isinstance(one, Tested)] for _, parts in conjuncts]
     bounded: list[list[Bounds]] = [

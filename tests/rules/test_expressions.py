@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rules.evaluation import CALLS, all_of, any_of, constant, negate
-from rules.expressions import Known, Scope, compile_expression
+from rules.expressions import KnownIndicator, Scope, compile_expression
 from rules.fields import READERS
 from rules.literals import Constant
 from rules.ruleset import Facts
@@ -38,7 +38,12 @@ from tests.factories import make_entry, make_object
 
 EXACT = settings(derandomize=True, deadline=None, max_examples=200)
 TRUTHS = (True, False, None)
-INDICATORS = {"n": Known("p.n", "count"), "m": Known("p.m", "money"), "r": Known("p.r", "ratio"), "x": Known("p.x", "any")}
+INDICATORS = {
+    "n": KnownIndicator("p.n", "count"),
+    "m": KnownIndicator("p.m", "money"),
+    "r": KnownIndicator("p.r", "ratio"),
+    "x": KnownIndicator("p.x", "any"),
+}
 PARAMS = {"five": Constant("number", 5.0), "words": Constant("set", (Constant("text", "气"), Constant("text", "油")))}
 
 
