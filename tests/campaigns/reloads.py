@@ -41,7 +41,7 @@ from tests.streams.kit import values_of
 
 SETTINGS = {"FENGSUI_RELOAD_SECONDS": "0.05", "FENGSUI_SNAPSHOT_EVERY": "5000"}
 SENDERS = 2
-BATCH = 4
+BATCH = 2
 PAUSE = 0.05  # seconds between two requests of one sender
 CALM = 2.0  # seconds without reloads, before, after, and between every TURNS of them: the same load in the same minutes
 TURNS = 20
