@@ -29,15 +29,16 @@ class Reason(Noun, frozen=True, kw_only=True):
     """One part of a condition: a comparison, or `and`, `or`, `not`, `at_least` over the parts below it, which are one deeper.
 
     `holds` is None where the part is unknown: a value was never seen, or there is not enough data. `left` and `right` are what was
-    compared, in the unit of the left side (money in yuan, durations in seconds). `missing` is how far the left side of `<`, `<=`, `>`
-    or `>=` is from the limit, 0.0 where it holds, None where a side is unknown. `inputs` are the values a calculation was made of,
-    `overridden` the parameters that a region set to something else.
+    compared, in the unit of the left side (money in yuan, durations in seconds), `of` the left side as it is written.
+    `missing` is how far the left side of `<`, `<=`, `>` or `>=` is from the limit, 0.0 where it holds, None where a side is unknown.
+    `inputs` are the values a calculation was made of, `overridden` the parameters that a region set to something else.
     """
 
     text: str
     depth: int
     holds: bool | None
     operator: str = ""
+    of: str = ""
     left: Any = None
     right: Any = None
     missing: float | None = None
@@ -69,6 +70,7 @@ def _walk(told: Explained, depth: int) -> Iterator[Reason]:
         depth=depth,
         holds=holds,
         operator=told.operator,
+        of=told.parts[0].text if told.parts else "",
         left=left,
         right=right,
         missing=_missing(told.operator, left, right),

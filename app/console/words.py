@@ -91,10 +91,12 @@ class Words:
 
     def of_indicator(self, indicator: Indicator | None, name: str, value: Any) -> str:
         """Return a value of an indicator behind its title and with its unit; an unknown one stands by its name."""
-        if indicator is None:
-            return f"{name} = {self.value(value)}"
+        return f"{(indicator.title if indicator is not None else '') or name} = {self.measured(indicator, value)}"
+
+    def measured(self, indicator: Indicator | None, value: Any) -> str:
+        """Return a value in the unit of an indicator, where that is known."""
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        return f"{indicator.title or name} = {self.amount(value, indicator.unit) if number else self.value(value)}"
+        return self.amount(value, indicator.unit) if number and indicator is not None else self.value(value)
 
     def value(self, value: Any) -> str:
         """Return a value of an indicator or a form as text."""

@@ -68,6 +68,7 @@ def test_a_hit_is_explained_with_its_values_limits_and_the_text_that_judged_it(w
     page = world.call("GET", f"/warnings/{warning}?lang=zh", "duty", headers={"accept": "text/html"}).text
     assert "近24小时燃气罚款 = 60,000 元" in page
     assert "gas.fines_24h =" not in page
+    assert '<td class="num">60,000 元</td><td class="num">&gt;= 50,000 元</td>' in page
     assert "牵头单位：市住建局 → 市住房和城乡建设局" in page
 
 
