@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 import signal
 import subprocess
 import sys
 import tomllib
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -16,23 +14,33 @@ import pytest
 from app.settings import load_settings
 from deploy.cluster_local import configuration
 from tests.architecture.tree import TOP
+from tests.docs.fences import missing, steps
 
-SIGNAL = {
-    "id": "XH-1",
-    "source": "complaint",
-    "kind": "food.hygiene",
-    "object": {"code": "91610191MA7TUT1R23", "name": "朝露餐厅"},
-    "occurred_at": "2026-03-02T12:10:00+08:00",
-}
+FIRST, *PAGE = steps(TOP / "docs/first-cluster.md")  # the first block is what the test itself starts, smaller and on a free port
+MARK = "@@ step "
+SECONDS = 120.0
 
 
 def _script(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "deploy.cluster_local", *arguments]
 
 
-@pytest.mark.service("kafka", "postgresql")
-def test_a_cluster_takes_a_signal_outlives_a_killed_worker_and_ends_at_one_interrupt(tmp_path: Path) -> None:
-    """It says where the edge listens, the edge answers 202 from the first moment, a killed worker comes back, nothing is left behind."""
+def _type(folder: Path, url: str) -> tuple[int, list[str]]:
+    """Run the page's commands in one shell, with this cluster's folder and address; return its status and what each step printed."""
+    lines = ["set -e -o pipefail"]
+    for number, (fence, _) in enumerate(PAGE):
+        command = fence.content.replace("http://127.0.0.1:8080", url).replace("cluster-data", str(folder))
+        lines += [f"echo '{MARK}{number}'", command.replace(".venv/bin/fengsui", f"{sys.executable} -m app.cli")]
+    script = folder.with_name("page.sh")  # a file, since the page looks for a worker by its command line
+    script.write_text("\n".join(lines), encoding="utf-8")
+    shell = ["timeout", str(SECONDS), "bash", str(script)]
+    done = subprocess.run(shell, cwd=TOP, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    return done.returncode, [part.partition("\n")[2] for part in done.stdout.split(MARK)[1:]]
+
+
+@pytest.mark.service("kafka", "postgresql", "curl")
+def test_a_cluster_does_what_the_page_says_and_ends_at_one_interrupt(tmp_path: Path) -> None:
+    """It says where the edge listens, every command of docs/first-cluster.md prints what stands there, nothing is left behind."""
     folder = tmp_path / "cluster"
     command = _script("--folder", str(folder), "--brokers", "1", "--workers", "1", "--partitions", "2", "--port", "0")
     with subprocess.Popen(command, cwd=TOP, stdout=subprocess.PIPE, text=True) as cluster:
@@ -45,22 +53,24 @@ def test_a_cluster_takes_a_signal_outlives_a_killed_worker_and_ends_at_one_inter
                     break
             found = re.search(r"^edge +(http://\S+) +token: (\S+)$", told, re.MULTILINE)
             assert found, told
-            token = Path(found[2]).read_text().strip()
-            request = urllib.request.Request(
-                f"{found[1]}/v1/signals",
-                data=json.dumps(SIGNAL).encode(),
-                headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
-            )
-            with urllib.request.urlopen(request, timeout=20) as answer:
-                assert answer.status == 202
-            workers = subprocess.run(["pgrep", "--full", f"worker .*{folder}/worker-1"], capture_output=True, text=True, check=True)
-            subprocess.run(["kill", "-KILL", *workers.stdout.split()], check=True)
+            assert Path(found[2]) == folder / "edge/admin-token", "where the page looks for it"
+            status, printed = _type(folder, found[1])
+            for (fence, expected), text in zip(PAGE, printed, strict=False):
+                assert missing(expected, text) == [], f"first-cluster.md:{fence.line} printed:\n{text}"
+            assert (status, len(printed)) == (0, len(PAGE)), printed[-1]
             assert "worker-1 ended with -9 and is started anew" in cluster.stdout.readline()
         finally:
             cluster.send_signal(signal.SIGINT)
             rest = cluster.stdout.read()
     assert cluster.returncode == 0, rest
     assert subprocess.run(["pgrep", "--full", str(folder)], capture_output=True, check=False).returncode == 1, "something still runs"
+
+
+def test_the_page_begins_with_the_command_that_the_test_runs() -> None:
+    """`make cluster-local` is the script of this file."""
+    assert FIRST[0].content == "make cluster-local\n"
+    made = subprocess.run(["make", "--dry-run", "cluster-local"], cwd=TOP, capture_output=True, text=True, check=True).stdout
+    assert "-m deploy.cluster_local" in made
 
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
