@@ -1,65 +1,139 @@
 """How much a worker takes, with durable effects: frames from real brokers through the pipeline into a real PostgreSQL.
 
-    make bench ONLY=cluster ARGS="--signals 200000"
+    make bench ONLY=cluster ARGS="--signals 100000"
 
-The log is filled first, with nobody reading; then one worker takes half of it, and two workers take the other half, in one run. A rate
-is what lay in the log once every partition had moved, divided by the time to the last commit. Beside it: a plain Faust agent with a
-Table, one signal a message, on the same brokers. On two cores brokers, database and workers share them.
+Twice: one rule over complaints, whose warnings open tasks, and RiskBench's input with its 20 rules, whose hits are kept. The log is filled
+first, with nobody reading; then one worker takes a part of it, and two workers take twice as much, in one run. A rate is the rows that
+came from when every partition had moved until the last commit, divided by that time. Beside it what a signal costs in CPU time of the
+workers and of the database, which is synced at each commit; and a plain Faust agent with a Table, one signal a message, on the same
+brokers. Brokers, database and workers share the machine's cores.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
 from pathlib import Path
+from typing import Final
 
+import msgspec
 from kafka import KafkaProducer
 from kafka.admin import KafkaAdminClient, NewTopic
+from sqlalchemy import func, select
 
+from benchmarks.riskbench.generate import write
+from connectors.inbound.canonical import read_signal
 from deploy.kafka.local import LocalKafka
 from domain.objects import Resolution
 from domain.records import SignalEntry
-from tests.cluster.world import TOP, Cluster
+from storage.tables import signals
+from tests.cluster.world import RULES, TOP, Cluster
 from tests.conftest import which
 from tests.factories import at, make_entry
-from tests.postgres import PostgresServer
+from tests.postgres import DURABLE, PostgresServer
 
-PARTITIONS = 4
-OBJECTS = 20_000
-CALL = 8_000
-PLAIN = 20_000  # messages for the plain agent, which is slow
+PARTITIONS: Final = 4
+OBJECTS: Final = 20_000
+CALL: Final = 8_000
+PLAIN: Final = 20_000  # messages for the plain agent, which is slow
+RISKBENCH: Final = TOP / "benchmarks" / "riskbench" / "rules20" / "riskbench.yaml"
+TICKS: Final = os.sysconf("SC_CLK_TCK")
 
-
-def entry(number: int, part: int = 0) -> SignalEntry:
-    """Return a signal of one part's objects; one object in a hundred has the three complaints that make a warning."""
-    name = f"obj-{part}-{number * 7919 % OBJECTS:05d}"
-    kind = "gas.leak" if number % 100 == 0 else "gas.inspection"
-    return make_entry(
-        id=f"s-{number}", kind=kind, resolution=Resolution(object_id=name, method="id", confidence=1.0), occurred_at=at(number / 3600)
-    )
+Entries = Callable[[int, int], Iterable[SignalEntry]]
+"""Gives so many signals; those of another run (its number) have other ids and other objects."""
 
 
-def rate(cluster: Cluster, workers: int, first: int, count: int) -> float:
-    """Fill the log, start that many workers, return signals a second."""
-    for start in range(first, first + count, CALL):
-        cluster.send([entry(number, workers) for number in range(start, min(start + CALL, first + count))], call=CALL)
-    before = cluster.done()
-    for number in range(workers):
-        cluster.start(f"w{workers}-{number}", snapshot_every=50_000)
-    cluster.until(lambda: all(cluster.done().get(number, -1) > before.get(number, -1) for number in range(PARTITIONS)), 120)
-    left = sum(end - cluster.done()[number] for number, end in cluster.ends().items())
-    share = left / sum(end - before.get(number, -1) for number, end in cluster.ends().items())
-    began = time.perf_counter()
-    cluster.await_done(900)
-    seconds = time.perf_counter() - began
-    for number in range(workers):
-        cluster.kill(f"w{workers}-{number}", signal.SIGTERM)
-    return count * share / seconds
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Signals a second, and microseconds of CPU time for each: of all workers, and of the database."""
+
+    signals: float
+    workers_us: float
+    database_us: float
+
+
+def complaints(count: int, run: int) -> Iterable[SignalEntry]:
+    """Give signals of 20,000 objects; one object in a hundred has the three complaints that make a warning."""
+    for number in range(count):
+        name = f"obj-{run}-{number * 7919 % OBJECTS:05d}"
+        kind = "gas.leak" if number % 100 == 0 else "gas.inspection"
+        found = Resolution(object_id=name, method="id", confidence=1.0)
+        yield make_entry(id=f"s-{run}-{number}", kind=kind, resolution=found, occurred_at=at(number / 3600))
+
+
+def riskbench(path: Path) -> Entries:
+    """Return what gives the signals of a file of RiskBench."""
+
+    def entries(count: int, run: int) -> Iterable[SignalEntry]:
+        later = datetime.fromisoformat("9000-01-01T00:00:00+00:00")
+        with path.open("rb") as lines:
+            for line in islice(lines, count):
+                told = read_signal(msgspec.json.decode(line), later)
+                found = Resolution(object_id=f"{run}-{told.object.id or told.object.code}", method="id", confidence=1.0)
+                yield make_entry(feed="riskbench", signal=msgspec.structs.replace(told, id=f"{run}-{told.id}"), resolution=found)
+
+    return entries
+
+
+class Side:
+    """One rule set with a topic and a database of its own."""
+
+    def __init__(self, cluster: Cluster, postgres: PostgresServer, entries: Entries) -> None:
+        """Put the rules in force."""
+        self.cluster = cluster
+        self._postgres = postgres
+        self._entries = entries
+        cluster.activate()
+
+    def rate(self, workers: int, count: int) -> Rate:
+        """Fill the log, start that many workers, measure."""
+        cluster, names = self.cluster, [f"w{workers}-{number}" for number in range(workers)]
+        left = iter(self._entries(count, workers))
+        while call := list(islice(left, CALL)):
+            cluster.send(call, call=CALL)
+        before = cluster.done()
+        for name in names:
+            cluster.start(name, snapshot_every=50_000)
+        cluster.until(lambda: all(cluster.done().get(number, -1) > before.get(number, -1) for number in range(PARTITIONS)), 120)
+        began, rows, spent, served = time.perf_counter(), self._rows(), self._spent(names), self._served()
+        cluster.await_done(900)
+        seconds, taken = time.perf_counter() - began, self._rows() - rows
+        found = Rate(taken / seconds, (self._spent(names) - spent) / taken * 1e6, (self._served() - served) / taken * 1e6)
+        for name in names:
+            cluster.kill(name, signal.SIGTERM)
+        return found
+
+    def _rows(self) -> int:
+        with self.cluster.database.read() as connection:
+            return connection.scalar(select(func.count()).select_from(signals)) or 0
+
+    def _spent(self, names: Sequence[str]) -> float:
+        """Return the CPU seconds of workers so far."""
+        return sum(_cpu(self.cluster.workers[name].pid)[1] for name in names)
+
+    def _served(self) -> float:
+        """Return the CPU seconds of the server and of all that it started."""
+        found = [_cpu(int(entry.name)) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+        return _cpu(self._postgres.pid)[1] + sum(seconds for parent, seconds in found if parent == self._postgres.pid)
+
+
+def _cpu(pid: int) -> tuple[int, float]:
+    """Return the parent of a process and the CPU seconds that it and those whose end it saw have had; see proc(5)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0, 0.0
+    return int(fields[1]), sum(map(int, fields[11:15])) / TICKS
 
 
 def plain(kafka: LocalKafka, folder: Path) -> float:
@@ -82,9 +156,9 @@ def plain(kafka: LocalKafka, folder: Path) -> float:
 
 
 def main() -> None:
-    """Measure and print one line."""
+    """Measure and print a line for each rule set, and one for the plain agent."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cluster", description=__doc__)
-    parser.add_argument("--signals", type=int, default=200_000)
+    parser.add_argument("--signals", type=int, default=100_000, help="for one worker; two get twice as many")
     given = parser.parse_args()
     server = which("postgres")
     assert server, "PostgreSQL is missing: make services"
@@ -92,18 +166,25 @@ def main() -> None:
         top = Path(scratch)
         (top / "kafka").mkdir()
         kafka = stack.enter_context(LocalKafka(top / "kafka"))
-        postgres = stack.enter_context(PostgresServer(Path(server).parent))
-        cluster = Cluster(kafka, postgres.fresh(), "bench", top / "cluster", partitions=PARTITIONS)
-        stack.callback(cluster.close)
-        cluster.activate()
-        half = given.signals // 2
-        one = rate(cluster, 1, 0, half)
-        two = rate(cluster, 2, half, half)
-        beside = plain(kafka, top)
-        print(
-            f"cluster: {given.signals:,} signals, {PARTITIONS} partitions, durable: 1 worker {one:,.0f}/s, 2 workers {two:,.0f}/s "
-            f"(ratio {two / one:.2f}); plain Faust agent with a Table {beside:,.0f}/s"
-        )
+        postgres = stack.enter_context(PostgresServer(Path(server).parent, DURABLE))
+        write(top / "riskbench.ndjson", 2 * given.signals)
+        sides: dict[str, tuple[str, Entries]] = {
+            "one rule with points": (RULES, complaints),
+            "RiskBench, 20 rules": (RISKBENCH.read_text(encoding="utf-8"), riskbench(top / "riskbench.ndjson")),
+        }
+        print(f"{given.signals:,} signals a worker, {PARTITIONS} partitions, each commit synced; load average {os.getloadavg()[0]:.1f}")
+        for number, (name, (rules, entries)) in enumerate(sides.items()):
+            folder = top / str(number)
+            cluster = Cluster(kafka, postgres.fresh(), f"bench{number}", folder, partitions=PARTITIONS, rules=rules)
+            stack.callback(cluster.close)
+            side = Side(cluster, postgres, entries)
+            one, two = side.rate(1, given.signals), side.rate(2, 2 * given.signals)
+            print(
+                f"{name}: 1 worker {one.signals:,.0f}/s ({one.workers_us:.1f} us CPU a signal, database {one.database_us:.1f}), "
+                f"2 workers {two.signals:,.0f}/s ({two.workers_us:.1f}, {two.database_us:.1f}), ratio {two.signals / one.signals:.2f}",
+                flush=True,
+            )
+        print(f"plain Faust agent with a Table: {plain(kafka, top):,.0f}/s; load average {os.getloadavg()[0]:.1f}")
 
 
 if __name__ == "__main__":

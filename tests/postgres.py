@@ -11,6 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -27,14 +28,16 @@ PASSWORD = "p-w:of/the@owner"
 TEMPLATE = "fengsui_template"
 # Durable against the death of the server, which tests cause; not against that of the machine, which they cannot.
 FAST = ("fsync=off", "full_page_writes=off", "shared_buffers=32MB", "max_connections=150", "autovacuum=off", "log_min_messages=fatal")
+DURABLE = ("shared_buffers=256MB", "max_connections=150", "max_wal_size=2GB", "log_min_messages=fatal")  # as it comes: synced
 
 
 class PostgresServer:
     """A server from `with` to its end; it dies with the process that started it."""
 
-    def __init__(self, programs: Path) -> None:
+    def __init__(self, programs: Path, settings: Sequence[str] = FAST) -> None:
         """Use the programs of that folder."""
         self._programs = programs
+        self._settings = settings
         self.folder = Path(tempfile.mkdtemp(prefix="fengsui-pg-"))
         self.port = _free_port()
         self._numbers = itertools.count(1)
@@ -65,7 +68,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        settings = (*FAST, f"port={self.port}", f"unix_socket_directories={self.folder}", "listen_addresses=127.0.0.1")
+        settings = (*self._settings, f"port={self.port}", f"unix_socket_directories={self.folder}", "listen_addresses=127.0.0.1")
         command = [str(self._programs / "postgres"), "-D", str(self.folder / "data"), *(f"--{each}" for each in settings)]
         self._server = subprocess.Popen(self._command(*command), cwd=self.folder, stderr=subprocess.DEVNULL, start_new_session=True)
         end = time.monotonic() + 30
@@ -85,6 +88,12 @@ class PostgresServer:
             self._server.send_signal(how)
             self._server.wait(timeout=30)
             self._server = None
+
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        assert self._server is not None, "it does not run"
+        return self._server.pid
 
     def admin(self, database: str = "postgres") -> psycopg.Connection[tuple[object, ...]]:
         """Return a connection of the superuser, every statement its own transaction."""
