@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from typing import Final
 
 import msgspec
@@ -22,6 +22,7 @@ from dispatch.draft import Context
 from dispatch.effects import Applied
 from dispatch.revise import attention, facts_withdrawn, follow, inferred
 from dispatch.route import Routed, Unrouted, route, unroutable
+from domain.catalogue import Catalogue
 from domain.errors import Conflict, InvalidAction, NotFound
 from domain.findings import EarlyWarning, EpisodeEnded, Outcome, RuleBlind, RuleHit, WarningRaised, WarningUpdated
 from domain.messages import text
@@ -41,6 +42,22 @@ Tell = Callable[[Grant, int, Sequence[Outcome]], Sequence[Letter]]
 log = structlog.get_logger(__name__)
 
 
+class _LookedUp:
+    """What the decisions of one transaction look up, each read when it is first asked for: no decision among them changes it."""
+
+    def __init__(self, desk: Desk, connection: Connection) -> None:
+        self._desk = desk
+        self._connection = connection
+
+    @cached_property
+    def context(self) -> Context:
+        return self._desk.context(self._connection)
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        return self._desk.catalogue(self._connection)
+
+
 class Consequences:
     """What follows from records and outcomes, written inside somebody's transaction."""
 
@@ -53,26 +70,28 @@ class Consequences:
 
     def write(self, connection: Connection, records: Sequence[Record], outcomes: Sequence[Outcome], after: int | None = None) -> None:
         """Write everything; records at or below `after` (the applied position of the journal where it is left out) leave no row."""
-        risk.apply_records(connection, records, after)
+        counts = risk.write_rows(connection, records, after)
         risk.apply_outcomes(connection, outcomes)
+        found = _LookedUp(self._desk, connection)
         for outcome in outcomes:
-            self._oblige(connection, outcome)
+            self._oblige(connection, outcome, found)
+        risk.add_counts(connection, counts)
 
-    def _oblige(self, connection: Connection, outcome: Outcome) -> None:
+    def _oblige(self, connection: Connection, outcome: Outcome, found: _LookedUp) -> None:
         match outcome:
             case WarningRaised(warning=warning) if not warning.shadow:
-                self._open(connection, warning)
+                self._open(connection, warning, found)
             case WarningUpdated(warning=warning, reason="inferred") if not warning.shadow:
-                self._change(connection, warning.id, partial(inferred, warning.inferred))
+                self._change(connection, warning.id, partial(inferred, warning.inferred), found)
             case WarningUpdated(warning=warning) if not warning.shadow:
-                self._change(connection, warning.id, partial(follow, warning.level, outcome.reason))
+                self._change(connection, warning.id, partial(follow, warning.level, outcome.reason), found)
             case EpisodeEnded(reason="withdrawn"):
-                self._change(connection, outcome.warning_id, facts_withdrawn)
+                self._change(connection, outcome.warning_id, facts_withdrawn, found)
             case _:
                 pass  # hits alone, blind rules and quiet ends oblige nobody
 
-    def _open(self, connection: Connection, warning: EarlyWarning) -> None:
-        catalogue, context, now = self._desk.catalogue(connection), self._desk.context(connection), self._clock.now()
+    def _open(self, connection: Connection, warning: EarlyWarning, found: _LookedUp) -> None:
+        catalogue, context, now = found.catalogue, found.context, self._clock.now()
         try:
             routed: Routed | Unrouted = route(warning, catalogue, context, now)
         except DEFECTS as error:
@@ -80,12 +99,12 @@ class Consequences:
             routed = unroutable(warning, context, now, text("route.failed", error=_named(error)))
         self._writer.write(connection, routed.effects, now)
 
-    def _change(self, connection: Connection, warning_id: str, decide: Decide) -> None:
+    def _change(self, connection: Connection, warning_id: str, decide: Decide, found: _LookedUp) -> None:
         """Carry out what `decide` makes of a change of a case; a warning without one was never routed (a rule on trial)."""
         case = obligations.hold_case(connection, warning_id)
         if case is None:
             return
-        tasks, context, now = obligations.tasks_of(connection, warning_id), self._desk.context(connection), self._clock.now()
+        tasks, context, now = obligations.tasks_of(connection, warning_id), found.context, self._clock.now()
         try:
             applied = decide(case, tasks, context, now)
         except DEFECTS as error:

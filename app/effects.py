@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
 
 import msgspec
 from sqlalchemy import Connection
@@ -55,8 +56,12 @@ class EffectWriter:
         Raises:
             Conflict: a case, task or timer changed since the decision read it: roll back, read again, decide again.
         """
-        for effect in effects:
-            self._write_one(connection, effect, now)
+        for kind, same in groupby(effects, type):
+            if kind is TimerSet:  # several follow one another, and the database is asked once
+                obligations.put_timers(connection, [effect.timer for effect in same if isinstance(effect, TimerSet)])
+            else:
+                for effect in same:
+                    self._write_one(connection, effect, now)
         # Messages tell the state after the whole decision, so they are built when all of it is written.
         for effect in effects:
             if isinstance(effect, Notify):
@@ -72,7 +77,7 @@ class EffectWriter:
                 obligations.add_task(connection, effect.task)
             case TaskChanged():
                 obligations.set_task(connection, effect.task, effect.expected_version)
-            case TimersCancelled() | TimerSet() | TimerDone():
+            case TimersCancelled() | TimerDone():
                 _write_timer(connection, effect, now)
             case EscalationRaised():
                 obligations.put_rung(connection, effect.escalation)
@@ -86,8 +91,8 @@ class EffectWriter:
                 obligations.add_precedent(connection, effect.precedent)
             case DeliveriesCancelled():
                 outbox.cancel(connection, effect.warning_id)
-            case Notify():
-                pass  # after all others: see `write`
+            case TimerSet() | Notify():
+                pass  # several at once, and after all others: see `write`
 
     def _audit(self, connection: Connection, effect: Audited) -> None:
         detail = {
@@ -163,12 +168,10 @@ class EffectWriter:
         return token
 
 
-def _write_timer(connection: Connection, effect: TimersCancelled | TimerSet | TimerDone, now: datetime) -> None:
+def _write_timer(connection: Connection, effect: TimersCancelled | TimerDone, now: datetime) -> None:
     match effect:
         case TimersCancelled():
             obligations.cancel_timers(connection, effect.warning_id, effect.task_id, effect.kind, now)
-        case TimerSet():
-            obligations.put_timers(connection, [effect.timer])
         case TimerDone():
             if not obligations.end_timer(connection, effect.timer_id, effect.state, now):
                 raise Conflict(f"timer {effect.timer_id} is not pending any more")

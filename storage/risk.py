@@ -30,6 +30,7 @@ from storage.tables import activations, applied, catalogues, feeds, rejections, 
 
 __all__ = [
     "active_ruleset",
+    "add_counts",
     "add_duplicates",
     "applied_position",
     "apply_outcomes",
@@ -40,6 +41,7 @@ __all__ = [
     "ruleset_texts",
     "set_applied",
     "store_ruleset",
+    "write_rows",
 ]
 
 _catalogue = msgspec.json.Decoder(Catalogue)
@@ -87,15 +89,28 @@ def apply_records(connection: Connection, records: Sequence[Record], after: int 
 
     `after` is the applied position of the journal where it is left out.
     """
+    add_counts(connection, write_rows(connection, records, after))
+
+
+def write_rows(connection: Connection, records: Sequence[Record], after: int | None = None) -> Mapping[str, Tally]:
+    """As `apply_records`, without the feeds' counters, which are returned for `add_counts`."""
     position = applied_position(connection) if after is None else after
     rows = _Rows(connection)
     for record in records:
         if record.seq > position:
             rows.take(record)
     rows.flush()
+    return rows.feeds
 
 
-class _Tally(msgspec.Struct):
+def add_counts(connection: Connection, counts: Mapping[str, Tally]) -> None:
+    """Add to the counters of feeds; call it late: whoever else takes in signals of these feeds waits from here to the transaction's end."""
+    if counts:
+        rows = [{"feed": feed, "duplicates": 0, **msgspec.structs.asdict(tally)} for feed, tally in sorted(counts.items())]
+        connection.execute(_ADD_COUNTS, rows)
+
+
+class Tally(msgspec.Struct):
     """What one call adds to a feed's row."""
 
     accepted: int = 0
@@ -112,7 +127,7 @@ class _Rows:
         self._connection = connection
         self._signals: list[tuple[object, ...]] = []
         self._rejections: list[dict[str, object]] = []
-        self._feeds: dict[str, _Tally] = {}
+        self.feeds: dict[str, Tally] = {}
 
     def take(self, record: Record) -> None:
         """Write one record, now or with the next flush."""
@@ -179,7 +194,7 @@ class _Rows:
                 _encoder.encode(entry).decode(),
             )
         )
-        tally = self._feeds.setdefault(entry.feed, _Tally())
+        tally = self.feeds.setdefault(entry.feed, Tally())
         tally.accepted += 1
         tally.revisions += bool(entry.revision)
         tally.last_received_at = record.received_at
@@ -195,14 +210,14 @@ class _Rows:
     def _rejection(self, record: Record, entry: RejectionEntry) -> None:
         columns = {name: getattr(entry, name) for name in ("feed", "batch", "position", "reason", "field", "message", "raw")}
         self._rejections.append(columns | {"seq": record.seq, "received_at": record.received_at, "status": "open", "replayed_seq": None})
-        tally = self._feeds.setdefault(entry.feed, _Tally())
+        tally = self.feeds.setdefault(entry.feed, Tally())
         tally.rejected += 1
         tally.last_received_at = record.received_at
 
     def _mark(self, record: Record, entry: FeedEntry) -> None:
         row = upsert(feeds).values(feed=entry.feed, accepted=0, rejected=0, duplicates=0, revisions=0)
         if entry.mark == "complete":
-            self._feeds.setdefault(entry.feed, _Tally()).last_received_at = record.received_at
+            self.feeds.setdefault(entry.feed, Tally()).last_received_at = record.received_at
             row = row.values(complete_until=entry.until)
             until = row.excluded.complete_until
             farther = feeds.c.complete_until.is_(None) | (until > feeds.c.complete_until)  # what was complete once stays so
@@ -221,11 +236,8 @@ class _Rows:
         self._signals, self._rejections = [], []
 
     def flush(self) -> None:
-        """Write everything that is left and the feeds' counters."""
+        """Write everything that is left."""
         self._insert()
-        if self._feeds:
-            rows = [{"feed": feed, "duplicates": 0, **msgspec.structs.asdict(tally)} for feed, tally in sorted(self._feeds.items())]
-            self._connection.execute(_ADD_COUNTS, rows)
 
 
 def add_duplicates(connection: Connection, counts: Mapping[str, int]) -> None:

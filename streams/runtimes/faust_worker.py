@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -43,6 +44,7 @@ LOOK_SECONDS: Final = 1.0
 SILENT_SECONDS: Final = 120.0  # for which the loop itself, or the brokers, may say nothing
 ASK_SECONDS: Final = 2.0
 ASSIGN_SECONDS: Final = 45.0  # longer than a database lets a process that stands still hold a row
+TURN_SECONDS: Final = 0.001  # for which a thread computes while another one wants to: a commit is many short answers to many questions
 BUFFER: Final = 16  # frames that wait in memory; each may have a megabyte
 
 Done = TypeVar("Done")
@@ -163,6 +165,7 @@ class Host:
     def run(self) -> None:
         """Work until SIGINT or SIGTERM, or until something ends the process."""
         settle_collector()
+        sys.setswitchinterval(TURN_SECONDS)
         worker = faust.Worker(self.app, override_logging=False, redirect_stdouts=False, daemon=True, quiet=True)
         worker.execute_from_commandline()
 
