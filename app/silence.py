@@ -57,6 +57,14 @@ class SilenceWatch:
             self._read(rest)
             self._listening_since = self._clock.now()
 
+    def follow(self, feeds: Iterable[FeedStatus]) -> None:
+        """Take account of what others heard, where not every record passes here; which feeds are silent this watch says itself."""
+        with self._lock:
+            for one in feeds:
+                if one.last_received_at is not None:
+                    known = self._heard.get(one.feed, one.last_received_at)
+                    self._heard[one.feed] = self._noted[one.feed] = max(known, one.last_received_at)
+
     def saw(self, records: Sequence[Record]) -> None:
         """Take account of synced records, in order; never waits for anything but another call."""
         with self._lock:

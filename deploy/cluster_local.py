@@ -1,6 +1,6 @@
-"""A whole cluster on this machine without Docker: three Kafka brokers, PostgreSQL, an edge, workers. `make cluster-local`.
+"""A whole cluster on this machine without Docker: three Kafka brokers, PostgreSQL, and all roles. `make cluster-local`.
 
-    python -m deploy.cluster_local [--folder cluster-data] [--brokers 3] [--workers 2] [--partitions 6] [--port 8080]
+    python -m deploy.cluster_local [--folder cluster-data] [--brokers 3] [--workers 2] [--partitions 6] [--port 8080] [--api-port 8081]
 
 It starts from nothing in a folder that is new, says where everything listens, and stops all of it at Ctrl-C. For trying and for the
 tutorial, not for service: PostgreSQL runs without fsync in a folder that goes with it, and everything is one machine's.
@@ -29,6 +29,7 @@ from tests.postgres import PostgresServer
 TOP: Final = Path(__file__).resolve().parents[1]
 RULES: Final = TOP / "rules/packs"
 RESTART: Final = 70  # a worker's status that wants it started anew
+DUTIES: Final = 2
 READY_SECONDS: Final = 90.0
 STOP_SECONDS: Final = 20.0
 KEYS: Final = ("sealing_key", "personal_key", "link_key")
@@ -38,13 +39,17 @@ class Failed(Exception):
     """The cluster cannot go on; the text says what ended and the last lines of its log."""
 
 
-def configuration(folder: Path, *, bootstrap: str, database_url: str, brokers: int, partitions: int) -> str:
-    """Return the settings file that all roles share, in TOML; keys and snapshots lie in `folder`."""
+def configuration(folder: Path, *, bootstrap: str, database_url: str, brokers: int, partitions: int, url: str) -> str:
+    """Return the settings file that all roles share, in TOML; keys and snapshots lie in `folder`, links lead to `url`."""
     return "".join(
         f"{line}\n"
         for line in (
             f'database_url = "{database_url}"',
+            f'public_url = "{url}"',
             *(f'{key} = "{folder / key.replace("_", "-")}"' for key in KEYS),
+            "",
+            "[egress]",
+            'allow = ["127.0.0.0/8"]',  # receivers for trying stand on this machine
             "",
             "[kafka]",
             f'bootstrap = "{bootstrap}"',
@@ -116,8 +121,8 @@ def _fengsui(command: tuple[str, ...]) -> list[str]:
     return ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "app.cli", *command]
 
 
-def _await_ready(url: str, roles: Roles, over: threading.Event) -> None:
-    """Return when the edge takes records, or the user does not want it any more; raises Failed after `READY_SECONDS`."""
+def _await_ready(name: str, url: str, roles: Roles, over: threading.Event) -> None:
+    """Return when a role is ready, or the user does not want it any more; raises Failed after `READY_SECONDS`."""
     end = time.monotonic() + READY_SECONDS
     while not over.wait(0.2):
         roles.look()
@@ -126,7 +131,7 @@ def _await_ready(url: str, roles: Roles, over: threading.Event) -> None:
                 return
         except (urllib.error.URLError, OSError) as error:
             if time.monotonic() > end:
-                raise Failed(f"the edge does not get ready: {error}; see {roles.log('edge')}") from error
+                raise Failed(f"{name} does not get ready: {error}; see {roles.log(name)}") from error
 
 
 def run(given: argparse.Namespace, over: threading.Event) -> None:
@@ -147,27 +152,30 @@ def run(given: argparse.Namespace, over: threading.Event) -> None:
         for key in KEYS:
             (folder / key.replace("_", "-")).write_text(secrets.token_hex(32) + "\n")
         config = folder / "cluster.toml"
-        config.write_text(
-            configuration(folder, bootstrap=kafka.bootstrap, database_url=database_url, brokers=given.brokers, partitions=given.partitions)
-        )
+        edge, api = (f"http://127.0.0.1:{port or free_port()}" for port in (given.port, given.api_port))
+        sizes = {"brokers": given.brokers, "partitions": given.partitions}
+        config.write_text(configuration(folder, bootstrap=kafka.bootstrap, database_url=database_url, url=api, **sizes))
         shared = ("--config", str(config))
         roles = Roles(folder)
         stack.callback(roles.stop)
         roles.once("db", "upgrade", *shared)
         roles.once("topics", "apply", *shared)
         roles.once("rules", "publish", *shared, "--data", str(folder / "publish"), "--rules", str(RULES), "--without-groups")
-        port = given.port or free_port()
-        roles.start("edge", "edge", *shared, "--data", str(folder / "edge"), "--port", str(port))
+        for name, url in (("edge", edge), ("api", api)):
+            roles.start(name, name, *shared, "--data", str(folder / name), "--port", url.rpartition(":")[2])
+        for number in range(1, DUTIES + 1):
+            roles.start(f"duty-{number}", "duty", *shared, "--data", str(folder / f"duty-{number}"))
         for number in range(1, given.workers + 1):
             roles.start(f"worker-{number}", "worker", *shared, "--data", str(folder / f"worker-{number}"))
-        url = f"http://127.0.0.1:{port}"
-        _await_ready(url, roles, over)
+        for name, url in (("edge", edge), ("api", api)):
+            _await_ready(name, url, roles, over)
         print(
-            f"edge        {url}    token: {folder / 'edge/admin-token'}\n"
+            f"edge        {edge}    token: {folder / 'edge/admin-token'}\n"
+            f"console     {api}/    token: {folder / 'api/admin-token'}\n"
             f"kafka       {kafka.bootstrap}\n"
             f"postgresql  {database_url}\n"
             f"settings    {config}\n"
-            f"workers     {given.workers}; logs: {folder}/*.log\n"
+            f"workers     {given.workers}, duty loops {DUTIES}; logs: {folder}/*.log\n"
             "ready; Ctrl-C stops all of it",
             flush=True,
         )
@@ -184,6 +192,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--partitions", type=int, default=6)
     parser.add_argument("--port", type=int, default=8080, help="of the edge; 0 takes a free one")
+    parser.add_argument("--api-port", type=int, default=8081, help="of API and console; 0 takes a free one")
     given = parser.parse_args()
     over = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -120,6 +120,7 @@ class ApiRole:
         self._watches = [
             Watch("rules", rules.look, RULES_SECONDS, self.metrics, self._end),
             Watch("registry", doors.look_at_registry, REGISTRY_SECONDS, self.metrics, self._end),
+            Watch("heard", doors.note_heard, REGISTRY_SECONDS, self.metrics, self._end),
             Watch("schema", self._look_at_schema, SCHEMA_SECONDS, self.metrics, self._end),
             Watch("retention", retention.enforce, RETENTION_SECONDS, self.metrics, self._end),
         ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -12,6 +13,7 @@ from app.links import load_or_make_key
 from app.metrics import Metrics
 from app.pipelines import load_mappings
 from app.settings import Settings
+from app.silence import SilenceWatch
 from connectors.inbound.edge import Edge
 from connectors.inbound.personal import Tokens
 from connectors.kafka.intake import KafkaIntake, Name, Sent
@@ -23,6 +25,7 @@ from storage import risk
 from storage.admission import storable
 from storage.database import Database
 from storage.datadir import DataPaths
+from storage.heard import note_heard
 from storage.raw import RawStore
 from storage.registry import MemoryObjectLookup
 from storage.sealing import SEALING_KEY, open_seal
@@ -69,12 +72,30 @@ class Doors:
         self.vault = Vault(database, seal, retention)
         key = load_or_make_key(settings.personal_key or paths.top / "personal-key")
         self.tokens = Tokens(key)
-        self.edge = Edge(self.intake, self.lookup, key, keep_raw=self.raw.put, keep_personal=self.vault.keep)
+        self._clock = clock
+        self._heard: dict[str, datetime] = {}
+        self._turn = threading.Lock()
+        signs = SilenceWatch(mappings, self.intake, clock)  # it notes signs of life; who is silent a duty role decides
+        self.edge = Edge(self.intake, self.lookup, key, keep_raw=self.raw.put, keep_personal=self.vault.keep, on_taken=signs.heard)
 
     def look_at_registry(self) -> None:
         """Take up objects that came in by another process."""
         with self._database.read() as connection:
             self.lookup.refresh(connection)
+
+    def note_heard(self) -> None:
+        """Write down which feeds were heard since the last time; raises StoreUnavailable, and the next time writes it."""
+        with self._turn:
+            new, self._heard = self._heard, {}
+        if not new:
+            return
+        try:
+            with self._database.write() as connection:
+                note_heard(connection, new)
+        except StoreUnavailable:
+            with self._turn:
+                self._heard = new | self._heard
+            raise
 
     def _whereabouts(self, names: Sequence[Name]) -> dict[Name, Sent]:
         """Ask the rows what other edges sent; where the database does not answer, the worker's judgement is enough."""
@@ -94,6 +115,9 @@ class Doors:
                 counted[entry.feed, "accepted"] += 1
             elif isinstance(entry, RejectionEntry):
                 counted[entry.feed, "rejected"] += 1
+        now = self._clock.now()
+        with self._turn:
+            self._heard |= {feed: now for feed, _ in counted}
         for (feed, outcome), count in counted.items():
             self._metrics.records.labels(feed=feed, outcome=outcome).inc(count)
 

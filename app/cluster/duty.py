@@ -15,16 +15,19 @@ import msgspec
 import structlog
 
 from app.clock import SystemClock
+from app.cluster.silence import ElectedSilence
 from app.cluster.stores import another_schema, check_topics
 from app.desk import Desk
 from app.duty import DutyLoop
 from app.effects import EffectWriter
 from app.links import load_or_make_key
 from app.metrics import Metrics
+from app.pipelines import load_mappings
 from app.settings import Settings
 from app.stores import open_database
 from app.version import VERSION
-from app.wiring import CALENDAR_YEARS
+from app.watch import Watch
+from app.wiring import CALENDAR_YEARS, SILENCE_SECONDS
 from connectors.kafka.intake import KafkaIntake
 from connectors.outbound.egress import networks
 from domain.errors import StoreUnavailable
@@ -85,15 +88,22 @@ class DutyRole:
             attempt_seconds=settings.egress.attempt_seconds,
             owner=self.owner,
         )
+        silence = ElectedSilence(self.database, load_mappings(settings.mappings), self.intake, self.clock, self.owner)
+        self._end = threading.Event()
+        self._watch = Watch("silence", silence.look, SILENCE_SECONDS, self.metrics, self._end)
         self._status = paths.top / "duty.json"
 
     def start(self) -> None:
         """Connect to the brokers and start the loop; raises StoreUnavailable."""
         self.intake.start()
         self.duty.start()
+        self._watch.start()
 
     def stop(self) -> None:
         """Finish what is under way, close the files."""
+        self._end.set()
+        if self._watch.is_alive():
+            self._watch.join()
         self.duty.stop()
         self.intake.close()
         self.database.close()
@@ -114,7 +124,7 @@ class DutyRole:
         """
         looks = 0
         while not over.is_set():
-            if not self.duty.is_alive():
+            if not (self.duty.is_alive() and self._watch.is_alive()):
                 log.critical("duty.loop_ended", hint="its log says why; started anew it takes up what was claimed")
                 return ENDED
             if looks % round(SCHEMA_SECONDS / LOOK_SECONDS) == 0 and (found := another_schema(self.database)):

@@ -80,6 +80,7 @@ class EdgeRole:
             Watch("inbox", self.inbox.scan, settings.inbox_seconds, self.metrics, self._end),
             Watch("retention", retention.enforce, RETENTION_SECONDS, self.metrics, self._end),
             Watch("registry", doors.look_at_registry, REGISTRY_SECONDS, self.metrics, self._end),
+            Watch("heard", doors.note_heard, REGISTRY_SECONDS, self.metrics, self._end),
         )
         self._watches = [watch for watch in watches if watch.seconds > 0]
         self.services = EdgeServices(self.clock, doors.edge, self.intake, doors.mappings, self.metrics, self.trouble)

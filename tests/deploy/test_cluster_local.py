@@ -42,7 +42,7 @@ def _type(folder: Path, url: str) -> tuple[int, list[str]]:
 def test_a_cluster_does_what_the_page_says_and_ends_at_one_interrupt(tmp_path: Path) -> None:
     """It says where the edge listens, every command of docs/first-cluster.md prints what stands there, nothing is left behind."""
     folder = tmp_path / "cluster"
-    command = _script("--folder", str(folder), "--brokers", "1", "--workers", "1", "--partitions", "2", "--port", "0")
+    command = _script("--folder", str(folder), "--brokers", "1", "--workers", "1", "--partitions", "2", "--port", "0", "--api-port", "0")
     with subprocess.Popen(command, cwd=TOP, stdout=subprocess.PIPE, text=True) as cluster:
         assert cluster.stdout is not None
         try:
@@ -85,10 +85,13 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("brokers", "replicas", "reduced"), [(1, 1, True), (3, 3, False), (5, 3, False)])
 def test_the_settings_file_is_one_that_the_roles_take(tmp_path: Path, brokers: int, replicas: int, reduced: bool) -> None:
     """Fewer than three brokers are said to be so; nothing else lowers what is kept."""
-    text = configuration(tmp_path, bootstrap="127.0.0.1:1", database_url="postgresql://a@/b", brokers=brokers, partitions=6)
+    text = configuration(
+        tmp_path, bootstrap="127.0.0.1:1", database_url="postgresql://a@/b", brokers=brokers, partitions=6, url="http://127.0.0.1:8081"
+    )
     file = tmp_path / "cluster.toml"
     file.write_text(text)
     assert tomllib.loads(text)["kafka"]["bootstrap"] == "127.0.0.1:1"
     settings = load_settings(file)
+    assert settings.base_url == "http://127.0.0.1:8081", "links in messages lead to the console, whichever role writes them"
     assert (settings.kafka.replicas, settings.kafka.reduced_durability) == (replicas, reduced)
     assert settings.sealing_key == tmp_path / "sealing-key"

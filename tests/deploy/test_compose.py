@@ -28,7 +28,7 @@ PROFILES = {
     "small": {"fengsui", "prometheus", "grafana"},
     "cluster": {
         *("kafka-1", "kafka-2", "kafka-3", "postgres", "mosquitto", "accounts", "migrate", "topics"),
-        *("edge", "worker-1", "worker-2", "prometheus", "grafana-cluster"),
+        *("edge", "api", "duty-1", "duty-2", "worker-1", "worker-2", "prometheus", "grafana-cluster"),
     },
 }
 ONE_SHOT = {
@@ -116,12 +116,15 @@ def test_brokers_and_database_are_reached_from_inside_alone() -> None:
 
 
 def test_a_role_is_given_the_secrets_that_its_settings_name() -> None:
-    """The edge has all files that the shared settings name, a worker what it reads, and no secret is left over."""
+    """Edge and api have all files that the shared settings name, worker and duty what they read, and no secret is left over."""
     text = (TOP / "deploy/cluster/cluster.toml").read_text()
     named = set(re.findall(r'"/run/secrets/(\w+)"', text))
     assert named <= set(COMPOSE["secrets"])
-    assert set(COMPOSE["services"]["edge"]["secrets"]) == named
-    assert set(COMPOSE["services"]["worker-1"]["secrets"]) == named - {"sealing_key", "personal_key"}
+    for name, service in SERVICES:
+        if name.partition("-")[0] in {"edge", "api"}:
+            assert set(service["secrets"]) == named, name
+        elif name.partition("-")[0] in {"worker", "duty"}:
+            assert set(service["secrets"]) == named - {"sealing_key", "personal_key"}, name
     read = set(re.findall(r"/run/secrets/(\w+)", (TOP / "deploy/cluster/accounts.sql").read_text()))
     assert read < set(COMPOSE["services"]["accounts"]["secrets"])
     assert set(COMPOSE["secrets"]) == {secret for _, service in SERVICES for secret in service.get("secrets", [])}
