@@ -12,11 +12,12 @@ from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 
 from domain.errors import StoreCorrupt, StoreUnavailable
 from domain.messages import both
 from storage.database import Database
+from storage.dialects import insert_new
 from storage.files import write_whole
 from storage.tables import meta
 
@@ -66,7 +67,8 @@ def open_seal(database: Database, path: Path, *, make: bool) -> Seal:
         seal = check_key(connection, path)
     if first:
         with database.write() as connection:
-            connection.execute(insert(meta).values(key=_CHECK, value=seal.close(b"fengsui", _CHECK).hex()))
+            if not insert_new(connection, meta, {"key": _CHECK, "value": seal.close(b"fengsui", _CHECK).hex()}):
+                check_key(connection, path)  # another process started at the same moment; its key has to be this one
     return seal
 
 
