@@ -85,12 +85,13 @@ class Desks:
                 apply_outcomes(connection, [WarningRaised(warning=warning)])
                 writer.write(connection, route(warning, CATALOGUE, desk.context(connection), then).effects, then)
 
-    def start(self, name: str, crash: str = "") -> subprocess.Popen[bytes]:
-        """Start `fengsui duty`."""
+    def start(self, name: str, crash: str = "", role: str = "duty") -> subprocess.Popen[bytes]:
+        """Start `fengsui duty`, or another role."""
         own = self.settings.kafka
         given = {
             "DATA": self.folder / name,
             "DATABASE_URL": self.settings.database_url,
+            "PORT": 0,
             "LINK_KEY": self.folder / "link-key",
             "EGRESS__ALLOW": '["127.0.0.0/8"]',
             "KAFKA__BOOTSTRAP": own.bootstrap,
@@ -104,7 +105,7 @@ class Desks:
         if crash:
             environment[CRASH_VARIABLE] = crash
         with (self.folder / f"{name}.log").open("ab") as log:
-            command = ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "app.cli", "duty"]
+            command = ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "app.cli", role]
             self.running[name] = subprocess.Popen(command, cwd=TOP, env=environment, stdout=log, stderr=log)
         return self.running[name]
 
@@ -213,14 +214,15 @@ def test_two_loops_share_the_work_though_one_is_killed_in_the_middle(make: Calla
     assert [office.complaints for office in desks.offices if office.complaints] == []
 
 
-def test_a_loop_of_another_version_ends_and_says_why(make: Callable[[], Desks], postgres: PostgresServer) -> None:
-    """The tables are brought to a newer version under a running loop, or were before its start: it ends and names what to do."""
+@pytest.mark.parametrize(("role", "sign"), [("duty", "duty.json"), ("api", "admin-token")])
+def test_a_role_of_another_version_ends_and_says_why(make: Callable[[], Desks], postgres: PostgresServer, role: str, sign: str) -> None:
+    """The tables are brought to a newer version under a running role, or were before its start: it ends and names what to do."""
     desks = make()
-    running = desks.start("old")
-    desks.until((desks.folder / "old/duty.json").exists)
+    running = desks.start("old", role=role)
+    desks.until((desks.folder / "old" / sign).exists)
     with postgres.admin(desks.settings.database_url.partition("@/")[2].partition("?")[0]) as admin:
         admin.execute("UPDATE alembic_version SET version_num = 'from_the_future'")
     assert running.wait(PATIENCE) == 2
     assert "another version" in desks.log("old")
-    assert desks.start("late").wait(PATIENCE) == 2
+    assert desks.start("late", role=role).wait(PATIENCE) == 2
     assert "newer version" in desks.log("late")
