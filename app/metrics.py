@@ -46,7 +46,7 @@ GAUGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "fengsui_inference_stand_in": ("1 where the matcher alone answers for the inferences: durable-rules is absent or was retired.", ()),
     "fengsui_rules_active": ("Rules of the active set.", ("status",)),
     "fengsui_rules_ailing": ("Rules of the active set by what is wrong with them; one may count under several.", ("ailment",)),
-    "fengsui_partitions": ("Partitions of the topic of frames; told by every worker.", ()),
+    "fengsui_partitions": ("Partitions that the workers hold between them, of objects and of areas; told by every worker.", ()),
     "fengsui_partition_offset_done": ("Offset of the last frame whose effects are committed, by partition.", ("partition",)),
     "fengsui_partition_epoch": ("How often the partition was assigned; a worker of an older epoch writes nothing.", ("partition",)),
     "fengsui_partition_lag_frames": ("Frames of the partition that are not committed.", ("partition",)),

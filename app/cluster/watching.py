@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 
 class Telling:
-    """Keeps what the worker's loop saw last, for whoever scrapes; `partitions` is how many the topic has."""
+    """Keeps what the worker's loop saw last, for whoever scrapes; `partitions` is how many the workers hold between them."""
 
     def __init__(self, file: Path, metrics: Metrics, clock: Clock, partitions: int) -> None:
         """Write to `file`, and let the metrics have the samples."""
@@ -92,15 +92,16 @@ def _samples(partitions: Mapping[Slot, Partition], ends: Mapping[Slot, int]) -> 
             yield Sample("fengsui_partition_waiting", float(bool(held.waiting) and held.waiting_for == store), (*label, store))
 
 
-def measured(commit: PartitionCommit, metrics: Metrics) -> PartitionCommit:
-    """Return `commit` with its frames, signals and seconds counted; one that fails counts for nothing."""
+def measured(commit: PartitionCommit, metrics: Metrics, topic: str) -> PartitionCommit:
+    """Return `commit` with its seconds counted, and frames and signals of `topic` (areas are told of them again); failures do not count."""
 
     def counting(grant: Grant, upto: int, records: Sequence[Record], outcomes: Sequence[Outcome], letters: Sequence[Letter] = ()) -> Grant:
         began = time.perf_counter()
         after = commit(grant, upto, records, outcomes, letters)
         metrics.commit_seconds.observe(time.perf_counter() - began)
-        metrics.frames.inc()
-        metrics.signals.inc(sum(1 for record in records if isinstance(record.entry, SignalEntry)))
+        if grant.topic == topic:
+            metrics.frames.inc()
+            metrics.signals.inc(sum(1 for record in records if isinstance(record.entry, SignalEntry)))
         return after
 
     return counting

@@ -129,14 +129,14 @@ class WorkerRole:
         outputs = Outputs(f"/fengsui/{settings.kafka.prefix}/{settings.namespace}", layout.partitions)
         tell: Tell = outputs if settings.kafka.outputs else lambda _grant, _upto, _found: ()
         consequences = Consequences(desk, writer, self.clock, self.metrics)
-        commit = _with_plants(measured(PartitionedCommit(self.database, consequences, self.clock, tell=tell), self.metrics))
+        commit = _with_plants(measured(PartitionedCommit(self.database, consequences, self.clock, tell=tell), self.metrics, topic))
         several = layout.partitions > 1
         self._post = Post(access, lambda name: f"{layout.prefix}.{name}", self._letters, self._strike)
 
         def place(topic: str, partition: int) -> Path:
             return shared / f"{topic}-{partition}"
 
-        telling = Telling(paths.top / "worker.json", self.metrics, self.clock, layout.partitions)
+        telling = Telling(paths.top / "worker.json", self.metrics, self.clock, layout.partitions * (2 if several else 1))
 
         def parts(topic: str, pipeline: Callable[[], Pipeline], groups: int, set_aside: Callable[[int], object]) -> Parts:
             return Parts(
