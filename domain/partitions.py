@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from domain.records import AnyEntry, RejectionEntry, ResolutionEntry, SignalEntry, TickEntry
+from domain.records import AnyEntry, MovedEntry, RejectionEntry, ResolutionEntry, SignalEntry, TickEntry
 
 HASH: Final = "crc32"  # written down with the number of partitions, and compared
 MOST_PARTITIONS: Final = 1 << 10
@@ -38,8 +38,8 @@ def routing_key(entry: AnyEntry) -> str | None:
         return entry.resolution.object_id or f"{entry.feed}\0{entry.signal.corrects or entry.signal.withdraws or entry.signal.id}"
     if isinstance(entry, RejectionEntry):
         return f"{entry.feed}\0{entry.batch}\0{entry.position}"
-    if isinstance(entry, TickEntry):
-        raise TypeError("a tick belongs to the partition whose worker wrote it")
+    if isinstance(entry, TickEntry | MovedEntry):
+        raise TypeError("the worker that writes it says which partition it belongs to")
     return None
 
 

@@ -218,7 +218,7 @@ class Grant(Noun, frozen=True, kw_only=True):
 class Letter(Noun, frozen=True, kw_only=True):
     """A message to be sent once what it follows from is committed: to a partition of the topic `to` of the deployment."""
 
-    to: Literal["groups", "warnings", "events"]
+    to: Literal["frames", "groups", "warnings", "events"]
     partition: int
     body: bytes
     key: bytes = b""

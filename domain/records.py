@@ -120,13 +120,27 @@ class FeedEntry(Entry, frozen=True, kw_only=True, tag="feed"):
     until: datetime | None = None
 
 
+class MovedEntry(Entry, frozen=True, kw_only=True, tag="moved"):
+    """In a cluster: what a correction says of an object of another partition than that which has the signal's name, told to the object's.
+
+    The signals `gone` of `feed` count there no more, and `content`, record `content_seq` of the partition that tells, from here on does;
+    None: nothing else does. Told again it changes nothing.
+    """
+
+    feed: str
+    gone: tuple[str, ...]
+    content: SignalEntry | None = None
+    content_seq: int = 0
+
+
 class TickEntry(Entry, frozen=True, kw_only=True, tag="tick"):
     """Time passed: written for every wake, so that a replay wakes at the same place."""
 
 
 AnyEntry = (
-    SignalEntry | RejectionEntry | ResolutionEntry | ObjectsEntry | CatalogueEntry | RulesetEntry | OutcomeEntry | FeedEntry | TickEntry
-)
+    SignalEntry | RejectionEntry | ResolutionEntry | ObjectsEntry | CatalogueEntry | RulesetEntry | OutcomeEntry | FeedEntry | MovedEntry
+    | TickEntry
+)  # fmt: skip
 
 
 class Record(Noun, frozen=True, kw_only=True):

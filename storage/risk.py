@@ -14,6 +14,7 @@ from domain.partitions import elsewhere
 from domain.records import (
     CatalogueEntry,
     FeedEntry,
+    MovedEntry,
     ObjectsEntry,
     OutcomeEntry,
     Record,
@@ -160,8 +161,8 @@ class _Rows:
                 add_once(self._connection, entry.warning_id, event)  # every partition of a cluster has it
             case FeedEntry() as entry:
                 self._mark(record, entry)
-            case TickEntry():
-                pass  # moves the pipeline's time, leaves no row
+            case TickEntry() | MovedEntry():
+                pass  # moves the pipeline's time, or has its row where it comes from
 
     def _signal(self, record: Record, entry: SignalEntry) -> None:
         signal, resolution = entry.signal, entry.resolution

@@ -30,6 +30,7 @@ from domain.ports import Detector, History, Inference, PeerComparison
 from domain.records import (
     CatalogueEntry,
     FeedEntry,
+    MovedEntry,
     ObjectsEntry,
     OutcomeEntry,
     Prepared,
@@ -258,6 +259,8 @@ class Pipeline:
             self._signal(record.seq, entry, outcomes)
         elif isinstance(entry, ResolutionEntry):
             self._resolution(record.seq, entry, outcomes)
+        elif isinstance(entry, MovedEntry):
+            self._moved(entry, outcomes)
         elif isinstance(entry, ObjectsEntry):
             self._indicators.objects.update((thing.id, thing) for thing in entry.objects)
         elif isinstance(entry, CatalogueEntry):
@@ -292,15 +295,38 @@ class Pipeline:
             for earlier in replaced:
                 self._undo(earlier, effects)
         self._pass_on(seq, entry, again=bool(replaced or entry.revision or entry.signal.corrects or entry.signal.withdraws))
+        away = self._move(seq, entry, replaced)
         moment = None
         if not entry.signal.withdraws:
             if self._feeds.saw(entry.signal.source, entry.feed):
                 self._deadlines.see_again(self._now)
             live = Live(seq, entry, names)
-            if entry.resolution.object_id:
+            if entry.resolution.object_id and not away:
                 moment = self._count(live, effects)
             else:
                 self._ledger.wait(live)
+        self._settle(effects, moment, outcomes)
+
+    def _move(self, seq: int, entry: SignalEntry, replaced: Iterable[Live]) -> bool:
+        """Note for other partitions what counts there from here on, or no more; tell whether the signal itself does not count here."""
+        if self.passage is None:
+            return False
+        away = self.passage.away(entry) and not entry.signal.withdraws
+        self.passage.move(seq, entry if away else None, [live.entry for live in replaced if self.passage.away(live.entry)])
+        return away
+
+    def _moved(self, entry: MovedEntry, outcomes: list[Outcome]) -> None:
+        """Another partition has the name of a signal about an object of ours: it counts here from now on, or no more."""
+        effects, moment, content = self._effects, None, entry.content
+        for id_ in entry.gone:
+            earlier = self._ledger.by_name.get((entry.feed, id_))
+            if earlier is not None:
+                self._undo(earlier, effects)
+        if content is not None:
+            name = (entry.feed, content.signal.id)
+            known = self._ledger.by_name.get(name)
+            if known is None or known.seq != entry.content_seq:
+                moment = self._count(Live(entry.content_seq, content, (name,)), effects)
         self._settle(effects, moment, outcomes)
 
     def _resolution(self, seq: int, entry: ResolutionEntry, outcomes: list[Outcome]) -> None:

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -204,7 +204,7 @@ class Host:
         self._beat = time.monotonic()
         for _, partition in sorted(self._partitions.items()):
             if partition.failed:  # in the thread of the partitions, for which nothing here may wait
-                self._pool.submit(self._settle, partition)
+                self._pool.submit(self._unless_fenced, partition, partition.settle).add_done_callback(self._settled)
                 continue
             for home, due in partition.ticks_due():
                 frame = Frame(received_at=due, offers=(Offer(entry=TickEntry()),), by=self.cluster.owner)
@@ -312,11 +312,10 @@ class Host:
         for held in list(self._partitions.values()):
             self._unless_fenced(held, held.keep)
 
-    def _settle(self, held: Partition) -> None:
-        """Take note of a commit that failed while no message came."""
-        try:
-            self._unless_fenced(held, held.settle)
-        except Exception as error:  # noqa: BLE001  whatever it is, the process ends
+    def _settled(self, done: Future[None]) -> None:
+        """Take note of a commit that failed while no message came: whatever it is, the process ends."""
+        error = done.exception()
+        if error is not None:
             _log.critical("worker.ended", error=str(error), exc_info=error)
             self._die(STUCK)
 

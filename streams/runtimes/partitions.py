@@ -26,12 +26,12 @@ from domain.errors import Fenced, FengsuiError, StoreUnavailable
 from domain.findings import Outcome
 from domain.frames import BadFrame, Frame, decode
 from domain.messages import both, text
-from domain.partitions import Place
+from domain.partitions import Place, partition_of
 from domain.ports import Clock, Grant, Letter, PartitionCommit
 from domain.records import Record, RejectionEntry, TickEntry
 from domain.rejections import RAW_LIMIT
 from streams.pipeline import Pipeline
-from streams.runtimes.passing_on import known_to_all, letters
+from streams.runtimes.passing_on import known_to_all, letters, moved
 from streams.runtimes.poison import PoisonGuard
 from streams.stages.passing import Passage
 
@@ -218,7 +218,8 @@ class Partition:
         """Return a pipeline for this partition, which has taken in nothing."""
         pipeline = self._parts.pipeline()
         if self._parts.groups:
-            pipeline.passage = Passage(self._parts.digits_of)
+            partitions = self._parts.groups
+            pipeline.passage = Passage(self._parts.digits_of, lambda about: partition_of(about, partitions), self.grant.partition)
         return pipeline
 
     def _judge(
@@ -245,7 +246,8 @@ class Partition:
         to_all = late or any(isinstance(each.entry, TickEntry) for each in records) or any(each.areas is None for each in noted)
         if to_all:
             self._marked = received
-        return letters(mine, offset, received, noted, self._parts.groups, to_all=to_all)
+        moves = [moved(home, entry, received, mine) for home, entry in passage.take_moved()]
+        return [*moves, *letters(mine, offset, received, noted, self._parts.groups, to_all=to_all)]
 
     def ticks_due(self) -> list[tuple[int, datetime]]:
         """Return the partitions of the frames that a tick is to be written to, each with its instant."""

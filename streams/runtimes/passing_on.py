@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from domain.frames import Passed, Passing, encode
+from domain.frames import Frame, Passed, Passing, encode
 from domain.partitions import everywhere, partition_of
-from domain.ports import Letter
-from domain.records import CatalogueEntry, FeedEntry, ObjectsEntry, OutcomeEntry, Record, ResolutionEntry, RulesetEntry
+from domain.ports import Letter, Offer
+from domain.records import CatalogueEntry, FeedEntry, MovedEntry, ObjectsEntry, OutcomeEntry, Record, ResolutionEntry, RulesetEntry
 from streams.stages.passing import Noted
 
 # What is in every partition: the first one passes it on.
@@ -36,3 +36,9 @@ def letters(source: int, offset: int, received_at: datetime, noted: Sequence[Not
         )
         for group, passed in sorted(told.items())
     ]
+
+
+def moved(home: int, entry: MovedEntry, received_at: datetime, source: int) -> Letter:
+    """Return the letter to the partition of an object that a correction in another one speaks of: a frame of its own."""
+    frame = Frame(received_at=received_at, offers=(Offer(entry=entry),), by=f"partition {source}")
+    return Letter(to="frames", partition=home, body=encode(frame))

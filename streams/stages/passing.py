@@ -7,10 +7,10 @@ one may have counted in another area; whoever knows it undoes it, and it counts 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from domain.records import AnyEntry, SignalEntry
+from domain.records import AnyEntry, MovedEntry, SignalEntry
 from streams.stages.groups import area_name
 
 
@@ -23,12 +23,36 @@ class Noted(NamedTuple):
 
 
 class Passage:
-    """Notes signals as a pipeline takes them in; `digits_of` says of a rule set's version which areas there are rules about."""
+    """Notes signals as a pipeline takes them in, for areas, and for partitions of other objects that corrections speak of.
 
-    def __init__(self, digits_of: Callable[[str], Sequence[int]]) -> None:
+    `digits_of` says of a rule set's version which areas there are rules about; `home_of` gives the partition of an object, `mine` is ours.
+    """
+
+    def __init__(self, digits_of: Callable[[str], Sequence[int]], home_of: Callable[[str], int], mine: int) -> None:
         self._digits_of = digits_of
+        self._home_of = home_of
+        self._mine = mine
         self._noted: list[Noted] = []
+        self._moved: list[tuple[int, MovedEntry]] = []
         self.digits: Sequence[int] = ()
+
+    def away(self, entry: SignalEntry) -> bool:
+        """Tell whether the object of a signal is of another partition."""
+        about = entry.resolution.object_id
+        return bool(about) and self._home_of(about) != self._mine
+
+    def move(self, seq: int, entry: SignalEntry | None, gone: Iterable[SignalEntry]) -> None:
+        """Tell the partitions of the signals `gone` that these count no more, and that of `entry`'s object, that it does; in that order."""
+        for before in gone:
+            self._moved.append((self._home_of(before.resolution.object_id), MovedEntry(feed=before.feed, gone=(before.signal.id,))))
+        if entry is not None:
+            home = self._home_of(entry.resolution.object_id)
+            self._moved.append((home, MovedEntry(feed=entry.feed, gone=(), content=entry, content_seq=seq)))
+
+    def take_moved(self) -> list[tuple[int, MovedEntry]]:
+        """Return what is to be told to other partitions, since the last call, in order."""
+        moved, self._moved = self._moved, []
+        return moved
 
     def activate(self, version: str) -> None:
         """Pass on what the rules of `version` need from here on."""

@@ -107,10 +107,11 @@ def test_areas_are_judged_over_three_partitions_while_workers_come_and_go(make: 
     cluster.start("first")
     cluster.start("second")
     cluster.send([leak_in(number) for number in range(300)], call=20)
-    cluster.until(lambda: min((cluster.done().get(number, -1) for number in range(3)), default=-1) >= 2, 60)
+    cluster.until(lambda: len(cluster.signal_ids()) >= 60, 60)
     cluster.kill("first")
     cluster.send([leak_in(number) for number in range(300, 450)], call=20)
     moved = [leak_in(number + 1000, corrects=f"s-{number}") for number in range(0, 40, 4)]
+    moved += [leak_in(number + 1001, corrects=f"s-{number}") for number in range(101, 140, 4)]  # about another object, in another street
     cluster.send([*moved, *(leak_in(number + 2000, withdraws=f"s-{number}") for number in range(60, 90, 3))])
     cluster.start("third")
     await_areas(cluster)

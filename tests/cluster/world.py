@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -27,7 +28,7 @@ from domain.frames import Frame, decode
 from domain.objects import Resolution
 from domain.partitions import Place
 from domain.ports import Offer, Receipt
-from domain.records import AnyEntry, Record, SignalEntry
+from domain.records import AnyEntry, MovedEntry, Record, SignalEntry
 from rules.load import load_rules
 from rules.spread import spread
 from storage.admission import storable
@@ -210,21 +211,19 @@ class Cluster:
             return sorted(connection.scalars(select(signals.c.id)))
 
     def replayed(self) -> list[tuple[str, str, str]]:
-        """Return what pipelines of their own give for the consumed log: separate from worker and database, each name taken once.
+        """Return what one pipeline gives that sees all partitions in the order of time: separate from worker and database.
 
-        What objects are told is what their partition gives; what areas are, one pipeline that sees all partitions in the order of time.
+        Each name is taken once; what partitions tell each other in the log of frames is no part of it.
         """
         ruleset = load_rules({"gas.yaml": (self.rules / "gas.yaml").read_text()})
-        found: dict[str, tuple[str, str, str]] = {}
-        everything = [self._records_of(partition) for partition in range(self.settings.kafka.partitions)]
-        for records in everything:
-            self._note(found, self._pipeline(ruleset), records, areas=len(everything) == 1)
-        if len(everything) > 1:
+        if self.settings.kafka.partitions > 1:
             assert not spread(ruleset).left_out
-            whole = sorted(
-                (record.received_at, number, record.seq, record) for number, records in enumerate(everything) for record in records
-            )
-            self._note(found, self._pipeline(ruleset), [record for *_, record in whole], areas=True, objects=False)
+        everything = chain.from_iterable(self._records_of(partition) for partition in range(self.settings.kafka.partitions))
+        records = sorted(everything, key=lambda record: (record.received_at, record.seq))  # which grows with partitions and offsets
+        found: dict[str, tuple[str, str, str]] = {}
+        for outcome in self._pipeline(ruleset).step(records, growing=False):
+            if isinstance(outcome, WarningRaised | WarningUpdated):
+                found[outcome.warning.id] = (outcome.warning.id, outcome.warning.level, ",".join(outcome.warning.rules))
         return sorted(found.values())
 
     def _records_of(self, partition: int) -> list[Record]:
@@ -235,6 +234,8 @@ class Cluster:
         for offset, said, frame in self.log_of(partition):
             received = max(received, said)
             for nth, offer in enumerate(frame.offers):
+                if isinstance(offer.entry, MovedEntry):
+                    continue
                 if isinstance(offer.entry, SignalEntry):
                     name = (offer.entry.feed, offer.entry.signal.id)
                     if name in seen:
@@ -247,16 +248,6 @@ class Cluster:
         from app.pipelines import make_pipeline  # noqa: PLC0415  the oracle's own
 
         return make_pipeline(self.settings, lambda _version: ruleset, None)  # type: ignore[arg-type,return-value]  # one set only
-
-    @staticmethod
-    def _note(
-        found: dict[str, tuple[str, str, str]], pipeline: Pipeline, records: Sequence[Record], *, areas: bool, objects: bool = True
-    ) -> None:
-        for outcome in pipeline.step(records, growing=False):
-            if isinstance(outcome, WarningRaised | WarningUpdated):
-                warning = outcome.warning
-                if areas if warning.subject.startswith("region:") else objects:
-                    found[warning.id] = (warning.id, warning.level, ",".join(warning.rules))
 
 
 Make = Callable[..., Cluster]
