@@ -14,7 +14,7 @@ from tests.app.world import World, penalty
 
 def test_a_record_and_a_file_that_were_set_aside_are_listed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The record by number, feed and id, the file with what happened; exit 1, since somebody has to look."""
-    assert world.read("/v1/quarantine") == {"records": [], "files": []}
+    assert world.read("/v1/quarantine") == {"records": [], "files": [], "elsewhere": ""}
     seq = world.post(penalty(1, "0.1"))["results"][0]["seq"]
     world.shut()
     (world.folder / "data" / "stepping").write_text(json.dumps({"quarantined": [seq]}))

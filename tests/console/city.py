@@ -111,6 +111,7 @@ class City:
     folder: Path
     clock: ManualClock = field(default_factory=lambda: ManualClock(MONDAY))
     nudged: int = 0
+    partitions: int = 0
 
     def __post_init__(self) -> None:
         self.set_aside = Aside()
