@@ -27,7 +27,6 @@ from sqlalchemy import select
 from app.clock import SystemClock
 from deploy.kafka.local import LocalKafka
 from domain.records import ObjectsEntry
-from storage import letters
 from storage.database import Database
 from storage.datadir import DataPaths
 from storage.registry import write_objects
@@ -223,22 +222,9 @@ class Town:
         )
         return self.owners()
 
-    def _areas_done(self) -> bool:
-        """Tell whether nothing is under way to the partitions of areas, and nothing waits in them."""
-        with self.cluster.database.read() as connection:
-            if letters.senders(connection):
-                return False
-        running = [name for name, worker in self.cluster.workers.items() if worker.poll() is None]
-        standing = [json.loads(self.cluster.status(name) or "{}").get("groups", {}) for name in running]
-        held = {number: each for groups in standing for number, each in groups.items()}
-        return len(held) == PARTITIONS and not any(each["records_waiting"] for each in held.values())
-
     def answers(self) -> list[Answer]:
-        """Return the warnings once everything is consumed."""
-        ends = self.cluster.ends()
-        done = self.cluster.done
-        _until(lambda: all(done().get(number, -1) >= end for number, end in ends.items()), "the log is not consumed", self.cluster)
-        _until(self._areas_done, "the areas are not judged", self.cluster)
+        """Return the warnings once everything is judged."""
+        _until(self.cluster.judged, "not everything is judged", self.cluster)
         return [(id_, level, ",".join(sorted(rules.split(",")))) for id_, level, rules in self.cluster.warnings()]
 
 

@@ -12,7 +12,6 @@ from kafka import KafkaConsumer, TopicPartition
 from domain.objects import Resolution
 from domain.partitions import partition_of
 from domain.records import SignalEntry
-from storage import letters
 from tests.cluster.world import RULES, Cluster, Make
 from tests.factories import at, make_entry
 
@@ -62,22 +61,10 @@ def leak_in(number: int, **kw: Any) -> SignalEntry:
     return make_entry(id=f"s-{number}", resolution=resolution, occurred_at=at(number / 60), region=region, **kw)
 
 
-def areas_done(cluster: Cluster) -> bool:
-    """Tell whether nothing waits any more: no letter is unsent, every area's partition is at its end and past what it waited for."""
-    with cluster.database.read() as connection:
-        if letters.senders(connection):
-            return False
-    standing = [
-        json.loads(cluster.status(name) or "{}").get("groups", {}) for name, worker in cluster.workers.items() if worker.poll() is None
-    ]
-    held = [each for groups in standing for each in groups.values()]
-    return len(held) == 3 and not any(each["records_waiting"] for each in held)
-
-
 def await_areas(cluster: Cluster) -> None:
-    """Return when everything has been judged; what is counted has been told to all."""
-    cluster.await_done()
-    cluster.until(lambda: areas_done(cluster) and cluster.warnings() == cluster.replayed(), 60)
+    """Wait until everything has been judged: from that moment on the warnings are those of one replay."""
+    cluster.until(cluster.judged, 90)
+    assert cluster.warnings() == cluster.replayed()
 
 
 def read(cluster: Cluster, name: str) -> list[dict[str, Any]]:
@@ -118,8 +105,6 @@ def test_areas_are_judged_over_three_partitions_while_workers_come_and_go(make: 
     assert cluster.kill("second", signal.SIGTERM) == 0
     cluster.send([leak_in(number) for number in range(450, 500)])
     await_areas(cluster)
-    with cluster.database.read() as connection:
-        assert letters.senders(connection) == []
     told = read(cluster, "warnings")
     last = {event["data"]["id"]: event["data"]["level"] for event in told if event["type"] != "fengsui.warning.ended"}
     assert last == {id_: level for id_, level, _ in cluster.warnings()}

@@ -24,13 +24,14 @@ from connectors.kafka.intake import KafkaIntake
 from connectors.kafka.topics import Topics
 from deploy.kafka.local import LocalKafka
 from domain.findings import WarningRaised, WarningUpdated
-from domain.frames import Frame, decode
+from domain.frames import Frame, Passing, decode, decode_passing
 from domain.objects import Resolution
 from domain.partitions import Place
 from domain.ports import Offer, Receipt
 from domain.records import AnyEntry, MovedEntry, Record, SignalEntry
 from rules.load import load_rules
 from rules.spread import spread
+from storage import letters
 from storage.admission import storable
 from storage.crashpoints import PLANT_VARIABLE
 from storage.database import Database
@@ -90,6 +91,7 @@ class Cluster:
             ),
         )
         self.topic = self.settings.kafka.layout().topic("frames")
+        self.groups = self.settings.kafka.layout().topic("groups")
         with Topics(self.settings.kafka.access(), self.settings.kafka.layout()) as topics:
             topics.apply()
         self.database: Database = PostgresDatabase.connect(url, SystemClock())
@@ -159,33 +161,68 @@ class Cluster:
 
     def log_of(self, partition: int) -> list[tuple[int, datetime, Frame]]:
         """Return (offset, the brokers' time, frame) of everything in a partition."""
+        frames = [(offset, decode(body)) for offset, body in self._messages(self.topic, partition, self.ends()[partition])]
+        return [(offset, frame.received_at, frame) for offset, frame in frames if isinstance(frame, Frame)]
+
+    def _messages(self, topic: str, partition: int, last: int) -> list[tuple[int, bytes]]:
+        """Return (offset, body) of the messages of a partition up to the offset `last`."""
         reader = KafkaConsumer(bootstrap_servers=self.settings.kafka.bootstrap)
-        place = TopicPartition(self.topic, partition)
+        place = TopicPartition(topic, partition)
         reader.assign([place])
         reader.seek_to_beginning(place)
-        end = reader.end_offsets([place])[place]
-        found = []
-        while reader.position(place) < end:
-            for message in reader.poll(200).get(place, []):
-                frame = decode(message.value)
-                if isinstance(frame, Frame):
-                    found.append((message.offset, frame.received_at, frame))
+        found: list[tuple[int, bytes]] = []
+        while reader.position(place) <= last:
+            found += [(message.offset, message.value) for message in reader.poll(200).get(place, []) if message.offset <= last]
         reader.close()
         return found
 
-    def ends(self) -> dict[int, int]:
-        """Return the offset of the last message of each partition, -1 for none."""
+    def ends(self, topic: str = "") -> dict[int, int]:
+        """Return the offset of the last message of each partition of the frames, or of another topic, -1 for none."""
         reader = KafkaConsumer(bootstrap_servers=self.settings.kafka.bootstrap)
-        places = [TopicPartition(self.topic, number) for number in range(self.settings.kafka.partitions)]
+        places = [TopicPartition(topic or self.topic, number) for number in range(self.settings.kafka.partitions)]
         ends = reader.end_offsets(places)
         reader.close()
         return {place.partition: end - 1 for place, end in ends.items()}
 
-    def done(self) -> dict[int, int]:
-        """Return how far the database says each partition is."""
+    def done(self, topic: str = "") -> dict[int, int]:
+        """Return how far the database says each partition of the frames is, or of another topic."""
         with self.database.read() as connection:
-            rows = connection.execute(select(progress.c.partition, progress.c.offset_done).where(progress.c.topic == self.topic))
+            rows = connection.execute(select(progress.c.partition, progress.c.offset_done).where(progress.c.topic == (topic or self.topic)))
             return {row.partition: row.offset_done for row in rows}
+
+    def judged(self) -> bool:
+        """Tell whether all that was sent is judged and committed, rules about areas too: but for what time alone brings about later.
+
+        Logs and database decide, not the workers' files, which are as old as their last look. Ends that are the same before and after
+        are those of that moment, and letters are looked for after the commits that write them. No letter, everything consumed, and no
+        record that waits for the time of a source: then nothing is under way.
+        """
+        topics = (self.topic, self.groups)
+        ends = {topic: self.ends(topic) for topic in topics}
+        if any(self.done(topic).get(number, -1) < end for topic in topics for number, end in ends[topic].items()):
+            return False
+        with self.database.read() as connection:
+            if letters.senders(connection):
+                return False
+        if any(self.ends(topic) != ends[topic] for topic in topics):
+            return False
+        return not any(self._holds_back(number, last) for number, last in ends[self.groups].items())
+
+    def _holds_back(self, group: int, last: int) -> bool:
+        """Tell whether a partition of groups that took in its log up to `last` has records which some source is not past yet."""
+        seen: dict[int, tuple[int, datetime]] = {}
+        latest: tuple[datetime, int] | None = None
+        for _, body in self._messages(self.groups, group, last):
+            told = decode_passing(body)
+            assert isinstance(told, Passing), told
+            if told.source in seen and told.offset <= seen[told.source][0]:
+                continue  # sent again
+            seen[told.source] = told.offset, told.received_at
+            if told.records:
+                latest = max(latest or (told.received_at, told.source), (told.received_at, told.source))
+        if latest is None:
+            return False
+        return len(seen) < self.settings.kafka.partitions or latest > min((at, source) for source, (_, at) in seen.items())
 
     def await_done(self, seconds: float = PATIENCE) -> None:
         """Return when everything that the log holds is committed."""
