@@ -18,17 +18,17 @@ class CuttingProxy:
 
     "before": the server never hears it; "after": it has committed and said so, to nobody; "with": it hears it and is hit at once, and
     nobody knows. With `marks` only a transaction that carried all of these bytes is cut: `lost` is what it sent. `on_cut` is called
-    between what the server heard and what the client learns; there is the place to kill the server.
+    between what the server heard and what the client learns, with the client's port; there is the place to kill the one or the other.
     """
 
-    def __init__(self, port: int, *, marks: Sequence[bytes] = (), on_cut: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, port: int, *, marks: Sequence[bytes] = ()) -> None:
         """Listen on a free port of this machine."""
         self._server = ("127.0.0.1", port)
         self._door = socket.create_server(("127.0.0.1", 0))
         self._marks = marks
-        self._on_cut = on_cut
         self._choosing = threading.Lock()
         self.port: int = self._door.getsockname()[1]
+        self.on_cut: Callable[[int], object] = lambda _client: None
         self.cut: When | None = None
         self.cuts = 0
         self.lost = b""
@@ -69,7 +69,7 @@ class CuttingProxy:
                     if COMMIT in data:
                         when = self._choose(sent)
                         if when is not None:
-                            self._lose(server, data, when)
+                            self._lose(client, server, data, when)
                             return
                         sent.clear()
                 (server if ready is client else client).sendall(data)
@@ -84,7 +84,7 @@ class CuttingProxy:
             self.lost = bytes(sent)
             return when
 
-    def _lose(self, server: socket.socket, data: bytes, when: When) -> None:
+    def _lose(self, client: socket.socket, server: socket.socket, data: bytes, when: When) -> None:
         if when != "before":
             server.sendall(data)
         if when == "after":
@@ -94,5 +94,5 @@ class CuttingProxy:
                 if not heard:
                     break
                 answer += heard
-        self._on_cut()
+        self.on_cut(client.getpeername()[1])
         self.cuts += 1

@@ -200,7 +200,7 @@ def run(top: Path, *, count: int, chosen: list[str], seed: int, plant: str) -> t
         server = which("postgres")
         assert server, "PostgreSQL is missing: make services"
         postgres = stack.enter_context(PostgresServer(Path(server).parent))
-        proxy = CuttingProxy(postgres.port, marks=(b"gas.leak", b"chaos"), on_cut=postgres.stop)
+        proxy = CuttingProxy(postgres.port, marks=(b"gas.leak", b"chaos"))
         stack.enter_context(proxy)
         url = postgres.fresh()
         cluster = Cluster(kafka, url, "chaos", top / "cluster", partitions=PARTITIONS, rules=RULES, replicas=3)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import os
 import random
 import re
 import signal
@@ -10,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 from kafka.errors import KafkaError
 
@@ -118,12 +121,20 @@ class Faults:
         self._send(self._chance.choice(DUTY), signal.SIGKILL)
 
     def zombie(self) -> None:
-        """SIGSTOP of a worker beyond the session time-out, then SIGCONT: what it still wants to write is refused."""
+        """SIGSTOP of a worker at its COMMIT, which nobody hears, beyond the session time-out, then SIGCONT: its write is refused.
+
+        A worker that is stopped with nothing in its hands has nothing to write when it wakes, and proves nothing.
+        """
         self._not_alone()
-        name = self._one()
-        self._busy(name)
+        self._hurry()
+        stopped: list[str] = []
+        if not self._cut("before", lambda client: stopped.extend(self._stop(client))):
+            return
+        if not stopped:
+            self.wrong.append("a commit came from a process that is none of the workers")
+            return
+        [name] = stopped
         before = self.fenced(name)
-        self._send(name, signal.SIGSTOP)
         began = time.monotonic()
         self._consuming_again("zombie")
         time.sleep(max(0.0, ZOMBIE_SECONDS - (time.monotonic() - began)))
@@ -188,15 +199,8 @@ class Faults:
 
     def _lose_one(self, when: When) -> None:
         """Lose the answer to one commit of effects, and look what the database made of it before any worker can ask."""
-        cuts = self._proxy.cuts
-        self._proxy.cut = when
-        end = time.monotonic() + PATIENCE
-        while self._proxy.cuts == cuts:
-            if time.monotonic() > end:
-                self._proxy.cut = None
-                self.wrong.append(f"no commit came within {PATIENCE:.0f} s")
-                return
-            time.sleep(0.01)
+        if not self._cut(when, lambda _client: self._postgres.stop()):
+            return
         self._proxy.shut = True
         time.sleep(self._chance.uniform(0.5, 2))
         self._postgres.start()
@@ -207,11 +211,30 @@ class Faults:
         if made != {"before": False, "after": True, "with": made}[when]:
             self.wrong.append(f"a commit that was lost {when} the server heard it: {newest} is {'there' if made else 'not there'}")
 
-    def _busy(self, name: str) -> None:
-        """Return when a worker holds partitions and has frames waiting for it."""
-        self._cluster.until(lambda: "offset_done" in self._cluster.status(name), CONSUMING_SECONDS)
-        self._hurry()
-        time.sleep(0.2)
+    def _cut(self, when: When, deed: Callable[[int], object]) -> bool:
+        """Lose the connection of the next commit of effects, after `deed` was told the client's port; False where none came."""
+        cuts = self._proxy.cuts
+        self._proxy.on_cut = deed
+        self._proxy.cut = when
+        end = time.monotonic() + PATIENCE
+        while self._proxy.cuts == cuts:
+            if time.monotonic() > end:
+                self._proxy.cut = None
+                self.wrong.append(f"no commit came within {PATIENCE:.0f} s")
+                return False
+            time.sleep(0.01)
+        return True
+
+    def _stop(self, client: int) -> list[str]:
+        """Stop the worker whose connection to the proxy has that port, and return its name when no thread of it runs any more."""
+        socket = _socket(client, self._proxy.port)
+        for name in sorted(self._workers):
+            worker = self._cluster.workers[name]
+            if worker.poll() is None and socket in _files(worker.pid):
+                worker.send_signal(signal.SIGSTOP)
+                os.waitid(os.P_PID, worker.pid, os.WSTOPPED)
+                return [name]
+        return []
 
     def _another(self) -> None:
         """Start one worker more, and return when it has partitions."""
@@ -262,3 +285,21 @@ class Faults:
                 break
             time.sleep(0.2)
         self.slowest[fault] = max(self.slowest.get(fault, 0.0), time.monotonic() - began)
+
+
+def _socket(port: int, peer: int) -> str:
+    """Return how /proc names the socket of this machine that is bound to `port` and connected to `peer`, "" for none."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, remote, _, _, _, _, _, _, inode, *_ = line.split()
+        if (int(local.partition(":")[2], 16), int(remote.partition(":")[2], 16)) == (port, peer):
+            return f"socket:[{inode}]"
+    return ""
+
+
+def _files(pid: int) -> set[str]:
+    """Return how /proc names what a process has open."""
+    found = set()
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed since
+            found.add(str(descriptor.readlink()))
+    return found
