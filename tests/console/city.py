@@ -1,4 +1,5 @@
 """A small city with real parts: warnings raised through commit, tasks dispatched, timers fired, all on a clock moved by hand."""
+# Long because: all parts of the city and what drives them are one world, which every page's test builds the same way.
 
 from __future__ import annotations
 
