@@ -29,6 +29,7 @@ from aiokafka.errors import KafkaError
 
 from connectors.kafka.access import Access
 from connectors.kafka.diagnosis import diagnose
+from connectors.kafka.producing import open_producer
 from domain.digest import digest_of
 from domain.errors import FengsuiError, StoreUnavailable
 from domain.frames import Frame, encode, split
@@ -39,7 +40,6 @@ from domain.records import AnyEntry, ResolutionEntry, SignalEntry
 
 MOST_OFFERS: Final = 50_000  # queued and in flight
 MOST_BYTES: Final = 128 * 1024 * 1024  # of their encoded entries
-REQUEST_BYTES: Final = 40 * 1024 * 1024  # of one frame: a single record may have 32 MiB
 STUCK_SECONDS: Final = 10.0  # after which a frame that is not acknowledged keeps others from being offered
 CLOSE_SECONDS: Final = 10.0  # that what is queued gets at the end
 RECENT: Final = 100_000  # names that this edge remembers having sent
@@ -245,20 +245,7 @@ class KafkaIntake:
         self._loop.run_forever()
 
     async def _connect(self) -> AIOKafkaProducer:
-        producer = AIOKafkaProducer(
-            **self._access.stream_options(),
-            client_id="fengsui-edge",
-            acks="all",
-            enable_idempotence=True,
-            max_request_size=REQUEST_BYTES,
-            max_batch_size=REQUEST_BYTES,
-        )
-        try:
-            await producer.start()
-        except KafkaError:
-            await producer.stop()
-            raise
-        self._producer = producer
+        self._producer = producer = await open_producer(self._access, "fengsui-edge")
         return producer
 
     def _enqueue(self, call: _Call, plan: list[tuple[int, int, int, Offer]]) -> None:

@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from connectors.kafka.access import Access
-from connectors.kafka.intake import REQUEST_BYTES
+from connectors.kafka.producing import open_producer
 from domain.errors import StoreUnavailable
 from domain.ports import Letter
 
@@ -111,7 +111,7 @@ class Post:
         if not items:
             return 0
         if self._producer is None:
-            self._producer = await self._connect()
+            self._producer = await open_producer(self._access, "fengsui-post")
         lanes: defaultdict[tuple[tuple[str, int], str, int], list[Item]] = defaultdict(list)
         for item in items:
             lanes[item.sender, item.letter.to, item.letter.partition].append(item)
@@ -129,22 +129,6 @@ class Post:
             letter = item.letter
             await producer.send_and_wait(self._topic(letter.to), letter.body, key=letter.key or None, partition=letter.partition)
             arrived.append(item.id)
-
-    async def _connect(self) -> AIOKafkaProducer:
-        producer = AIOKafkaProducer(
-            **self._access.stream_options(),
-            client_id="fengsui-post",
-            acks="all",
-            enable_idempotence=True,
-            max_request_size=REQUEST_BYTES,
-            max_batch_size=REQUEST_BYTES,
-        )
-        try:
-            await producer.start()
-        except KafkaError:
-            await producer.stop()
-            raise
-        return producer
 
     async def _drop_producer(self) -> None:
         producer, self._producer = self._producer, None
