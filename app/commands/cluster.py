@@ -109,10 +109,7 @@ def edge(
     """集群的接入：与 serve 相同的入口，写入 Kafka / The doors of a cluster: as those of `serve`, with Kafka in the place of the journal."""
     flags = {"data": data, "host": host, "port": port, "database_url": database_url}
     settings = _settings(config, bootstrap, prefix, partitions, reduced_durability=reduced_durability, **flags)
-    from app.logs import configure, forward_libraries
-
-    configure(verbose=verbose)
-    forward_libraries()
+    _log_as_service(verbose=verbose)
     with plain_errors(), needs_extra():
         from app.cluster.edge import EdgeRole
         from app.server import Server
@@ -139,10 +136,7 @@ def worker(
     """集群的研判：处理分到的分区；以 70 退出时须由守护程序重启 / Judge the partitions assigned to it; status 70 wants a restart."""
     flags = {"data": data, "database_url": database_url, "metrics_port": metrics_port}
     settings = _settings(config, bootstrap, prefix, partitions, reduced_durability=reduced_durability, **flags)
-    from app.logs import configure, forward_libraries
-
-    configure(verbose=verbose)
-    forward_libraries()
+    _log_as_service(verbose=verbose)
     with plain_errors(), needs_extra():
         from app.cluster.worker import WorkerRole
 
@@ -165,10 +159,7 @@ def duty(
     """集群的督办：计时、升级、送达；可同时运行多个 / Timers, escalation and deliveries of a cluster; several may run at once."""
     flags = {"data": data, "database_url": database_url}
     settings = _settings(config, bootstrap, prefix, partitions, reduced_durability=reduced_durability, **flags)
-    from app.logs import configure, forward_libraries
-
-    configure(verbose=verbose)
-    forward_libraries()
+    _log_as_service(verbose=verbose)
     over = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: over.set())
@@ -198,10 +189,7 @@ def api(
     """集群的接口与控制台，读写共用的数据库 / API and console of a cluster, over the database that all roles share."""
     flags = {"data": data, "host": host, "port": port, "database_url": database_url}
     settings = _settings(config, bootstrap, prefix, partitions, reduced_durability=reduced_durability, **flags)
-    from app.logs import configure, forward_libraries
-
-    configure(verbose=verbose)
-    forward_libraries()
+    _log_as_service(verbose=verbose)
     with plain_errors(), needs_extra():
         from app.cluster.api import ApiRole
         from app.server import Server
@@ -266,6 +254,13 @@ def needs_extra() -> Iterator[None]:
             raise
         note(both("kafka.extra"))
         raise typer.Exit(USAGE) from error
+
+
+def _log_as_service(*, verbose: bool) -> None:
+    from app.logs import configure, forward_libraries
+
+    configure(verbose=verbose)
+    forward_libraries()
 
 
 def _settings(
