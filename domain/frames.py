@@ -104,13 +104,18 @@ def _opened(message: bytes | None, magic: bytes, decoder: msgspec.msgpack.Decode
 
 
 def split(offers: Sequence[tuple[int, Offer]], most_records: int, most_bytes: int = MOST_BYTES) -> list[list[Offer]]:
-    """Cut (encoded size, offer) pairs into frames, in order: each within both limits, or of a single record that is larger."""
+    """Cut (encoded size, offer) pairs into frames, in order: each within both limits, or of a single record that is larger.
+
+    The frames are about equally large: a last one of a few records would cost a commit like any other.
+    """
+    total = sum(size for size, _ in offers)
+    share = total / max(1, -(-total // most_bytes))
     frames: list[list[Offer]] = []
-    room = 0
+    held = 0
     for size, offer in offers:
-        if not frames or len(frames[-1]) == most_records or size > room:
+        if not frames or len(frames[-1]) == most_records or held >= share or held + size > most_bytes:
             frames.append([])
-            room = most_bytes
+            held = 0
         frames[-1].append(offer)
-        room -= size
+        held += size
     return frames

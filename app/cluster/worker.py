@@ -48,6 +48,7 @@ from streams.runtimes.faust_worker import Cluster, Host, Make
 from streams.runtimes.group_partitions import GroupPartition
 from streams.runtimes.partitions import Kept, Partition, Parts
 
+COMMITS: Final = 4  # at once, of different partitions: most of the time they wait for the disk
 LETTERS: Final = 100  # of one partition at a time
 log = structlog.get_logger(__name__)
 
@@ -117,7 +118,7 @@ class WorkerRole:
         self._inferring = Inferring(self.metrics)
         self._sets: dict[str, RuleSet] = {}
         self._spread: dict[str, Spread] = {}
-        self._committing = ThreadPoolExecutor(1, thread_name_prefix="commits")
+        self._committing = ThreadPoolExecutor(COMMITS, thread_name_prefix="commits")
         desk = Desk(load_calendar([self.clock.now().year + ahead for ahead in CALENDAR_YEARS], settings.calendars), settings.policies)
         writer = EffectWriter(base_url=settings.base_url, link_key=load_or_make_key(settings.link_key or paths.top / "link-key"))
         layout, access = settings.kafka.layout(), settings.kafka.access()

@@ -3,9 +3,10 @@
 Its offsets are not trusted: every resume would seek to what Kafka has as committed, so the one method that does so is overridden, and
 what counts is the row of the partition, committed with the effects. Its tables and its exactly-once mode are not used. No exception
 leaves the loop, since Faust would then commit past the message: whatever is not foreseen ends the process, and the supervisor starts it
-anew. Messages are taken one by one, in order, in a thread of their own, while heartbeats go on in another.
+anew. The messages of a partition are taken one by one, in order, in threads of our own, while heartbeats go on in another.
 """
 
+# Long because: it is the only file that imports Faust, and what is made of its classes belongs together.
 from __future__ import annotations
 
 import asyncio
@@ -15,14 +16,17 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final
 
 import faust
 import structlog
+from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 from faust.auth import SASLCredentials, SSLCredentials
 from faust.transport.drivers import aiokafka as driver
@@ -36,6 +40,7 @@ from domain.messages import both
 from domain.ports import Grant, Offer, Progress
 from domain.records import TickEntry
 from streams.runtimes.collector import settle_collector
+from streams.runtimes.hands import Hands
 from streams.runtimes.partitions import Partition
 from streams.runtimes.standstill import Standstill
 
@@ -44,10 +49,12 @@ LOOK_SECONDS: Final = 1.0
 SILENT_SECONDS: Final = 120.0  # for which the loop itself, or the brokers, may say nothing
 ASK_SECONDS: Final = 2.0
 ASSIGN_SECONDS: Final = 45.0  # longer than a database lets a process that stands still hold a row
+FETCH_SECONDS: Final = 0.05  # for which a broker waits for news of partitions before it says that there is none
+FETCH_BYTES: Final = 4 * 1024 * 1024  # of one partition at a time
+HELD_SECONDS: Final = 0.01  # after which a partition that is not held back any more is asked for
 TURN_SECONDS: Final = 0.001  # for which a thread computes while another one wants to: a commit is many short answers to many questions
 BUFFER: Final = 16  # frames that wait in memory; each may have a megabyte
 
-Done = TypeVar("Done")
 Make = Callable[[Grant, threading.Event], Partition]
 Slot = TP  # topic and partition
 _log = structlog.get_logger(__name__)
@@ -90,6 +97,10 @@ class Cluster:
 class _Consumer(driver.Consumer):
     """Faust's consumer, which goes on where the host says."""
 
+    def __init__(self, *given: Any, **options: Any) -> None:
+        super().__init__(*given, **options)
+        self._resumed = asyncio.Event()
+
     async def perform_seek(self) -> None:
         """Seek every partition of the topic to what follows what is committed in the database."""
         assert isinstance(self.app, _App)
@@ -97,6 +108,40 @@ class _Consumer(driver.Consumer):
         generation = self.app.consumer_generation_id
         wanted = await host.assigned(generation, [TP(*tp) for tp in self.assignment() if tp.topic in host.cluster.topics])
         await self.seek_wait(wanted)
+
+    def resume_partitions(self, tps: Iterable[TP]) -> None:
+        """Go on with partitions that were held back, at once."""
+        super().resume_partitions(tps)
+        self._resumed.set()
+
+    async def _wait_next_records(self, timeout: float) -> Any:  # noqa: ASYNC109  Faust's signature
+        """Where all partitions are held back wait until one goes on: Faust would sleep for a second, for most of which a worker is idle."""
+        if not self._get_active_partitions():
+            self._resumed.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._resumed.wait(), LOOK_SECONDS)
+        return await super()._wait_next_records(timeout)
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109  Faust's signature
+        """While partitions are held back wait for the others for a moment only: one that goes on meanwhile would have to wait too."""
+        return await super()._getmany(active_partitions, HELD_SECONDS if self._paused_partitions else timeout)
+
+    def _new_consumer_thread(self) -> _ConsumerThread:
+        return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+
+class _ConsumerThread(driver.AIOKafkaConsumerThread):
+    """Faust's thread with the consumer."""
+
+    def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
+        """Return a consumer that asks again soon.
+
+        A broker answers the requests of a consumer one after another, and one about partitions without news takes as long as it may: what
+        the others have in store comes only then. Faust leaves it 1.5 s.
+        """
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = int(FETCH_SECONDS * 1000)  # noqa: SLF001  Faust has no setting for it; it is read at the start
+        return consumer
 
 
 class _Transport(driver.Transport):
@@ -134,7 +179,7 @@ class _App(faust.App):
 
 
 class Host:
-    """The partitions of this worker, and the one thread that touches them."""
+    """The partitions of this worker, and the threads that touch them."""
 
     def __init__(
         self,
@@ -151,7 +196,7 @@ class Host:
         self._progress = progress
         self._die = die
         self._on_look = on_look
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="partitions")
+        self._hands: Hands[TP] = Hands(self._failed)
         self._stopping = threading.Event()
         self._partitions: dict[TP, Partition] = {}
         self._generation = -1
@@ -176,35 +221,25 @@ class Host:
 
     async def assigned(self, generation: int, partitions: Iterable[TP]) -> dict[TP, int]:
         """Take the partitions of a generation over, once; return the offset at which each goes on."""
-        return await self._in_thread(lambda: self._assign(generation, sorted(partitions)))
+        return await self._hands.alone(lambda: self._assign(generation, sorted(partitions)))
 
     async def take(self, partition: TP, offset: int, message: bytes | None, appended_at: datetime) -> None:
-        """Take in one message; what comes too early is asked for again, what comes again is passed over."""
-        held = self._partitions.get(partition)
-        if held is None:
-            self._orphan(partition)
-            return
-        wanted = held.next_offset
-        if offset < wanted:
-            return
-        if offset > wanted:
-            await self._ask_again(partition, held, offset)
-            return
-        self._gaps.pop(partition, None)
-        began = time.monotonic()
-        await self._in_thread(lambda: self._take(held, offset, message, appended_at))
-        self._standstill.took(time.monotonic() - began)
+        """Take in one message; what comes too early is asked for again, what comes again is passed over.
+
+        It returns when the message waits for its partition's turn.
+        """
+        await self._hands.begin(partition, lambda: self._take(partition, offset, message, appended_at))
 
     async def revoked(self) -> None:
         """Finish what is under way, and keep snapshots for whoever comes next."""
-        await self._in_thread(self._keep_all)
+        await self._hands.alone(self._keep_all)
 
     async def look(self) -> None:
         """Send ticks that are due, and end the process where work stands still."""
         self._beat = time.monotonic()
-        for _, partition in sorted(self._partitions.items()):
-            if partition.failed:  # in the thread of the partitions, for which nothing here may wait
-                self._pool.submit(self._unless_fenced, partition, partition.settle).add_done_callback(self._settled)
+        for number, partition in sorted(self._partitions.items()):
+            if partition.failed:  # in a thread, for which nothing here may wait
+                self._hands.begin_if_idle(number, partial(self._unless_fenced, partition, partition.settle))
                 continue
             for home, due in partition.ticks_due():
                 frame = Frame(received_at=due, offers=(Offer(entry=TickEntry()),), by=self.cluster.owner)
@@ -234,23 +269,18 @@ class Host:
         found = await asyncio.wait_for(self.app.consumer.highwaters(*tps), SILENT_SECONDS)
         return {TP(*tp): offset for tp, offset in found.items()}
 
-    async def _in_thread(self, work: Callable[[], Done]) -> Done:
-        """Do something in the thread of the partitions; an exception there ends the process before Faust could commit past it."""
-        done = self._pool.submit(work)
-        await asyncio.wait([asyncio.wrap_future(done)])
-        error = done.exception()
-        if error is not None:
-            _log.critical("worker.ended", error=str(error), exc_info=error)
-            self._end(str(error))
-        return done.result()
+    def _failed(self, error: BaseException) -> None:
+        """End the process before Faust could commit past what was not taken in."""
+        _log.critical("worker.ended", error=str(error), exc_info=error)
+        self._end(str(error))
 
     def _end(self, reason: str) -> None:
         _log.critical("worker.ended", reason=reason, status=STUCK)
         self._die(STUCK)
 
-    async def _ask_again(self, partition: TP, held: Partition, offset: int) -> None:
+    async def _ask_again(self, partition: TP, wanted: int, offset: int) -> None:
         """A frame is missing: seek back to it; where it does not come it is gone, and nothing after it may be taken."""
-        wanted, now = held.next_offset, time.monotonic()
+        now = time.monotonic()
         missed, found, since, asked = self._gaps.get(partition, (-1, offset, now, 0.0))
         if missed != wanted:
             found, since, asked = offset, now, 0.0
@@ -260,19 +290,13 @@ class Host:
             await self.app.consumer.seek_wait({partition: wanted})
         self._gaps[partition] = (wanted, found, since, asked)
 
-    def _orphan(self, partition: TP) -> None:
-        """A message of a partition that another worker has: usual while an assignment moves, not for longer."""
-        since = self._orphaned.setdefault(partition, time.monotonic())
-        if time.monotonic() - since > self.cluster.session_seconds:
-            self._end(f"{_named(partition)}: fenced, and still given messages")
-
     def _watch_the_loop(self) -> None:
         """End the process where the loop itself stands still; in a thread of its own."""
         while time.monotonic() - self._beat < SILENT_SECONDS + 2 * LOOK_SECONDS:
             time.sleep(1)
         self._end(both("worker.stuck", seconds=f"{SILENT_SECONDS:.0f}", where="the loop, or the brokers"))
 
-    # What follows runs in the thread of the partitions.
+    # What follows runs in the threads of the partitions.
 
     def _assign(self, generation: int, partitions: list[TP]) -> dict[TP, int]:
         if generation != self._generation:
@@ -305,19 +329,32 @@ class Host:
     def _keep_only(self, mine: set[TP]) -> None:
         self._partitions = {number: held for number, held in self._partitions.items() if number in mine}
 
-    def _take(self, held: Partition, offset: int, message: bytes | None, appended_at: datetime) -> None:
-        self._unless_fenced(held, lambda: held.take(offset, message, appended_at))
+    def _take(self, partition: TP, offset: int, message: bytes | None, appended_at: datetime) -> None:
+        held, began = self._partitions.get(partition), time.monotonic()
+        if held is None:
+            self._orphan(partition)
+        elif offset > held.next_offset:
+            asked = asyncio.run_coroutine_threadsafe(self._ask_again(partition, held.next_offset, offset), self.app.loop)
+            asked.add_done_callback(self._asked)
+        elif offset == held.next_offset:
+            self._gaps.pop(partition, None)
+            self._unless_fenced(held, lambda: held.take(offset, message, appended_at))
+            self._standstill.took(began)
+
+    def _orphan(self, partition: TP) -> None:
+        """A message of a partition that another worker has: usual while an assignment moves, not for longer."""
+        since = self._orphaned.setdefault(partition, time.monotonic())
+        if time.monotonic() - since > self.cluster.session_seconds:
+            self._end(f"{_named(partition)}: fenced, and still given messages")
+
+    def _asked(self, done: Future[None]) -> None:
+        error = done.exception()
+        if error is not None:
+            self._failed(error)
 
     def _keep_all(self) -> None:
         for held in list(self._partitions.values()):
             self._unless_fenced(held, held.keep)
-
-    def _settled(self, done: Future[None]) -> None:
-        """Take note of a commit that failed while no message came: whatever it is, the process ends."""
-        error = done.exception()
-        if error is not None:
-            _log.critical("worker.ended", error=str(error), exc_info=error)
-            self._die(STUCK)
 
     def _unless_fenced(self, held: Partition, work: Callable[[], object]) -> None:
         """Do something for a partition, and let go of it where it is somebody else's."""
@@ -345,6 +382,7 @@ class Host:
             broker_max_poll_records=BUFFER,
             broker_commit_interval=5.0,  # for tools that show the lag; nothing resumes from it
             consumer_auto_offset_reset="earliest",
+            consumer_max_fetch_size=FETCH_BYTES,
             producer_acks=-1,
             producer_max_request_size=40 * 1024 * 1024,
             processing_guarantee="at_least_once",
@@ -386,7 +424,7 @@ class Host:
         mine = {TP(*tp) for tp in given[-1] if tp.topic in self.cluster.topics}
         if not mine:
             _log.warning("worker.no_partition", partitions=self.cluster.partitions, hint="there are more workers than partitions")
-        await self._in_thread(lambda: self._keep_only(mine))
+        await self._hands.alone(lambda: self._keep_only(mine))
 
     async def _on_revoked(self, *_: Any, **__: Any) -> None:
         await self.revoked()

@@ -16,6 +16,7 @@ import selectors
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -150,7 +151,7 @@ class Child:
 
 
 class SupervisedInference:
-    """`domain.ports.Inference` for `serve`; `infer` for one thread, `gate` and `status` for any."""
+    """`domain.ports.Inference` for `serve` and workers, for any thread."""
 
     def __init__(
         self,
@@ -163,6 +164,7 @@ class SupervisedInference:
         self._on_trouble = on_trouble
         self._start = start
         self.available = installed() if available is None else available
+        self._asking = threading.Lock()
         self._matcher = Matcher()
         self._child: Child | None = None
         self._gated: dict[str, Trouble | None] = {}
@@ -171,6 +173,10 @@ class SupervisedInference:
 
     def infer(self, program: Program, facts: frozenset[str]) -> tuple[str, ...]:
         """Return what follows from `facts`: the matcher's answer, after the library was asked for its own."""
+        with self._asking:
+            return self._infer(program, facts)
+
+    def _infer(self, program: Program, facts: frozenset[str]) -> tuple[str, ...]:
         found = self._matcher.infer(program, facts)
         self._latest = name = name_of(program)
         if not self.available or self._verdict(name) is not None:

@@ -7,6 +7,7 @@ counts for a tenth, all other time in full; a frame that never comes to its end 
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Hashable
 from typing import Final, Generic, TypeVar
@@ -17,18 +18,23 @@ Which = TypeVar("Which", bound=Hashable)
 
 
 class Standstill(Generic[Which]):
-    """Told of every frame that was taken, and asked again and again."""
+    """Told of every frame that was taken, by several threads, and asked again and again by one."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         """Read the time from `monotonic`, in seconds."""
         self._monotonic = monotonic
+        self._lock = threading.Lock()
         self._looked = monotonic()
         self._worked = 0.0
+        self._worked_until = self._looked
         self._stood: dict[Which, tuple[int, float]] = {}  # partition → the offset it wants, and for how long it has
 
-    def took(self, seconds: float) -> None:
-        """Count a frame that was taken, and how long that took."""
-        self._worked += seconds
+    def took(self, began: float) -> None:
+        """Count a frame that was begun then and is taken now; what several took at the same time counts once."""
+        with self._lock:
+            now = self._monotonic()
+            self._worked += now - max(began, self._worked_until)
+            self._worked_until = now
 
     def forget(self) -> None:
         """Begin anew: the partitions are others."""
@@ -47,7 +53,8 @@ class Standstill(Generic[Which]):
 
     def _look(self) -> float:
         """Return the seconds since it was called before, those of work at a tenth: below 0 where a long frame came to its end."""
-        now = self._monotonic()
-        passed = now - self._looked - (1 - AT_WORK) * self._worked
-        self._looked, self._worked = now, 0.0
-        return passed
+        with self._lock:
+            now = self._monotonic()
+            passed = now - self._looked - (1 - AT_WORK) * self._worked
+            self._looked, self._worked = now, 0.0
+            return passed

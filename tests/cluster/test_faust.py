@@ -201,8 +201,13 @@ def test_a_commit_that_failed_is_noticed_without_a_message(error: Exception, sta
         raise error
 
     host._partitions[TP("t", 0)].failed, host._partitions[TP("t", 0)].settle = True, settle
-    faust.App("loop", broker="kafka://127.0.0.1:1").loop.run_until_complete(host.look())
-    host._pool.shutdown()
+
+    async def look() -> None:
+        await host.look()
+        await host._hands.alone(lambda: None)
+
+    faust.App("loop", broker="kafka://127.0.0.1:1").loop.run_until_complete(look())
+    host._hands.close()
     assert (ended, list(host._partitions)) == (status, left)
 
 
@@ -237,4 +242,4 @@ def test_a_partition_whose_row_is_held_is_asked_for_again(tmp_path: Path, monkey
     place.settle = lambda: None
     assert faust.App("loop", broker="kafka://127.0.0.1:1").loop.run_until_complete(host.assigned(7, [TP("t", 0)])) == {TP("t", 0): 5}
     assert (ended, answers) == ([], [])
-    host._pool.shutdown()
+    host._hands.close()

@@ -34,11 +34,23 @@ def test_a_worker_that_works_on_other_partitions_stands_still_ten_times_as_slowl
     for second in range(1, 61):
         time.now = float(second)
         if second % 2 == 0:
-            standstill.took(2.0)
+            standstill.took(time.now - 2.0)
         stood = standstill.look({0: 5, 1: second // 2})
     assert round(stood[0], 6) == 6.0
     time.now = 120.0
     assert round(standstill.look({0: 5})[0], 6) == 66.0, "a frame that never ends is no work"
+
+
+def test_frames_that_are_taken_at_the_same_time_count_once() -> None:
+    """Four partitions that are taken side by side for a minute leave a fifth with six seconds, and not with fewer."""
+    time = _Time()
+    standstill = Standstill(time)
+    standstill.look({0: 5})
+    for second in range(2, 61, 2):
+        time.now = float(second)
+        for _ in range(4):
+            standstill.took(time.now - 2.0)
+    assert round(standstill.look({0: 5})[0], 6) == 6.0
 
 
 def test_other_partitions_begin_anew() -> None:

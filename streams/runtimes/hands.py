@@ -1,0 +1,82 @@
+"""The threads of a worker that touch its partitions: several at once, but each partition by one of them at a time, and in order.
+
+While one waits for the database another one computes: nobody has to know who waits for what.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Final, Generic, TypeVar
+
+MANY: Final = 4  # threads: they share one interpreter, and most of them wait
+MOST: Final = 16  # pieces of work that wait; each may hold a megabyte
+
+Which = TypeVar("Which", bound=Hashable)
+Done = TypeVar("Done")
+Work = Callable[[], object]
+
+
+class Hands(Generic[Which]):
+    """To be used in one event loop; `failed` is told in a thread of an exception, before anything else becomes of it."""
+
+    def __init__(self, failed: Callable[[BaseException], object]) -> None:
+        """Threads are started when they are needed."""
+        self._pool = ThreadPoolExecutor(MANY, thread_name_prefix="partitions")
+        self._failed = failed
+        self._open = asyncio.Lock()  # held while something is done alone
+        self._taken = asyncio.Event()
+        self._waiting: dict[Which, deque[Work]] = defaultdict(deque)
+        self._at_work: dict[Which, asyncio.Task[None]] = {}
+
+    async def begin(self, which: Which, work: Work) -> None:
+        """Let something be done for one of them after what was begun for it before; return once that waits with few others."""
+        while sum(map(len, self._waiting.values())) >= MOST:
+            self._taken.clear()
+            await self._taken.wait()
+        async with self._open:
+            self._add(which, work)
+
+    def begin_if_idle(self, which: Which, work: Work) -> None:
+        """As `begin`, but nothing happens where it would have to wait."""
+        if which not in self._at_work and not self._open.locked():
+            self._add(which, work)
+
+    async def alone(self, work: Callable[[], Done]) -> Done:
+        """Do something that concerns all of them once nothing else is done, and while nothing else begins; raises what it raises."""
+        async with self._open:
+            if self._at_work:
+                await asyncio.wait(self._at_work.values())
+            return await self._do(work)
+
+    def close(self) -> None:
+        """Return when everything that was begun is done."""
+        self._pool.shutdown()
+
+    def _add(self, which: Which, work: Work) -> None:
+        self._waiting[which].append(work)
+        if which not in self._at_work:
+            self._at_work[which] = asyncio.create_task(self._work_on(which))
+
+    async def _work_on(self, which: Which) -> None:
+        """Do what waits for one of them, piece after piece; nothing more after one that failed."""
+        waiting = self._waiting[which]
+        try:
+            while waiting:
+                work = waiting.popleft()
+                self._taken.set()
+                await self._do(work)
+        finally:
+            del self._at_work[which], self._waiting[which]
+
+    async def _do(self, work: Callable[[], Done]) -> Done:
+        done = self._pool.submit(work)
+        done.add_done_callback(self._tell)
+        return await asyncio.wrap_future(done)
+
+    def _tell(self, done: Future[Any]) -> None:
+        error = done.exception()
+        if error is not None:
+            self._failed(error)
