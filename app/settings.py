@@ -67,7 +67,10 @@ class Kafka(BaseModel):
     retention_days: float = Field(default=0, ge=0, description="days that the log is kept; 0 for good")
     reduced_durability: bool = Field(default=False, description="whether fewer than 3 replicas or 2 in sync are accepted")
     snapshots: Path | None = Field(
-        default=None, description="folder of partition snapshots; shared by workers they take over quickly; default <data>/partitions"
+        default=None, description="folder of partition snapshots, the same one for all workers; without it they stand in the database"
+    )
+    snapshot_seconds: float = Field(
+        default=15.0, gt=0, description="seconds of judging between two snapshots of a partition: what a takeover judges again at most"
     )
     outputs: bool = Field(default=True, description="whether what is found is written to the topics of warnings and events")
     session_seconds: float = Field(default=15.0, ge=6, description="silence after which a worker's partitions go to others")

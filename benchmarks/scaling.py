@@ -219,6 +219,7 @@ def main() -> None:
         postgres = stack.enter_context(PostgresServer(Path(server).parent))
         cluster = Cluster(kafka, postgres.fresh(), "scaling", top / "cluster", partitions=PARTITIONS)
         stack.callback(cluster.close)
+        cluster.also["KAFKA__SNAPSHOTS"] = cluster.folder / "snapshots"
         (cluster.rules / "gas.yaml").rename(cluster.rules / "bench.yaml")  # three leaks warn: one object in a hundred has them
         (cluster.rules / "bench.yaml").write_text(RULES.replace("pack: gas", "pack: bench").replace("id: leaks", "id: bench-leaks"))
         for pack in sorted((TOP / "rules/packs").glob("*.yaml")):

@@ -74,6 +74,20 @@ progress = Table(  # in a cluster: outcomes of messages up to `offset_done` of e
     Column("owner", String, nullable=False),
     Column("assigned_at", Instant, nullable=False),
     Column("moved_at", Instant),
+    Column("takeovers", Integer, nullable=False, server_default="0"),  # since one worked on it that let go of it in order
+    Column("mark", Text, nullable=False, server_default=""),  # of the poison guard
+)
+
+partition_snapshots = Table(  # in a cluster without a shared folder: the state behind the message at `offset`, in pieces
+    "partition_snapshots",
+    metadata,
+    Column("topic", String, primary_key=True),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("offset", BigInteger, primary_key=True, autoincrement=False),
+    Column("nth", Integer, primary_key=True, autoincrement=False),
+    Column("software", String, nullable=False),
+    Column("received_at", Instant),
+    Column("body", LargeBinary, nullable=False),
 )
 
 letters = Table(  # in a cluster: messages that follow from what is committed, until the brokers have them; sent in the order of `id`

@@ -46,7 +46,10 @@ OPEN = (
     "objects", "precedents", "progress", "rejections", "rule_candidates", "rulesets", "signals",
 )  # fmt: skip
 # Secrets and personal values: not for a department, whatever it asks.
-CLOSED = ("credentials", "endpoint_secrets", "letters", "links", "owed_entries", "personal_values", "rejected_raw", "sessions")
+CLOSED = (
+    "credentials", "endpoint_secrets", "letters", "links", "owed_entries", "partition_snapshots", "personal_values", "rejected_raw",
+    "sessions",
+)  # fmt: skip
 
 _SQL = Path(__file__).with_suffix(".sql")
 

@@ -6,7 +6,6 @@ import os
 import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -14,6 +13,7 @@ import structlog
 
 from app.clock import SystemClock
 from app.cluster.outputs import Outputs
+from app.cluster.shelves import DatabaseShelf, FolderShelf, StaleShelf
 from app.cluster.stores import check_topics
 from app.cluster.watching import Telling, measured, serve_metrics
 from app.commit import Consequences, PartitionedCommit, Tell
@@ -26,7 +26,6 @@ from app.pipelines import make_pipeline
 from app.rulebook import stored
 from app.settings import Settings
 from app.stores import open_database
-from app.version import VERSION
 from app.wiring import CALENDAR_YEARS
 from connectors.kafka.post import Item, Post
 from domain.findings import Outcome
@@ -40,13 +39,12 @@ from storage.calendars import load_calendar
 from storage.crashpoints import planted
 from storage.datadir import DataDir
 from storage.progress import SqlProgress
-from storage.snapshots import Snapshot, SnapshotStore
 from storage.stored_names import PartitionAdmission
-from storage.tables import from_us, to_us
 from streams.pipeline import Pipeline
 from streams.runtimes.faust_worker import Cluster, Host, Make
 from streams.runtimes.group_partitions import GroupPartition
-from streams.runtimes.partitions import Kept, Partition, Parts
+from streams.runtimes.keeping import PartitionSnapshots
+from streams.runtimes.partitions import Partition, Parts
 
 COMMITS: Final = 4  # at once, of different partitions: most of the time they wait for the disk
 LETTERS: Final = 100  # of one partition at a time
@@ -62,40 +60,6 @@ def _with_plants(commit: PartitionCommit) -> PartitionCommit:
         return commit(grant, upto, *(([], [], []) if upto % 20 == 19 else (records, outcomes, letters)))
 
     return skipping
-
-
-class PartitionStore:
-    """`streams.runtimes.partitions.PartitionSnapshots` in a folder; a state of other software is not taken up, the log gives it anew."""
-
-    def __init__(self, folder: Path) -> None:
-        """Keep in `folder`, which is made where it is missing; workers that share it take partitions over quickly."""
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._store = SnapshotStore(folder)
-
-    def save(self, kept: Kept) -> None:
-        """Keep a snapshot; raises StoreUnavailable."""
-        received = None if kept.received_at is None else to_us(kept.received_at)
-        state = {"pipeline": kept.state, "offset": kept.offset, "received_at": received}
-        self._store.save(Snapshot(position=kept.offset, ruleset="", software=VERSION, state=state))
-
-    def load(self) -> Kept | None:
-        """Return the newest sound snapshot of this version."""
-        found = self._store.load().snapshot
-        if found is None or found.software != VERSION:
-            return None
-        received = found.state["received_at"]
-        return Kept(found.state["offset"], None if received is None else from_us(received), found.state["pipeline"])
-
-
-class _StaleStore(PartitionStore):
-    """The planted defect of the campaign `same-answer`: whoever takes the partition over lacks what the last spell brought."""
-
-    _before: bytes | None = None
-
-    def save(self, kept: Kept) -> None:
-        """Keep the state that was given the last time."""
-        state, self._before = self._before, kept.state
-        super().save(replace(kept, state=kept.state if state is None else state))
 
 
 class WorkerRole:
@@ -135,7 +99,15 @@ class WorkerRole:
         self._post = Post(access, lambda name: f"{layout.prefix}.{name}", self._letters, self._strike)
 
         def place(topic: str, partition: int) -> Path:
-            return shared / f"{topic}-{partition}"
+            folder = shared / f"{topic}-{partition}"
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            return folder
+
+        def shelf(topic: str, partition: int) -> PartitionSnapshots:
+            own: PartitionSnapshots = DatabaseShelf(self.database, topic, partition)
+            if settings.kafka.snapshots is not None:
+                own = FolderShelf(place(topic, partition))
+            return StaleShelf(own) if planted("stale_snapshot") else own
 
         telling = Telling(paths.top / "worker.json", self.metrics, self.clock, layout.partitions * (2 if several else 1))
 
@@ -143,11 +115,12 @@ class WorkerRole:
             return Parts(
                 pipeline=pipeline,
                 admission=lambda partition: PartitionAdmission(self.database, partition),
-                snapshots=lambda partition: (_StaleStore if planted("stale_snapshot") else PartitionStore)(place(topic, partition)),
+                snapshots=lambda partition: shelf(topic, partition),
                 guard=lambda partition: place(topic, partition) / "stepping",
                 commit=commit,
                 clock=self.clock,
                 snapshot_every=settings.snapshot_every,
+                snapshot_seconds=settings.kafka.snapshot_seconds,
                 on_set_aside=set_aside,
                 committing=self._committing,
                 groups=groups,

@@ -11,6 +11,7 @@ before it is committed, neither an answer nor a snapshot.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from domain.ports import Clock, Grant, Letter, PartitionCommit
 from domain.records import Record, RejectionEntry, TickEntry
 from domain.rejections import RAW_LIMIT
 from streams.pipeline import Pipeline
+from streams.runtimes.keeping import Keeping, Kept, PartitionSnapshots
 from streams.runtimes.passing_on import known_to_all, letters, moved
 from streams.runtimes.poison import PoisonGuard
 from streams.stages.passing import Passage
@@ -46,27 +48,6 @@ MARK: Final = timedelta(seconds=2)  # of a partition's time, after which all par
 Taken = TypeVar("Taken")
 Store = Literal["database", "disk"]
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A snapshot: the state after the frame at `offset`, and the greatest `received_at` by then."""
-
-    offset: int
-    received_at: datetime | None
-    state: bytes
-
-
-class PartitionSnapshots(Protocol):
-    """Where the snapshots of one partition are kept."""
-
-    def save(self, kept: Kept) -> None:
-        """Keep a snapshot; raises StoreUnavailable."""
-        ...
-
-    def load(self) -> Kept | None:
-        """Return the newest sound one of this version of the software, None for a replay from the beginning."""
-        ...
 
 
 class Admission(Protocol):
@@ -87,7 +68,8 @@ class Parts:
 
     `commit` is fenced by the grant; where `committing` is given it runs there while the next frame is stepped. `guard` names the file of
     the poison guard. `on_set_aside` is told the number of a record that brought the engine down twice, or of a message that is no frame.
-    `groups` is the number of partitions of groups, 0 for none, and `digits_of` says of which areas the rules of a version are about.
+    A snapshot is due after `snapshot_every` records or `snapshot_seconds` of judging. `groups` is the number of partitions of groups, 0
+    for none, and `digits_of` says of which areas the rules of a version are about.
     """
 
     pipeline: Callable[[], Pipeline]
@@ -97,6 +79,7 @@ class Parts:
     commit: PartitionCommit
     clock: Clock
     snapshot_every: int = 50_000
+    snapshot_seconds: float = 15.0
     on_set_aside: Callable[[int], object] = lambda _seq: None
     committing: Executor | None = None
     groups: int = 0
@@ -119,19 +102,18 @@ class Partition:
         self._parts = parts
         self._stopping = stopping
         self._admit = parts.admission(grant.partition)
-        self._snapshots = parts.snapshots(grant.partition)
+        self._keeping = Keeping(parts.snapshots(grant.partition), parts.snapshot_every, parts.snapshot_seconds)
         self._guard = PoisonGuard(parts.guard(grant.partition))
         self._set_aside(self._guard.died())
         self._pipeline = self._fresh()
         self._marked: datetime | None = None  # the time that all partitions of groups know of
         self._received: datetime | None = None
         self._position = self._saved = -1
-        self._since = 0  # records since the last snapshot
         self._ticked: tuple[datetime, datetime] | None = None
         self._under_way: tuple[int, Future[Grant]] | None = None  # what is being committed: the frame's offset
         self.waiting = ""  # what the store says that it waits for, "" for none
         self.waiting_for: Store = "database"
-        kept = self._snapshots.load()
+        kept = self._keeping.load()
         if kept is not None and kept.offset <= grant.offset_done:
             self._received = kept.received_at
             self._position = self._saved = kept.offset
@@ -191,13 +173,15 @@ class Partition:
         """
         if offset != self._position + 1:
             return self._position + 1
+        began = time.monotonic()
         records, outcomes, written = self._judge(offset, message, appended_at)
+        self._keeping.worked(len(records), time.monotonic() - began)
         if offset > self.grant.offset_done:
             self._commit(offset, records, outcomes, written)
         else:
             self._admit.settled(offset)
         self._position = offset
-        if self._since >= self._parts.snapshot_every:
+        if self._keeping.due:
             self.keep()
         return offset + 1
 
@@ -231,7 +215,6 @@ class Partition:
             return self._quarantine(offset, frame, message, appended_at), [], []
         records = self._admitted(offset, frame, appended_at)
         outcomes = self._step(records)
-        self._since += len(records)
         return records, outcomes, self._letters(offset, records) if self._parts.groups else []
 
     def _letters(self, offset: int, records: Sequence[Record]) -> list[Letter]:
@@ -274,10 +257,10 @@ class Partition:
         if self._position == self._saved:
             return
         try:
-            self._snapshots.save(Kept(self._position, self._received, self._state()))
+            self._keeping.save(lambda: Kept(self._position, self._received, self._state()))
         except StoreUnavailable as error:
             _log.warning("partition.snapshot_failed", partition=self.grant.partition, error=str(error))
-        self._saved, self._since = self._position, 0
+        self._saved = self._position
 
     def quarantined(self) -> tuple[int, ...]:
         """Return the numbers of records that brought the engine down and were set aside."""

@@ -94,9 +94,12 @@ def test_a_killed_worker_goes_on_behind_its_last_commit(make: Make) -> None:
     assert cluster.warnings() == cluster.replayed()
 
 
-def test_a_snapshot_bounds_what_is_read_again(make: Make) -> None:
+@pytest.mark.parametrize("where", ["database", "folder"])
+def test_a_snapshot_bounds_what_is_read_again(make: Make, where: str) -> None:
     """A worker that was stopped in order left a snapshot: the next one starts there, on another data folder, and not at the beginning."""
     cluster = make()
+    if where == "folder":
+        cluster.also["KAFKA__SNAPSHOTS"] = cluster.folder / "snapshots"
     cluster.activate()
     cluster.start("first")
     cluster.send([leak(number) for number in range(700)])

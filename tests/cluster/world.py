@@ -127,7 +127,6 @@ class Cluster:
             "KAFKA__REPLICAS": own.replicas,
             "KAFKA__MIN_INSYNC": own.min_insync,
             "KAFKA__REDUCED_DURABILITY": own.reduced_durability,
-            "KAFKA__SNAPSHOTS": self.folder / "snapshots",
             "KAFKA__SESSION_SECONDS": "6",
         }
         given |= {f"KAFKA__{key.upper()}": value for key, value in kafka.items()} | self.also

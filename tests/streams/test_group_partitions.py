@@ -33,7 +33,8 @@ from rules.ruleset import RuleSet
 from rules.spread import Spread, spread
 from streams.pipeline import Pipeline, PipelineSettings
 from streams.runtimes.group_partitions import GroupPartition
-from streams.runtimes.partitions import MARK, Kept, Partition, Parts
+from streams.runtimes.keeping import Kept
+from streams.runtimes.partitions import MARK, Partition, Parts
 from streams.stages.passing import Passage
 from tests.factories import T0, make_entry, make_object
 from tests.streams.worlds import rulesets, worlds

@@ -31,7 +31,8 @@ from storage.progress import SqlProgress
 from storage.stored_names import PartitionAdmission
 from storage.tables import rejections, signals, warnings
 from streams.pipeline import Pipeline
-from streams.runtimes.partitions import AHEAD, Kept, Partition, Parts
+from streams.runtimes.keeping import Kept
+from streams.runtimes.partitions import AHEAD, Partition, Parts
 from tests.cluster.world import RULES, leak
 from tests.factories import T0
 

@@ -1,0 +1,85 @@
+"""Snapshots of a cluster's partitions in its database: every worker has it, so every worker can take any partition over.
+
+The state is compressed and cut into pieces, since a value of PostgreSQL may not be larger than a gigabyte. A snapshot is written in one
+transaction, whole or not at all; the newest two of a partition stay.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from sqlalchemy import Connection, delete, func, insert, select
+
+from domain.errors import StoreCorrupt
+from storage.snapshots import KEEP
+from storage.tables import partition_snapshots as rows
+
+PIECE: Final = 8 * 2**20  # bytes
+_LEVEL: Final = 1  # states compress to a tenth and less, also at the quickest level
+
+
+class Stored(NamedTuple):
+    """The state behind the message at `offset`; `received_at` is the greatest one by then."""
+
+    offset: int
+    received_at: datetime | None
+    state: bytes
+
+
+def keep(connection: Connection, topic: str, partition: int, software: str, snapshot: Stored) -> None:
+    """Keep a snapshot that version `software` made, in the place of one of the same offset, and delete all but the newest two."""
+    mine = (rows.c.topic == topic, rows.c.partition == partition)
+    connection.execute(delete(rows).where(*mine, rows.c.offset == snapshot.offset))
+    own = {"topic": topic, "partition": partition, "offset": snapshot.offset, "software": software, "received_at": snapshot.received_at}
+    for nth, body in enumerate(_pieces(snapshot.state)):
+        connection.execute(insert(rows), own | {"nth": nth, "body": body})
+    newest = select(rows.c.offset).where(*mine).distinct().order_by(rows.c.offset.desc()).limit(KEEP)
+    oldest = min(connection.scalars(newest))
+    connection.execute(delete(rows).where(*mine, rows.c.offset < oldest))
+
+
+def newest_offset(connection: Connection, topic: str, partition: int, software: str) -> int | None:
+    """Return behind which message the newest snapshot of version `software` was made, None where there is none."""
+    mine = (rows.c.topic == topic, rows.c.partition == partition, rows.c.software == software)
+    found: int | None = connection.scalar(select(func.max(rows.c.offset)).where(*mine))
+    return found
+
+
+def newest(connection: Connection, topic: str, partition: int, software: str) -> Stored | None:
+    """Return the newest snapshot of version `software` of a partition, None where there is none.
+
+    Raises:
+        StoreCorrupt: it is damaged; the message says which rows to delete.
+    """
+    offset = newest_offset(connection, topic, partition, software)
+    if offset is None:
+        return None
+    mine = (rows.c.topic == topic, rows.c.partition == partition, rows.c.offset == offset)
+    found = connection.execute(select(rows.c.received_at, rows.c.body).where(*mine).order_by(rows.c.nth)).all()
+    unpacking = zlib.decompressobj()
+    try:
+        state = b"".join([*(unpacking.decompress(row.body) for row in found), unpacking.flush()])
+    except zlib.error as error:
+        raise _damaged(topic, partition, offset, str(error)) from error
+    if not unpacking.eof:
+        raise _damaged(topic, partition, offset, "it is cut short")
+    return Stored(offset, found[0].received_at, state)
+
+
+def _pieces(state: bytes) -> Iterator[bytes]:
+    packing = zlib.compressobj(_LEVEL)
+    held = bytearray()
+    for start in range(0, len(state), PIECE):
+        held += packing.compress(memoryview(state)[start : start + PIECE])
+        while len(held) >= PIECE:
+            yield bytes(held[:PIECE])
+            del held[:PIECE]
+    yield bytes(held + packing.flush())
+
+
+def _damaged(topic: str, partition: int, offset: int, how: str) -> StoreCorrupt:
+    where = f"topic = '{topic}' AND partition = {partition} AND \"offset\" = {offset}"
+    return StoreCorrupt(f"partition_snapshots, {where}: {how}; delete these rows: the snapshot before it is used instead")

@@ -1,0 +1,76 @@
+"""When a snapshot of a partition is due, and where it goes.
+
+What a takeover has to judge again is bounded by records and by the seconds that judging them took, whatever comes first. A snapshot of
+a large state takes seconds itself, and the partition stands still meanwhile: half of the time goes into them at most.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Protocol
+
+COSTLY: Final = 1.0  # seconds: what takes longer waits until as much work was done
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A snapshot: the state after the frame at `offset`, and the greatest `received_at` by then."""
+
+    offset: int
+    received_at: datetime | None
+    state: bytes
+
+
+class PartitionSnapshots(Protocol):
+    """Where the snapshots of one partition are kept."""
+
+    def save(self, kept: Kept) -> None:
+        """Keep a snapshot; raises StoreUnavailable."""
+        ...
+
+    def load(self) -> Kept | None:
+        """Return the newest sound one of this version of the software, None for a replay from the beginning."""
+        ...
+
+
+class Keeping:
+    """The snapshots of one partition: one after `every` records or `seconds` of judging."""
+
+    def __init__(self, shelf: PartitionSnapshots, every: int, seconds: float, now: Callable[[], float] = time.monotonic) -> None:
+        """Keep on `shelf`; `now` tells seconds that only grow."""
+        self._now = now
+        self._shelf = shelf
+        self._every = every
+        self._seconds = seconds
+        self._records = 0
+        self._worked = self._cost = 0.0
+
+    def load(self) -> Kept | None:
+        """Return what is on the shelf."""
+        return self._shelf.load()
+
+    def worked(self, records: int, seconds: float) -> None:
+        """Take account of a frame that was judged."""
+        self._records += records
+        self._worked += seconds
+
+    @property
+    def due(self) -> bool:
+        """Whether there is as much to be judged again as there may be."""
+        enough = self._records >= self._every or self._worked >= self._seconds
+        return enough and (self._cost < COSTLY or self._worked >= self._cost)
+
+    def save(self, make: Callable[[], Kept]) -> None:
+        """Make a snapshot and keep it; where that fails the next one is due as if it had not.
+
+        Raises:
+            StoreUnavailable: it is not kept.
+        """
+        began = self._now()
+        try:
+            self._shelf.save(make())
+        finally:
+            self._records, self._worked, self._cost = 0, 0.0, self._now() - began
