@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 
 from app.desk import Desk
 from app.effects import EffectWriter
-from app.metrics import Metrics
+from app.metrics import Metrics, Sample
 from app.synced import offer, refused, synced
 from connectors.outbound.egress import Network
 from connectors.outbound.webhook import TIMEOUT, WebhookSender
@@ -92,6 +92,7 @@ class DutyLoop(threading.Thread):
         self._worked = threading.Event()
         self.done = 0  # owed entries paid, timers fired, attempts made
         self.attempts = 0  # of deliveries
+        metrics.sources.append(self._samples)
 
     def run(self) -> None:
         """Turn until `stop`."""
@@ -131,6 +132,11 @@ class DutyLoop(threading.Thread):
             return False
         ahead = self._agenda()
         return not self._in_flight and not ahead.owed and (ahead.next_at is None or ahead.next_at > self._clock.now())
+
+    def _samples(self) -> list[Sample]:
+        """Say how much is in this loop's hands; nothing once it has ended, which is what an alert waits for."""
+        paying = self._paying
+        return [Sample("fengsui_duty_leases", float(len(self._in_flight) + (len(paying[0]) if paying else 0)))] if self.is_alive() else []
 
     def _agenda(self) -> obligations.Agenda:
         """Return what is ahead; a broken timer is not: it stays due for ever, and nobody waits for it in this life."""
@@ -256,6 +262,7 @@ class DutyLoop(threading.Thread):
             self._writer.write(connection, applied.effects, now)
         self.done += 1
         self._metrics.timers.labels(kind=timer.what).inc()
+        self._metrics.timer_delay.observe((self._clock.now() - timer.due_at).total_seconds())
         for effect in applied.effects:
             if isinstance(effect, EscalationRaised):
                 self._metrics.escalations.labels(act=effect.escalation.act).inc()

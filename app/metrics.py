@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
+from domain.errors import StoreUnavailable
+
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no annotation there
+log = structlog.get_logger(__name__)
 CONTENT_TYPE = "text/plain; version=0.0.4"  # and the character set, which the HTTP side adds
 
 # What `Snapshot` callbacks may report: name → (help, labels). The dashboards' test walks this table too.
@@ -27,8 +31,11 @@ GAUGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "fengsui_tasks_overdue": ("Open tasks one of whose running limits has passed.", ("department",)),
     "fengsui_tasks_on_time_ratio": ("Closed stages that met their limit, of all closed stages of the last 30 days.", ("department",)),
     "fengsui_timers_pending": ("Timers that have not fired.", ()),
+    "fengsui_timers_due": ("Timers whose time has come and that have not fired.", ()),
     "fengsui_timers_late_seconds": ("How long the oldest due timer has been waiting to fire.", ()),
     "fengsui_outbox_waiting": ("Deliveries that are still to be made.", ()),
+    "fengsui_outbox_late_seconds": ("How long the delivery that is due longest has been waiting for its attempt to be over.", ()),
+    "fengsui_duty_leases": ("Deliveries and owed journal entries that the duty loop of this process holds; absent once it has ended.", ()),
     "fengsui_outbox_dead": ("Deliveries in the dead letters.", ("department",)),
     "fengsui_signals_unresolved": ("Signals in the confirm queue: no object, or more than one candidate.", ()),
     "fengsui_rejections_open": ("Rejected records that nobody has replayed or dismissed.", ("feed",)),
@@ -53,12 +60,14 @@ GAUGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "fengsui_partition_quarantined_records": ("Records that brought the engine down twice and are left out.", ("partition",)),
     "fengsui_partition_waiting": ("1 where the partition waits for a store that is away.", ("partition", "store")),
     "fengsui_edge_trouble": ("1 while the edge takes nothing: the brokers do not acknowledge, or a loop of it ended.", ()),
+    "fengsui_store_away": ("1 where this process could not ask its store for some of these values just now; they are left out.", ()),
     "fengsui_build_info": ("The running software; always 1.", ("version",)),
 }
 
 # Upper bounds in seconds. An answer waits for one sync of the disk, a step for one transaction; an attempt is given up after 30 s.
 WORK_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 ATTEMPT_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0)
+LATE_BUCKETS = (0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)  # duty loops look twice a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +87,17 @@ class _SampleCollector(Collector):
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         families = {name: GaugeMetricFamily(name, text, labels=labels) for name, (text, labels) in GAUGES.items()}
+        away = False
         for source in self._sources:
-            for sample in source():
+            try:
+                found = list(source())
+            except StoreUnavailable as error:  # when a store is away the rest is needed most
+                away = True
+                log.warning("metrics.store_unavailable", reason=str(error))
+                continue
+            for sample in found:
                 families[sample.name].add_metric(sample.labels, sample.value)
+        families["fengsui_store_away"].add_metric((), float(away))
         return families.values()
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
@@ -104,10 +121,14 @@ class Metrics:
     escalations: Counter = field(init=False)
     answers: Counter = field(init=False)
     refused: Counter = field(init=False)
+    requests: Counter = field(init=False)
+    sign_ins: Counter = field(init=False)
     reloads: Counter = field(init=False)
+    request_seconds: Histogram = field(init=False)
     answer_seconds: Histogram = field(init=False)
     step_seconds: Histogram = field(init=False)
     delivery_seconds: Histogram = field(init=False)
+    timer_delay: Histogram = field(init=False)
     loop_errors: Counter = field(init=False)
     frames: Counter = field(init=False)
     signals: Counter = field(init=False)
@@ -128,6 +149,9 @@ class Metrics:
         self.escalations = Counter("fengsui_escalations_total", "Rungs of the escalation ladder reached.", ("act",), registry=at)
         self.answers = Counter("fengsui_answers_total", "Answers of departments.", ("action", "outcome"), registry=at)
         self.refused = Counter("fengsui_requests_refused_total", "Requests that were refused.", ("reason",), registry=at)
+        self.requests = Counter("fengsui_requests_total", "Requests by the hundred of their answer's status.", ("answer",), registry=at)
+        self.sign_ins = Counter("fengsui_sign_ins_total", "Tokens that were brought to the console.", ("outcome",), registry=at)
+        self.request_seconds = Histogram("fengsui_request_seconds", "One request, the two probes apart.", buckets=WORK_BUCKETS, registry=at)
         self.reloads = Counter("fengsui_ruleset_reloads_total", "Attempts to load a rule set.", ("outcome",), registry=at)
         self.answer_seconds = Histogram(
             "fengsui_intake_answer_seconds", "From a request's arrival to its answer, synced to disk.", buckets=WORK_BUCKETS, registry=at
@@ -136,6 +160,9 @@ class Metrics:
             "fengsui_pipeline_step_seconds", "One batch through pipeline and commit.", buckets=WORK_BUCKETS, registry=at
         )
         self.delivery_seconds = Histogram("fengsui_delivery_seconds", "One delivery attempt.", buckets=ATTEMPT_BUCKETS, registry=at)
+        self.timer_delay = Histogram(
+            "fengsui_timer_delay_seconds", "From a timer's due time to its firing.", buckets=LATE_BUCKETS, registry=at
+        )
         self.loop_errors = Counter("fengsui_loop_errors_total", "Errors that a background loop survived.", ("loop",), registry=at)
         self.frames = Counter("fengsui_worker_frames_total", "Frames whose effects were committed.", registry=at)
         self.signals = Counter("fengsui_worker_signals_total", "Signals of these frames, each name once.", registry=at)

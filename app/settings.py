@@ -132,7 +132,9 @@ class Settings(BaseSettings):
     calendars: Path | None = Field(default=None, description="folder of yearly calendar files (2027.yaml)")
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: int = Field(default=8080, ge=0, le=65535, description="port to listen on; 0 takes a free one")
-    metrics_port: int = Field(default=0, ge=0, le=65535, description="port of a worker's metrics, without a credential; 0 for none")
+    metrics_port: int = Field(
+        default=0, ge=0, le=65535, description="port of the metrics of a worker or a duty loop, without a credential; 0 for none"
+    )
     public_url: str = Field(default="", description="address that links in messages begin with; default http://host:port")
     namespace: str = Field(default="live", description="part of every warning id: this deployment's name")
     language: str = Field(default="zh-CN", pattern="^(zh-CN|en)$", description="language of messages")

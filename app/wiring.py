@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Self
 
 import structlog
@@ -95,8 +96,7 @@ class Application:
         with self.database.read() as connection:
             self._lookup = MemoryObjectLookup.of(connection)
         mappings = load_mappings(settings.mappings)
-        desk = Desk(load_calendar([self.clock.now().year + ahead for ahead in CALENDAR_YEARS], settings.calendars), settings.policies)
-        writer = EffectWriter(base_url=self.settings.base_url, link_key=load_or_make_key(settings.link_key or paths.top / "link-key"))
+        desk, writer = make_desk(settings, self.clock), make_writer(self.settings, paths.top)
         self.intake = Appender(self.journal, identity, self.clock, on_synced=self._on_synced, on_duplicates=self._on_duplicates)
         self._end = threading.Event()
         workshop = Workshop(paths, self._aside, feed_delays(mappings))
@@ -333,6 +333,16 @@ class PipelineSnapshots:
         self._metrics.snapshot_position.set(found.snapshot.position)
         state: bytes = found.snapshot.state["pipeline"]
         return state
+
+
+def make_desk(settings: Settings, clock: Clock) -> Desk:
+    """Return what obligations are decided with; raises FileProblems."""
+    return Desk(load_calendar([clock.now().year + ahead for ahead in CALENDAR_YEARS], settings.calendars), settings.policies)
+
+
+def make_writer(settings: Settings, top: Path) -> EffectWriter:
+    """Return what writes effects; `top` is the process's data folder, which has the key where the settings name none."""
+    return EffectWriter(base_url=settings.base_url, link_key=load_or_make_key(settings.link_key or top / "link-key"))
 
 
 def listen(host: str, port: int) -> socket.socket:

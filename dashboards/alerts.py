@@ -56,7 +56,7 @@ ALERTS = (
     ),
     Alert(
         name="FengsuiTimersLate",
-        expr="fengsui_timers_late_seconds > 60",
+        expr="max(fengsui_timers_late_seconds) > 60",
         wait="2m",
         severity="critical",
         title=("计时器滞后", "timers are late"),
@@ -64,6 +64,33 @@ ALERTS = (
         action=(
             "提醒、催办、升级都没有发出。查看值班循环的日志和数据库所在磁盘；必要时由值班员电话催办。",
             "No reminder and no escalation goes out. Look at the duty loop's log and the database's disk; meanwhile the duty desk phones.",
+        ),
+    ),
+    Alert(
+        name="FengsuiNoDutyLoop",
+        expr="absent(fengsui_duty_leases) and on () max(fengsui_build_info)",
+        wait="2m",
+        severity="critical",
+        title=("没有督办循环在运行", "no duty loop runs"),
+        summary=("两分钟没有任何督办循环", "no duty loop for two minutes"),
+        action=(
+            "时限到了不提醒、不升级，通知不发出。启动 fengsui duty（单机为 serve），查看其退出前的日志；确认 Prometheus 在抓取它。",
+            "Nobody is reminded, nothing escalates or is sent. Start `fengsui duty` (or `serve`), read its log; see that it is scraped.",
+        ),
+    ),
+    Alert(
+        name="FengsuiStoreAway",
+        expr="max by (job) (fengsui_store_away) > 0",
+        wait="2m",
+        severity="critical",
+        title=("数据库不可用", "the database is away"),
+        summary=(
+            "进程 {{ $labels.job }} 两分钟问不到数据库",
+            "{{ $labels.job }} has had no answer of the database for two minutes",
+        ),
+        action=(
+            "计时器不触发，通知不发出，滞后的数值这时也看不到。恢复数据库；日志中有原话。",
+            "No timer fires and nothing is sent, and how late they are cannot be seen. Bring the database back; the log has its words.",
         ),
     ),
     Alert(
@@ -128,7 +155,7 @@ ALERTS = (
     ),
     Alert(
         name="FengsuiUnroutedWaiting",
-        expr="fengsui_warnings_unrouted_wait_seconds > 1800",
+        expr="max(fengsui_warnings_unrouted_wait_seconds) > 1800",
         wait="1m",
         severity="warning",
         title=("预警等待指定", "a warning waits for a department"),
@@ -143,7 +170,7 @@ ALERTS = (
     ),
     Alert(
         name="FengsuiOutboxDead",
-        expr="sum by (department) (fengsui_outbox_dead) > 0",
+        expr="max by (department) (fengsui_outbox_dead) > 0",
         wait="0m",
         severity="warning",
         title=("通知成为死信", "deliveries are dead letters"),
@@ -169,6 +196,21 @@ ALERTS = (
         action=(
             "多个单位同时失败，先查本方网络、代理和出口白名单。",
             "If many departments fail at once, check our own network, proxy and egress allow-list first.",
+        ),
+    ),
+    Alert(
+        name="FengsuiDeliveriesLate",
+        expr="max(fengsui_outbox_late_seconds) > 600",
+        wait="5m",
+        severity="warning",
+        title=("通知迟迟未送出", "deliveries are late"),
+        summary=(
+            "有通知到了投递时间已 {{ $value | humanizeDuration }} 仍未送出",
+            "a delivery has been due for {{ $value | humanizeDuration }} and its attempt is not over",
+        ),
+        action=(
+            "单位没有收到任务，时限却在走。督办循环没有运行，或某单位接口过慢：控制台的投递页说明是谁，先电话告知。",
+            "A department is not told and its time runs. No duty loop runs, or a receiver is slow: see the console, and phone it first.",
         ),
     ),
     Alert(
@@ -241,6 +283,48 @@ ALERTS = (
         action=(
             "没有丢失，也没有预警产生。恢复数据库或磁盘后自动继续；worker.json 中有原话。",
             "Nothing is lost, and nothing is raised. They go on by themselves once the store is back; worker.json has its words.",
+        ),
+    ),
+    Alert(
+        name="FengsuiRoleUnreachable",
+        expr='min by (job, instance) (up{job=~"fengsui.*"}) == 0',
+        wait="2m",
+        severity="warning",
+        title=("有进程抓取不到指标", "a process cannot be scraped"),
+        summary=(
+            "{{ $labels.job }} 的 {{ $labels.instance }} 两分钟没有指标",
+            "{{ $labels.instance }} of {{ $labels.job }} has given no metrics for two minutes",
+        ),
+        action=(
+            "检查该进程、端口和监控令牌（edge、api 需要令牌，worker、duty 不需要）。",
+            "Check that process, its port and the monitor token (edge and api ask for it, worker and duty do not).",
+        ),
+    ),
+    Alert(
+        name="FengsuiRequestsFailing",
+        expr=('sum by (job) (rate(fengsui_requests_total{answer="5xx"}[10m])) / sum by (job) (rate(fengsui_requests_total[10m])) > 0.05'),
+        wait="5m",
+        severity="warning",
+        title=("请求出错", "requests fail"),
+        summary=(
+            "{{ $labels.job }} 近十分钟 {{ $value | humanizePercentage }} 的请求出错",
+            "{{ $value | humanizePercentage }} of the last ten minutes' requests to {{ $labels.job }} failed with an error of ours",
+        ),
+        action=(
+            "503 是数据库或 Kafka 不可用，发送方会重试；500 是程序出错，日志中有原因。",
+            "503 means that database or Kafka is away, and senders try again; 500 is a fault of the program, and the log says which.",
+        ),
+    ),
+    Alert(
+        name="FengsuiSignInsRefused",
+        expr='sum(increase(fengsui_sign_ins_total{outcome="refused"}[15m])) > 5',
+        wait="0m",
+        severity="warning",
+        title=("多次登录被拒", "sign-ins are refused"),
+        summary=("近 15 分钟 {{ $value | humanize }} 次令牌无效", "{{ $value | humanize }} tokens were refused in the last 15 minutes"),
+        action=(
+            "有人令牌过期或抄错，也可能有人在试。问值班员；不是自己人就查反向代理的访问日志。",
+            "Somebody's token is old or mistyped, or somebody tries. Ask the duty desk; else look at the proxy's access log.",
         ),
     ),
 )

@@ -1,10 +1,10 @@
-"""Cluster (集群): how far the workers are behind, which partition waits and for what, and how long commits take."""
+"""Cluster (集群): how far the workers are behind, whether duty loops keep the time, and which store is away."""
 
 from __future__ import annotations
 
 from dashboards.board import Board, LabelVariable, Row
-from dashboards.panels import BAD_FROM_ONE, Column, Panel, Query
-from dashboards.promql import RATE, quantile
+from dashboards.panels import BAD_FROM_ONE, Column, Panel, Query, figure, quantiles
+from dashboards.promql import RATE, once, or_zero, quantile
 
 PARTITION = 'partition=~"$partition"'
 STORES = {"database": "数据库", "disk": "磁盘"}
@@ -19,66 +19,48 @@ def _by_partition(metric: str) -> Query:
 NOW = Row(
     title="当前 Now",
     panels=(
-        Panel(
-            kind="stat",
-            title="未处理帧",
-            about=("所有分区中尚未提交的帧数。", "Frames of all partitions that are not committed yet."),
-            queries=(Query(expr="sum(max by (partition) (fengsui_partition_lag_frames))"),),
-            width=4,
-            height=5,
+        figure(
+            "未处理帧",
+            ("所有分区中尚未提交的帧数。", "Frames of all partitions that are not committed yet."),
+            "sum(max by (partition) (fengsui_partition_lag_frames))",
             decimals=0,
             steps=((1_000, "yellow"), (10_000, "red")),
         ),
-        Panel(
-            kind="stat",
-            title="无人处理的分区",
-            about=("没有任何研判进程持有的分区数。应为 0。", "Partitions that no worker holds; should be 0."),
-            queries=(Query(expr=UNHELD),),
-            width=4,
-            height=5,
+        figure(
+            "无人处理的分区",
+            ("没有任何研判进程持有的分区数。应为 0。", "Partitions that no worker holds; should be 0."),
+            UNHELD,
             decimals=0,
             steps=BAD_FROM_ONE,
         ),
-        Panel(
-            kind="stat",
-            title="等待存储的分区",
-            about=("数据库或磁盘不可用而停下等待的分区数。", "Partitions that wait for a database or a disk that is away."),
-            queries=(Query(expr="sum(max by (partition, store) (fengsui_partition_waiting))"),),
-            width=4,
-            height=5,
+        figure(
+            "等待存储的分区",
+            ("数据库或磁盘不可用而停下等待的分区数。", "Partitions that wait for a database or a disk that is away."),
+            "sum(max by (partition, store) (fengsui_partition_waiting))",
             decimals=0,
             steps=BAD_FROM_ONE,
         ),
-        Panel(
-            kind="stat",
-            title="隔离的记录",
-            about=("使引擎两次崩溃而不再处理的记录数。", "Records that brought the engine down twice and are left out."),
-            queries=(Query(expr="sum(max by (partition) (fengsui_partition_quarantined_records))"),),
-            width=4,
-            height=5,
+        figure(
+            "隔离的记录",
+            ("使引擎两次崩溃而不再处理的记录数。", "Records that brought the engine down twice and are left out."),
+            "sum(max by (partition) (fengsui_partition_quarantined_records))",
             decimals=0,
             steps=BAD_FROM_ONE,
         ),
-        Panel(
-            kind="stat",
-            title="接入受阻",
-            about=(
+        figure(
+            "接入受阻",
+            (
                 "停止接收数据的接入进程数：Kafka 不确认，或其内部循环已停。",
                 "Edges that take nothing: the brokers do not acknowledge.",
             ),
-            queries=(Query(expr="sum(fengsui_edge_trouble)"),),
-            width=4,
-            height=5,
+            "sum(fengsui_edge_trouble)",
             decimals=0,
             steps=BAD_FROM_ONE,
         ),
-        Panel(
-            kind="stat",
-            title="提交时间（95%）",
-            about=("一帧的位置与结果写入数据库的时间，95% 分位。", "Time of a frame's transaction, 95th percentile."),
-            queries=(Query(expr=quantile(0.95, "fengsui_commit_seconds")),),
-            width=4,
-            height=5,
+        figure(
+            "提交时间（95%）",
+            ("一帧的位置与结果写入数据库的时间，95% 分位。", "Time of a frame's transaction, 95th percentile."),
+            quantile(0.95, "fengsui_commit_seconds"),
             unit="s",
             steps=((0.5, "yellow"), (2.5, "red")),
         ),
@@ -111,7 +93,7 @@ WORK = Row(
             kind="timeseries",
             title="提交时间",
             about=("一帧的提交时间，50%、95%、99% 分位。", "Time of a frame's transaction: median, 95th and 99th percentile."),
-            queries=tuple(Query(expr=quantile(share, "fengsui_commit_seconds"), legend=f"{share:.0%}") for share in (0.5, 0.95, 0.99)),
+            queries=quantiles("fengsui_commit_seconds"),
             unit="s",
         ),
         Panel(
@@ -163,14 +145,92 @@ WORK = Row(
     ),
 )
 
+OBLIGATIONS = Row(
+    title="督办 Duty",
+    panels=(
+        figure(
+            "督办进程",
+            ("正在运行的督办循环数。为 0 时没有提醒、催办和通知。", "Duty loops that run; with none nobody is reminded or told."),
+            or_zero("count(fengsui_duty_leases)"),
+            decimals=0,
+            low="red",
+            steps=((1, "green"),),
+        ),
+        figure(
+            "到期未触发",
+            ("已到期而尚未触发的计时器数。应接近 0。", "Timers whose time has come and that have not fired; should be near 0."),
+            "max(fengsui_timers_due)",
+            decimals=0,
+            steps=((50, "yellow"), (500, "red")),
+        ),
+        figure(
+            "最久未触发",
+            (
+                "最早到期的计时器已滞后多久：时限、升级都晚了这么久。",
+                "How late the oldest due timer is, and so is what it would bring about.",
+            ),
+            "max(fengsui_timers_late_seconds)",
+            unit="s",
+            steps=((10, "yellow"), (60, "red")),
+        ),
+        figure(
+            "最久未送出",
+            ("到了投递时间而仍未投完的通知，最长等了多久。", "How long the delivery that is due longest has waited."),
+            "max(fengsui_outbox_late_seconds)",
+            unit="s",
+            steps=((60, "yellow"), (600, "red")),
+        ),
+        figure(
+            "死信合计",
+            ("重试用尽、没有送到的通知。", "Deliveries given up after all attempts."),
+            or_zero(f"sum({once('fengsui_outbox_dead')})"),
+            decimals=0,
+            steps=BAD_FROM_ONE,
+        ),
+        figure(
+            "数据库不可用",
+            ("此刻问不到数据库的进程数。", "Processes that cannot ask their database just now."),
+            "sum(fengsui_store_away)",
+            decimals=0,
+            steps=BAD_FROM_ONE,
+        ),
+        Panel(
+            kind="timeseries",
+            title="触发晚了多少",
+            about=("从到期到触发的用时，50%、95%、99% 分位。", "From a timer's due time to its firing: median, 95th and 99th percentile."),
+            queries=quantiles("fengsui_timer_delay_seconds"),
+            unit="s",
+        ),
+        Panel(
+            kind="timeseries",
+            title="触发与投递",
+            about=("每秒触发的计时器与投递的通知。", "Timers fired and deliveries attempted per second."),
+            queries=(
+                Query(expr=f"sum(rate(fengsui_timers_fired_total[{RATE}]))", legend="触发"),
+                Query(expr=f"sum(rate(fengsui_deliveries_total[{RATE}]))", legend="投递"),
+            ),
+            unit="cps",
+        ),
+        Panel(
+            kind="timeseries",
+            title="各进程手中",
+            about=(
+                "各督办循环正持有的投递与待写入日志的记录。",
+                "Deliveries and owed journal entries that each duty loop holds on lease.",
+            ),
+            queries=(Query(expr="fengsui_duty_leases", legend="{{instance}}"),),
+        ),
+    ),
+)
+
 CLUSTER = Board(
     uid="fengsui-cluster",
     title="集群",
     about=(
-        "研判进程跟不跟得上，分区有没有人处理，数据库和磁盘在不在。",
-        "Cluster: do the workers keep up, is every partition held, are database and disks there.",
+        "研判进程跟不跟得上，分区有没有人处理，时限到了有没有触发，数据库和磁盘在不在。",
+        "Cluster: do the workers keep up, is every partition held, do timers fire in time, are database and disks there.",
     ),
     variables=(LabelVariable(name="partition", title="分区", metric="fengsui_partition_offset_done", label="partition"),),
-    rows=(NOW, WORK),
+    rows=(NOW, OBLIGATIONS, WORK),
     since="now-1h",
 )

@@ -6,7 +6,7 @@ from dashboards.alerts import ALERTS
 from dashboards.board import Board, LabelVariable, Row
 from dashboards.engine import ACTIVATED
 from dashboards.panels import BAD_FROM_ONE, Column, Link, Panel, Query, level_columns, titles
-from dashboards.promql import DEPARTMENT, LEVEL, RATE, named, or_zero, quantile
+from dashboards.promql import DEPARTMENT, LEVEL, RATE, named, once, or_zero, quantile
 from domain.messages import text
 from domain.policies import ACTS
 from domain.tasks import OPEN_STAGES
@@ -27,11 +27,16 @@ TO_DEPARTMENT = Link(title="查看该单位预警", path="/warnings?department=$
 TO_UNROUTED = Link(title="查看待指定预警", path="/warnings?status=unrouted")
 TO_LIST = Link(title="查看预警列表", path="/warnings")
 
-OPEN_OF = f"fengsui_warnings_open_by_department{{{DEPARTMENT}, {LEVEL}}}"
+OPEN = once(f"fengsui_warnings_open{{{LEVEL}}}")
+OPEN_OF = once(f"fengsui_warnings_open_by_department{{{DEPARTMENT}, {LEVEL}}}")
+OVERDUE = once(f"fengsui_tasks_overdue{{{DEPARTMENT}}}")
+TASKS = once(f"fengsui_tasks_open{{{DEPARTMENT}}}")
+DEAD = once(f"fengsui_outbox_dead{{{DEPARTMENT}}}")
 UNIT = Column(title="单位", link=TO_DEPARTMENT)
 BY_NAME = "{{name}}"
+ALERT_LABELS = ("severity", "alertname", "alertstate", "job", "feed", "department", "loop")
 NONE = "none"  # stands where a label would, beside the 0 of "there is none"
-DEAD_BY_NAME = or_zero(named(f"sum by (department) (fengsui_outbox_dead{{{DEPARTMENT}}})"), "name", "无")
+DEAD_BY_NAME = or_zero(named(f"sum by (department) ({DEAD})"), "name", "无")
 
 NOW = Row(
     title="当前 Now",
@@ -40,7 +45,7 @@ NOW = Row(
             kind="stat",
             title="未办结预警",
             about=("各等级未办结预警数，含待指定的。点击进入列表。", "Open warnings by level, unrouted ones included. Click for the list."),
-            queries=(Query(expr=or_zero(f"sum by (level) (fengsui_warnings_open{{{LEVEL}}})", "level", NONE), legend="{{level}}"),),
+            queries=(Query(expr=or_zero(f"sum by (level) ({OPEN})", "level", NONE), legend="{{level}}"),),
             width=9,
             height=5,
             columns=level_columns() | {NONE: Column(title="无", colour="green")},
@@ -50,7 +55,7 @@ NOW = Row(
             kind="stat",
             title="待指定预警",
             about=("没有主管单位、等值班员指定的预警。", "Warnings without a competent department: the duty desk has to name one."),
-            queries=(Query(expr="fengsui_warnings_unrouted"),),
+            queries=(Query(expr="max(fengsui_warnings_unrouted)"),),
             width=3,
             height=5,
             steps=BAD_FROM_ONE,
@@ -60,7 +65,7 @@ NOW = Row(
             kind="stat",
             title="待指定最长等待",
             about=("最早一条待指定预警已等待多久。", "How long the oldest unrouted warning has been waiting."),
-            queries=(Query(expr="fengsui_warnings_unrouted_wait_seconds"),),
+            queries=(Query(expr="max(fengsui_warnings_unrouted_wait_seconds)"),),
             width=3,
             height=5,
             unit="s",
@@ -71,7 +76,7 @@ NOW = Row(
             kind="stat",
             title="超期任务",
             about=("有一项时限已过、仍在办理的任务。", "Open tasks one of whose limits has passed."),
-            queries=(Query(expr=or_zero(f"sum(fengsui_tasks_overdue{{{DEPARTMENT}}})")),),
+            queries=(Query(expr=or_zero(f"sum({OVERDUE})")),),
             width=3,
             height=5,
             steps=BAD_FROM_ONE,
@@ -84,7 +89,7 @@ NOW = Row(
                 "重试用尽、收件单位没有收到的通知。须换渠道告知后重发。",
                 "Deliveries given up: tell the department by phone, then resend.",
             ),
-            queries=(Query(expr=or_zero(f"sum(fengsui_outbox_dead{{{DEPARTMENT}}})")),),
+            queries=(Query(expr=or_zero(f"sum({DEAD})")),),
             width=3,
             height=5,
             steps=BAD_FROM_ONE,
@@ -96,7 +101,7 @@ NOW = Row(
                 "到期未触发的计时器最长滞后。应接近 0；变大时催办、升级不会发出。",
                 "How late the oldest due timer is; while it grows, nothing escalates.",
             ),
-            queries=(Query(expr="fengsui_timers_late_seconds"),),
+            queries=(Query(expr="max(fengsui_timers_late_seconds)"),),
             width=3,
             height=5,
             unit="s",
@@ -117,10 +122,10 @@ DEPARTMENTS = Row(
             ),
             queries=(
                 Query(expr=named(f"sum by (department) ({OPEN_OF})"), instant=True),
-                Query(expr=named(f"sum by (department) (fengsui_tasks_open{{{DEPARTMENT}}})"), instant=True),
-                Query(expr=named(f"sum by (department) (fengsui_tasks_overdue{{{DEPARTMENT}}})"), instant=True),
+                Query(expr=named(f"sum by (department) ({TASKS})"), instant=True),
+                Query(expr=named(f"sum by (department) ({OVERDUE})"), instant=True),
                 Query(expr=named(f"max by (department) (fengsui_tasks_on_time_ratio{{{DEPARTMENT}}})"), instant=True),
-                Query(expr=named(f"sum by (department) (fengsui_outbox_dead{{{DEPARTMENT}}})"), instant=True),
+                Query(expr=named(f"sum by (department) ({DEAD})"), instant=True),
             ),
             width=14,
             height=10,
@@ -165,13 +170,13 @@ DEPARTMENTS = Row(
             kind="timeseries",
             title="超期任务走势",
             about=("各单位超期任务数随时间的变化。", "Overdue tasks by department over time."),
-            queries=(Query(expr=named(f"sum by (department) (fengsui_tasks_overdue{{{DEPARTMENT}}})"), legend=BY_NAME),),
+            queries=(Query(expr=named(f"sum by (department) ({OVERDUE})"), legend=BY_NAME),),
         ),
         Panel(
             kind="timeseries",
             title="任务所处阶段",
             about=("在办任务各处于哪个阶段。某阶段持续增多即堵在该处。", "Open tasks by stage: where one grows, work is stuck."),
-            queries=(Query(expr=f"sum by (stage) (fengsui_tasks_open{{{DEPARTMENT}}})", legend="{{stage}}"),),
+            queries=(Query(expr=f"sum by (stage) ({TASKS})", legend="{{stage}}"),),
             stacked=True,
             columns=titles({stage.value: text(f"stage.{stage.value}") for stage in OPEN_STAGES}),
         ),
@@ -185,7 +190,7 @@ FLOW = Row(
             kind="timeseries",
             title="未办结预警走势",
             about=("各等级未办结预警数随时间的变化。", "Open warnings by level over time."),
-            queries=(Query(expr=f"sum by (level) (fengsui_warnings_open{{{LEVEL}}})", legend="{{level}}"),),
+            queries=(Query(expr=f"sum by (level) ({OPEN})", legend="{{level}}"),),
             stacked=True,
             columns=level_columns(),
             link=TO_LEVEL,
@@ -237,8 +242,8 @@ FLOW = Row(
             title="计时器待触发与滞后",
             about=("待触发的计时器数，以及最长滞后秒数。", "Timers that have not fired, and how many seconds the oldest due one is late."),
             queries=(
-                Query(expr="fengsui_timers_pending", legend="待触发"),
-                Query(expr="fengsui_timers_late_seconds", legend="最长滞后"),
+                Query(expr="max(fengsui_timers_pending)", legend="待触发"),
+                Query(expr="max(fengsui_timers_late_seconds)", legend="最长滞后"),
             ),
             columns={"最长滞后": Column(unit="s", colour="red")},
         ),
@@ -268,7 +273,7 @@ DELIVERIES = Row(
                 "还没有送出的通知；持续增多说明对方接口不通。",
                 "Deliveries still to be made; growing means that receivers do not answer.",
             ),
-            queries=(Query(expr="fengsui_outbox_waiting", legend="待投递"),),
+            queries=(Query(expr="max(fengsui_outbox_waiting)", legend="待投递"),),
             width=4,
         ),
         Panel(
@@ -293,19 +298,16 @@ DELIVERIES = Row(
             kind="table",
             title="系统告警",
             about=("烽燧自身的告警，处理办法见 docs/dashboards.md。", "Alerts about Fengsui itself; docs/dashboards.md says what to do."),
-            queries=(
-                Query(
-                    expr='max by (alertname, alertstate, severity, feed, department, loop) (ALERTS{alertname=~"Fengsui.+"})', instant=True
-                ),
-            ),
+            queries=(Query(expr=f'max by ({", ".join(ALERT_LABELS)}) (ALERTS{{alertname=~"Fengsui.+"}})', instant=True),),
             width=24,
             height=7,
             nothing="无告警",
-            order=("severity", "alertname", "alertstate", "feed", "department", "loop", "Value"),
+            order=(*ALERT_LABELS, "Value"),
             columns={
                 "severity": Column(title="程度", texts={"critical": "严重", "warning": "一般", "info": "提示"}),
                 "alertname": Column(title="告警", texts={alert.name: alert.title[0] for alert in ALERTS}),
                 "alertstate": Column(title="状态", texts={"firing": "已触发", "pending": "观察中"}),
+                "job": Column(title="进程"),
                 "feed": Column(title="数据源"),
                 "department": Column(title="单位"),
                 "loop": Column(title="循环"),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dashboards.board import Board, LabelVariable, Marks, Row
-from dashboards.panels import BAD_FROM_ONE, Column, Panel, Query, titles
-from dashboards.promql import RATE, or_zero, quantile
+from dashboards.panels import BAD_FROM_ONE, Column, Panel, Query, figure, quantiles, titles
+from dashboards.promql import RATE, or_zero
+from dashboards.requests import REQUESTS
 
 FEED = 'feed=~"$feed"'
 RECORD_OUTCOMES = {"accepted": "已接收", "revision": "更正", "duplicate": "重复", "rejected": "拒收"}
@@ -20,7 +21,22 @@ AILMENTS = {
     "starved": "没有数据",
 }
 RULE_STATES = {"draft": "草稿", "shadow": "影子运行", "active": "启用", "deprecated": "停用"}
-LOOPS = {"duty": "值班循环", "delivery": "投递循环", "rules": "规则目录"}
+LOOPS = {
+    "duty": "值班循环",
+    "timer": "计时器",
+    "delivery": "投递循环",
+    "routing": "派单",
+    "silence": "静默判断",
+    "inference": "推断",
+    "quarantine": "隔离",
+    "rules": "规则目录",
+    "registry": "对象库",
+    "heard": "数据源心跳",
+    "inbox": "收件目录",
+    "inbox_file": "收件文件",
+    "retention": "留存期限",
+    "schema": "数据库版本",
+}
 LAG = "fengsui_journal_head - fengsui_journal_applied"
 ACTIVATED = Marks(
     title="规则集启用",
@@ -53,7 +69,7 @@ FEEDS = Row(
                 Query(expr=_by_outcome("rejected"), instant=True),
                 Query(expr=_by_outcome("duplicate"), instant=True),
                 Query(expr=_by_outcome("revision"), instant=True),
-                Query(expr=f"sum by (feed) (fengsui_rejections_open{{{FEED}}})", instant=True),
+                Query(expr=f"max by (feed) (fengsui_rejections_open{{{FEED}}})", instant=True),
             ),
             width=24,
             height=9,
@@ -119,7 +135,7 @@ FEEDS = Row(
                 "还没有重放或放弃的拒收记录。修好映射后重放。",
                 "Rejected records that nobody has replayed or dismissed: mend the mapping, then replay.",
             ),
-            queries=(Query(expr=f"sum by (feed) (fengsui_rejections_open{{{FEED}}})", legend="{{feed}}", instant=True),),
+            queries=(Query(expr=f"max by (feed) (fengsui_rejections_open{{{FEED}}})", legend="{{feed}}", instant=True),),
             steps=BAD_FROM_ONE,
         ),
         Panel(
@@ -129,7 +145,7 @@ FEEDS = Row(
                 "没有对上对象、或对上多个的信号；确认后才计入。",
                 "Signals with no object or several candidates; they count once confirmed.",
             ),
-            queries=(Query(expr="fengsui_signals_unresolved", legend="待确认"),),
+            queries=(Query(expr="max(fengsui_signals_unresolved)", legend="待确认"),),
         ),
     ),
 )
@@ -137,40 +153,28 @@ FEEDS = Row(
 PIPELINE = Row(
     title="引擎 Engine",
     panels=(
-        Panel(
-            kind="stat",
-            title="处理滞后",
-            about=("已落盘但还没有处理完的记录数。", "Records on disk whose outcomes are not committed yet."),
-            queries=(Query(expr=LAG),),
-            width=4,
-            height=5,
+        figure(
+            "处理滞后",
+            ("已落盘但还没有处理完的记录数。", "Records on disk whose outcomes are not committed yet."),
+            LAG,
             steps=((5_000, "yellow"), (50_000, "red")),
         ),
-        Panel(
-            kind="stat",
-            title="快照之后的记录",
-            about=("最近一次快照之后的记录数，即重启时要重放的数量。", "Records after the newest snapshot: what a restart has to replay."),
-            queries=(Query(expr="fengsui_journal_head - fengsui_snapshot_position"),),
-            width=4,
-            height=5,
+        figure(
+            "快照之后的记录",
+            ("最近一次快照之后的记录数，即重启时要重放的数量。", "Records after the newest snapshot: what a restart has to replay."),
+            "fengsui_journal_head - fengsui_snapshot_position",
             steps=((100_000, "yellow"), (250_000, "red")),
         ),
-        Panel(
-            kind="stat",
-            title="快照位置",
-            about=("最近一次快照所在的日志序号。", "Journal position of the newest snapshot."),
-            queries=(Query(expr="fengsui_snapshot_position"),),
-            width=4,
-            height=5,
+        figure(
+            "快照位置",
+            ("最近一次快照所在的日志序号。", "Journal position of the newest snapshot."),
+            "fengsui_snapshot_position",
             unit="none",
         ),
-        Panel(
-            kind="stat",
-            title="循环错误",
-            about=("所选时段内后台循环遇到并扛过的错误。", "Errors that background loops survived in the chosen range."),
-            queries=(Query(expr=or_zero("sum(increase(fengsui_loop_errors_total[$__range]))")),),
-            width=4,
-            height=5,
+        figure(
+            "循环错误",
+            ("所选时段内后台循环遇到并扛过的错误。", "Errors that background loops survived in the chosen range."),
+            or_zero("sum(increase(fengsui_loop_errors_total[$__range]))"),
             decimals=0,
             steps=BAD_FROM_ONE,
         ),
@@ -178,7 +182,7 @@ PIPELINE = Row(
             kind="stat",
             title="监管对象",
             about=("对象库中的监管对象，按类型。", "Regulated objects in the registry by type."),
-            queries=(Query(expr="sum by (type) (fengsui_objects)", legend="{{type}}"),),
+            queries=(Query(expr="max by (type) (fengsui_objects)", legend="{{type}}"),),
             width=8,
             height=5,
         ),
@@ -216,23 +220,8 @@ PIPELINE = Row(
             kind="timeseries",
             title="一批处理用时",
             about=("一批记录走完流水线并提交的用时分位数。", "Quantiles of one batch through pipeline and commit."),
-            queries=tuple(Query(expr=quantile(q, "fengsui_pipeline_step_seconds"), legend=f"{q:.0%}") for q in (0.5, 0.95, 0.99)),
+            queries=quantiles("fengsui_pipeline_step_seconds"),
             unit="s",
-        ),
-        Panel(
-            kind="timeseries",
-            title="接收应答用时",
-            about=("从收到请求到落盘后应答的用时分位数。", "Quantiles from a request's arrival to its answer, synced to disk."),
-            queries=tuple(Query(expr=quantile(q, "fengsui_intake_answer_seconds"), legend=f"{q:.0%}") for q in (0.5, 0.95, 0.99)),
-            unit="s",
-        ),
-        Panel(
-            kind="timeseries",
-            title="被拒绝的请求",
-            about=("按原因统计的被拒绝请求。", "Refused requests by reason."),
-            queries=(Query(expr=f"sum by (reason) (increase(fengsui_requests_refused_total[{RATE}]))", legend="{{reason}}"),),
-            bars=True,
-            stacked=True,
         ),
     ),
 )
@@ -240,16 +229,13 @@ PIPELINE = Row(
 RULES = Row(
     title="规则 Rules",
     panels=(
-        Panel(
-            kind="stat",
-            title="规则集",
-            about=(
+        figure(
+            "规则集",
+            (
                 "规则文件有误时沿用上一个正确的规则集，这里变红。",
                 "Red where the folder holds a set that was refused; the last good one runs.",
             ),
-            queries=(Query(expr="fengsui_ruleset_broken"),),
-            width=4,
-            height=5,
+            "fengsui_ruleset_broken",
             steps=BAD_FROM_ONE,
             texts={"0": "正常", "1": "有误，沿用旧集"},
         ),
@@ -262,16 +248,13 @@ RULES = Row(
             height=5,
             columns=titles(RULE_STATES),
         ),
-        Panel(
-            kind="stat",
-            title="推断",
-            about=(
+        figure(
+            "推断",
+            (
                 "结论总是一样；durable-rules 未安装或已停用时没有复核，这里变红。",
                 "Conclusions are always the same; red where durable-rules is absent or was retired, so that nobody checks them.",
             ),
-            queries=(Query(expr="fengsui_inference_stand_in"),),
-            width=4,
-            height=5,
+            "fengsui_inference_stand_in",
             steps=BAD_FROM_ONE,
             texts={"0": "有复核", "1": "无复核"},
         ),
@@ -299,7 +282,7 @@ RULES = Row(
                 "有问题的规则数，按问题；一条规则可计入几项，详见控制台的规则页。",
                 "Rules by what is wrong with them, one under several where that is so; the console's rules page names them.",
             ),
-            queries=(Query(expr="sum by (ailment) (fengsui_rules_ailing)", legend="{{ailment}}"),),
+            queries=(Query(expr="max by (ailment) (fengsui_rules_ailing)", legend="{{ailment}}"),),
             width=24,
             height=5,
             columns=titles(AILMENTS),
@@ -364,6 +347,6 @@ ENGINE = Board(
             colour="red",
         ),
     ),
-    rows=(FEEDS, PIPELINE, RULES),
+    rows=(FEEDS, PIPELINE, REQUESTS, RULES),
     since="now-6h",
 )

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from dashboards.promql import quantile
 from domain.levels import DEFAULT_LEVELS
 from domain.messages import text
 
@@ -217,3 +218,13 @@ def level_columns() -> dict[str, Column]:
 def titles(names: Mapping[str, str]) -> dict[str, Column]:
     """Return columns that only bear a title: field name → title."""
     return {name: Column(title=title) for name, title in names.items()}
+
+
+def figure(title: str, about: tuple[str, str], expr: str, **more: Any) -> Panel:
+    """Return one number in the size that a row of six has; `more` are fields of `Panel`."""
+    return Panel(kind="stat", title=title, about=about, queries=(Query(expr=expr),), width=4, height=5, **more)
+
+
+def quantiles(histogram: str) -> tuple[Query, ...]:
+    """Return the queries for a histogram's median, 95th and 99th percentile."""
+    return tuple(Query(expr=quantile(share, histogram), legend=f"{share:.0%}") for share in (0.5, 0.95, 0.99))

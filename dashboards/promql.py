@@ -8,6 +8,11 @@ LEVEL = 'level=~"$level"'
 ALIVE = "0 * max(fengsui_build_info)"  # 0 while Fengsui is scraped, nothing once it is not
 
 
+def once(gauge: str) -> str:
+    """Return a gauge that several processes of a cluster read from their one database, with each value counted once."""
+    return f"max without (instance, job) ({gauge})"
+
+
 def or_zero(expr: str, label: str = "", value: str = "") -> str:
     """Return `expr`, and 0 where it has no series while Fengsui is scraped: silence must not look like "none".
 

@@ -227,6 +227,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "使引擎崩溃而被隔离的记录，见各研判进程的 worker.json；读取失败的文件，见各接入进程数据目录 inbox 的 failed",
         "records that brought an engine down stand in each worker's worker.json, files that could not be read in each edge's inbox",
     ),
+    "cluster.metrics_port": (
+        "指标端口 {address} 不能使用：{error}；请另选 metrics_port",
+        "the port of the metrics {address} cannot be used: {error}; choose another metrics_port",
+    ),
     "cluster.no_why_not": (
         "集群的接口进程没有引擎，不能回答未命中的原因；请用 fengsui replay 在导出的信号上查",
         "the api of a cluster has no engine and cannot say why a rule did not hit; replay exported signals with fengsui replay",
@@ -2292,10 +2296,6 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "worker.groups": (
         "{partitions} 个分区时不研判兼看行业、上级或事项的对象规则：{rules}；需要时请只用一个分区",
         "rules about objects that read an industry, parent or matter are not judged with {partitions} partitions: {rules}; take one",
-    ),
-    "worker.metrics_port": (
-        "指标端口 {address} 不能使用：{error}；请另选 metrics_port",
-        "the port of the metrics {address} cannot be used: {error}; choose another metrics_port",
     ),
     "worker.newer": (
         "分区 {partition} 位置 {offset} 由更新的版本写入（{detail}）；请先升级本进程",

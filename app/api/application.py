@@ -12,6 +12,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ControllerRouterHandler
 
 from app.api import access, health, imports, intake, lookups, personal, rule_life, spec, warning
+from app.api.counted import counted
 from app.api.parameters import only_known
 from app.api.problems import on_fengsui_error, on_http_error, on_too_deep, on_unexpected
 from app.api.roles import NOBODY, guard, principal_of
@@ -129,4 +130,4 @@ def _gated(routes: Litestar, metrics: Metrics, credentials: Credentials) -> Asgi
     def refused(reason: str) -> None:
         metrics.refused.labels(reason=reason).inc()
 
-    return Gate(routes, credentials, login_page, refused)
+    return counted(Gate(routes, credentials, login_page, refused), metrics)

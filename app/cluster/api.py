@@ -6,36 +6,27 @@ No engine runs here. What only an engine knows is said to be elsewhere.
 from __future__ import annotations
 
 import signal
-import threading
 from collections import Counter
-from datetime import timedelta
-from typing import Final, Self
+from typing import Final
 
 import structlog
 from sqlalchemy import func, select
 
-from app.admin_token import ensure_admin_token
 from app.answers import Answers
 from app.api.application import make_asgi
-from app.clock import SystemClock
-from app.cluster.doors import Doors
-from app.cluster.duty import SCHEMA_SECONDS, make_desk, make_writer
-from app.cluster.edge import REGISTRY_SECONDS
+from app.cluster.doors import DoorRole
+from app.cluster.duty import SCHEMA_SECONDS
 from app.cluster.rules import NotHere, PublishedRules
-from app.cluster.stores import another_schema, check_topics
+from app.cluster.stores import another_schema
 from app.gate import AsgiApp, Credentials
-from app.metrics import Metrics, Sample
+from app.metrics import Sample
 from app.privacy import Privacy
-from app.retention import Retention
 from app.rule_health import RuleHealth
 from app.services import Services
 from app.settings import Settings
-from app.stores import open_database
-from app.version import VERSION
 from app.views.aside import Aside
 from app.views.duty import samples as duty_samples
-from app.watch import Watch
-from app.wiring import RETENTION_SECONDS, listen
+from app.wiring import make_desk, make_writer
 from connectors.kafka.topics import Topics
 from domain.messages import both
 from domain.partitions import Place
@@ -43,7 +34,6 @@ from domain.ports import Clock
 from rules.health import KINDS
 from storage import obligations
 from storage.database import Database
-from storage.datadir import DataDir
 from storage.tables import progress
 
 RULES_SECONDS: Final = 1.0
@@ -93,38 +83,18 @@ class Standing:
         """Do nothing: duty loops are other processes and look twice a second."""
 
 
-class ApiRole:
-    """One api; a context manager from start to stop. Several may run side by side, each with a data folder of its own."""
+class ApiRole(DoorRole):
+    """One api."""
 
     def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
-        """Check the topics, open database and data folder, make the parts; nothing runs before `start`.
-
-        Raises:
-            StoreUnavailable: brokers, topics, database or folder cannot be used; the message says what to do.
-            FileProblems: a mapping or policy is wrong.
-        """
-        self.clock: Clock = clock or SystemClock()
-        check_topics(settings)
-        self.socket = listen(settings.host, settings.port)
-        self.settings = settings.model_copy(update={"port": self.socket.getsockname()[1]})
-        self._folder = DataDir(settings.data)
-        paths = self._folder.paths
-        self.metrics = Metrics()
-        self.database = open_database(settings, SystemClock())
-        doors = self._doors = Doors(self.settings, paths, self.database, self.clock, self.metrics)
+        """Make the parts; nothing runs before `start`. Raises as `DoorRole`, and FileProblems where a policy is wrong."""
+        super().__init__(settings, clock)
+        doors = self.doors
         self.ended = ""  # why the role ended by itself
-        self._end = threading.Event()
-        rules, inbox = PublishedRules(self.database, self.clock), paths.top / "inbox"
-        done = timedelta(hours=settings.inbox_done_hours)
-        retention = Retention(doors.raw, doors.vault, inbox, doors.retention, self.clock, done=done)
-        self._watches = [
-            Watch("rules", rules.look, RULES_SECONDS, self.metrics, self._end),
-            Watch("registry", doors.look_at_registry, REGISTRY_SECONDS, self.metrics, self._end),
-            Watch("heard", doors.note_heard, REGISTRY_SECONDS, self.metrics, self._end),
-            Watch("schema", self._look_at_schema, SCHEMA_SECONDS, self.metrics, self._end),
-            Watch("retention", retention.enforce, RETENTION_SECONDS, self.metrics, self._end),
-        ]
-        desk, writer = make_desk(settings, self.clock), make_writer(self.settings, paths.top)
+        rules = PublishedRules(self.database, self.clock)
+        self.watch("rules", rules.look, RULES_SECONDS)
+        self.watch("schema", self._look_at_schema, SCHEMA_SECONDS)
+        desk, writer = make_desk(settings, self.clock), make_writer(self.settings, self.paths.top)
         standing, elsewhere = Standing(settings, self.database, self.clock), both("cluster.raw_elsewhere")
         self._health = RuleHealth(self.database, rules, doors.mappings, dict, dict, settings.kafka.partitions)
         self.services = Services(
@@ -135,7 +105,7 @@ class ApiRole:
             intake=doors.intake,
             engine=standing,
             edge=doors.edge,
-            privacy=Privacy(self.database, doors.vault, doors.tokens, doors.raw, inbox, self.clock, elsewhere=elsewhere),
+            privacy=Privacy(self.database, doors.vault, doors.tokens, doors.raw, self.inbox_folder, self.clock, elsewhere=elsewhere),
             mappings=doors.mappings,
             rulebook=rules,
             asking=NotHere(),
@@ -152,39 +122,13 @@ class ApiRole:
         )
         self.metrics.sources.append(self._samples)
 
-    def start(self) -> None:
-        """Connect to the brokers and start the watches; raises StoreUnavailable."""
-        ensure_admin_token(self.settings.data, self.database, self.clock)
-        self._doors.intake.start()
-        for thread in self._watches:
-            thread.start()
-
-    def stop(self) -> None:
-        """Stop taking, finish what is under way, close the files."""
-        self._end.set()
-        for thread in self._watches:
-            if thread.is_alive():
-                thread.join()
-        self._doors.intake.close()
-        self.database.close()
-        self.socket.close()
-        self._folder.close()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
     def asgi(self, credentials: Credentials) -> AsgiApp:
         """Return the routes of `serve` behind its gate."""
         return make_asgi(self.services, credentials)
 
     def trouble(self) -> str:
         """Return why work does not move, "" while it does: what `/readyz` says."""
-        dead = [thread.name for thread in self._watches if not thread.is_alive()]
-        return self.ended or self._doors.intake.trouble() or (f"not running: {', '.join(dead)}" if dead else "")
+        return self.ended or super().trouble()
 
     def _look_at_schema(self) -> None:
         """End the process in order where the tables are another version's."""
@@ -200,5 +144,4 @@ class ApiRole:
         return [
             *found,
             *(Sample("fengsui_rules_ailing", float(ailing[kind]), (kind,)) for kind in KINDS),
-            Sample("fengsui_build_info", 1.0, (VERSION,)),
         ]

@@ -6,14 +6,19 @@ import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Final
 
 import structlog
 
+from app.admin_token import ensure_admin_token
+from app.cluster.role import Role
 from app.links import load_or_make_key
 from app.metrics import Metrics
 from app.pipelines import load_mappings
+from app.retention import Retention
 from app.settings import Settings
 from app.silence import SilenceWatch
+from app.wiring import RETENTION_SECONDS, listen
 from connectors.inbound.edge import Edge
 from connectors.inbound.personal import Tokens
 from connectors.kafka.intake import KafkaIntake, Name, Sent
@@ -32,6 +37,7 @@ from storage.sealing import SEALING_KEY, open_seal
 from storage.stored_names import names_of
 from storage.vault import Vault
 
+REGISTRY_SECONDS: Final = 5.0
 log = structlog.get_logger(__name__)
 
 
@@ -129,3 +135,37 @@ class Doors:
                 risk.add_duplicates(connection, counts)
         except StoreUnavailable as error:  # a counter, on which nothing depends
             log.warning("duplicates.not_counted", reason=str(error))
+
+
+class DoorRole(Role):
+    """A role that takes records and answers requests: an edge or an api."""
+
+    def __init__(self, settings: Settings, clock: Clock | None) -> None:
+        """Bind the address and make the doors.
+
+        Raises:
+            StoreUnavailable: as `Role`, and what `Doors` cannot do without.
+            FileProblems: a mapping is wrong.
+        """
+        super().__init__(settings, clock)
+        self.socket = listen(settings.host, settings.port)
+        self.closing.callback(self.socket.close)
+        self.settings = settings.model_copy(update={"port": self.socket.getsockname()[1]})
+        doors = self.doors = Doors(self.settings, self.paths, self.database, self.clock, self.metrics)
+        self.closing.callback(doors.intake.close)
+        done = timedelta(hours=settings.inbox_done_hours)
+        self.inbox_folder = self.paths.top / "inbox"
+        retention = Retention(doors.raw, doors.vault, self.inbox_folder, doors.retention, self.clock, done=done)
+        self.watch("retention", retention.enforce, RETENTION_SECONDS)
+        self.watch("registry", doors.look_at_registry, REGISTRY_SECONDS)
+        self.watch("heard", doors.note_heard, REGISTRY_SECONDS)
+
+    def start(self) -> None:
+        """Connect to the brokers and start the watches; raises StoreUnavailable."""
+        ensure_admin_token(self.settings.data, self.database, self.clock)
+        self.doors.intake.start()
+        super().start()
+
+    def trouble(self) -> str:
+        """Return why nothing is taken now, "" while everything is: what `/readyz` says."""
+        return self.doors.intake.trouble() or self.ended_watches()

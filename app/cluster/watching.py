@@ -1,4 +1,4 @@
-"""What a worker tells of its partitions: a file for health checks, and metrics on a port of its own."""
+"""What a worker tells of its partitions: a file for health checks, and metrics."""
 
 from __future__ import annotations
 
@@ -6,23 +6,15 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import msgspec
-import structlog
-from prometheus_client import start_http_server
-
+from app.cluster.role import tell
 from app.metrics import Metrics, Sample
-from app.version import VERSION
-from domain.errors import StoreUnavailable
 from domain.findings import Outcome
-from domain.messages import both
 from domain.partitions import Place
 from domain.ports import Clock, Grant, Letter, PartitionCommit
 from domain.records import Record, SignalEntry
 from streams.runtimes.faust_worker import Slot
 from streams.runtimes.group_partitions import GroupPartition
 from streams.runtimes.partitions import Partition
-
-log = structlog.get_logger(__name__)
 
 
 class Telling:
@@ -42,16 +34,12 @@ class Telling:
         frames = {slot: held for slot, held in sorted(partitions.items()) if not isinstance(held, GroupPartition)}
         groups = {slot: held for slot, held in sorted(partitions.items()) if isinstance(held, GroupPartition)}
         told = {
-            "at": self._clock.now(),
-            "version": VERSION,
             "partitions": {str(slot.partition): _standing(held, ends.get(slot, 0)) for slot, held in frames.items()},
             "groups": {
                 str(slot.partition): _standing(held, ends.get(slot, 0)) | {"records_waiting": held.waits} for slot, held in groups.items()
             },
         }
-        new = self._file.with_name(".worker.json.new")
-        new.write_bytes(msgspec.json.format(msgspec.json.encode(told)))
-        new.replace(self._file)
+        tell(self._file, self._clock, told)
         self._samples = (Sample("fengsui_partitions", self._count), *_samples(partitions, ends))
 
     def set_aside(self, seq: int) -> None:
@@ -105,16 +93,3 @@ def measured(commit: PartitionCommit, metrics: Metrics, topic: str) -> Partition
         return after
 
     return counting
-
-
-def serve_metrics(metrics: Metrics, host: str, port: int) -> None:
-    """Serve the metrics on a port of their own, to whoever reaches it: they hold neither names nor identifiers.
-
-    Raises:
-        StoreUnavailable: the port is taken, or the address is not this machine's.
-    """
-    try:
-        start_http_server(port, host, metrics.registry)
-    except OSError as error:
-        raise StoreUnavailable(both("worker.metrics_port", address=f"{host}:{port}", error=error.strerror or error)) from error
-    log.info("worker.metrics", address=f"{host}:{port}")

@@ -7,26 +7,20 @@ import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import structlog
 
-from app.clock import SystemClock
 from app.cluster.outputs import Outputs
+from app.cluster.role import Role
 from app.cluster.shelves import DatabaseShelf, FolderShelf, StaleShelf
-from app.cluster.stores import check_topics
-from app.cluster.watching import Telling, measured, serve_metrics
+from app.cluster.watching import Telling, measured
 from app.commit import Consequences, PartitionedCommit, Tell
-from app.desk import Desk
-from app.effects import EffectWriter
 from app.inferring import Inferring
-from app.links import load_or_make_key
-from app.metrics import Metrics
 from app.pipelines import make_pipeline
 from app.rulebook import stored
 from app.settings import Settings
-from app.stores import open_database
-from app.wiring import CALENDAR_YEARS
+from app.wiring import make_desk, make_writer
 from connectors.kafka.post import Item, Post
 from domain.findings import Outcome
 from domain.messages import both
@@ -35,9 +29,7 @@ from domain.records import Record
 from rules.ruleset import RuleSet
 from rules.spread import Spread, spread
 from storage import letters as mail
-from storage.calendars import load_calendar
 from storage.crashpoints import planted
-from storage.datadir import DataDir
 from storage.progress import SqlProgress
 from storage.stored_names import PartitionAdmission
 from streams.pipeline import Pipeline
@@ -62,29 +54,20 @@ def _with_plants(commit: PartitionCommit) -> PartitionCommit:
     return skipping
 
 
-class WorkerRole:
-    """One worker; a context manager. Several run side by side, each with a data folder of its own."""
+class WorkerRole(Role):
+    """One worker."""
 
     def __init__(self, settings: Settings, *, clock: Clock | None = None, die: Callable[[int], Any] = os._exit) -> None:
-        """Check the topics, open the database, make the parts.
-
-        Raises:
-            StoreUnavailable: brokers, topics, database or folder cannot be used; the message says what to do.
-            FileProblems: a mapping or policy is wrong.
-        """
-        self.clock: Clock = clock or SystemClock()
-        check_topics(settings)
-        self.settings = settings
-        self._folder = DataDir(settings.data)
-        paths = self._folder.paths
-        self.metrics = Metrics()
-        self.database = open_database(settings, self.clock)
+        """Make the parts; nothing runs before `start`. Raises as `Role`, and FileProblems where a mapping or policy is wrong."""
+        super().__init__(settings, clock)
+        paths = self.paths
         self._inferring = Inferring(self.metrics)
+        self.closing.callback(self._inferring.close)
         self._sets: dict[str, RuleSet] = {}
         self._spread: dict[str, Spread] = {}
         self._committing = ThreadPoolExecutor(COMMITS, thread_name_prefix="commits")
-        desk = Desk(load_calendar([self.clock.now().year + ahead for ahead in CALENDAR_YEARS], settings.calendars), settings.policies)
-        writer = EffectWriter(base_url=settings.base_url, link_key=load_or_make_key(settings.link_key or paths.top / "link-key"))
+        self.closing.callback(self._committing.shutdown)
+        desk, writer = make_desk(settings, self.clock), make_writer(settings, paths.top)
         layout, access = settings.kafka.layout(), settings.kafka.access()
         self._partitions = layout.partitions
         topic = layout.topic("frames")
@@ -181,6 +164,11 @@ class WorkerRole:
                 log.warning("rules.not_judged", detail=both("worker.groups", partitions=self._partitions, rules=", ".join(found.left_out)))
         return self._spread[version]
 
+    def start(self) -> None:
+        """Serve the metrics, where a port is named for them."""
+        self.serve_metrics()
+        super().start()
+
     def run(self) -> None:
         """Work until SIGINT or SIGTERM."""
         with self._post:
@@ -200,18 +188,3 @@ class WorkerRole:
     def _strike(self, ids: Sequence[int]) -> None:
         with self.database.write() as connection:
             mail.strike(connection, ids)
-
-    def close(self) -> None:
-        """Close the files, once nothing is being committed any more."""
-        self._committing.shutdown()
-        self._inferring.close()
-        self.database.close()
-        self._folder.close()
-
-    def __enter__(self) -> Self:
-        if self.settings.metrics_port:
-            serve_metrics(self.metrics, self.settings.host, self.settings.metrics_port)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

@@ -29,6 +29,7 @@ DatabaseOption = Annotated[
     str | None,
     typer.Option("--database-url", help="集群共用的 PostgreSQL：postgresql://用户@主机/库 / PostgreSQL that all roles share"),
 ]
+MetricsPortOption = Annotated[int | None, typer.Option("--metrics-port", help="指标端口，缺省不开放 / port of its metrics, default none")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", help="详细日志 / debug logs")]
 ReducedOption = Annotated[
     bool,
@@ -126,9 +127,7 @@ def worker(
     prefix: PrefixOption = None,
     partitions: PartitionsOption = None,
     database_url: DatabaseOption = None,
-    metrics_port: Annotated[
-        int | None, typer.Option("--metrics-port", help="指标端口，缺省不开放 / port of its metrics, default none")
-    ] = None,
+    metrics_port: MetricsPortOption = None,
     *,
     reduced_durability: ReducedOption = False,
     verbose: VerboseOption = False,
@@ -152,12 +151,13 @@ def duty(
     prefix: PrefixOption = None,
     partitions: PartitionsOption = None,
     database_url: DatabaseOption = None,
+    metrics_port: MetricsPortOption = None,
     *,
     reduced_durability: ReducedOption = False,
     verbose: VerboseOption = False,
 ) -> None:
     """集群的督办：计时、升级、送达；可同时运行多个 / Timers, escalation and deliveries of a cluster; several may run at once."""
-    flags = {"data": data, "database_url": database_url}
+    flags = {"data": data, "database_url": database_url, "metrics_port": metrics_port}
     settings = _settings(config, bootstrap, prefix, partitions, reduced_durability=reduced_durability, **flags)
     _log_as_service(verbose=verbose)
     over = threading.Event()

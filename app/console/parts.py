@@ -10,6 +10,7 @@ from litestar.params import SkipValidation
 from app.answers import Answers
 from app.desk import Desk
 from app.effects import EffectWriter
+from app.metrics import Metrics
 from app.rule_health import RuleHealth
 from app.rules_shown import RulesShown
 from app.second_chances import Workings
@@ -26,6 +27,11 @@ class Parts(Workings, Protocol):
     @property
     def settings(self) -> Settings:
         """Settings of the server."""
+        ...
+
+    @property
+    def metrics(self) -> Metrics:
+        """What is counted."""
         ...
 
     @property

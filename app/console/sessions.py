@@ -53,10 +53,12 @@ def sign_in(request: Request[Any, Any, Any], services: PartsGiven, data: Posted)
     credential = fingerprint(data.get("token", "").strip())
     found = access.SqlCredentials(services.database, services.clock.now).by_token(credential)
     if found is None or found.role not in READERS:
+        services.metrics.sign_ins.labels(outcome="refused").inc()
         return _login(401, refused=True)
     session = secrets.token_urlsafe(32)
     with services.database.write() as connection:
         access.open_session(connection, fingerprint(session), credential, now, LIFETIME)
+    services.metrics.sign_ins.labels(outcome="begun").inc()
     secure = services.settings.base_url.startswith("https://")
     cookie = Cookie(
         key=SESSION_COOKIE,

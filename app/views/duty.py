@@ -147,10 +147,14 @@ def samples(connection: Connection, now: datetime) -> list[Sample]:
     return [
         *_obligations(connection, now),
         *_departments(connection),
-        *_timers(connection, now),
-        *_deliveries(connection),
+        *clock_samples(connection, now),
         *_intake(connection),
     ]
+
+
+def clock_samples(connection: Connection, now: datetime) -> list[Sample]:
+    """Return the samples that say whether obligations are met in time: what a duty loop works off."""
+    return [*_timers(connection, now), *_deliveries(connection, now)]
 
 
 def _obligations(connection: Connection, now: datetime) -> Iterable[Sample]:
@@ -163,7 +167,7 @@ def _obligations(connection: Connection, now: datetime) -> Iterable[Sample]:
     oldest = func.min(cases.c.generated_at, type_=cases.c.generated_at.type)
     unrouted, since = connection.execute(select(func.count(), oldest).where(cases.c.status == "unrouted")).one()
     yield Sample("fengsui_warnings_unrouted", float(unrouted))
-    yield Sample("fengsui_warnings_unrouted_wait_seconds", max(0.0, (now - since).total_seconds()) if since is not None else 0.0)
+    yield Sample("fengsui_warnings_unrouted_wait_seconds", _since(since, now))
     for unit, one in sorted(tally(connection, now).items()):
         for stage, count in sorted(one.stages.items()):
             yield Sample("fengsui_tasks_open", float(count), (unit, stage))
@@ -180,14 +184,19 @@ def _departments(connection: Connection) -> Iterable[Sample]:
 def _timers(connection: Connection, now: datetime) -> Iterable[Sample]:
     first = func.min(timers.c.due_at, type_=timers.c.due_at.type)
     count, due_at = connection.execute(select(func.count(), first).where(timers.c.state == "pending")).one()
+    due = select(func.count()).where(timers.c.state == "pending", timers.c.due_at <= now)
     yield Sample("fengsui_timers_pending", float(count))
-    yield Sample("fengsui_timers_late_seconds", max(0.0, (now - due_at).total_seconds()) if due_at is not None else 0.0)
+    yield Sample("fengsui_timers_due", float(connection.scalar(due) or 0))
+    yield Sample("fengsui_timers_late_seconds", _since(due_at, now))
 
 
-def _deliveries(connection: Connection) -> Iterable[Sample]:
+def _deliveries(connection: Connection, now: datetime) -> Iterable[Sample]:
     """What waits in an inbox of the console is the reader's to fetch; only what is to be sent counts as waiting."""
     waiting = and_(outbox_table.c.state == "waiting", outbox_table.c.endpoint_id != "")
-    yield Sample("fengsui_outbox_waiting", float(connection.scalar(select(func.count()).select_from(outbox_table).where(waiting)) or 0))
+    first = func.min(outbox_table.c.next_at, type_=outbox_table.c.next_at.type)
+    count, next_at = connection.execute(select(func.count(), first).where(waiting)).one()
+    yield Sample("fengsui_outbox_waiting", float(count))
+    yield Sample("fengsui_outbox_late_seconds", _since(next_at, now))
     dead = select(outbox_table.c.recipient, func.count()).where(outbox_table.c.state == "dead").group_by(outbox_table.c.recipient)
     for recipient, count in connection.execute(dead.order_by(outbox_table.c.recipient)):
         yield Sample("fengsui_outbox_dead", float(count), (recipient,))
@@ -209,3 +218,8 @@ def _intake(connection: Connection) -> Iterable[Sample]:
         yield Sample("fengsui_rejections_open", float(count), (feed,))
     for kind, count in sorted(count_objects(connection).items()):
         yield Sample("fengsui_objects", float(count), (kind,))
+
+
+def _since(then: datetime | None, now: datetime) -> float:
+    """Return the seconds from `then` to `now`, 0 where that is to come or there is no such instant."""
+    return max(0.0, (now - then).total_seconds()) if then is not None else 0.0

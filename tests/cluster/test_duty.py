@@ -7,19 +7,22 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
+import urllib.request
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import select
 
-from app.cluster.duty import DutyRole, make_desk, make_writer
+from app.cluster.duty import DutyRole
 from app.duty import LEASE
 from app.settings import Egress, Kafka, Settings
+from app.wiring import make_desk, make_writer
 from connectors.kafka.topics import Topics
-from deploy.kafka.local import LocalKafka
+from deploy.kafka.local import LocalKafka, free_port
 from dispatch.route import route
 from domain.findings import WarningRaised
 from storage import access, audit, obligations, outbox
@@ -85,13 +88,14 @@ class Desks:
                 apply_outcomes(connection, [WarningRaised(warning=warning)])
                 writer.write(connection, route(warning, CATALOGUE, desk.context(connection), then).effects, then)
 
-    def start(self, name: str, crash: str = "", role: str = "duty") -> subprocess.Popen[bytes]:
+    def start(self, name: str, crash: str = "", role: str = "duty", metrics_port: int = 0) -> subprocess.Popen[bytes]:
         """Start `fengsui duty`, or another role."""
         own = self.settings.kafka
         given = {
             "DATA": self.folder / name,
             "DATABASE_URL": self.settings.database_url,
             "PORT": 0,
+            "METRICS_PORT": metrics_port,
             "LINK_KEY": self.folder / "link-key",
             "EGRESS__ALLOW": '["127.0.0.0/8"]',
             "KAFKA__BOOTSTRAP": own.bootstrap,
@@ -212,6 +216,43 @@ def test_two_loops_share_the_work_though_one_is_killed_in_the_middle(make: Calla
     again = {id_ for id_, times in Counter(arrived).items() if times > 1}
     assert again <= claimed, "twice only what the dead one sent and could not write down"
     assert [office.complaints for office in desks.offices if office.complaints] == []
+
+
+def _scraped(port: int) -> dict[str, float]:
+    """Return what a process tells on its port of metrics, by name, labels left out and added up; nothing where it does not answer."""
+    found: dict[str, float] = defaultdict(float)
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            for family in text_string_to_metric_families(answer.read().decode()):
+                for one in family.samples:
+                    found[one.name] += one.value
+    except OSError:
+        return {}
+    return dict(found)
+
+
+def test_a_loop_serves_its_metrics_and_says_when_the_database_is_away(make: Callable[[], Desks], postgres: PostgresServer) -> None:
+    """On a port of its own, without a credential: what fired and how late, what was sent; with the database gone, that it is."""
+    desks, port = make(), free_port()
+    desks.start("watched", metrics_port=port)
+    desks.until(lambda: "fengsui_duty_leases" in _scraped(port))
+    desks.furnish(2)
+    desks.until(lambda: set(desks.states()) == {"sent"} and not desks.due())
+    desks.until(lambda: _scraped(port)["fengsui_deliveries_total"] >= len(desks.arrived()))
+    told = _scraped(port)
+    assert told["fengsui_timers_fired_total"] == told["fengsui_timer_delay_seconds_count"] == sum(desks.fired().values()) > 0
+    assert told["fengsui_timer_delay_seconds_sum"] > timedelta(days=1).total_seconds(), "they had waited for days"
+    assert [told[f"fengsui_{name}"] for name in ("timers_due", "outbox_waiting", "outbox_late_seconds", "store_away")] == [0, 0, 0, 0]
+    assert not {name for name in told if name.startswith("fengsui_warnings_open")}, "what stands in the database the api tells"
+    postgres.stop()
+    try:
+        desks.until(lambda: _scraped(port).get("fengsui_store_away") == 1)
+        away = _scraped(port)
+        assert "fengsui_timers_due" not in away
+        assert away["fengsui_duty_leases"] == 0
+    finally:
+        postgres.start()
+    desks.until(lambda: _scraped(port).get("fengsui_timers_due") == 0)
 
 
 @pytest.mark.parametrize(("role", "sign"), [("duty", "duty.json"), ("api", "admin-token")])

@@ -13,7 +13,7 @@ from itertools import product
 from prometheus_client import Counter, Histogram
 
 from app.metrics import CONTENT_TYPE, GAUGES, Metrics, Sample
-from dashboards import duty, engine
+from dashboards import duty, engine, requests
 from domain.levels import DEFAULT_LEVELS
 from domain.policies import ACTS
 from domain.tasks import OPEN_STAGES, Action
@@ -37,6 +37,7 @@ LABELS: dict[str, tuple[str, ...]] = {
     "action": tuple(action.value for action in Action),
     "partition": ("0", "1"),
     "store": ("database", "disk"),
+    "answer": requests.ANSWERS,
     "reason": ("no_credential", "too_large"),
     "loop": tuple(engine.LOOPS),
 }
@@ -44,6 +45,7 @@ OUTCOMES = {
     "fengsui_records": tuple(engine.RECORD_OUTCOMES),
     "fengsui_deliveries": tuple(duty.DELIVERY_OUTCOMES),
     "fengsui_answers": tuple(duty.ANSWER_OUTCOMES),
+    "fengsui_sign_ins": tuple(requests.SIGN_INS),
     "fengsui_ruleset_reloads": tuple(engine.RELOAD_OUTCOMES),
 }
 VALUES = {
@@ -51,6 +53,7 @@ VALUES = {
     "fengsui_partition_lag_frames": 20_000.0,
     "fengsui_tasks_on_time_ratio": 0.9,
     "fengsui_timers_late_seconds": 120.0,
+    "fengsui_outbox_late_seconds": 1200.0,
     "fengsui_warnings_unrouted_wait_seconds": 7200.0,
     "fengsui_journal_head": 1_000_000.0,
     "fengsui_feed_last_received_timestamp_seconds": 1.7e9,

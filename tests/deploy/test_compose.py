@@ -108,7 +108,7 @@ def test_brokers_and_database_are_reached_from_inside_alone() -> None:
     """Neither asks Fengsui for more than a password, so neither is published or on the network that is."""
     assert all(network == {"internal": True} for name, network in COMPOSE["networks"].items() if name != "default")
     reached = {name: [who for who, service in SERVICES if name in service.get("networks", [])] for name in ("reports", "watching")}
-    assert reached == {"reports": ["grafana-cluster", "postgres"], "watching": ["prometheus", "worker-1", "worker-2"]}
+    assert reached == {"reports": ["grafana-cluster", "postgres"], "watching": ["duty-1", "duty-2", "prometheus", "worker-1", "worker-2"]}
     for name, service in SERVICES:
         if name.startswith("kafka-") or name == "postgres":
             assert service["networks"] == (["inner", "reports"] if name == "postgres" else ["inner"])
@@ -197,13 +197,28 @@ def test_prometheus_accepts_its_configuration(service: Callable[[str], Path], tm
     subprocess.run([promtool, "check", "config", config], capture_output=True, check=True)
 
 
-def test_prometheus_looks_for_the_workers_where_they_are() -> None:
-    """The name, the network and the port of its job are those of the containers; a third worker is found without a change."""
-    (_, job) = _load("deploy/prometheus.yml")["scrape_configs"]
-    (found,) = job["dns_sd_configs"]
-    for name in ("worker-1", "worker-2"):
-        worker = COMPOSE["services"][name]
-        assert worker["networks"]["watching"]["aliases"] == found["names"]
-        assert worker["environment"]["FENGSUI_METRICS_PORT"] == found["port"]
-        assert worker["environment"]["FENGSUI_HOST"] == "0.0.0.0"
+def _scraped(job: str) -> dict[str, Any]:
+    """Return how Prometheus finds the processes of a job."""
+    found: dict[str, Any]
+    [found] = next(one["dns_sd_configs"] for one in _load("deploy/prometheus.yml")["scrape_configs"] if one["job_name"] == job)
+    return found
+
+
+@pytest.mark.parametrize(("job", "role"), [("fengsui-workers", "worker"), ("fengsui-duty", "duty")])
+def test_prometheus_looks_for_workers_and_duty_loops_where_they_are(job: str, role: str) -> None:
+    """The name, the network and the port of a job are those of the containers; a third one is found without a change."""
+    found = _scraped(job)
+    for name in (f"{role}-1", f"{role}-2"):
+        container = COMPOSE["services"][name]
+        assert container["networks"]["watching"]["aliases"] == found["names"]
+        assert container["environment"]["FENGSUI_METRICS_PORT"] == found["port"]
+        assert container["environment"]["FENGSUI_HOST"] == "0.0.0.0"
     assert "watching" in COMPOSE["services"]["prometheus"]["networks"]
+
+
+def test_prometheus_looks_for_the_api_where_it_is() -> None:
+    """By the name of the service, on a network that both are on, at the port that it listens on."""
+    found, container = _scraped("fengsui-api"), COMPOSE["services"]["api"]
+    assert found["names"] == ["api"]
+    assert container["command"][-2:] == ["--port", str(found["port"])]
+    assert "default" in {*container["networks"]} & {*COMPOSE["services"]["prometheus"]["networks"]}

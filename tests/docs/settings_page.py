@@ -19,7 +19,7 @@ CHINESE = {
     "calendars": "逐年工作日历文件的目录（2027.yaml）",
     "host": "监听地址",
     "port": "监听端口；0 表示任取空闲端口",
-    "metrics_port": "研判进程的指标端口，不需凭据；0 表示不开放",
+    "metrics_port": "研判、督办进程的指标端口，不需凭据；0 表示不开放",
     "public_url": "通知中链接的开头；缺省 http://host:port",
     "namespace": "每个预警编号的一部分：本部署的名称",
     "language": "提示语的语言",

@@ -1,0 +1,111 @@
+"""What every role of a cluster is made of: a data folder, the database, metrics, and what it looks at again and again.
+
+Parts are closed in the opposite order of their making, so that nothing is taken away from what still works with it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+import msgspec
+import structlog
+from prometheus_client import start_http_server
+
+from app.clock import SystemClock
+from app.cluster.stores import check_topics
+from app.metrics import Metrics, Sample
+from app.settings import Settings
+from app.stores import open_database
+from app.version import VERSION
+from app.watch import Watch
+from domain.errors import StoreUnavailable
+from domain.messages import both
+from domain.ports import Clock
+from storage.datadir import DataDir
+
+log = structlog.get_logger(__name__)
+
+
+class Role:
+    """One process of a cluster; a context manager from start to stop. Several may run side by side, each with a data folder of its own."""
+
+    def __init__(self, settings: Settings, clock: Clock | None) -> None:
+        """Check the topics, open data folder and database; nothing runs before `start`.
+
+        Raises:
+            StoreUnavailable: brokers, topics, database or folder cannot be used; the message says what to do.
+        """
+        self.clock: Clock = clock or SystemClock()
+        self.durability = check_topics(settings)
+        self.settings = settings
+        self.closing = ExitStack()
+        folder = DataDir(settings.data)
+        self.closing.callback(folder.close)
+        self.paths = folder.paths
+        self.metrics = Metrics()
+        self.metrics.sources.append(lambda: [Sample("fengsui_build_info", 1.0, (VERSION,))])
+        self.database = open_database(settings, SystemClock())
+        self.closing.callback(self.database.close)
+        self._end = threading.Event()
+        self._watches: list[Watch] = []
+
+    def watch(self, name: str, look: Callable[[], object], seconds: float) -> None:
+        """Call `look` every `seconds` from start to stop; 0 never."""
+        if seconds > 0:
+            self._watches.append(Watch(name, look, seconds, self.metrics, self._end))
+
+    def start(self) -> None:
+        """Start what looks again and again; a role starts its own parts first."""
+        for thread in self._watches:
+            thread.start()
+
+    def stop(self) -> None:
+        """Finish what is under way, close what was opened."""
+        self._end.set()
+        for thread in self._watches:
+            if thread.is_alive():
+                thread.join()
+        self.closing.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def ended_watches(self) -> str:
+        """Return why work does not move where a thread of `watch` has ended, "" while all run."""
+        dead = [thread.name for thread in self._watches if not thread.is_alive()]
+        return f"not running: {', '.join(dead)}" if dead else ""
+
+    def serve_metrics(self) -> None:
+        """Serve the metrics on a port of their own where the settings name one, to whoever reaches it.
+
+        They are numbers by partition, loop or department: no person, object or warning is in them.
+
+        Raises:
+            StoreUnavailable: the port is taken, or the address is not this machine's.
+        """
+        host, port = self.settings.host, self.settings.metrics_port
+        if not port:
+            return
+        try:
+            server, thread = start_http_server(port, host, self.metrics.registry)
+        except OSError as error:
+            raise StoreUnavailable(both("cluster.metrics_port", address=f"{host}:{port}", error=error.strerror or error)) from error
+        self.closing.callback(thread.join)
+        self.closing.callback(server.server_close)
+        self.closing.callback(server.shutdown)
+        log.info("cluster.metrics", address=f"{host}:{port}")
+
+
+def tell(file: Path, clock: Clock, told: Mapping[str, object]) -> None:
+    """Write a status file anew, whole at every instant: for a health check by its age, and for whoever looks."""
+    new = file.with_name(f".{file.name}.new")
+    new.write_bytes(msgspec.json.format(msgspec.json.encode({"at": clock.now(), "version": VERSION, **told})))
+    new.replace(file)
