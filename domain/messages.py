@@ -1037,6 +1037,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "kafka.password_file {file} cannot be read: {error}",
     ),
     "kafka.closed": ("接入已关闭，请稍后重新报送", "the intake is closed; send again when the service is back"),
+    "kafka.log_cut": (
+        "{topic} 分区 {partition}：位置 {first} 起的记录已按保留期限删除，现存自 {kept} 起：不能从那里补算",
+        "{topic}/{partition}: offset {first} was deleted by retention, the log begins with {kept}: nothing can be counted from there",
+    ),
     "kafka.queue_full": (
         "已有 {offers} 条、{bytes} 字节等待 Kafka 确认，请稍后重新报送",
         "{offers} records of {bytes} bytes wait for Kafka; send again in a second, larger batches in parts",
@@ -1333,6 +1337,16 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "policy.match.region": ("区域 {named}", "region {named}"),
     "policy.match.sector": ("{named}领域", "sector {named}"),
     "policy.match.unrouted": ("待指定的预警", "unrouted warnings"),
+    # publish: rules put in force in a cluster
+    "publish.areas": (
+        "区域指标自启用起计，不补算：{indicators}",
+        "indicators about areas count from the activation on, nothing before it: {indicators}",
+    ),
+    "publish.counted_back": (
+        "新指标已补算，各分区自 {since} 起齐全：{indicators}",
+        "new indicators were counted back, in all partitions from {since} on: {indicators}",
+    ),
+    "publish.counting": ("正在补算：分区 {partition}，{records} 条", "counting back: partition {partition}, {records} records"),
     # quorum: who has to come to a joint assessment
     "quorum.all": ("牵头单位和全部配合单位", "the lead and all cooperating units"),
     "quorum.half": ("牵头单位和至少半数的配合单位", "the lead and at least half of the cooperating units"),

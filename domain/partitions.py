@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from domain.records import AnyEntry, MovedEntry, RejectionEntry, ResolutionEntry, SignalEntry, TickEntry
+from domain.records import AnyEntry, MovedEntry, RejectionEntry, ResolutionEntry, RulesetEntry, SignalEntry, TickEntry
 
 HASH: Final = "crc32"  # written down with the number of partitions, and compared
 MOST_PARTITIONS: Final = 1 << 10
@@ -43,13 +43,26 @@ def routing_key(entry: AnyEntry) -> str | None:
     return None
 
 
+def named_by(entry: AnyEntry) -> int | None:
+    """Return the partition that an entry itself is for; None where its key decides, or nothing does.
+
+    An activation that counts back names the record from which on, and each partition has its own.
+    """
+    return Place.of(entry.prepared.first).partition if isinstance(entry, RulesetEntry) and entry.prepared is not None else None
+
+
 def elsewhere(entry: ResolutionEntry, seq: int) -> bool:
     """Say whether the object that a person confirmed is of another partition than that of record `seq`, which this is."""
     return entry.partition >= 0 and Place.of(seq).partition != entry.partition
 
 
 def everywhere(entry: AnyEntry) -> AnyEntry:
-    """Return `entry` as partitions of groups are told of it: confirmed, a signal counts for areas, wherever its object is."""
+    """Return `entry` as partitions of groups are told of it: confirmed, a signal counts for areas, wherever its object is.
+
+    Indicators about areas count from an activation on: what was before it was not passed on for areas that no rule was about.
+    """
+    if isinstance(entry, RulesetEntry):
+        return msgspec.structs.replace(entry, prepared=None)
     return msgspec.structs.replace(entry, partition=-1) if isinstance(entry, ResolutionEntry) else entry
 
 

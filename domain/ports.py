@@ -5,10 +5,10 @@ Adapters live in `storage`, `connectors`, `models` and `app`; each port has one 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from domain.base import Noun
 from domain.findings import Outcome
@@ -222,6 +222,27 @@ class Letter(Noun, frozen=True, kw_only=True):
     partition: int
     body: bytes
     key: bytes = b""
+
+
+class Message(NamedTuple):
+    """What stands in a log at an offset; `appended_at` is the brokers' time."""
+
+    offset: int
+    appended_at: datetime
+    body: bytes | None
+
+
+class FrameLog(Protocol):
+    """The log of frames, for reading what was."""
+
+    def read(self, partition: int, first: int, last: int) -> Generator[Message]:
+        """Yield the messages of a partition from offset `first` to `last`, which is there.
+
+        Raises:
+            NotFound: the first of them were deleted by retention.
+            StoreUnavailable: the brokers say nothing; read again from where it broke off.
+        """
+        ...
 
 
 class Progress(Protocol):

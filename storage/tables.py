@@ -335,3 +335,11 @@ blinds = Table(  # what could not be decided, since feeds were silent
     Index("blinds_by_subject", "subject", "at"),
     Index("blinds_by_rule", "rule", "at"),
 )
+
+backfills = Table(  # of activations that count back in a cluster; they only save time
+    "backfills",
+    metadata,
+    Column("name", String, primary_key=True),  # version of the rule set / partition
+    Column("nth", Integer, primary_key=True, autoincrement=False),
+    Column("part", LargeBinary, nullable=False),
+)

@@ -128,7 +128,7 @@ class Pipeline:
         )
         self.passage: Passage | None = None  # notes what other partitions need of the signals
         self.remote = Remote(self._stages, self._contributions, levels)
-        self._activation = Activation(self._stages, detectors, history)
+        self._activation = Activation(self._stages, detectors, history, lambda entry: self.passage is not None and self.passage.away(entry))
         self._effects = Effects()
         self._ruleset = EMPTY
         self._position = self._now = self._sweep_at = self._unknown_resolutions = 0

@@ -5,14 +5,18 @@ A record of the control topic comes first: it says what was decided, when, by wh
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
+from app.cluster.counting import CountedBack, Counting
 from app.cluster.stores import check_topics
 from app.rulebook import read_folder
 from app.settings import Settings
 from app.stores import open_database
 from app.synced import synced
 from connectors.kafka.intake import KafkaIntake
+from connectors.kafka.layout import Name
 from domain.base import Noun
 from domain.errors import IllegalValue
 from domain.messages import both
@@ -22,20 +26,38 @@ from rules.load import load_rules
 from rules.spread import spread
 from storage import risk
 from storage.admission import storable
+from storage.progress import SqlProgress
 
 
 class Published(Noun, frozen=True, kw_only=True):
-    """What was put in force: the set's version, and the rules that are not judged in several partitions."""
+    """What was put in force: the set's version, and the rules that are not judged in several partitions.
+
+    `fresh` are indicators that no partition counted before, `counted_from` since when all partitions know them (None: from now on); those
+    about `areas` count from now on.
+    """
 
     version: str
     rules: int
     not_judged: tuple[str, ...]
+    fresh: tuple[str, ...] = ()
+    counted_from: datetime | None = None
+    areas: tuple[str, ...] = ()
 
 
-def publish(settings: Settings, folder: Path, by: str, clock: Clock, *, without_groups: bool = False) -> Published:
+def publish(
+    settings: Settings,
+    folder: Path,
+    by: str,
+    clock: Clock,
+    *,
+    without_groups: bool = False,
+    count_back: bool = True,
+    tell: Callable[[str], None] = lambda _progress: None,
+) -> Published:
     """Put the rules of `folder` in force in every partition; it returns once all in-sync brokers have all of these records.
 
-    Done again after a failure it changes nothing twice.
+    Before that new indicators are counted back, unless `count_back` is false; `tell` hears how far that is. Done again after a failure it
+    changes nothing twice.
 
     Raises:
         FileProblems: the rules are wrong.
@@ -53,10 +75,20 @@ def publish(settings: Settings, folder: Path, by: str, clock: Clock, *, without_
     try:
         with database.write() as connection:
             risk.store_ruleset(connection, ruleset.version, texts, by)
+        counted = Counting(settings, database, SqlProgress(database, clock), ruleset, tell).run() if count_back else CountedBack()
     finally:
         database.close()
     entry = RulesetEntry(version=ruleset.version, by=by)
-    for topic, partitions in ((kafka.layout().topic("control"), 1), (kafka.layout().topic("frames"), kafka.partitions)):
-        with KafkaIntake(kafka.access(), topic, partitions, clock, prepare=storable, by=by) as intake:
-            synced(intake.submit([Offer(entry=entry)]))
-    return Published(version=ruleset.version, rules=len(ruleset.rules) - len(left_out), not_judged=left_out)
+    each = [RulesetEntry(version=ruleset.version, by=by, prepared=prepared) for _, prepared in sorted(counted.prepared.items())]
+    told: tuple[tuple[Name, int, list[RulesetEntry]], ...] = (("control", 1, [entry]), ("frames", kafka.partitions, each or [entry]))
+    for name, partitions, entries in told:
+        with KafkaIntake(kafka.access(), kafka.layout().topic(name), partitions, clock, prepare=storable, by=by) as intake:
+            synced(intake.submit([Offer(entry=one) for one in entries]))
+    return Published(
+        version=ruleset.version,
+        rules=len(ruleset.rules) - len(left_out),
+        not_judged=left_out,
+        fresh=counted.fresh,
+        counted_from=counted.since,
+        areas=counted.areas,
+    )

@@ -54,6 +54,8 @@ def _standing(held: Partition, end: int) -> dict[str, object]:
         "offset_done": _done(held),
         "lag": _lag(held, end),
         "ruleset": held.pipeline.ruleset.version,
+        "counting_back": held.counting_back,
+        "warming": {rule: at for rule, at in sorted(held.pipeline.complete_from().items()) if at > held.pipeline.now},
         "waiting": held.waiting,
         "quarantined": held.quarantined(),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -21,13 +21,15 @@ from app.pipelines import make_pipeline
 from app.rulebook import stored
 from app.settings import Settings
 from app.wiring import make_desk, make_writer
+from connectors.kafka.log import KafkaFrames
 from connectors.kafka.post import Item, Post
 from domain.findings import Outcome
 from domain.messages import both
-from domain.ports import Clock, Grant, Letter, PartitionCommit
+from domain.ports import Clock, FrameLog, Grant, History, Letter, PartitionCommit
 from domain.records import Record
 from rules.ruleset import RuleSet
 from rules.spread import Spread, spread
+from storage import backfills
 from storage import letters as mail
 from storage.crashpoints import planted
 from storage.progress import SqlProgress
@@ -94,7 +96,13 @@ class WorkerRole(Role):
 
         telling = Telling(paths.top / "worker.json", self.metrics, self.clock, layout.partitions * (2 if several else 1))
 
-        def parts(topic: str, pipeline: Callable[[], Pipeline], groups: int, set_aside: Callable[[int], object]) -> Parts:
+        def parts(
+            topic: str,
+            pipeline: Callable[[History | None], Pipeline],
+            groups: int,
+            set_aside: Callable[[int], object],
+            log: FrameLog | None = None,
+        ) -> Parts:
             return Parts(
                 pipeline=pipeline,
                 admission=lambda partition: PartitionAdmission(self.database, partition),
@@ -108,17 +116,20 @@ class WorkerRole(Role):
                 committing=self._committing,
                 groups=groups,
                 digits_of=lambda version: self._spread_of(version).digits,
+                log=log,
+                worked_out=self._worked_out,
             )
 
         own = parts(
             topic,
-            lambda: make_pipeline(settings, self.load, None, self._inferring.engine),
+            lambda past: make_pipeline(settings, self.load, past, self._inferring.engine),
             layout.partitions if several else 0,
             telling.set_aside,
+            KafkaFrames(access, topic),
         )
         areas = parts(
             self._groups,
-            lambda: make_pipeline(settings, lambda version: self._spread_of(version).areas, None, areas=True),
+            lambda _past: make_pipeline(settings, lambda version: self._spread_of(version).areas, None, areas=True),
             0,
             lambda _number: self.metrics.loop_errors.labels(loop="quarantine").inc(),
         )
@@ -163,6 +174,11 @@ class WorkerRole(Role):
             if found.left_out:
                 log.warning("rules.not_judged", detail=both("worker.groups", partitions=self._partitions, rules=", ".join(found.left_out)))
         return self._spread[version]
+
+    def _worked_out(self, name: str) -> Iterator[bytes] | None:
+        with self.database.read() as connection:
+            found = backfills.load(connection, name)
+        return None if found is None else iter(found)
 
     def start(self) -> None:
         """Serve the metrics, where a port is named for them."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.commands.output import FINDINGS, USAGE, Output, OutputOption, note, plain_errors, show
+from domain.instants import spoken
 from domain.messages import both
 
 if TYPE_CHECKING:
@@ -215,6 +216,9 @@ def publish(
     without_groups: Annotated[
         bool, typer.Option("--without-groups", help="多个分区时，略去跨对象的规则 / leave out rules over several objects")
     ] = False,
+    start_empty: Annotated[
+        bool, typer.Option("--start-empty", help="新指标自启用起计，不补算 / new indicators count from the activation on")
+    ] = False,
     reduced_durability: ReducedOption = False,
 ) -> None:
     """在集群中启用规则：先存入数据库，再发到每个分区 / Put rules in force in a cluster: database first, then every partition."""
@@ -224,8 +228,12 @@ def publish(
         from app.clock import SystemClock
         from app.cluster.publishing import publish as put_in_force
 
-        done = put_in_force(settings, rules, by, SystemClock(), without_groups=without_groups)
+        done = put_in_force(settings, rules, by, SystemClock(), without_groups=without_groups, count_back=not start_empty, tell=note)
         typer.echo(f"{done.version}  {done.rules}")
+        if done.counted_from is not None:
+            note(both("publish.counted_back", indicators=", ".join(done.fresh), since=spoken(done.counted_from)))
+        if done.areas:
+            note(both("publish.areas", indicators=", ".join(done.areas)))
         if done.not_judged:
             note(both("worker.groups", partitions=settings.kafka.partitions, rules=", ".join(done.not_judged)))
 

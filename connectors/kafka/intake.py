@@ -34,7 +34,7 @@ from domain.digest import digest_of
 from domain.errors import FengsuiError, StoreUnavailable
 from domain.frames import Frame, encode, split
 from domain.messages import both
-from domain.partitions import MOST_IN_FRAME, Place, partition_of, routing_key
+from domain.partitions import MOST_IN_FRAME, Place, named_by, partition_of, routing_key
 from domain.ports import Clock, Offer, Receipt
 from domain.records import AnyEntry, ResolutionEntry, SignalEntry
 
@@ -214,7 +214,10 @@ class KafkaIntake:
         plan: list[tuple[int, int, int, Offer]] = []
         for place, (offer, size) in enumerate(kept):
             entry = offer.entry
-            key = routing_key(entry)
+            home, key = named_by(entry), routing_key(entry)
+            if home is not None:
+                plan.append((home, place, size, offer))
+                continue
             if key is None:
                 plan += [(partition, place, size, offer) for partition in range(len(self._lanes))]
                 continue

@@ -252,12 +252,12 @@ class Host:
         except (TimeoutError, KafkaError) as error:
             _log.warning("worker.brokers_silent", error=repr(error))
             return
-        held = {number: one.settled_offset for number, one in sorted(self._partitions.items()) if not one.waiting}
+        busy = any(one.counting_back for one in self._partitions.values())  # then a single frame may take long
+        held = {number: one.settled_offset for number, one in sorted(self._partitions.items()) if not (busy or one.waiting)}
         behind = {number: wanted for number, wanted in held.items() if wanted < ends.get(number, 0)}
         for slot, stood in self._standstill.look(behind).items():
             if stood > self.cluster.stuck_seconds:
-                where = f"{_named(slot)}: {behind[slot]} < {ends[slot]}"
-                self._end(both("worker.stuck", seconds=f"{stood:.0f}", where=where))
+                self._end(both("worker.stuck", seconds=f"{stood:.0f}", where=f"{_named(slot)}: {behind[slot]} < {ends[slot]}"))
         self._on_look(self._partitions, ends)
         self._beat = time.monotonic()
 

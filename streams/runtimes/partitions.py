@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Final, Literal, Protocol, TypeVar
+from typing import Final, Literal, TypeVar
 
 import structlog
 
@@ -28,18 +28,18 @@ from domain.findings import Outcome
 from domain.frames import BadFrame, Frame, decode
 from domain.messages import both, text
 from domain.partitions import Place, partition_of
-from domain.ports import Clock, Grant, Letter, PartitionCommit
-from domain.records import Record, RejectionEntry, TickEntry
+from domain.ports import Clock, FrameLog, Grant, History, Letter, PartitionCommit
+from domain.records import Record, RejectionEntry, RulesetEntry, TickEntry
 from domain.rejections import RAW_LIMIT
 from streams.pipeline import Pipeline
 from streams.runtimes.keeping import Keeping, Kept, PartitionSnapshots
 from streams.runtimes.passing_on import known_to_all, letters, moved
+from streams.runtimes.past import AHEAD, Admission, LogHistory, received_at
 from streams.runtimes.poison import PoisonGuard
 from streams.stages.passing import Passage
 
 BACKOFF_FIRST: Final = 0.1  # seconds
 BACKOFF_LAST: Final = 5.0
-AHEAD: Final = timedelta(minutes=5)  # by which an edge's clock may be ahead of the brokers'; what is more is cut
 TICK_PATIENCE: Final = timedelta(seconds=2)  # before a tick that moved nothing is asked for again
 FEED: Final = "kafka"  # under which messages that are no frames are kept as rejections
 MARK: Final = timedelta(seconds=2)  # of a partition's time, after which all partitions of groups are told of it
@@ -50,18 +50,6 @@ Store = Literal["database", "disk"]
 _log = structlog.get_logger(__name__)
 
 
-class Admission(Protocol):
-    """Decides what a frame brings in (`storage.stored_names.PartitionAdmission`)."""
-
-    def __call__(self, offset: int, frame: Frame, received_at: datetime) -> list[Record]:
-        """Return the records of the frame at `offset`, numbered by their places; raises StoreUnavailable."""
-        ...
-
-    def settled(self, upto: int) -> None:
-        """The frames up to the offset `upto` are committed."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What partitions are made of; each function makes one thing for one partition.
@@ -69,10 +57,11 @@ class Parts:
     `commit` is fenced by the grant; where `committing` is given it runs there while the next frame is stepped. `guard` names the file of
     the poison guard. `on_set_aside` is told the number of a record that brought the engine down twice, or of a message that is no frame.
     A snapshot is due after `snapshot_every` records or `snapshot_seconds` of judging. `groups` is the number of partitions of groups, 0
-    for none, and `digits_of` says of which areas the rules of a version are about.
+    for none, and `digits_of` says of which areas the rules of a version are about. Activations that count back read `log`; `worked_out`
+    gives by name what was counted of it beforehand.
     """
 
-    pipeline: Callable[[], Pipeline]
+    pipeline: Callable[[History | None], Pipeline]
     admission: Callable[[int], Admission]
     snapshots: Callable[[int], PartitionSnapshots]
     guard: Callable[[int], Path]
@@ -84,6 +73,8 @@ class Parts:
     committing: Executor | None = None
     groups: int = 0
     digits_of: Callable[[str], Sequence[int]] = lambda _version: ()
+    log: FrameLog | None = None
+    worked_out: Callable[[str], Iterator[bytes] | None] = lambda _name: None
 
 
 class Partition:
@@ -105,6 +96,7 @@ class Partition:
         self._keeping = Keeping(parts.snapshots(grant.partition), parts.snapshot_every, parts.snapshot_seconds)
         self._guard = PoisonGuard(parts.guard(grant.partition))
         self._set_aside(self._guard.died())
+        self._past = None if parts.log is None else self._past_in(parts.log)
         self._pipeline = self._fresh()
         self._marked: datetime | None = None  # the time that all partitions of groups know of
         self._received: datetime | None = None
@@ -149,6 +141,11 @@ class Partition:
         """The state, for looking at."""
         return self._pipeline
 
+    @property
+    def counting_back(self) -> bool:
+        """Whether it reads its log anew for new indicators: a frame may take long then."""
+        return self._past is not None and self._past.busy
+
     def renew(self, grant: Grant) -> bool:
         """Go on under a newer grant with the state as it is; False where somebody else had the partition in between."""
         try:
@@ -181,7 +178,8 @@ class Partition:
         else:
             self._admit.settled(offset)
         self._position = offset
-        if self._keeping.due:
+        counted_back = any(isinstance(record.entry, RulesetEntry) and record.entry.prepared is not None for record in records)
+        if self._keeping.due or counted_back:  # whoever comes next need not count back again
             self.keep()
         return offset + 1
 
@@ -200,11 +198,16 @@ class Partition:
 
     def _fresh(self) -> Pipeline:
         """Return a pipeline for this partition, which has taken in nothing."""
-        pipeline = self._parts.pipeline()
-        if self._parts.groups:
-            partitions = self._parts.groups
+        pipeline = self._parts.pipeline(self._past)
+        if partitions := self._parts.groups:
             pipeline.passage = Passage(self._parts.digits_of, lambda about: partition_of(about, partitions), self.grant.partition)
         return pipeline
+
+    def _past_in(self, log: FrameLog) -> LogHistory:
+        wait, parts, guard = self._until_taken, self._parts, self._guard
+        return LogHistory(
+            self.grant.partition, log, parts.admission, parts.worked_out, wait, before_reading=self.settle, aside=lambda: guard.quarantined
+        )
 
     def _judge(
         self, offset: int, message: bytes | None, appended_at: datetime
@@ -274,10 +277,9 @@ class Partition:
 
     def _admitted(self, offset: int, frame: Frame, appended_at: datetime) -> list[Record]:
         """Return the records of a frame; time never goes back, and no edge whose clock is wrong takes it far ahead."""
-        received = min(frame.received_at, appended_at + AHEAD)
-        if received != frame.received_at:
+        if frame.received_at > appended_at + AHEAD:
             _log.warning("partition.clock_ahead", edge=frame.by, said=frame.received_at.isoformat(), brokers=appended_at.isoformat())
-        self._received = received if self._received is None else max(received, self._received)
+        self._received = received_at(frame, appended_at, self._received)
         at = self._received
         return self._until_taken(lambda: self._admit(offset, frame, at))
 

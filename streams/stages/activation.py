@@ -5,7 +5,7 @@ from __future__ import annotations
 from domain.ports import History
 from domain.records import Prepared
 from rules.ruleset import RuleSet
-from streams.stages.backfill import Detectors
+from streams.stages.backfill import Away, Detectors
 from streams.stages.grafting import Past
 from streams.stages.snapshot import Stages
 from streams.stages.warming import follow, rules_complete_from
@@ -14,10 +14,10 @@ from streams.stages.warming import follow, rules_complete_from
 class Activation:
     """Switches the stages of one pipeline."""
 
-    def __init__(self, stages: Stages, detectors: Detectors, history: History | None) -> None:
-        """`history` is asked for the records before an activation that is to count from the past on."""
+    def __init__(self, stages: Stages, detectors: Detectors, history: History | None, away: Away) -> None:
+        """`history` is asked for the records before an activation that is to count from the past on; `away` which do not count here."""
         self._stages = stages
-        self._past = Past(stages.ledger, stages.series, stages.indicators, stages.rules, detectors, history)
+        self._past = Past(stages.ledger, stages.series, stages.indicators, stages.rules, detectors, history, away)
 
     def switch(self, ruleset: RuleSet, before: RuleSet, seq: int, prepared: Prepared | None, now: int) -> None:
         """Run `ruleset` in the place of `before` from record `seq` on, at `now`.

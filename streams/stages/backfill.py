@@ -16,8 +16,9 @@ import msgspec
 
 from domain.errors import StoreCorrupt
 from domain.objects import RegulatedObject
+from domain.partitions import elsewhere
 from domain.ports import Detector
-from domain.records import ObjectsEntry, Record, ResolutionEntry, SignalEntry
+from domain.records import MovedEntry, ObjectsEntry, Record, ResolutionEntry, SignalEntry
 from rules.ruleset import EMPTY, By, RuleSet
 from streams.stages.indicators import IndicatorStage
 from streams.stages.ledger import Identity, Ledger, Live, inherit, resolved
@@ -29,6 +30,7 @@ from streams.stages.windows import to_us
 FORMAT: Final = 1
 ROWS: Final = 256  # of one frame: other threads get their turn between two
 Detectors = Mapping[str, Callable[[], Detector]]
+Away = Callable[[SignalEntry], bool]
 T = TypeVar("T")
 
 
@@ -91,8 +93,8 @@ def _chunks(rows: Iterable[T]) -> Iterator[list[T]]:
 class Backfill:
     """The indicators of `scope` over a journal. One thread; state changes in place."""
 
-    def __init__(self, ruleset: RuleSet, scope: Scope, detectors: Detectors, waiting_limit: int) -> None:
-        """Begin before the first record; `waiting_limit` is that of the pipeline.
+    def __init__(self, ruleset: RuleSet, scope: Scope, detectors: Detectors, waiting_limit: int, away: Away = lambda _entry: False) -> None:
+        """Begin before the first record; `waiting_limit` is that of the pipeline, `away` says which signals do not count in its partition.
 
         Raises:
             NotFound: no detector of a name is registered.
@@ -101,6 +103,7 @@ class Backfill:
         self.position = 0
         self.since = -1
         self.ledger = Ledger(waiting_limit)
+        self._away = away
         self.series = SeriesDetectors(detectors)
         self.stage = IndicatorStage(self.ledger, self.series)
         self.last: dict[str, Live] = {}
@@ -117,7 +120,9 @@ class Backfill:
         if isinstance(entry, SignalEntry):
             self._signal(record.seq, entry)
         elif isinstance(entry, ResolutionEntry):
-            self._resolution(entry)
+            self._resolution(record.seq, entry)
+        elif isinstance(entry, MovedEntry):
+            self._moved(entry)
         elif isinstance(entry, ObjectsEntry):
             self.stage.objects.update((thing.id, thing) for thing in entry.objects)
 
@@ -130,23 +135,39 @@ class Backfill:
             for earlier in replaced:
                 self._undo(earlier)
         if not entry.signal.withdraws:
-            self._place(Live(seq, entry, names))
+            self._place(Live(seq, entry, names), away=self._away(entry))
 
-    def _resolution(self, entry: ResolutionEntry) -> None:
-        earlier = self.ledger.by_name.get((entry.feed, entry.signal_id))
+    def _resolution(self, seq: int, entry: ResolutionEntry) -> None:
+        object_id = "" if elsewhere(entry, seq) else entry.object_id
+        name = (entry.feed, entry.signal_id)
+        earlier = self.ledger.by_name.get(name)
+        if earlier is None and entry.content is not None and object_id:
+            earlier = Live(entry.content_seq, resolved(entry.content, ""), (name,))  # it came to another partition
+            self.ledger.wait(earlier)
         if earlier is None:
             return
-        found = resolved(earlier.entry, entry.object_id)
-        if earlier.entry.resolution.object_id == entry.object_id:
+        found = resolved(earlier.entry, object_id)
+        if earlier.entry.resolution.object_id == object_id:
             earlier.entry = found
             return
         live = Live(earlier.seq, found, earlier.names)
         self._undo(earlier)
         self._place(live)
 
-    def _place(self, live: Live) -> None:
+    def _moved(self, entry: MovedEntry) -> None:
+        for id_ in entry.gone:
+            earlier = self.ledger.by_name.get((entry.feed, id_))
+            if earlier is not None:
+                self._undo(earlier)
+        if entry.content is not None:
+            name = (entry.feed, entry.content.signal.id)
+            known = self.ledger.by_name.get(name)
+            if known is None or known.seq != entry.content_seq:
+                self._place(Live(entry.content_seq, entry.content, (name,)))
+
+    def _place(self, live: Live, *, away: bool = False) -> None:
         """Let a signal count for its object, or wait for one."""
-        if not live.entry.resolution.object_id:
+        if away or not live.entry.resolution.object_id:
             self.ledger.wait(live)
             return
         moment = self.stage.moment(live)

@@ -8,7 +8,7 @@ from domain.errors import NotFound, StoreCorrupt
 from domain.ports import History
 from domain.records import Prepared
 from rules.ruleset import RuleSet
-from streams.stages.backfill import Backfill, Detectors, Scope, scope_of
+from streams.stages.backfill import Away, Backfill, Detectors, Scope, scope_of
 from streams.stages.cells import Cell
 from streams.stages.indicators import IndicatorStage, Key
 from streams.stages.ledger import Ledger, Live
@@ -27,14 +27,16 @@ class Past:
         rules: RuleStage,
         detectors: Detectors,
         history: History | None,
+        away: Away,
     ) -> None:
-        """Work on the stages of one pipeline; without a `history` nothing can be counted back."""
+        """Work on the stages of one pipeline; without a `history` nothing can be counted back; `away` is that of `Backfill`."""
         self._ledger = ledger
         self._series = series
         self._indicators = indicators
         self._rules = rules
         self._detectors = detectors
         self._history = history
+        self._away = away
 
     def count_back(self, ruleset: RuleSet, before: RuleSet, seq: int, prepared: Prepared) -> None:
         """Count back for the activation of `ruleset` in the place of `before` by record `seq`.
@@ -58,7 +60,7 @@ class Past:
         _Graft(self._ledger, self._series, self._indicators, self._rules).put(fill)
 
     def _new(self, ruleset: RuleSet, scope: Scope) -> Backfill:
-        return Backfill(ruleset, scope, self._detectors, self._ledger.waiting_limit)
+        return Backfill(ruleset, scope, self._detectors, self._ledger.waiting_limit, self._away)
 
     def _stored(self, history: History, ruleset: RuleSet, scope: Scope, prepared: Prepared) -> Backfill | None:
         frames = history.artifact(prepared.artifact) if prepared.artifact else None

@@ -35,7 +35,7 @@ def export(cluster: Cluster, file: Path) -> int:
                         seen.add(name)
                         merged.append((received, partition, entry))
                 elif isinstance(entry, RulesetEntry) and partition == 0:
-                    merged.append((received, -1, entry))
+                    merged.append((received, -1, msgspec.structs.replace(entry, prepared=None)))  # it comes first of all
     merged.sort(key=lambda one: (not isinstance(one[2], RulesetEntry), one[0], one[1]))
     with file.open("wb") as out:
         for seq, (received, _, entry) in enumerate(merged, start=1):

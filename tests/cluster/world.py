@@ -7,9 +7,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from itertools import chain
+from itertools import chain, takewhile
 from pathlib import Path
 
 import msgspec
@@ -18,6 +18,7 @@ from sqlalchemy import select
 
 from app.clock import SystemClock
 from app.cluster.publishing import publish
+from app.rulebook import stored
 from app.settings import Kafka, Settings
 from connectors.kafka.access import Access
 from connectors.kafka.intake import KafkaIntake
@@ -29,7 +30,7 @@ from domain.objects import Resolution
 from domain.partitions import Place
 from domain.ports import Offer, Receipt
 from domain.records import AnyEntry, MovedEntry, Record, SignalEntry
-from rules.load import load_rules
+from rules.ruleset import RuleSet
 from rules.spread import spread
 from storage import letters
 from storage.admission import storable
@@ -251,13 +252,10 @@ class Cluster:
 
         Each name is taken once; what partitions tell each other in the log of frames is no part of it.
         """
-        ruleset = load_rules({"gas.yaml": (self.rules / "gas.yaml").read_text()})
-        if self.settings.kafka.partitions > 1:
-            assert not spread(ruleset).left_out
         everything = chain.from_iterable(self._records_of(partition) for partition in range(self.settings.kafka.partitions))
         records = sorted(everything, key=lambda record: (record.received_at, record.seq))  # which grows with partitions and offsets
         found: dict[str, tuple[str, str, str]] = {}
-        for outcome in self._pipeline(ruleset).step(records, growing=False):
+        for outcome in self._pipeline(records).step(records, growing=False):
             if isinstance(outcome, WarningRaised | WarningUpdated):
                 found[outcome.warning.id] = (outcome.warning.id, outcome.warning.level, ",".join(outcome.warning.rules))
         return sorted(found.values())
@@ -280,10 +278,31 @@ class Cluster:
                 records.append(Record(seq=Place(partition, offset, nth).seq(), received_at=received, entry=offer.entry))
         return records
 
-    def _pipeline(self, ruleset: object) -> Pipeline:
+    def _pipeline(self, records: list[Record]) -> Pipeline:
         from app.pipelines import make_pipeline  # noqa: PLC0415  the oracle's own
 
-        return make_pipeline(self.settings, lambda _version: ruleset, None)  # type: ignore[arg-type,return-value]  # one set only
+        return make_pipeline(self.settings, self._set, _All(records))
+
+    def _set(self, version: str) -> RuleSet:
+        with self.database.read() as connection:
+            found = stored(connection, version)
+        if self.settings.kafka.partitions > 1:
+            assert not spread(found).left_out
+        return found
+
+
+class _All:
+    """The past of one pipeline that sees all partitions in the order of time: everything before an activation, worked out anew."""
+
+    def __init__(self, records: list[Record]) -> None:
+        self._records = records
+
+    def records(self, after: int, before: int) -> Iterator[Record]:
+        del after
+        return takewhile(lambda record: record.seq != before, self._records)
+
+    def artifact(self, name: str) -> None:
+        del name
 
 
 Make = Callable[..., Cluster]

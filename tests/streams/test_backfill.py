@@ -15,13 +15,16 @@ from domain.catalogue import Catalogue
 from domain.errors import NotFound
 from domain.findings import WarningRaised
 from domain.levels import DEFAULT_LEVELS
-from domain.records import Prepared, Record, ResolutionEntry, RulesetEntry, TickEntry
+from domain.objects import Resolution
+from domain.partitions import Place, partition_of
+from domain.records import AnyEntry, MovedEntry, Prepared, Record, ResolutionEntry, RulesetEntry, SignalEntry, TickEntry
 from models.registry import REGISTRY
 from rules.load import load_rules
 from rules.ruleset import EMPTY, Window
 from streams.pipeline import Pipeline, PipelineSettings
 from streams.runtimes.replay import replay
 from streams.stages.backfill import Backfill, scope_of
+from streams.stages.passing import Passage
 from tests.factories import T0, at, make_entry
 from tests.streams.kit import DAYS, Story, at_least, indicator, rule, ruleset, source_is, values_of
 from tests.streams.worlds import rulesets, worlds
@@ -297,3 +300,53 @@ def test_the_date_from_which_a_window_is_complete_is_told() -> None:
     assert told.pipeline.warming_since()["p.n"] == at(5)
     hotline = ruleset([], [indicator("p.old", where=source_is("hotline"), window=Window(kind="month"))], "month")
     assert scope_of(hotline, NEW).names == ("p.old",)
+
+
+def in_partition(past: Past | None) -> Pipeline:
+    """Return a pipeline of partition 1 of two."""
+    pipeline = fresh(past)
+    pipeline.passage = Passage(lambda _version: (), lambda about: partition_of(about, 2), 1)
+    return pipeline
+
+
+def placed(offset: int, entry: AnyEntry) -> Record:
+    """Return a record of partition 1."""
+    return Record(seq=Place(1, offset, 0).seq(), received_at=at(offset), entry=entry)
+
+
+def test_what_partitions_tell_each_other_is_counted_back_too() -> None:
+    """Moved here and moved away, confirmed here after it came elsewhere, confirmed elsewhere after it came here, corrected towards another
+    partition: the values are those of a pipeline that had the indicators all along."""  # noqa: D205, D209  # one sentence
+    names = [f"o{number}" for number in range(20)]
+    here, there = next(one for one in names if partition_of(one, 2) == 1), next(one for one in names if partition_of(one, 2) == 0)
+
+    def about(id_: str, object_id: str, **kw: Any) -> SignalEntry:
+        return make_entry(id=id_, resolution=Resolution(object_id=object_id, method="id", confidence=1.0), occurred_at=at(1), **kw)
+
+    def confirmed(id_: str, partition: int, object_id: str, content: SignalEntry, number: int) -> ResolutionEntry:
+        told = {"feed": content.feed, "signal_id": id_, "object_id": object_id, "by": "p"}
+        return ResolutionEntry(**told, partition=partition, content=content, content_seq=number)  # type: ignore[arg-type]  # by name
+
+    foreign = Place(0, 7, 0).seq()
+    entries = [
+        about("own", here),
+        MovedEntry(feed=about("m", here).feed, gone=(), content=about("moved", here), content_seq=foreign),
+        MovedEntry(feed=about("m", here).feed, gone=(), content=about("gone", here), content_seq=foreign + 1),
+        MovedEntry(feed=about("m", here).feed, gone=("gone",)),
+        confirmed("came-elsewhere", 1, here, about("came-elsewhere", ""), foreign + 2),
+        about("came-here", ""),
+        confirmed("came-here", 0, there, about("came-here", ""), Place(1, 6, 0).seq()),
+        about("first", here),
+        about("second", there, corrects="first"),
+        about("last", here),
+    ]
+    records = [placed(number, entry) for number, entry in enumerate(entries, 1)]
+    prepared = Prepared(first=Place(1, 0, 0).seq())
+    late = [placed(0, RulesetEntry(version="few")), *records, placed(20, RulesetEntry(version="v1", prepared=prepared))]
+    always = [placed(0, RulesetEntry(version="v1")), *records]
+    one, other = in_partition(Past(late)), in_partition(None)
+    one.step(late)
+    other.step(always)
+    assert {name for key in one._indicators.keys.values() for name in key.cells} > {"p.count"}
+    for key in {*one._indicators.keys, *other._indicators.keys}:  # all that there are
+        assert values_of(one, key) == values_of(other, key)

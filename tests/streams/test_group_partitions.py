@@ -100,7 +100,7 @@ class Side:
         self.shelves = [Shelf() for _ in range(SOURCES)]
         self.clock = ManualClock(T0)
         self.parts = Parts(
-            pipeline=lambda: pipeline("areas" if groups else "objects"),
+            pipeline=lambda _past: pipeline("areas" if groups else "objects"),
             admission=Admission,
             snapshots=self.shelves.__getitem__,
             guard=lambda partition: folder / f"{groups}-{partition}",

@@ -1,9 +1,10 @@
 """One partition of a cluster, without brokers: the answer of a replay however frames are cut, killed, repeated or damaged."""
+# Long because: what a partition must keep to, however it is interrupted, is told over one log.
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -22,8 +23,9 @@ from domain.errors import Fenced, FengsuiError, NotFound, StoreUnavailable
 from domain.findings import Outcome
 from domain.frames import VERSION, Frame, encode
 from domain.partitions import Place
-from domain.ports import Grant, Letter, Offer
-from domain.records import AnyEntry, Record, RulesetEntry
+from domain.ports import Grant, History, Letter, Message, Offer
+from domain.records import AnyEntry, Prepared, Record, RulesetEntry
+from models.registry import REGISTRY
 from rules.load import load_rules
 from storage.calendars import load_calendar
 from storage.database import Database
@@ -33,10 +35,14 @@ from storage.tables import rejections, signals, warnings
 from streams.pipeline import Pipeline
 from streams.runtimes.keeping import Kept
 from streams.runtimes.partitions import AHEAD, Partition, Parts
+from streams.runtimes.past import LogHistory
+from streams.stages.backfill import Backfill, scope_of
 from tests.cluster.world import RULES, leak
 from tests.factories import T0
 
 SET = load_rules({"gas.yaml": RULES})
+MORE = load_rules({"gas.yaml": RULES.replace("window: 7d", "window: 14d").replace("leaks >= 3", "leaks >= 4")})
+SETS = {each.version: each for each in (SET, MORE)}
 NUMBER = 3
 
 
@@ -66,6 +72,8 @@ class Shop:
         self.shelf = _Shelf()
         self.log: list[bytes] = []
         self.trouble: list[Exception] = []
+        self.read_from: list[int] = []
+        self.worked_out: dict[str, list[bytes]] = {}
         self.aside: list[int] = []
         self.stopping = threading.Event()
         self.gate = threading.Event()  # closed it holds commits up
@@ -80,15 +88,26 @@ class Shop:
             snapshot_every=100,
             on_set_aside=self.aside.append,
             committing=committing,
+            log=self,
+            worked_out=lambda name: iter(self.worked_out[name]) if name in self.worked_out else None,
         )
 
-    def pipeline(self) -> Pipeline:
-        return make_pipeline(Settings(), self.load, None)
+    def pipeline(self, history: History | None) -> Pipeline:
+        return make_pipeline(Settings(), self.load, history)
 
     def load(self, version: str) -> object:
-        if version != SET.version:
+        if version not in SETS:
             raise NotFound(f"rule set {version} is not stored")
-        return SET
+        return SETS[version]
+
+    def read(self, partition: int, first: int, last: int) -> Generator[Message]:
+        """Yield messages of the log (`domain.ports.FrameLog`), with one breakdown in the middle."""
+        assert partition == NUMBER
+        self.read_from.append(first)
+        for offset in range(first, last + 1):
+            if offset == 2 and len(self.read_from) == 1:
+                raise StoreUnavailable("the brokers are away")
+            yield Message(offset, T0, self.log[offset])
 
     def _commit(
         self, grant: Grant, upto: int, records: Sequence[Record], outcomes: Sequence[Outcome], letters: Sequence[Letter] = ()
@@ -368,3 +387,55 @@ def test_a_commit_that_fails_is_known_without_another_frame(behind: Shop) -> Non
     assert not partition.renew(behind.progress.assign("frames", NUMBER, "w"))
     behind.drain(behind.taken_over())
     assert behind.rows()[0] == ["s-1"]
+
+
+def counting_back(shop: Shop, artifact: str = "") -> None:
+    """Let the log go on: ten frames, an activation whose new indicator counts back, and five frames more."""
+    for number in range(10):
+        shop.frame(*(leak(10 * number + each, objects=10) for each in range(3)), leak(10 * number, objects=10), minutes=number)
+    first = Place(NUMBER, 0, 0).seq()
+    shop.frame(
+        leak(500, objects=10), RulesetEntry(version=MORE.version, prepared=Prepared(first=first, artifact=artifact)), leak(501, objects=10)
+    )
+    for number in range(60, 65):
+        shop.frame(*(leak(10 * number + each, objects=10) for each in range(4)), minutes=number)
+
+
+@pytest.mark.parametrize("place", [3, 11, 12, 14])
+def test_a_new_indicator_counts_back_over_the_partitions_log(shop: Shop, place: int) -> None:
+    """What it holds is what a partition has that ran the set from the first record on, also where a worker died before or behind the
+    activation, and where the log broke off while it was read."""  # noqa: D205, D209  # one sentence
+    counting_back(shop)
+    shop.drain(shop.taken_over(), place)
+    held = shop.taken_over()
+    shop.drain(held)
+    assert shop.read_from[1] == 2
+    assert not held.counting_back
+    shop.log[0] = encode(Frame(received_at=T0, offers=(Offer(entry=RulesetEntry(version=MORE.version)),)))
+    shop.shelf.kept.clear()
+    always = Partition(held.grant, shop.parts, shop.stopping)
+    for offset, message in enumerate(shop.log):
+        always.take(offset, message, T0)
+    for number in range(10):
+        subject = f"obj-{number:03d}"
+        assert held.pipeline.values_at(subject) == always.pipeline.values_at(subject)
+    assert list(held.pipeline.values_at("obj-000").values()) == [16.0]
+
+
+def test_what_was_worked_out_beforehand_changes_nothing(shop: Shop) -> None:
+    """With a back-fill of the first frames stored, the state behind the activation is byte for byte that without one, and no more is read
+    than what came since."""  # noqa: D205, D209  # one sentence
+    counting_back(shop, "stored")
+    plain = shop.taken_over()
+    shop.drain(plain)
+    fill = Backfill(MORE, scope_of(MORE, SET), REGISTRY, 100_000)
+    history = LogHistory(NUMBER, shop, shop.parts.admission, lambda _name: None)
+    for record in history.records(Place(NUMBER, 0, 0).seq() - 1, Place(NUMBER, 6, 0).seq()):
+        fill.take(record)
+    shop.worked_out["stored"] = list(fill.dump())
+    shop.shelf.kept.clear()
+    shop.read_from.clear()
+    again = shop.taken_over()
+    shop.drain(again)
+    assert shop.read_from == [5]
+    assert again.pipeline.snapshot() == plain.pipeline.snapshot()
