@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from datetime import datetime, timedelta
 
 import msgspec
@@ -67,7 +67,7 @@ class DutyLoop(threading.Thread):
         An attempt is given up after `attempt_seconds`. `owner` names this process among those that share the database: what it had
         claimed before it died is taken up again at its next start, and by others once the lease has run out.
 
-        In `lockstep` it does nothing by itself: `work` does all that is due at the clock's instant and returns.
+        In `lockstep` it does nothing by itself: `work` does all that is due at the clock's instant and returns when nothing is under way.
         """
         super().__init__(name="duty", daemon=True)
         self._database = database
@@ -89,7 +89,9 @@ class DutyLoop(threading.Thread):
         self._clocks_at = 0.0  # on the monotonic clock
         self._owner = owner
         self._broken = frozenset[str]()  # timers that failed in this life; the next one tries them again
-        self._worked = threading.Event()
+        self._sender: WebhookSender | None = None
+        self._opened = threading.Event()  # once there is a sender
+        self.at_once = IN_FLIGHT  # deliveries under way; with 1 they arrive by due time, then id, whichever receiver is quicker
         self.done = 0  # owed entries paid, timers fired, attempts made
         self.attempts = 0  # of deliveries
         metrics.sources.append(self._samples)
@@ -108,12 +110,18 @@ class DutyLoop(threading.Thread):
         ahead = self._agenda()
         if not ahead.owed and (ahead.next_at is None or ahead.next_at > self._clock.now()):
             return ahead.next_at  # the thread is not woken for nothing
-        self._worked.clear()
-        self._wake()
-        while not self._worked.wait(timeout=1.0):
-            if not self.is_alive():
-                raise RuntimeError("the duty loop has ended; see its log")
+        while not self._opened.wait(timeout=1.0):
+            self._check_alive()
+        assert self._loop is not None, "it is there before the sender"
+        doing = asyncio.run_coroutine_threadsafe(self._all_due(), self._loop)
+        while not wait([doing], timeout=1.0).done:
+            self._check_alive()
+        doing.result()
         return self._agenda().next_at
+
+    def _check_alive(self) -> None:
+        if not self.is_alive():
+            raise RuntimeError("the duty loop has ended; see its log")
 
     def _wake(self) -> None:
         if self._loop is not None and not self._loop.is_closed():
@@ -147,22 +155,35 @@ class DutyLoop(threading.Thread):
         self._loop = asyncio.get_running_loop()
         with self._database.write() as connection:
             outbox.release_leases(connection, self._owner)
-        async with WebhookSender(self._wall, self._egress, self._attempt_seconds) as sender:
+        async with WebhookSender(self._wall, self._egress, self._attempt_seconds) as self._sender:
+            self._opened.set()
             while not self._ending:
                 self._awake.clear()
-                try:
-                    busy = await asyncio.to_thread(self._turn)
-                    self._send_due(sender)
-                except StoreUnavailable:
-                    self._metrics.loop_errors.labels(loop="duty").inc()
-                    log.exception("duty.store_unavailable")
-                    busy = False
-                if not busy and not self._in_flight:
-                    self._worked.set()
+                busy = not self._lockstep and await self._look()
                 if not busy:
                     await self._rest()
             if self._in_flight:
                 await asyncio.wait(self._in_flight)
+
+    async def _look(self) -> bool:
+        """Do what is due, as far as the stores are there; return whether there may be more at once."""
+        try:
+            busy = await asyncio.to_thread(self._turn)
+            self._send_due()
+        except StoreUnavailable:
+            self._metrics.loop_errors.labels(loop="duty").inc()
+            log.exception("duty.store_unavailable")
+            return False
+        return busy
+
+    async def _all_due(self) -> None:
+        """Look until nothing is due and nothing is under way."""
+        while True:
+            busy = await self._look()
+            if self._in_flight:
+                await asyncio.wait(self._in_flight, return_when=asyncio.FIRST_COMPLETED)
+            elif not busy:
+                return
 
     async def _rest(self) -> None:
         try:
@@ -268,8 +289,8 @@ class DutyLoop(threading.Thread):
                 self._metrics.escalations.labels(act=effect.escalation.act).inc()
         return True
 
-    def _send_due(self, sender: WebhookSender) -> None:
-        room = IN_FLIGHT - len(self._in_flight)
+    def _send_due(self) -> None:
+        room = self.at_once - len(self._in_flight)
         if room <= 0:
             return
         now = self._clock.now()
@@ -280,7 +301,7 @@ class DutyLoop(threading.Thread):
         with self._database.write() as connection:
             claimed = outbox.claim(connection, now, LEASE, room, self._owner)
         for delivery in claimed:
-            task = asyncio.get_running_loop().create_task(self._deliver(sender, delivery))
+            task = asyncio.get_running_loop().create_task(self._deliver(delivery))
             self._in_flight.add(task)
             task.add_done_callback(self._landed)
 
@@ -292,16 +313,17 @@ class DutyLoop(threading.Thread):
             self._metrics.loop_errors.labels(loop="delivery").inc()
             log.error("delivery.not_recorded", exc_info=error)  # its lease runs out and it is sent again
 
-    async def _deliver(self, sender: WebhookSender, delivery: outbox.Delivery) -> None:
+    async def _deliver(self, delivery: outbox.Delivery) -> None:
         address = await asyncio.to_thread(self._address, delivery)
         if address is None:
             await asyncio.to_thread(self._to_inbox, delivery)
             return
         url, secrets = address
+        assert self._sender is not None, "deliveries begin inside `_main`"
         reach("outbox.before_send")
         with self._metrics.delivery_seconds.time():
             try:
-                attempt = await sender.send(url, secrets, delivery.id, self._writer.outgoing(delivery))
+                attempt = await self._sender.send(url, secrets, delivery.id, self._writer.outgoing(delivery))
             except DeliveryRejected as error:
                 log.warning("delivery.forbidden", delivery=delivery.id, reason=str(error))
                 attempt = Attempt(failure="forbidden_address")

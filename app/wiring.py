@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -75,7 +76,7 @@ class Application:
     def __init__(self, settings: Settings, *, clock: Clock | None = None, lockstep: bool = False) -> None:
         """Open the data folder and make the parts; nothing runs before `start`.
 
-        In `lockstep` (the demo) the duty loop and the watch over silent feeds work only inside `settle`.
+        In `lockstep` (the demo) the duty loop and the watch over silent feeds work only inside `settle`, and no retention is enforced.
 
         Raises:
             StoreUnavailable: another process uses the folder, or its file system cannot hold it.
@@ -92,6 +93,7 @@ class Application:
         self._repeats: Counter[str] = Counter()
         self.database = open_database(settings, wall)
         self.journal = Journal.open(paths.journal)
+        self._told = self.journal.head()  # the last record that the engine and the watch over silent feeds were told of
         identity = Identity.open(paths.identity, self.journal, first=self.journal.first())
         with self.database.read() as connection:
             self._lookup = MemoryObjectLookup.of(connection)
@@ -154,7 +156,7 @@ class Application:
             Watch("rules", self._rulebook.look, settings.reload_seconds, self.metrics, self._end),
             Watch("inbox", self.inbox.scan, settings.inbox_seconds, self.metrics, self._end),
             Watch("silence", self.silence.look, 0 if lockstep else SILENCE_SECONDS, self.metrics, self._end),
-            Watch("retention", self.retention.enforce, RETENTION_SECONDS, self.metrics, self._end),
+            Watch("retention", self.retention.enforce, 0 if lockstep else RETENTION_SECONDS, self.metrics, self._end),
         )
         self._watches = [watch for watch in watches if watch.seconds > 0]
         self.health = RuleHealth(self.database, self._rulebook, mappings, self.engine.complete_from, self.engine.too_late)
@@ -227,7 +229,14 @@ class Application:
                 return upcoming
 
     def _await_engine(self) -> None:
-        """Wait for the engine where there is something to wait for: `wait_idle` would wake its thread for nothing."""
+        """Wait for the engine where there is something to wait for: `wait_idle` would wake its thread for nothing.
+
+        A sender has its receipt before the engine and the watch over silent feeds are told of the record.
+        """
+        while self._told < self.journal.head():
+            if not self.intake.alive():
+                raise RuntimeError("the appender has ended; see the log")
+            time.sleep(0.001)
         if not self.engine.idle():
             self.engine.wait_idle()
 
@@ -256,6 +265,7 @@ class Application:
         for (feed, outcome), count in counted.items():
             self.metrics.records.labels(feed=feed, outcome=outcome).inc(count)
         self.engine.take(records)
+        self._told = records[-1].seq
 
     def _on_duplicates(self, counts: Mapping[str, int]) -> None:
         """Count repeats; where the database does not take the count now it is kept for the next time: intake goes on."""

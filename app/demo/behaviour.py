@@ -124,9 +124,6 @@ def next_step(step: Step, office: Office, stage: str, legal: Any, outlook: Outlo
 
 def after_refusal(step: Step, status: int) -> Step | None:
     """Return the step to take after the answer was refused with `status`, None to give it up."""
-    if status >= 500 or status in {0, 429}:
-        again = timedelta(minutes=5 * 2**step.attempt)
-        return msgspec.structs.replace(step, due=step.due + again, attempt=step.attempt + 1) if step.attempt < 6 else None
     if step.incomplete:
         return msgspec.structs.replace(step, due=step.due + _REPAIR, incomplete=False)
     if step.action == "accept" and status in {400, 409, 422} and step.attempt < 40:

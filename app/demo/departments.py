@@ -2,6 +2,8 @@
 
 Time is virtual: an office does what is due when `POST /control/now` tells it what time it is. Signatures carry wall-clock time,
 which guards the transport. One process may host several offices, each under `/hooks/{id}`.
+
+A server that is not there, is slow or fails is no part of the story: it ends the run, since an answer given later would make another month.
 """
 
 from __future__ import annotations
@@ -19,16 +21,15 @@ from typing import Any
 from urllib.parse import urljoin
 
 import msgspec
-from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector, web
+from aiohttp import ClientSession, ClientTimeout, TCPConnector, web
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from app.clock import SystemClock
 from app.demo import behaviour
 from app.demo.behaviour import Office, Outlook, Step
 from app.demo.pages import fill_in
-
-_TIMEOUT = ClientTimeout(total=30)  # seconds
-_KEPT = 2.0  # seconds that an idle connection is used again: before the server closes it, so that no answer meets a closed one
+from app.demo.wire import PATIENCE
+from domain.errors import ServerSaid
 
 
 class RigConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +68,8 @@ class Rig:
         return app
 
     async def _sessions(self, _app: web.Application) -> Any:
-        self._session = ClientSession(timeout=_TIMEOUT, connector=TCPConnector(keepalive_timeout=_KEPT))
+        # Each answer on a connection of its own: on an idle one it could meet the server's end of it, after a stall of this process.
+        self._session = ClientSession(timeout=ClientTimeout(total=PATIENCE), connector=TCPConnector(force_close=True))
         yield
         await self._session.close()
 
@@ -122,10 +124,16 @@ class Rig:
         return web.json_response(dict(sorted(self.counts.items())))
 
     async def _act(self, step: Step) -> None:
-        """Give one answer and plan what follows from the reply."""
+        """Give one answer and plan what follows from the reply.
+
+        Raises:
+            ServerSaid: the server failed, or asks for patience.
+        """
         office = self._offices[step.office]
         status, reply, link = await (self._by_page(step) if office.by_link and step.link else self._by_api(step, office))
         self.counts[f"{office.id}.{step.action}.{status}"] += 1
+        if status >= 500 or status == 429:
+            raise ServerSaid(f"{step.office}: {step.action} of {step.task or step.warning}: HTTP {status}; the server's log says why")
         step = msgspec.structs.replace(step, due=max(step.due, self._now), link=link)
         if not 200 <= status < 300:
             self._plan(behaviour.after_refusal(step, status))
@@ -157,14 +165,11 @@ class Rig:
             headers["webhook-timestamp"] = str(int(at.timestamp()))
             headers["webhook-signature"] = Webhook(office.secret).sign(step.key, at, body)
         assert self._session is not None, "the application is running"
-        try:
-            url = f"{self._api}/v1/warnings/{step.warning}/responses"
-            async with self._session.post(url, data=body.encode(), headers=headers) as response:
-                content = await response.read()
-                reply = json.loads(content) if response.status < 300 and content else {}
-                return response.status, reply if isinstance(reply, dict) else {}, step.link
-        except (ClientError, TimeoutError, ValueError):
-            return 0, {}, step.link
+        url = f"{self._api}/v1/warnings/{step.warning}/responses"
+        async with self._session.post(url, data=body.encode(), headers=headers) as response:
+            content = await response.read()
+            reply = json.loads(content) if response.status < 300 and content else {}
+            return response.status, reply if isinstance(reply, dict) else {}, step.link
 
     async def _by_page(self, step: Step) -> tuple[int, dict[str, Any], str]:
         """Answer as a person does who opens the one-time link: read the page, fill in its form, send it.
@@ -172,22 +177,19 @@ class Rig:
         The page leads on to a new link, for the next step.
         """
         assert self._session is not None, "the application is running"
-        try:
-            async with self._session.get(step.link, headers={"accept": "text/html"}) as response:
-                page = await response.text()
-                if response.status >= 300:
-                    return response.status, {}, step.link
-            found = fill_in(page, step.link, step.action, behaviour.sent(step), f"{step.office}-经办")
-            if found is None:
-                return 404, {}, step.link
-            target, told = found
-            async with self._session.post(target, data=told, headers={"accept": "text/html"}, allow_redirects=False) as response:
-                await response.read()
-                if response.status in {302, 303}:
-                    return 200, {}, urljoin(step.link, response.headers.get("location", ""))
-                return response.status, {}, "" if response.status == 200 else step.link
-        except (ClientError, TimeoutError):
-            return 0, {}, step.link
+        async with self._session.get(step.link, headers={"accept": "text/html"}) as response:
+            page = await response.text()
+            if response.status >= 300:
+                return response.status, {}, step.link
+        found = fill_in(page, step.link, step.action, behaviour.sent(step), f"{step.office}-经办")
+        if found is None:
+            return 404, {}, step.link
+        target, told = found
+        async with self._session.post(target, data=told, headers={"accept": "text/html"}, allow_redirects=False) as response:
+            await response.read()
+            if response.status in {302, 303}:
+                return 200, {}, urljoin(step.link, response.headers.get("location", ""))
+            return response.status, {}, "" if response.status == 200 else step.link
 
 
 async def serve(config: RigConfig, port: int) -> None:

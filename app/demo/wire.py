@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from domain.errors import ServerSaid
 
 KEPT = 2.0  # seconds of idleness after which a new connection is made: uvicorn closes an idle one after 5
-_TIMEOUT = 120.0  # seconds
+PATIENCE = 600.0  # seconds for one request: nothing in lock-step may depend on how slow a machine is, and nothing hangs for ever
 
 
 class Wire:
@@ -20,7 +20,7 @@ class Wire:
         """`url` is the server's address; nothing is connected before the first request."""
         parts = urlsplit(url)
         assert parts.hostname is not None, "an address of our own"
-        self._connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=_TIMEOUT)
+        self._connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=PATIENCE)
         self._used = 0.0
 
     def ask(self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> bytes:

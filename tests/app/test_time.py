@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from datetime import timedelta
+
 import pytest
 
 from storage import obligations
@@ -117,3 +120,17 @@ def test_a_warning_without_a_competent_unit_is_the_duty_desks_with_a_clock_of_it
     world.app.settle()
     assert world.assigned(LEAD).data["warning"]["id"] == warning
     assert world.warnings()[0]["status"] == "open"
+
+
+def test_in_lock_step_nothing_fires_before_it_is_settled(world: World) -> None:
+    """Whoever wakes the duty loop: what is due waits for `settle`, so that all that came before at this instant is seen first."""
+    world.warn()
+    told = len(world.offices[LEAD].attempts)
+    world.clock.move_to(world.clock.now() + timedelta(minutes=61))
+    for _ in range(20):
+        world.app.duty._wake()
+        time.sleep(0.01)
+    assert len(world.offices[LEAD].attempts) == told
+    world.app.settle()
+    assert world.app.duty.idle(), "nothing is under way once it is settled"
+    assert by_event(world.offices[LEAD].told())[-1] == "task.reminder"
