@@ -1054,6 +1054,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "没有安装集群所需的部件；请运行 pip install --require-hashes -r requirements-cluster.lock",
         "what a cluster needs is not installed; run pip install --require-hashes -r requirements-cluster.lock",
     ),
+    "kafka.no_pem": (
+        "kafka.ca_file、cert_file、key_file：{files}：{error}；应为本用户可读的 PEM 文件",
+        "kafka.ca_file, cert_file, key_file: {files}: {error}; these files have to be PEM, readable by this user",
+    ),
     "kafka.not_ready": (
         "Kafka {address} 有应答但没有就绪；请看其日志，稍后再试",
         "Kafka at {address} answers but is not ready; look at its log, try again later",
@@ -1337,6 +1341,52 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "policy.match.region": ("区域 {named}", "region {named}"),
     "policy.match.sector": ("{named}领域", "sector {named}"),
     "policy.match.unrouted": ("待指定的预警", "unrouted warnings"),
+    # postgres: why the shared database is not used, and what to do
+    "postgres.busy": ("{where} 的连接已全部占用；请一秒后再试", "{where}: all connections are busy; try again in a second"),
+    "postgres.away": (
+        "{where} 不可用：{error}；请确认服务器在运行且可写，然后重做",
+        "{where}: {error}; see that the server runs and takes writes, then do it again",
+    ),
+    "postgres.no_address": (
+        "database_url 不是 PostgreSQL 地址（{given}）；应如 postgresql://fengsui@db.example:5432/fengsui",
+        "database_url is no address of a PostgreSQL ({given}); write it like postgresql://fengsui@db.example:5432/fengsui",
+    ),
+    "postgres.password_in_address": (
+        "database_url 含口令；请把口令单独写入文件，并以 database_password_file 指明",
+        "database_url holds a password; put it alone into a file and name that in database_password_file",
+    ),
+    "postgres.password_file": (
+        "database_password_file {file}：{error}；该文件只应含 database_url 的口令",
+        "database_password_file {file}: {error}; it holds the password of database_url, and nothing else",
+    ),
+    "postgres.clock_ahead": (
+        "本机时钟比 {where} 快 {by} 秒（上限 {most} 秒）：请用 NTP 校时（chronyc tracking）后重启",
+        "this machine's clock is {by} s ahead of that of {where}, at most {most} s are legal: set both by NTP (chronyc tracking), restart",
+    ),
+    "postgres.clock_behind": (
+        "本机时钟比 {where} 慢 {by} 秒（上限 {most} 秒）：请用 NTP 校时（chronyc tracking）后重启",
+        "this machine's clock is {by} s behind that of {where}, at most {most} s are legal: set both by NTP (chronyc tracking), restart",
+    ),
+    "postgres.text": (
+        "{where} 的编码为 {encoding}、文字按 {collation} 排序，次序与别处不同；请另建：{command}",
+        "{where} has encoding {encoding} and sorts text by {collation}, in another order than elsewhere; make it with {command}",
+    ),
+    "postgres.newer": (
+        "{where} 的表比本程序新（本程序只到 {own}）；请在本机安装新版本",
+        "{where} has tables of a newer version than this one, which knows them up to {own}: install the newer Fengsui on this machine",
+    ),
+    "postgres.older": (
+        "{where} 的表须升级（现为 {held}，需要 {own}）；请以数据库所有者执行一次 fengsui db upgrade，再启动",
+        "{where} has tables of revision {held}, this version needs {own}: run `fengsui db upgrade` once as its owner, then start again",
+    ),
+    "postgres.empty": (
+        "{where} 中还没有表，需要 {own}；请以数据库所有者执行一次 fengsui db upgrade，再启动",
+        "{where} has no tables yet, this version needs {own}: run `fengsui db upgrade` once as its owner, then start again",
+    ),
+    "postgres.no_roles": (
+        "{where}：本账户不能建立角色；请由有权者执行：{statements}，然后重做",
+        "{where}: this account may make no roles; let one that may run: {statements}; then run it again",
+    ),
     # publish: rules put in force in a cluster
     "publish.areas": (
         "区域指标自启用起计，不补算：{indicators}",

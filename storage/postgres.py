@@ -20,6 +20,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from domain.errors import StoreCorrupt, StoreUnavailable
+from domain.messages import both
 from domain.ports import Clock
 from storage.database import Database
 from storage.migrate import migrate, newest, standing
@@ -35,6 +36,7 @@ LOCK_SECONDS = 10  # a transaction that waits longer for another one's row gives
 IDLE_SECONDS = 30  # a process that stands still inside a transaction loses it, and with it its row locks: somebody else goes on
 SKEW = timedelta(seconds=5)  # by which this machine's clock may differ from the database's
 _UPGRADE_LOCK = 0x46656E67  # one `db upgrade` at a time
+_CREATE = "createdb --encoding=UTF8 --locale=C.UTF-8 --template=template0 NAME"
 _COLLATIONS = frozenset({"C", "POSIX", "C.UTF-8", "C.utf8"})  # in which text sorts as it does in SQLite and in Python
 
 # SQLSTATE (https://www.postgresql.org/docs/current/errcodes-appendix.html) by what the caller does next: do the same again.
@@ -92,7 +94,7 @@ class Postgres:
     def translated(self, error: Exception, *, reading: bool) -> Exception:
         """Return what the caller of a door should see."""
         if isinstance(error, PoolTimeout):
-            return StoreUnavailable(f"{self.where}: all connections are busy; try again in a second")
+            return StoreUnavailable(both("postgres.busy", where=self.where))
         if not isinstance(error, DBAPIError):
             return error
         state = getattr(error.orig, "sqlstate", None) or ""
@@ -100,7 +102,7 @@ class Postgres:
             return StoreCorrupt(f"{self.where}: {error.orig}; restore it from a backup")
         lost = isinstance(error, OperationalError) and not state  # the driver's own: no connection, or none any more
         if lost or ((state.startswith(_UNAVAILABLE_CLASSES) or state in _UNAVAILABLE) and not (reading and state == _READ_ONLY)):
-            return StoreUnavailable(f"{self.where}: {_one_line(error)}; see that the server runs and takes writes, then do it again")
+            return StoreUnavailable(both("postgres.away", where=self.where, error=_one_line(error)))
         return error
 
     def sweep(self) -> bool:
@@ -176,18 +178,17 @@ def address(url: str, password_file: Path | None = None) -> URL:
     try:
         found = make_url(url)
     except ArgumentError as error:
-        raise StoreUnavailable("database_url is no address; write it like postgresql://fengsui@db.example:5432/fengsui") from error
+        raise StoreUnavailable(both("postgres.no_address", given="?")) from error  # it is not repeated: there may be a password in it
     if found.drivername not in {"postgresql", "postgres"}:
-        raise StoreUnavailable(f"database_url begins with {found.drivername!r}; write it like postgresql://fengsui@db.example:5432/fengsui")
+        raise StoreUnavailable(both("postgres.no_address", given=f"{found.drivername}://"))
     if found.password is not None or "password" in found.query:
-        raise StoreUnavailable("database_url holds a password; put it alone into a file and name that in database_password_file")
+        raise StoreUnavailable(both("postgres.password_in_address"))
     if password_file is not None:
         try:
             found = found.set(password=password_file.read_text(encoding="utf-8").strip())
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "not UTF-8"
-            told = f"database_password_file {password_file}: {reason}; it holds the password of database_url, and nothing else"
-            raise StoreUnavailable(told) from error
+            raise StoreUnavailable(both("postgres.password_file", file=password_file, error=reason)) from error
     return found.set(drivername="postgresql+psycopg")
 
 
@@ -206,12 +207,8 @@ def check_clock(connection: Connection, clock: Clock, where: str) -> None:
     """
     ahead = clock_difference(connection, clock)
     if abs(ahead) > SKEW:
-        said = f"{abs(ahead).total_seconds():.1f} s {'ahead of' if ahead > timedelta(0) else 'behind'}"
-        raise StoreUnavailable(
-            f"本机时钟与数据库相差 {abs(ahead).total_seconds():.1f} 秒（上限 {SKEW.seconds} 秒）：请用 NTP 校时后重启 / "
-            f"the clock of this machine is {said} that of {where}, at most {SKEW.seconds} s are legal: "
-            "set both by NTP (chronyc tracking), then start again"
-        )
+        told: dict[str, object] = {"where": where, "by": f"{abs(ahead).total_seconds():.1f}", "most": SKEW.seconds}
+        raise StoreUnavailable(both("postgres.clock_ahead", **told) if ahead > timedelta(0) else both("postgres.clock_behind", **told))
 
 
 def _middle(one: datetime, other: datetime) -> datetime:
@@ -244,10 +241,7 @@ def check_text(connection: Connection, where: str) -> None:
     )
     encoding, collation = connection.exec_driver_sql(query).one()
     if encoding != "UTF8" or collation not in _COLLATIONS:
-        raise StoreUnavailable(
-            f"{where} has encoding {encoding} and sorts text by {collation}; make it with "
-            "`createdb --encoding=UTF8 --locale=C.UTF-8 --template=template0 NAME`, so that every list has one order"
-        )
+        raise StoreUnavailable(both("postgres.text", where=where, encoding=encoding, collation=collation, command=_CREATE))
 
 
 def check_revision(connection: Connection, where: str) -> None:
@@ -260,14 +254,10 @@ def check_revision(connection: Connection, where: str) -> None:
     if held == newest():
         return
     if held is None:
-        raise StoreUnavailable(
-            f"{where} 版本比本程序新 / has tables of a newer version than this one, which knows them up to {newest()}: "
-            "install the newer version of Fengsui on this machine"
-        )
-    raise StoreUnavailable(
-        f"{where} 的表需要升级 / has {f'tables of revision {held}' if held else 'no tables yet'}, this version needs {newest()}: "
-        "run `fengsui db upgrade` once as the owner of the database, then start again"
-    )
+        raise StoreUnavailable(both("postgres.newer", where=where, own=newest()))
+    if not held:
+        raise StoreUnavailable(both("postgres.empty", where=where, own=newest()))
+    raise StoreUnavailable(both("postgres.older", where=where, held=held, own=newest()))
 
 
 def _engine(url: URL, size: int, *settings: str) -> Engine:

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import ProgrammingError
 
 from domain.errors import StoreUnavailable
+from domain.messages import both
 from storage.tables import metadata
 
 SERVICE, DEPARTMENT, READER = "fengsui_service", "fengsui_department", "fengsui_reader"
@@ -100,4 +101,4 @@ def _roles(connection: Connection, where: str) -> None:
                 connection.exec_driver_sql(statement)
     except ProgrammingError as error:
         told = "; ".join(statements)
-        raise StoreUnavailable(f"{where}: this account may make no roles; let one that may run: {told}; then run it again") from error
+        raise StoreUnavailable(both("postgres.no_roles", where=where, statements=told)) from error

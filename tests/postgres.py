@@ -7,7 +7,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -18,6 +17,7 @@ from typing import Self
 import psycopg
 
 from app.clock import SystemClock
+from deploy.kafka.local import free_port
 from domain.ports import Clock
 from storage.database import Database
 from storage.postgres import PostgresDatabase
@@ -39,7 +39,7 @@ class PostgresServer:
         self._programs = programs
         self._settings = settings
         self.folder = Path(tempfile.mkdtemp(prefix="fengsui-pg-"))
-        self.port = _free_port()
+        self.port = free_port()
         self._numbers = itertools.count(1)
         self._server: subprocess.Popen[bytes] | None = None
         self._as: list[str] = []
@@ -125,10 +125,3 @@ class PostgresServer:
 
     def _command(self, *command: str) -> list[str]:
         return ["setpriv", *self._as, "--pdeathsig", "QUIT", *command]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Literal
 
 import msgspec
 from msgspec.structs import replace
@@ -51,7 +51,7 @@ class Outputs:
         data = msgspec.to_builtins(bare, builtin_types=(datetime,)) | {"reason": reason}
         return self._letter("warnings", warning.id, id_, f"warning.{what}", warning.updated_at, data)
 
-    def _letter(self, to: Any, key: str, id_: str, kind: str, at: datetime, data: object) -> Letter:
+    def _letter(self, to: Literal["warnings", "events"], key: str, id_: str, kind: str, at: datetime, data: object) -> Letter:
         event = {
             "specversion": "1.0",
             "id": id_,

@@ -17,7 +17,7 @@ from streams.runtimes.keeping import Kept, PartitionSnapshots
 
 
 class DatabaseShelf:
-    """`streams.runtimes.partitions.PartitionSnapshots` in the database."""
+    """`streams.runtimes.keeping.PartitionSnapshots` in the database."""
 
     def __init__(self, database: Database, topic: str, partition: int) -> None:
         """Keep the snapshots of one partition in `database`."""

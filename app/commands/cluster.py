@@ -31,6 +31,8 @@ DatabaseOption = Annotated[
     typer.Option("--database-url", help="集群共用的 PostgreSQL：postgresql://用户@主机/库 / PostgreSQL that all roles share"),
 ]
 MetricsPortOption = Annotated[int | None, typer.Option("--metrics-port", help="指标端口，缺省不开放 / port of its metrics, default none")]
+HostOption = Annotated[str | None, typer.Option("--host", help="监听地址，缺省 127.0.0.1 / address to listen on")]
+PortOption = Annotated[int | None, typer.Option("--port", help="监听端口，缺省 8080 / port to listen on")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", help="详细日志 / debug logs")]
 ReducedOption = Annotated[
     bool,
@@ -101,8 +103,8 @@ def edge(
     bootstrap: BootstrapOption = None,
     prefix: PrefixOption = None,
     partitions: PartitionsOption = None,
-    host: Annotated[str | None, typer.Option(help="监听地址，缺省 127.0.0.1 / address to listen on")] = None,
-    port: Annotated[int | None, typer.Option(help="监听端口，缺省 8080 / port to listen on")] = None,
+    host: HostOption = None,
+    port: PortOption = None,
     database_url: DatabaseOption = None,
     *,
     reduced_durability: ReducedOption = False,
@@ -111,8 +113,7 @@ def edge(
     """集群的接入：与 serve 相同的入口，写入 Kafka / The doors of a cluster: as those of `serve`, with Kafka in the place of the journal."""
     flags = {"data": data, "host": host, "port": port, "database_url": database_url}
     settings = _settings(config, bootstrap, prefix, partitions, reduced_durability=reduced_durability, **flags)
-    _log_as_service(verbose=verbose)
-    with plain_errors(), needs_extra():
+    with _as_service(verbose=verbose):
         from app.cluster.edge import EdgeRole
         from app.server import Server
 
@@ -136,8 +137,7 @@ def worker(
     """集群的研判：处理分到的分区；以 70 退出时须由守护程序重启 / Judge the partitions assigned to it; status 70 wants a restart."""
     flags = {"data": data, "database_url": database_url, "metrics_port": metrics_port}
     settings = _settings(config, bootstrap, prefix, partitions, reduced_durability=reduced_durability, **flags)
-    _log_as_service(verbose=verbose)
-    with plain_errors(), needs_extra():
+    with _as_service(verbose=verbose):
         from app.cluster.worker import WorkerRole
 
         with WorkerRole(settings) as role:
@@ -160,11 +160,10 @@ def duty(
     """集群的督办：计时、升级、送达；可同时运行多个 / Timers, escalation and deliveries of a cluster; several may run at once."""
     flags = {"data": data, "database_url": database_url, "metrics_port": metrics_port}
     settings = _settings(config, bootstrap, prefix, partitions, reduced_durability=reduced_durability, **flags)
-    _log_as_service(verbose=verbose)
     over = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: over.set())
-    with plain_errors(), needs_extra():
+    with _as_service(verbose=verbose):
         from app.cluster.duty import DutyRole
 
         with DutyRole(settings) as role:
@@ -180,8 +179,8 @@ def api(
     bootstrap: BootstrapOption = None,
     prefix: PrefixOption = None,
     partitions: PartitionsOption = None,
-    host: Annotated[str | None, typer.Option(help="监听地址，缺省 127.0.0.1 / address to listen on")] = None,
-    port: Annotated[int | None, typer.Option(help="监听端口，缺省 8080 / port to listen on")] = None,
+    host: HostOption = None,
+    port: PortOption = None,
     database_url: DatabaseOption = None,
     *,
     reduced_durability: ReducedOption = False,
@@ -190,8 +189,7 @@ def api(
     """集群的接口与控制台，读写共用的数据库 / API and console of a cluster, over the database that all roles share."""
     flags = {"data": data, "host": host, "port": port, "database_url": database_url}
     settings = _settings(config, bootstrap, prefix, partitions, reduced_durability=reduced_durability, **flags)
-    _log_as_service(verbose=verbose)
-    with plain_errors(), needs_extra():
+    with _as_service(verbose=verbose):
         from app.cluster.api import ApiRole
         from app.server import Server
 
@@ -264,11 +262,15 @@ def needs_extra() -> Iterator[None]:
         raise typer.Exit(USAGE) from error
 
 
-def _log_as_service(*, verbose: bool) -> None:
+@contextmanager
+def _as_service(*, verbose: bool) -> Iterator[None]:
+    """Log as a service does; whatever keeps a role from running is told in a line and ends with exit code 2."""
     from app.logs import configure, forward_libraries
 
     configure(verbose=verbose)
     forward_libraries()
+    with plain_errors(), needs_extra():
+        yield
 
 
 def _settings(

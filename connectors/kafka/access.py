@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from domain.errors import StoreUnavailable
+from domain.messages import both
 
 Mechanism = Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
@@ -48,9 +49,7 @@ class Access:
                 context.load_cert_chain(self.cert_file, self.key_file)
         except (OSError, ssl.SSLError) as error:
             files = ", ".join(str(path) for path in (self.ca_file, self.cert_file, self.key_file) if path is not None)
-            raise StoreUnavailable(
-                f"kafka.ca_file / cert_file / key_file：{files}：{error}；应为 PEM 文件 / these files have to be PEM, readable by this user"
-            ) from error
+            raise StoreUnavailable(both("kafka.no_pem", files=files, error=error)) from error
         return context
 
     def stream_options(self) -> dict[str, Any]:

@@ -126,13 +126,11 @@ class Topics:
     def differences(self) -> list[Difference]:
         """Return everything that is wrong; raises StoreUnavailable."""
         found = self.found()
-        wrong = differences(self._layout, found, self.mark(found))
-        if self._layout.topic("frames") in found and not self._marked(found):
-            wrong.append(Difference(self._layout.topic("control"), both("topics.no_mark"), mendable=True))
+        mark, control = self.mark(found), self._layout.topic("control")
+        wrong = differences(self._layout, found, mark)
+        if mark is None and {self._layout.topic("frames"), control} <= found.keys():
+            wrong.append(Difference(control, both("topics.no_mark"), mendable=True))
         return wrong
-
-    def _marked(self, found: Mapping[str, Topic]) -> bool:
-        return self._layout.topic("control") not in found or self.mark(found) is not None
 
     def apply(self) -> list[str]:
         """Make what is missing, mend what can be mended without loss; return what was done, in words.

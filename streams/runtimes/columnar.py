@@ -36,7 +36,7 @@ from streams.kernel.scan import ID, KEYS, OBJECT, PADDING, Lines, scan
 from streams.pipeline import Pipeline, PipelineSettings
 from streams.runtimes.collector import settled_collector
 from streams.runtimes.places import Places, blocks
-from streams.runtimes.replay import Known
+from streams.runtimes.replay import KnownObjects
 from streams.runtimes.watching import Complete, Ticks, Watching
 from streams.stages.windows import MICROSECOND, NEVER, from_us, to_us
 
@@ -103,7 +103,7 @@ class ColumnarReplay:
         self._pipeline = Pipeline(DEFAULT_LEVELS, Catalogue(), lambda _version: ruleset, {}, PipelineSettings(model_points=0.0))
         self._ruleset = ruleset
         self._found_outcomes = found
-        self._known = Known()
+        self._known = KnownObjects()
         self._lines = HitLines([rule.id for rule in placement.rules])
         self._cooldowns = {number: rule.cooldown // MICROSECOND for number, rule in enumerate(placement.rules) if rule.cooldown}
         self._last_hits: dict[int, dict[int, int]] = {}  # slot → rule with a cooldown → when it hit last

@@ -48,7 +48,7 @@ class Summary:
     reached: int
 
 
-class Known:
+class KnownObjects:
     """Finds a signal's object by its id, then by its code. Without any objects a signal's own id or code is taken at its word."""
 
     def __init__(self) -> None:
@@ -94,7 +94,7 @@ class _Source:
         self._objects = objects
         self._catalogue = catalogue
         self._ruleset = ruleset
-        self._known = Known()
+        self._known = KnownObjects()
         for thing in objects:
             self._known.add(thing)
         self._resolve = resolve or self._known

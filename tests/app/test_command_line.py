@@ -19,9 +19,10 @@ from typer.testing import CliRunner
 
 from app.cli import app
 from app.version import VERSION
+from deploy.kafka.local import free_port
 from tests.app.test_inferences import INFERENCES
 from tests.app.world import CATALOGUE, DEPARTMENTS, LEAD, OBJECTS, PARTNER, RULES, World, penalty
-from tests.campaigns.serving import ROOT, free_port
+from tests.campaigns.serving import ROOT
 from tests.connectors.senders import as_csv
 
 OK, FINDINGS, USAGE = 0, 1, 2

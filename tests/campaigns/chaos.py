@@ -39,6 +39,7 @@ from tests.campaigns.entry import Campaign, Run, play
 from tests.campaigns.faults import CONSUMING_SECONDS, SECONDS, Faults, Supervisor
 from tests.campaigns.oracle import differences, export, replayed
 from tests.campaigns.receiver import Receiver
+from tests.cluster.world import RULES as LEAKS
 from tests.cluster.world import Cluster
 from tests.conftest import which
 from tests.cutting import CuttingProxy
@@ -55,28 +56,10 @@ OBJECTS = 60  # of a stage, which lasts a week
 SMALL = ("kill_worker", "zombie", "kill_broker", "lost_answer")
 SETTLED_SECONDS = 300.0
 SECRET = "whsec_" + "c2VjcmV0LW9mLXRoZS1kdXR5LWRlc2s="
-RULES = """\
-pack: gas
-title: 燃气安全
-sector: gas
-owner: 市住建局
-effective: {from: 2024-01-01}
-plan: response
-indicators:
-  leaks:
-    title: 近7天泄漏反映
-    count: signals
-    where: kind == gas.leak
-    window: 7d
-    exact: true
-rules:
-  - id: leaks
-    title: 三次以上泄漏反映
-    status: active
-    basis: [城镇燃气管理条例第四十一条]
-    when: leaks >= 3
-    points: 50
-    say: "{leaks}次"
+# A second rule raises the level of what the first one found: warnings are updated too.
+RULES = (
+    LEAKS.replace("points: 65", "points: 50")
+    + """\
   - id: many-leaks
     title: 十五次以上泄漏反映
     status: active
@@ -85,6 +68,7 @@ rules:
     points: 40
     say: "{leaks}次"
 """
+)
 
 
 def complaint(number: int) -> SignalEntry:

@@ -45,7 +45,7 @@ from streams.kernel.watches import Standing, Watches
 from streams.pipeline import Pipeline, PipelineSettings
 from streams.runtimes.columnar import ColumnarReplay, hit_line, leaves_of
 from streams.runtimes.findings import Findings
-from streams.runtimes.replay import Known, replay
+from streams.runtimes.replay import KnownObjects, replay
 from streams.stages.windows import NEVER
 from tests.campaigns.entry import Campaign, Run, play
 from tests.streams.kit import values_of
@@ -274,7 +274,7 @@ def _kernel(draw: random.Random, placement: Placement, plant: str) -> Kernel:
 
 def _entry(given: dict[str, Any]) -> SignalEntry:
     feed, signal, _ = signal_of_line(json.dumps(given).encode(), Path("plain.ndjson"), 0)
-    return SignalEntry(feed=feed, signal=signal, resolution=Known()(signal), digest="")
+    return SignalEntry(feed=feed, signal=signal, resolution=KnownObjects()(signal), digest="")
 
 
 def readable(ruleset: RuleSet, entries: Sequence[SignalEntry]) -> tuple[list[bytes], Pipeline]:

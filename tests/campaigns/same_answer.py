@@ -34,7 +34,7 @@ from storage.tables import progress, warnings
 from tests.campaigns.entry import Campaign, Run, play
 from tests.campaigns.oracle import Answer, answer, differences, replayed
 from tests.campaigns.serving import Serving
-from tests.cluster.world import Cluster
+from tests.cluster.world import Cluster, environment
 from tests.conftest import which
 from tests.factories import make_object
 from tests.postgres import PostgresServer
@@ -178,19 +178,7 @@ class Town:
         self.moved = 0  # partitions that went from one worker to another under load
         self._more: dict[str, Any] = {"plant": plant, "snapshot_every": every}
         self.cluster.activate()
-        own = self.cluster.settings.kafka
-        settings = {
-            "DATABASE_URL": self.cluster.settings.database_url,
-            "KAFKA__BOOTSTRAP": own.bootstrap,
-            "KAFKA__PREFIX": own.prefix,
-            "KAFKA__PARTITIONS": str(own.partitions),
-            "KAFKA__REPLICAS": "1",
-            "KAFKA__MIN_INSYNC": "1",
-            "KAFKA__REDUCED_DURABILITY": "true",
-        }
-        self.edge = Serving(
-            folder / "edge", self.cluster.rules, settings={f"FENGSUI_{name}": value for name, value in settings.items()}, role="edge"
-        )
+        self.edge = Serving(folder / "edge", self.cluster.rules, settings=environment(self.cluster.settings), role="edge")
         self.edge.data.mkdir()
         stack.callback(self.edge.kill)
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import sys
 import time
 import urllib.request
 from collections import Counter, defaultdict
@@ -33,6 +31,7 @@ from storage.duty_tables import timers
 from storage.findings import apply_outcomes
 from storage.postgres import PostgresDatabase
 from tests.app.offices import WALL, Offices
+from tests.cluster.world import environment, start_role
 from tests.dispatch.timeline import CATALOGUE, DIRECTORY
 from tests.factories import make_warning
 from tests.postgres import PostgresServer
@@ -90,27 +89,15 @@ class Desks:
 
     def start(self, name: str, crash: str = "", role: str = "duty", metrics_port: int = 0) -> subprocess.Popen[bytes]:
         """Start `fengsui duty`, or another role."""
-        own = self.settings.kafka
         given = {
             "DATA": self.folder / name,
-            "DATABASE_URL": self.settings.database_url,
             "PORT": 0,
             "METRICS_PORT": metrics_port,
             "LINK_KEY": self.folder / "link-key",
             "EGRESS__ALLOW": '["127.0.0.0/8"]',
-            "KAFKA__BOOTSTRAP": own.bootstrap,
-            "KAFKA__PREFIX": own.prefix,
-            "KAFKA__PARTITIONS": own.partitions,
-            "KAFKA__REPLICAS": own.replicas,
-            "KAFKA__MIN_INSYNC": own.min_insync,
-            "KAFKA__REDUCED_DURABILITY": own.reduced_durability,
         }
-        environment = os.environ | {f"FENGSUI_{key}": str(value) for key, value in given.items()}
-        if crash:
-            environment[CRASH_VARIABLE] = crash
-        with (self.folder / f"{name}.log").open("ab") as log:
-            command = ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "app.cli", role]
-            self.running[name] = subprocess.Popen(command, cwd=TOP, env=environment, stdout=log, stderr=log)
+        variables = environment(self.settings, **given) | ({CRASH_VARIABLE: crash} if crash else {})
+        self.running[name] = start_role(role, variables, self.folder / f"{name}.log")
         return self.running[name]
 
     def log(self, name: str) -> str:

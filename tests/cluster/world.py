@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import chain, takewhile
 from pathlib import Path
@@ -69,6 +69,28 @@ rules:
 PATIENCE = 30.0
 
 
+def environment(settings: Settings, **more: object) -> dict[str, str]:
+    """Return the environment of a role beside those of `settings`: the same brokers and database; `more` are named as variables are."""
+    own = settings.kafka
+    shared = {
+        "DATABASE_URL": settings.database_url,
+        "KAFKA__BOOTSTRAP": own.bootstrap,
+        "KAFKA__PREFIX": own.prefix,
+        "KAFKA__PARTITIONS": own.partitions,
+        "KAFKA__REPLICAS": own.replicas,
+        "KAFKA__MIN_INSYNC": own.min_insync,
+        "KAFKA__REDUCED_DURABILITY": own.reduced_durability,
+    }
+    return {f"FENGSUI_{name}": str(value) for name, value in (shared | more).items()}
+
+
+def start_role(role: str, variables: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+    """Start a role as a process that dies with this one, and adds to the file `log`."""
+    command = ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "app.cli", role]
+    with log.open("ab") as file:
+        return subprocess.Popen(command, cwd=TOP, env=os.environ | variables, stdout=file, stderr=file)
+
+
 class Cluster:
     """One deployment: topics with a prefix of their own, a database of its own, any number of workers."""
 
@@ -116,29 +138,15 @@ class Cluster:
         self, name: str = "one", *, role: str = "worker", plant: str = "", snapshot_every: int = 500, metrics_port: int = 0, **kafka: object
     ) -> subprocess.Popen[bytes]:
         """Start a worker process, or one of another role."""
-        own = self.settings.kafka
         given = {
             "DATA": self.folder / name,
-            "DATABASE_URL": self.settings.database_url,
             "SNAPSHOT_EVERY": snapshot_every,
             "METRICS_PORT": metrics_port,
-            "KAFKA__BOOTSTRAP": own.bootstrap,
-            "KAFKA__PREFIX": own.prefix,
-            "KAFKA__PARTITIONS": own.partitions,
-            "KAFKA__REPLICAS": own.replicas,
-            "KAFKA__MIN_INSYNC": own.min_insync,
-            "KAFKA__REDUCED_DURABILITY": own.reduced_durability,
             "KAFKA__SESSION_SECONDS": "6",
         }
         given |= {f"KAFKA__{key.upper()}": value for key, value in kafka.items()} | self.also
-        environment = os.environ | {f"FENGSUI_{key}": str(value) for key, value in given.items()}
-        if plant:
-            environment[PLANT_VARIABLE] = plant
-        log = (self.folder / f"{name}.log").open("ab")
-        self.workers[name] = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "app.cli", role], cwd=TOP, env=environment, stdout=log, stderr=log
-        )
-        log.close()
+        variables = environment(self.settings, **given) | ({PLANT_VARIABLE: plant} if plant else {})
+        self.workers[name] = start_role(role, variables, self.folder / f"{name}.log")
         return self.workers[name]
 
     def log(self, name: str = "one") -> str:

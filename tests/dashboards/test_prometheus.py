@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from app.metrics import Metrics
 from dashboards.alerts import ALERTS
 from dashboards.build import BOARDS, RULES_FILE
 from dashboards.promql import named, or_zero
+from deploy.kafka.local import free_port
 from tests.architecture.tree import TOP
 from tests.dashboards.expressions import EXPRESSIONS, Expression, Prometheus
 from tests.dashboards.populated import NAMELESS, NAMES, populated, served
@@ -48,13 +48,6 @@ def _configuration(folder: Path, port: int) -> Path:
     return path
 
 
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-    return port
-
-
 def _until(true: Callable[[], bool], running: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + PATIENCE
     while not true():
@@ -68,7 +61,7 @@ def prometheus(service: Callable[[str], Path], tmp_path_factory: pytest.TempPath
     """Start a server and wait until it has scraped often enough."""
     folder = tmp_path_factory.mktemp("prometheus")
     with served(populated(), TOKEN) as target, (folder / "log").open("wb") as log:
-        config, port = _configuration(folder, target), _free_port()
+        config, port = _configuration(folder, target), free_port()
         command = [
             service("prometheus"),
             f"--config.file={config}",

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from deploy.kafka.local import free_port
 from tests.architecture.tree import TOP
-from tests.campaigns.serving import free_port
 from tests.docs.fences import fences, missing, steps
 
 PAGES = ("tutorial", "first-rule")
