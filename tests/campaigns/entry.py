@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -61,10 +62,25 @@ def play(campaign: Campaign, body: Body) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         folder = given.keep or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
-        wrong, line = body(Run(count=count, seed=given.seed, small=given.small, plant=given.plant, folder=folder, given=given))
+        wrong = ["it broke off"]
+        try:
+            wrong, line = body(Run(count=count, seed=given.seed, small=given.small, plant=given.plant, folder=folder, given=given))
+        finally:
+            if wrong and not given.plant and not given.keep:
+                _keep_logs(folder)
     for what in wrong[:SHOWN]:
         sys.stdout.write(f"  {what}\n")
     if len(wrong) > SHOWN:
         sys.stdout.write(f"  and {len(wrong) - SHOWN} more\n")
     sys.stdout.write(f"{line}: {'HELD' if not wrong else f'FELL SHORT ({len(wrong)})'}\n")
     return int(bool(wrong))
+
+
+def _keep_logs(folder: Path) -> None:
+    """Put the logs of all processes where they stay, and say where: why a run fell short may not come a second time."""
+    logs = sorted(log for log in folder.rglob("*.log") if "kafka" not in log.relative_to(folder).parts)  # a broker's data ends so too
+    if logs:
+        kept = Path(tempfile.mkdtemp(prefix="fengsui-campaign-"))
+        for log in logs:
+            shutil.copy(log, kept / "-".join(log.relative_to(folder).parts))
+        sys.stdout.write(f"  the logs are in {kept}\n")

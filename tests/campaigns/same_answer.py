@@ -15,7 +15,6 @@ import logging
 import random
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -32,6 +31,7 @@ from storage.datadir import DataPaths
 from storage.registry import write_objects
 from storage.tables import progress, warnings
 from tests.campaigns.entry import Campaign, Run, play
+from tests.campaigns.moving import STILL, Bar, StandsStill, wait_moving
 from tests.campaigns.oracle import Answer, answer, differences, replayed
 from tests.campaigns.serving import Serving
 from tests.cluster.world import Cluster, environment
@@ -40,11 +40,11 @@ from tests.factories import make_object
 from tests.postgres import PostgresServer
 
 PARTITIONS = 6
-CALL = 100
+CALL = 100  # signals of one call at least, and a hundred calls at most
+CALLS = 100
 AGAIN = 9  # one call in so many is repeated
 SIGNALS_AN_OBJECT = 50
 SPAN = timedelta(hours=46)  # of the signals' times; less than the quiet period, after which a warning ends
-PATIENCE = 240.0  # of a machine that does other work too
 FEED = "signals"
 STREETS = ("610113001", "610113002", "610113003", "610114001", "610114002")
 # Points are a third of a point above multiples of five: no sum of them is the limit of a level, so that it makes no difference by how
@@ -88,10 +88,6 @@ rules:
   - {id: county, title: 区县受检面广, status: active, subject: region(6), basis: [城镇燃气管理条例第四十条], when: county_objects >= 20,
      points: 45.3, say: "{county_objects}户"}
 """
-
-
-class NoAnswer(Exception):
-    """One of the four did not come to an answer."""
 
 
 def story(seed: int, count: int, began: datetime) -> list[dict[str, Any]]:
@@ -154,8 +150,8 @@ def by_serve(folder: Path, rules: Path, signals: Sequence[dict[str, Any]]) -> li
     try:
         serving.wait_ready()
         serving.call("POST", "/v1/import/objects?name=objects.csv", _register(signals).encode(), content_type="application/octet-stream")
-        send(serving, signals)
-        _until(lambda: _applied(serving), "serve does not come to the end of its journal")
+        send(serving, signals, "serve")
+        wait_moving(lambda: len(set(_progress(serving))) == 1, lambda: _progress(serving), "serve is at the end of its journal")
         assert serving.stop() == 0
     finally:
         serving.kill()
@@ -163,9 +159,10 @@ def by_serve(folder: Path, rules: Path, signals: Sequence[dict[str, Any]]) -> li
         return sorted(answer(body) for body in connection.scalars(select(warnings.c.body)))
 
 
-def _applied(serving: Serving) -> bool:
-    figures = serving.call("GET", "/v1/status")
-    return bool(figures["applied"] == figures["head"])
+def _progress(serving: Serving) -> tuple[int, int]:
+    """Return how far it has judged, and the end of its journal."""
+    figures = serving.call("GET", "/v1/status", timeout=60)
+    return figures["applied"], figures["head"]
 
 
 class Town:
@@ -203,16 +200,27 @@ class Town:
 
     def settled(self, workers: int) -> dict[int, str]:
         """Wait until all partitions are shared among so many workers, and return by whom each is held."""
-        _until(
+        self.await_moving(
             lambda: len(self.owners()) == PARTITIONS and len(set(self.owners().values())) == workers,
-            f"not shared by {workers} workers",
-            self.cluster,
+            f"{workers} workers share the partitions",
         )
         return self.owners()
 
+    def await_moving(self, fine: Callable[[], bool], what: str) -> None:
+        """Wait as long as the cluster moves on; raises StandsStill, or where a worker ended that nobody ended."""
+        wait_moving(fine, self._progress, what)
+
+    def _progress(self) -> str:
+        """Return how far frames and groups are, and who has what."""
+        for name, worker in self.cluster.workers.items():
+            if worker.poll() not in {None, 0}:
+                raise StandsStill(f"{name} ended with {worker.poll()}: {self.cluster.log(name)[-1500:]}")
+        frames, groups, owners = self.cluster.done(), self.cluster.done(self.cluster.groups), self.owners()
+        return f"frames {sorted(frames.items())}, groups {sorted(groups.items())}, held by {len(set(owners.values()))}"
+
     def answers(self) -> list[Answer]:
         """Return the warnings once everything is judged."""
-        _until(self.cluster.judged, "not everything is judged", self.cluster)
+        self.await_moving(self.cluster.judged, "everything is judged")
         return [(id_, level, ",".join(sorted(rules.split(",")))) for id_, level, rules in self.cluster.warnings()]
 
 
@@ -221,7 +229,7 @@ def by_one_worker(town: Town, signals: Sequence[dict[str, Any]]) -> list[Answer]
     town.register(signals)
     town.work("only")
     town.edge.wait_ready()
-    send(town.edge, signals)
+    send(town.edge, signals, "one worker")
     return town.answers()
 
 
@@ -231,14 +239,14 @@ def by_three_workers(town: Town, signals: Sequence[dict[str, Any]]) -> list[Answ
     town.work("first", "second")
     town.edge.wait_ready()
     half, rest = len(signals) // 2, len(signals) * 3 // 4
-    send(town.edge, signals[:half])
+    send(town.edge, signals[:half], "three workers")
     two = town.settled(2)
     town.work("third")
-    send(town.edge, signals[half:rest])
+    send(town.edge, signals[half:rest], "three workers")
     three = town.settled(3)
     town.cluster.workers["first"].send_signal(signal.SIGTERM)
     town.work("fourth")
-    send(town.edge, signals[rest:])
+    send(town.edge, signals[rest:], "three workers")
     again = _changed(town, three)
     town.moved = sum(two[number] != three[number] for number in two) + sum(three[number] != again[number] for number in three)
     return town.answers()
@@ -253,17 +261,20 @@ def _changed(town: Town, before: dict[int, str]) -> dict[int, str]:
         return len(set(owners.values())) == 3 and not any(owner.endswith(f":{gone}") for owner in owners.values())
 
     assert any(owner.endswith(f":{gone}") for owner in before.values())
-    _until(handed_on, "the partitions of a worker that went were not taken over", town.cluster)
+    town.await_moving(handed_on, "the partitions of the worker that went are taken over")
     return town.owners()
 
 
-def send(door: Serving, signals: Sequence[dict[str, Any]]) -> None:
-    """Post signals in calls of `CALL`, some twice, one after the other."""
-    for start in range(0, len(signals), CALL):
-        body = json.dumps(signals[start : start + CALL]).encode()
-        for _ in range(2 if start // CALL % AGAIN == AGAIN - 1 else 1):
-            told = door.call("POST", "/v1/signals", body, timeout=60)
+def send(door: Serving, signals: Sequence[dict[str, Any]], who: str) -> None:
+    """Post signals in calls, some twice, one after the other."""
+    call, bar = max(CALL, len(signals) // CALLS), Bar(f"  sending to {who}")
+    for number, start in enumerate(range(0, len(signals), call)):
+        body = json.dumps(signals[start : start + call]).encode()
+        for _ in range(2 if number % AGAIN == AGAIN - 1 else 1):
+            told = door.call("POST", "/v1/signals", body, timeout=STILL)
             assert told["rejected"] == 0, told
+        bar.at(f"{min(start + call, len(signals)):,} of {len(signals):,}")
+    bar.end()
 
 
 def _objects(signals: Sequence[dict[str, Any]]) -> Iterator[Any]:
@@ -274,18 +285,6 @@ def _objects(signals: Sequence[dict[str, Any]]) -> Iterator[Any]:
 def _register(signals: Sequence[dict[str, Any]]) -> str:
     """Return the objects as a file that is imported."""
     return "id,type,name,region\n" + "".join(f"{each.id},{each.type},{each.name},{each.region}\n" for each in _objects(signals))
-
-
-def _until(fine: Callable[[], bool], otherwise: str, cluster: Cluster | None = None) -> None:
-    """Wait; raises NoAnswer where it takes too long, or a worker ended that nobody ended."""
-    end = time.monotonic() + PATIENCE
-    while not fine():
-        for name, worker in cluster.workers.items() if cluster is not None else ():
-            if worker.poll() not in {None, 0}:
-                raise NoAnswer(f"{name} ended with {worker.poll()}: {cluster.log(name)[-300:] if cluster is not None else ''}")
-        if time.monotonic() > end:
-            raise NoAnswer(f"{otherwise} within {PATIENCE:.0f} s; {sorted(cluster.done().items()) if cluster is not None else ''}")
-        time.sleep(0.1)
 
 
 @contextmanager
@@ -318,8 +317,8 @@ def body(given: Run) -> tuple[list[str], str]:
         for who, ask in ways.items():
             try:
                 wrong += differences(ask(), expected, who)
-            except NoAnswer as why:
-                wrong.append(f"{who}: {why}")
+            except (StandsStill, OSError, AssertionError) as why:  # the others are asked all the same
+                wrong.append(f"{who}: {type(why).__name__}: {why}")
     levels = {level for _, level, _ in expected}
     bearing = {rule for _, _, rules in expected for rule in rules.split(",")}
     wrong += ["no partition moved: the rebalance proved nothing"] * (three.moved == 0 and not wrong)
