@@ -21,7 +21,7 @@ from domain.records import AnyEntry
 MAGIC: Final = b"FSFRAME"
 PASSING: Final = b"FSGROUP"
 VERSION: Final = 2  # 1: confirmations without the content that they are about
-MOST_BYTES: Final = 900_000  # of a frame that holds several records: below the megabyte that a broker takes by default
+MOST_BYTES: Final = 2_000_000  # of a frame that holds several records; each frame costs a commit, and a fetch takes two of them
 _LEAD = struct.Struct(">7sBI")
 _encoder = msgspec.msgpack.Encoder()
 Body = TypeVar("Body")

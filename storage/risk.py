@@ -128,6 +128,8 @@ class _Rows:
         self._connection = connection
         self._signals: list[tuple[object, ...]] = []
         self._rejections: list[dict[str, object]] = []
+        self._received: datetime | None = None
+        self._received_us = 0
         self.feeds: dict[str, Tally] = {}
 
     def take(self, record: Record) -> None:
@@ -166,12 +168,10 @@ class _Rows:
 
     def _signal(self, record: Record, entry: SignalEntry) -> None:
         signal, resolution = entry.signal, entry.resolution
-        for target, status in ((signal.corrects, "revised"), (signal.withdraws, "withdrawn"), (entry.revision and signal.id, "revised")):
-            if target:
-                self._insert()
-                if not resolution.object_id:
-                    resolution = self._confirmed(entry.feed, target) or resolution
-                self._connection.execute(_OUTDATE, {"of_feed": entry.feed, "of_id": target, "status": status})
+        if signal.corrects or signal.withdraws or entry.revision:
+            resolution = self._outdate(entry)
+        if record.received_at is not self._received:  # records that came together share it
+            self._received, self._received_us = record.received_at, to_us(record.received_at)
         self._signals.append(
             (
                 record.seq,
@@ -186,7 +186,7 @@ class _Rows:
                 signal.matter,
                 signal.region,
                 to_us(signal.occurred_at),
-                to_us(record.received_at),
+                self._received_us,
                 signal.severity,
                 signal.value,
                 signal.unit,
@@ -195,12 +195,24 @@ class _Rows:
                 _encoder.encode(entry).decode(),
             )
         )
-        tally = self.feeds.setdefault(entry.feed, Tally())
+        tally = self.feeds.get(entry.feed) or self.feeds.setdefault(entry.feed, Tally())
         tally.accepted += 1
-        tally.revisions += bool(entry.revision)
+        if entry.revision:
+            tally.revisions += 1
         tally.last_received_at = record.received_at
         if tally.last_occurred_at is None or signal.occurred_at > tally.last_occurred_at:
             tally.last_occurred_at = signal.occurred_at
+
+    def _outdate(self, entry: SignalEntry) -> Resolution:
+        """Say of the rows that a signal replaces or takes back that they do; return what it counts for."""
+        signal, resolution = entry.signal, entry.resolution
+        for target, status in ((signal.corrects, "revised"), (signal.withdraws, "withdrawn"), (entry.revision and signal.id, "revised")):
+            if target:
+                self._insert()
+                if not resolution.object_id:
+                    resolution = self._confirmed(entry.feed, target) or resolution
+                self._connection.execute(_OUTDATE, {"of_feed": entry.feed, "of_id": target, "status": status})
+        return resolution
 
     def _confirmed(self, feed: str, target: str) -> Resolution | None:
         """Return what a person said of the content that is replaced, as the engine inherits it: nobody is asked the same twice."""

@@ -209,10 +209,12 @@ class Pipeline:
             NotFound: a record activates a rule set that the loader does not have, or wants records that are not at hand any more.
         """
         outcomes: list[Outcome] = []
+        received, now = None, 0
         for record in records:
             if record.seq <= self._position and growing:
                 continue
-            now = to_us(record.received_at)
+            if record.received_at is not received:  # records that came together share it
+                received, now = record.received_at, to_us(record.received_at)
             if now > self._now:
                 self._advance(now, outcomes)
                 self._now = now
@@ -286,7 +288,7 @@ class Pipeline:
     def _signal(self, seq: int, entry: SignalEntry, outcomes: list[Outcome]) -> None:
         effects = self._effects
         replaced = self._ledger.replaced_by(entry)
-        if any(live.seq == seq and live.entry.resolution.object_id == entry.resolution.object_id for live in replaced):
+        if replaced and any(live.seq == seq and live.entry.resolution.object_id == entry.resolution.object_id for live in replaced):
             return  # the same record, passed on again for what is known of it here already
         names: tuple[Identity, ...] = ((entry.feed, entry.signal.id),)
         if replaced or entry.signal.corrects:
@@ -307,12 +309,13 @@ class Pipeline:
                 self._ledger.wait(live)
         self._settle(effects, moment, outcomes)
 
-    def _move(self, seq: int, entry: SignalEntry, replaced: Iterable[Live]) -> bool:
+    def _move(self, seq: int, entry: SignalEntry, replaced: Sequence[Live]) -> bool:
         """Note for other partitions what counts there from here on, or no more; tell whether the signal itself does not count here."""
         if self.passage is None:
             return False
         away = self.passage.away(entry) and not entry.signal.withdraws
-        self.passage.move(seq, entry if away else None, [live.entry for live in replaced if self.passage.away(live.entry)])
+        if away or replaced:
+            self.passage.move(seq, entry if away else None, [live.entry for live in replaced if self.passage.away(live.entry)])
         return away
 
     def _moved(self, entry: MovedEntry, outcomes: list[Outcome]) -> None:

@@ -15,11 +15,11 @@ YOUNG: Final = 5_000  # allocations between two looks at the young: everything s
 OLDER: Final = (5, 4_000)
 
 
-def settle_collector() -> None:
-    """Set the pace for the rest of the process."""
+def settle_collector(young: int = YOUNG) -> None:
+    """Set the pace for the rest of the process, with so many allocations between two looks at the young."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(YOUNG, *OLDER)
+    gc.set_threshold(young, *OLDER)
 
 
 @contextmanager

@@ -53,6 +53,7 @@ FETCH_SECONDS: Final = 0.05  # for which a broker waits for news of partitions b
 FETCH_BYTES: Final = 4 * 1024 * 1024  # of one partition at a time
 HELD_SECONDS: Final = 0.01  # after which a partition that is not held back any more is asked for
 TURN_SECONDS: Final = 0.001  # for which a thread computes while another one wants to: a commit is many short answers to many questions
+YOUNG: Final = 50_000  # allocations between two looks of the collector: a frame makes tens of thousands, and nobody waits for an answer
 BUFFER: Final = 16  # frames that wait in memory; each may have a megabyte
 
 Make = Callable[[Grant, threading.Event], Partition]
@@ -209,7 +210,7 @@ class Host:
 
     def run(self) -> None:
         """Work until SIGINT or SIGTERM, or until something ends the process."""
-        settle_collector()
+        settle_collector(YOUNG)
         sys.setswitchinterval(TURN_SECONDS)
         worker = faust.Worker(self.app, override_logging=False, redirect_stdouts=False, daemon=True, quiet=True)
         worker.execute_from_commandline()
