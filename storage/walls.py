@@ -46,10 +46,10 @@ OPEN = (
     "activations", "alembic_version", "applied", "blinds", "catalogues", "departments", "feeds", "meta", "object_codes", "object_names",
     "objects", "precedents", "progress", "rejections", "rule_candidates", "rulesets", "signals",
 )  # fmt: skip
-# Secrets and personal values: not for a department, whatever it asks.
+# Secrets, personal values and what the engine keeps of all objects: not for a department, whatever it asks.
 CLOSED = (
-    "credentials", "endpoint_secrets", "letters", "links", "owed_entries", "partition_snapshots", "personal_values", "rejected_raw",
-    "sessions",
+    "backfills", "credentials", "endpoint_secrets", "letters", "links", "owed_entries", "partition_snapshots", "personal_values",
+    "rejected_raw", "sessions",
 )  # fmt: skip
 
 _SQL = Path(__file__).with_suffix(".sql")
