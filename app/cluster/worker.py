@@ -41,7 +41,7 @@ from streams.runtimes.keeping import PartitionSnapshots
 from streams.runtimes.partitions import Partition, Parts
 
 COMMITS: Final = 4  # at once, of different partitions: most of the time they wait for the disk
-LETTERS: Final = 100  # of one partition at a time
+LETTERS: Final = 100  # of one partition at a time; each may have megabytes
 log = structlog.get_logger(__name__)
 
 

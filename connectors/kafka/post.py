@@ -1,6 +1,6 @@
 """Sends what was committed and has to go to a topic: each letter until the brokers have it (acks=all, idempotent), then it is struck out.
 
-Letters of one partition to the same place follow each other, the next one once the one before has arrived: so none overtakes another,
+Letters of one partition to the same place go in batches, the next one once the one before has arrived: so none overtakes another,
 whatever fails between. A letter that arrived and could not be struck out is sent again; whoever reads knows it by its id.
 """
 
@@ -125,10 +125,16 @@ class Post:
         return len(arrived)
 
     async def _lane(self, producer: AIOKafkaProducer, items: Sequence[Item], arrived: list[int]) -> None:
+        """Send letters of one sender to one place in one batch, which arrives as a whole; what has no room in it waits for a round."""
+        topic, partition, batch, packed = self._topic(items[0].letter.to), items[0].letter.partition, producer.create_batch(), []
         for item in items:
-            letter = item.letter
-            await producer.send_and_wait(self._topic(letter.to), letter.body, key=letter.key or None, partition=letter.partition)
-            arrived.append(item.id)
+            if batch.append(timestamp=None, key=item.letter.key or None, value=item.letter.body) is None:
+                break
+            packed.append(item.id)
+        await producer.partitions_for(topic)  # else the producer may not know of the topic yet
+        sent = await producer.send_batch(batch, topic, partition=partition)
+        await sent
+        arrived += packed
 
     async def _drop_producer(self) -> None:
         producer, self._producer = self._producer, None
