@@ -5,7 +5,7 @@ from __future__ import annotations
 from dashboards.alerts import ALERTS
 from dashboards.board import Board, LabelVariable, Row
 from dashboards.engine import ACTIVATED
-from dashboards.panels import BAD_FROM_ONE, Column, Link, Panel, Query, level_columns, titles
+from dashboards.panels import BAD_FROM_ONE, Column, Link, Panel, Query, figure, level_columns, titles
 from dashboards.promql import DEPARTMENT, LEVEL, RATE, named, once, or_zero, quantile
 from domain.messages import text
 from domain.policies import ACTS
@@ -51,59 +51,49 @@ NOW = Row(
             columns=level_columns() | {NONE: Column(title="无", colour="green")},
             link=TO_LEVEL,
         ),
-        Panel(
-            kind="stat",
-            title="待指定预警",
-            about=("没有主管单位、等值班员指定的预警。", "Warnings without a competent department: the duty desk has to name one."),
-            queries=(Query(expr="max(fengsui_warnings_unrouted)"),),
+        figure(
+            "待指定预警",
+            ("没有主管单位、等值班员指定的预警。", "Warnings without a competent department: the duty desk has to name one."),
+            "max(fengsui_warnings_unrouted)",
             width=3,
-            height=5,
             steps=BAD_FROM_ONE,
             link=TO_UNROUTED,
         ),
-        Panel(
-            kind="stat",
-            title="待指定最长等待",
-            about=("最早一条待指定预警已等待多久。", "How long the oldest unrouted warning has been waiting."),
-            queries=(Query(expr="max(fengsui_warnings_unrouted_wait_seconds)"),),
+        figure(
+            "待指定最长等待",
+            ("最早一条待指定预警已等待多久。", "How long the oldest unrouted warning has been waiting."),
+            "max(fengsui_warnings_unrouted_wait_seconds)",
             width=3,
-            height=5,
             unit="s",
             steps=((1, "yellow"), (1800, "red")),
             link=TO_UNROUTED,
         ),
-        Panel(
-            kind="stat",
-            title="超期任务",
-            about=("有一项时限已过、仍在办理的任务。", "Open tasks one of whose limits has passed."),
-            queries=(Query(expr=or_zero(f"sum({OVERDUE})")),),
+        figure(
+            "超期任务",
+            ("有一项时限已过、仍在办理的任务。", "Open tasks one of whose limits has passed."),
+            or_zero(f"sum({OVERDUE})"),
             width=3,
-            height=5,
             steps=BAD_FROM_ONE,
             link=TO_LIST,
         ),
-        Panel(
-            kind="stat",
-            title="死信",
-            about=(
+        figure(
+            "死信",
+            (
                 "重试用尽、收件单位没有收到的通知。须换渠道告知后重发。",
                 "Deliveries given up: tell the department by phone, then resend.",
             ),
-            queries=(Query(expr=or_zero(f"sum({DEAD})")),),
+            or_zero(f"sum({DEAD})"),
             width=3,
-            height=5,
             steps=BAD_FROM_ONE,
         ),
-        Panel(
-            kind="stat",
-            title="计时器滞后",
-            about=(
+        figure(
+            "计时器滞后",
+            (
                 "到期未触发的计时器最长滞后。应接近 0；变大时催办、升级不会发出。",
                 "How late the oldest due timer is; while it grows, nothing escalates.",
             ),
-            queries=(Query(expr="max(fengsui_timers_late_seconds)"),),
+            "max(fengsui_timers_late_seconds)",
             width=3,
-            height=5,
             unit="s",
             steps=((10, "yellow"), (60, "red")),
         ),

@@ -220,9 +220,9 @@ def titles(names: Mapping[str, str]) -> dict[str, Column]:
     return {name: Column(title=title) for name, title in names.items()}
 
 
-def figure(title: str, about: tuple[str, str], expr: str, **more: Any) -> Panel:
-    """Return one number in the size that a row of six has; `more` are fields of `Panel`."""
-    return Panel(kind="stat", title=title, about=about, queries=(Query(expr=expr),), width=4, height=5, **more)
+def figure(title: str, about: tuple[str, str], expr: str, *, width: int = 4, **more: Any) -> Panel:
+    """Return one number, by default in the width that a row of six has; `more` are fields of `Panel`."""
+    return Panel(kind="stat", title=title, about=about, queries=(Query(expr=expr),), width=width, height=5, **more)
 
 
 def quantiles(histogram: str) -> tuple[Query, ...]:
