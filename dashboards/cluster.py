@@ -7,7 +7,7 @@ from dashboards.panels import BAD_FROM_ONE, Column, Panel, Query, figure, quanti
 from dashboards.promql import RATE, once, or_zero, quantile
 
 PARTITION = 'partition=~"$partition"'
-STORES = {"database": "数据库", "disk": "磁盘"}
+STORES = {"database": "数据库"}
 HELD = "count(count by (partition) (fengsui_partition_offset_done))"
 UNHELD = f"max(fengsui_partitions) - {HELD}"
 
@@ -35,7 +35,7 @@ NOW = Row(
         ),
         figure(
             "等待存储的分区",
-            ("数据库或磁盘不可用而停下等待的分区数。", "Partitions that wait for a database or a disk that is away."),
+            ("数据库不可用而停下等待的分区数。", "Partitions that wait for a database that is away."),
             "sum(max by (partition, store) (fengsui_partition_waiting))",
             decimals=0,
             steps=BAD_FROM_ONE,

@@ -31,7 +31,12 @@ _MOVE = update(progress).where(*_mine)
 _NEW = upsert(progress)
 _ASSIGN = _NEW.on_conflict_do_update(
     index_elements=["topic", "partition"],
-    set_={"epoch": progress.c.epoch + 1, "owner": _NEW.excluded.owner, "assigned_at": _NEW.excluded.assigned_at},
+    set_={
+        "epoch": progress.c.epoch + 1,
+        "owner": _NEW.excluded.owner,
+        "assigned_at": _NEW.excluded.assigned_at,
+        "takeovers": progress.c.takeovers + 1,
+    },
 )
 
 
@@ -50,6 +55,7 @@ class SqlProgress:
             StoreUnavailable: the database does not take it; assign again.
         """
         row = {"topic": topic, "partition": partition, "epoch": 1, "offset_done": -1, "owner": owner, "assigned_at": self._clock.now()}
+        row["takeovers"] = 1
         with self._database.write() as connection:
             connection.execute(_ASSIGN, row)
             return Grant(**connection.execute(_STANDING, {"of_topic": topic, "of_partition": partition}).mappings().one())

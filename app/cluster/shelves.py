@@ -5,7 +5,6 @@ A state of other software is not taken up: the log gives it anew.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from app.version import VERSION
@@ -13,7 +12,7 @@ from storage import partition_snapshots
 from storage.database import Database
 from storage.snapshots import Snapshot, SnapshotStore
 from storage.tables import from_us, to_us
-from streams.runtimes.keeping import Kept, PartitionSnapshots
+from streams.runtimes.keeping import Kept
 
 
 class DatabaseShelf:
@@ -41,7 +40,8 @@ class FolderShelf:
     """The same in a folder of one partition: for states that would be too much for the database."""
 
     def __init__(self, folder: Path) -> None:
-        """Keep in `folder`, which exists."""
+        """Keep in `folder`, which is made where it is missing."""
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._store = SnapshotStore(folder)
 
     def save(self, kept: Kept) -> None:
@@ -57,21 +57,3 @@ class FolderShelf:
             return None
         received = found.state["received_at"]
         return Kept(found.state["offset"], None if received is None else from_us(received), found.state["pipeline"])
-
-
-class StaleShelf:
-    """The planted defect of the campaign `same-answer`: whoever takes the partition over lacks what the last spell brought."""
-
-    def __init__(self, shelf: PartitionSnapshots) -> None:
-        """Keep on `shelf`."""
-        self._shelf = shelf
-        self._before: bytes | None = None
-
-    def save(self, kept: Kept) -> None:
-        """Keep the state that was given the last time."""
-        state, self._before = self._before, kept.state
-        self._shelf.save(replace(kept, state=kept.state if state is None else state))
-
-    def load(self) -> Kept | None:
-        """Return what was kept."""
-        return self._shelf.load()

@@ -78,8 +78,7 @@ def _samples(partitions: Mapping[Slot, Partition], ends: Mapping[Slot, int]) -> 
         yield Sample("fengsui_partition_epoch", held.grant.epoch, label)
         yield Sample("fengsui_partition_lag_frames", _lag(held, ends.get(slot, 0)), label)
         yield Sample("fengsui_partition_quarantined_records", len(held.quarantined()), label)
-        for store in ("database", "disk"):
-            yield Sample("fengsui_partition_waiting", float(bool(held.waiting) and held.waiting_for == store), (*label, store))
+        yield Sample("fengsui_partition_waiting", float(bool(held.waiting)), (*label, "database"))
 
 
 def measured(commit: PartitionCommit, metrics: Metrics, topic: str) -> PartitionCommit:

@@ -6,14 +6,14 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, Final
 
 import structlog
 
 from app.cluster.outputs import Outputs
+from app.cluster.plants import StaleShelf, mortal, with_plants
 from app.cluster.role import Role
-from app.cluster.shelves import DatabaseShelf, FolderShelf, StaleShelf
+from app.cluster.shelves import DatabaseShelf, FolderShelf
 from app.cluster.watching import Telling, measured
 from app.commit import Consequences, PartitionedCommit, Tell
 from app.inferring import Inferring
@@ -23,15 +23,14 @@ from app.settings import Settings
 from app.wiring import make_desk, make_writer
 from connectors.kafka.log import KafkaFrames
 from connectors.kafka.post import Item, Post
-from domain.findings import Outcome
 from domain.messages import both
-from domain.ports import Clock, FrameLog, Grant, History, Letter, PartitionCommit
-from domain.records import Record
+from domain.ports import Clock, FrameLog, History
 from rules.ruleset import RuleSet
 from rules.spread import Spread, spread
 from storage import backfills
 from storage import letters as mail
 from storage.crashpoints import planted
+from storage.marks import SqlMarks
 from storage.progress import SqlProgress
 from storage.stored_names import PartitionAdmission
 from streams.pipeline import Pipeline
@@ -43,17 +42,6 @@ from streams.runtimes.partitions import Partition, Parts
 COMMITS: Final = 4  # at once, of different partitions: most of the time they wait for the disk
 LETTERS: Final = 100  # of one partition at a time; each may have megabytes
 log = structlog.get_logger(__name__)
-
-
-def _with_plants(commit: PartitionCommit) -> PartitionCommit:
-    """Return `commit`, or one with the planted defect of the campaign `chaos`."""
-    if not planted("skip_frame"):
-        return commit
-
-    def skipping(grant: Grant, upto: int, records: Sequence[Record], outcomes: Sequence[Outcome], letters: Sequence[Letter] = ()) -> Grant:
-        return commit(grant, upto, *(([], [], []) if upto % 20 == 19 else (records, outcomes, letters)))
-
-    return skipping
 
 
 class WorkerRole(Role):
@@ -74,24 +62,18 @@ class WorkerRole(Role):
         self._partitions = layout.partitions
         topic = layout.topic("frames")
         self._groups = layout.topic("groups")
-        shared = settings.kafka.snapshots or paths.top / "partitions"
 
         outputs = Outputs(f"/fengsui/{settings.kafka.prefix}/{settings.namespace}", layout.partitions)
         tell: Tell = outputs if settings.kafka.outputs else lambda _grant, _upto, _found: ()
         consequences = Consequences(desk, writer, self.clock, self.metrics)
-        commit = _with_plants(measured(PartitionedCommit(self.database, consequences, self.clock, tell=tell), self.metrics, topic))
+        commit = with_plants(measured(PartitionedCommit(self.database, consequences, self.clock, tell=tell), self.metrics, topic))
         several = layout.partitions > 1
         self._post = Post(access, lambda name: f"{layout.prefix}.{name}", self._letters, self._strike)
-
-        def place(topic: str, partition: int) -> Path:
-            folder = shared / f"{topic}-{partition}"
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            return folder
 
         def shelf(topic: str, partition: int) -> PartitionSnapshots:
             own: PartitionSnapshots = DatabaseShelf(self.database, topic, partition)
             if settings.kafka.snapshots is not None:
-                own = FolderShelf(place(topic, partition))
+                own = FolderShelf(settings.kafka.snapshots / f"{topic}-{partition}")
             return StaleShelf(own) if planted("stale_snapshot") else own
 
         telling = Telling(paths.top / "worker.json", self.metrics, self.clock, layout.partitions * (2 if several else 1))
@@ -107,7 +89,7 @@ class WorkerRole(Role):
                 pipeline=pipeline,
                 admission=lambda partition: PartitionAdmission(self.database, partition),
                 snapshots=lambda partition: shelf(topic, partition),
-                guard=lambda partition: place(topic, partition) / "stepping",
+                marks=lambda partition: SqlMarks(self.database, topic, partition),
                 commit=commit,
                 clock=self.clock,
                 snapshot_every=settings.snapshot_every,
@@ -122,7 +104,7 @@ class WorkerRole(Role):
 
         own = parts(
             topic,
-            lambda past: make_pipeline(settings, self.load, past, self._inferring.engine),
+            lambda past: mortal(make_pipeline(settings, self.load, past, self._inferring.engine)),
             layout.partitions if several else 0,
             telling.set_aside,
             KafkaFrames(access, topic),

@@ -355,7 +355,7 @@ class Host:
 
     def _keep_all(self) -> None:
         for held in list(self._partitions.values()):
-            self._unless_fenced(held, held.keep)
+            self._unless_fenced(held, held.let_go)
 
     def _unless_fenced(self, held: Partition, work: Callable[[], object]) -> None:
         """Do something for a partition, and let go of it where it is somebody else's."""

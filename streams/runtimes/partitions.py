@@ -18,8 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from hashlib import sha256
-from pathlib import Path
-from typing import Final, Literal, TypeVar
+from typing import Final, TypeVar
 
 import structlog
 
@@ -33,9 +32,9 @@ from domain.records import Record, RejectionEntry, RulesetEntry, TickEntry
 from domain.rejections import RAW_LIMIT
 from streams.pipeline import Pipeline
 from streams.runtimes.keeping import Keeping, Kept, PartitionSnapshots
+from streams.runtimes.partition_guard import Marks, PartitionGuard
 from streams.runtimes.passing_on import known_to_all, letters, moved
 from streams.runtimes.past import AHEAD, Admission, LogHistory, received_at
-from streams.runtimes.poison import PoisonGuard
 from streams.stages.passing import Passage
 
 BACKOFF_FIRST: Final = 0.1  # seconds
@@ -46,7 +45,6 @@ MARK: Final = timedelta(seconds=2)  # of a partition's time, after which all par
 
 
 Taken = TypeVar("Taken")
-Store = Literal["database", "disk"]
 _log = structlog.get_logger(__name__)
 
 
@@ -54,17 +52,16 @@ _log = structlog.get_logger(__name__)
 class Parts:
     """What partitions are made of; each function makes one thing for one partition.
 
-    `commit` is fenced by the grant; where `committing` is given it runs there while the next frame is stepped. `guard` names the file of
-    the poison guard. `on_set_aside` is told the number of a record that brought the engine down twice, or of a message that is no frame.
-    A snapshot is due after `snapshot_every` records or `snapshot_seconds` of judging. `groups` is the number of partitions of groups, 0
-    for none, and `digits_of` says of which areas the rules of a version are about. Activations that count back read `log`; `worked_out`
-    gives by name what was counted of it beforehand.
+    `commit` is fenced by the grant; where `committing` is given it runs there while the next frame is stepped. `on_set_aside` is told
+    the number of a record that brought the engine down twice, or of a message that is no frame. A snapshot is due after `snapshot_every`
+    records or `snapshot_seconds` of judging. `groups` is the number of partitions of groups, 0 for none, and `digits_of` says of which
+    areas the rules of a version are about. Activations that count back read `log`; `worked_out` is what was counted of it beforehand.
     """
 
     pipeline: Callable[[History | None], Pipeline]
     admission: Callable[[int], Admission]
     snapshots: Callable[[int], PartitionSnapshots]
-    guard: Callable[[int], Path]
+    marks: Callable[[int], Marks]
     commit: PartitionCommit
     clock: Clock
     snapshot_every: int = 50_000
@@ -86,7 +83,7 @@ class Partition:
         """Take up the newest snapshot; once `stopping` is set nothing is waited for any more.
 
         Raises:
-            StoreCorrupt: the guard's file is damaged.
+            StoreCorrupt: the guard's mark is damaged, or the snapshot.
             NotFound: the rule set of the snapshot is not stored.
         """
         self.grant = grant
@@ -94,8 +91,7 @@ class Partition:
         self._stopping = stopping
         self._admit = parts.admission(grant.partition)
         self._keeping = Keeping(parts.snapshots(grant.partition), parts.snapshot_every, parts.snapshot_seconds)
-        self._guard = PoisonGuard(parts.guard(grant.partition))
-        self._set_aside(self._guard.died())
+        self._guard = PartitionGuard(parts.marks(grant.partition), grant.epoch)
         self._past = None if parts.log is None else self._past_in(parts.log)
         self._pipeline = self._fresh()
         self._marked: datetime | None = None  # the time that all partitions of groups know of
@@ -103,13 +99,14 @@ class Partition:
         self._position = self._saved = -1
         self._ticked: tuple[datetime, datetime] | None = None
         self._under_way: tuple[int, Future[Grant]] | None = None  # what is being committed: the frame's offset
-        self.waiting = ""  # what the store says that it waits for, "" for none
-        self.waiting_for: Store = "database"
+        self.waiting = ""  # what the database says while it is waited for, "" for none
+        self._take_account()
         kept = self._keeping.load()
         if kept is not None and kept.offset <= grant.offset_done:
             self._received = kept.received_at
             self._position = self._saved = kept.offset
             self._put_back(kept.state)
+        self._note_replayed()
         _log.info(
             "partition.taken",
             topic=grant.topic,
@@ -155,6 +152,7 @@ class Partition:
         if grant.epoch != self.grant.epoch + 1 or grant.offset_done != self.grant.offset_done:
             return False
         self.grant = grant
+        self._guard.epoch = grant.epoch
         return True
 
     def take(self, offset: int, message: bytes | None, appended_at: datetime) -> int:
@@ -174,10 +172,12 @@ class Partition:
         records, outcomes, written = self._judge(offset, message, appended_at)
         self._keeping.worked(len(records), time.monotonic() - began)
         if offset > self.grant.offset_done:
+            self._until_taken(self._guard.judged)
             self._commit(offset, records, outcomes, written)
         else:
             self._admit.settled(offset)
         self._position = offset
+        self._note_replayed()
         counted_back = any(isinstance(record.entry, RulesetEntry) and record.entry.prepared is not None for record in records)
         if self._keeping.due or counted_back:  # whoever comes next need not count back again
             self.keep()
@@ -265,6 +265,18 @@ class Partition:
             _log.warning("partition.snapshot_failed", partition=self.grant.partition, error=str(error))
         self._saved = self._position
 
+    def let_go(self) -> None:
+        """Leave the partition in order: with a snapshot, and so that whoever comes next has nothing to suspect.
+
+        Raises:
+            Fenced: the partition is somebody else's.
+        """
+        self.keep()
+        try:
+            self._guard.let_go()
+        except StoreUnavailable as error:
+            _log.warning("partition.left_in_suspicion", partition=self.grant.partition, error=str(error))
+
     def quarantined(self) -> tuple[int, ...]:
         """Return the numbers of records that brought the engine down and were set aside."""
         return self._guard.quarantined
@@ -292,13 +304,13 @@ class Partition:
             if numbers[start] in self._guard.quarantined:
                 self._pipeline.skip(part[0])
                 continue
-            self._until_taken(partial(self._guard.enter, numbers[start], numbers[end - 1]), "disk")
+            self._until_taken(partial(self._guard.enter, numbers[start], numbers[end - 1]))
             try:
                 outcomes += self._pipeline.step(part, growing=growing)
             except FengsuiError:
-                self._guard.forgive()
+                self._until_taken(self._guard.forgive)
                 raise
-            self._guard.leave()
+            self._until_taken(self._guard.leave)
         return outcomes
 
     def _cut(self, numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
@@ -352,14 +364,14 @@ class Partition:
             self.grant = commit()
             self._admit.settled(offset)
 
-    def _until_taken(self, ask: Callable[[], Taken], store: Store = "database") -> Taken:
-        """Ask a store until it does it; raises StoreUnavailable only when the process is stopping."""
+    def _until_taken(self, ask: Callable[[], Taken]) -> Taken:
+        """Ask the database until it does it; raises StoreUnavailable only when the process is stopping."""
         pause = BACKOFF_FIRST
         while True:
             try:
                 done = ask()
             except StoreUnavailable as error:
-                self.waiting_for, self.waiting = store, str(error)
+                self.waiting = str(error)
                 _log.warning("partition.store_unavailable", partition=self.grant.partition, error=str(error))
                 if self._stopping.wait(pause):
                     raise
@@ -368,10 +380,20 @@ class Partition:
                 self.waiting = ""
                 return done
 
-    def _set_aside(self, seq: int | None) -> None:
+    def _take_account(self) -> None:
+        """Look at what the worker before left; who is replaced already hears of it at the first commit."""
+        try:
+            seq = self._until_taken(self._guard.begin)
+        except Fenced as error:
+            _log.warning("partition.fenced", topic=self.grant.topic, partition=self.grant.partition, reason=str(error))
+            return
         if seq is not None:
             _log.critical("partition.record_quarantined", seq=seq, hint="it brought the engine down twice; it has no effect")
             self._parts.on_set_aside(seq)
+
+    def _note_replayed(self) -> None:
+        if self._position >= self.grant.offset_done:
+            self._until_taken(self._guard.replayed)
 
 
 def _succeeded(commit: Future[Grant]) -> bool:

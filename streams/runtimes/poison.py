@@ -8,6 +8,7 @@ process by force in the middle of a batch therefore sets nothing aside.
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Final
 
@@ -19,34 +20,33 @@ DEATHS: Final = 2  # of one record alone
 SECTOR: Final = 512  # bytes
 
 
-class _Mark(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """What is in a step (`first` 0: nothing), how often that record alone had died before, and what is set aside."""
+class Mark(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What is in a step (`first` 0: nothing), how often that record alone had died before, and what is set aside.
+
+    `replays` counts takeovers that did not get through what is committed already (`streams.runtimes.partition_guard`).
+    """
 
     first: int = 0
     last: int = 0
     deaths: int = 0
     quarantined: list[int] = msgspec.field(default_factory=list)
+    replays: int = 0
 
 
-class PoisonGuard:
-    """Keeps its mark in one small file. `suspects` are the records of the step that died last, to be stepped one by one."""
+def read_mark(written: bytes, where: str) -> Mark:
+    """Return the mark that was written; raises StoreCorrupt, and names `where` it stands."""
+    try:
+        return msgspec.json.decode(written, type=Mark)
+    except msgspec.MsgspecError as error:
+        raise StoreCorrupt(f"{where}: {error}; delete it, it only says which record was being worked on") from error
 
-    def __init__(self, path: Path) -> None:
-        """Read what the last process left.
 
-        Raises:
-            StoreCorrupt: the file is not one of this guard.
-        """
-        self._path = path
-        self._mark = _Mark()
-        self._size = 0  # of the file as it was last written or read; 0 where that is not certain
-        if path.exists():
-            written = path.read_bytes()
-            self._size = len(written)
-            try:
-                self._mark = msgspec.json.decode(written, type=_Mark)
-            except msgspec.MsgspecError as error:
-                raise StoreCorrupt(f"{path}: {error}; delete the file, it only says which record was being worked on") from error
+class Guard(ABC):
+    """Knows what is in a step. `suspects` are the records of the step that died last, to be stepped one by one."""
+
+    def __init__(self, mark: Mark) -> None:
+        """Go on from the `mark` that the last process left."""
+        self._mark = mark
         self.suspects = range(0)
         self._deaths = 0
 
@@ -102,14 +102,38 @@ class PoisonGuard:
         return aside
 
     def _write(self, first: int, last: int, deaths: int, aside: int | None = None) -> None:
-        """Write the mark, with one more record that is set `aside`; nothing of it holds before it is written.
-
-        It goes over the old one where both are of one sector: a disk writes that whole or not at all. It need not be synced each time,
-        it is there for deaths of the process. A rename each time would make the disk wait for it all the same, twice in each step.
-        """
+        """Write the mark, with one more record that is set `aside`; nothing of it holds before it is written."""
         quarantined = self._mark.quarantined if aside is None else [*self._mark.quarantined, aside]
-        mark = _Mark(first=first, last=last, deaths=deaths, quarantined=quarantined)
-        content = msgspec.json.encode(mark).ljust(SECTOR)
+        mark = Mark(first=first, last=last, deaths=deaths, quarantined=quarantined, replays=self._mark.replays)
+        self._put(msgspec.json.encode(mark))
+        self._mark = mark
+
+    @abstractmethod
+    def _put(self, content: bytes) -> None:
+        """Keep a written mark; raises StoreUnavailable where that is not possible now."""
+
+
+class PoisonGuard(Guard):
+    """Keeps its mark in one small file."""
+
+    def __init__(self, path: Path) -> None:
+        """Read what the last process left.
+
+        Raises:
+            StoreCorrupt: the file is not one of this guard.
+        """
+        self._path = path
+        written = path.read_bytes() if path.exists() else b""
+        self._size = len(written)  # of the file as it was last written or read; 0 where that is not certain
+        super().__init__(read_mark(written, str(path)) if path.exists() else Mark())
+
+    def _put(self, content: bytes) -> None:
+        """Write over the old mark where both are of one sector: a disk writes that whole or not at all.
+
+        It need not be synced each time, it is there for deaths of the process. A rename each time would make the disk wait for it all the
+        same, twice in each step.
+        """
+        content = content.ljust(SECTOR)
         size, self._size = self._size, 0
         try:
             if len(content) == SECTOR == size:
@@ -119,7 +143,7 @@ class PoisonGuard:
                 self._replace(content)
         except OSError as error:
             raise StoreUnavailable(f"{self._path}: {error.strerror or error}; free space or restore the device") from error
-        self._mark, self._size = mark, len(content)
+        self._size = len(content)
 
     def _replace(self, content: bytes) -> None:
         """Put a file of another size, or a first one, in place as a whole."""

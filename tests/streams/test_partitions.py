@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -29,6 +28,7 @@ from models.registry import REGISTRY
 from rules.load import load_rules
 from storage.calendars import load_calendar
 from storage.database import Database
+from storage.marks import SqlMarks
 from storage.progress import SqlProgress
 from storage.stored_names import PartitionAdmission
 from storage.tables import rejections, signals, warnings
@@ -62,7 +62,7 @@ class _Shelf:
 class Shop:
     """A database in memory, a log of frames, and partitions that are made anew as after a crash."""
 
-    def __init__(self, folder: Path, committing: Executor | None = None) -> None:
+    def __init__(self, committing: Executor | None = None) -> None:
         self.clock = ManualClock(T0)
         self.database = Database.in_memory()
         desk = Desk(load_calendar([2025, 2026, 2027], None), SHIPPED_POLICIES)
@@ -82,7 +82,7 @@ class Shop:
             pipeline=self.pipeline,
             admission=lambda partition: PartitionAdmission(self.database, partition),
             snapshots=lambda _partition: self.shelf,
-            guard=lambda _partition: folder / "stepping",
+            marks=lambda partition: SqlMarks(self.database, "frames", partition),
             commit=self._commit,
             clock=self.clock,
             snapshot_every=100,
@@ -143,19 +143,19 @@ class Shop:
 
 
 @pytest.fixture(params=["one by one", "behind"])
-def shop(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Shop]:
+def shop(request: pytest.FixtureRequest) -> Iterator[Shop]:
     """Give a shop whose log begins with the activation of the rules; it commits frame by frame, or behind the step of the next."""
     with ThreadPoolExecutor(1) as commits:
-        made = Shop(tmp_path, commits if request.param == "behind" else None)
+        made = Shop(commits if request.param == "behind" else None)
         made.frame(RulesetEntry(version=SET.version))
         yield made
 
 
 @pytest.fixture
-def behind(tmp_path: Path) -> Iterator[Shop]:
+def behind() -> Iterator[Shop]:
     """Give a shop that commits behind the step of the next frame."""
     with ThreadPoolExecutor(1) as commits:
-        made = Shop(tmp_path, commits)
+        made = Shop(commits)
         made.frame(RulesetEntry(version=SET.version))
         yield made
         made.gate.set()
@@ -293,7 +293,7 @@ def test_an_edge_whose_clock_is_wrong_moves_nobodys_time_far(shop: Shop) -> None
 
 
 def test_a_record_that_ends_the_process_twice_is_set_aside(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each death is a new worker: first the frame is in suspicion, then the record alone; then it is passed over and the rest counts."""
+    """Each death is a new worker: the second is of a frame, the third and fourth of the record alone; then the rest counts."""
     shop.frame(*(leak(number) for number in range(5)))
     poison = Place(NUMBER, 1, 2).seq()
     sound: Callable[[Pipeline, Sequence[Record]], list[Outcome]] = Pipeline.step
@@ -314,7 +314,7 @@ def test_a_record_that_ends_the_process_twice_is_set_aside(shop: Shop, monkeypat
         except MemoryError:
             deaths += 1
             assert deaths < 9
-    assert deaths == 3
+    assert deaths == 4
     assert partition.quarantined() == (poison,)
     assert shop.rows()[0] == [f"s-{number}" for number in range(5)]
     assert poison in shop.aside

@@ -90,5 +90,5 @@ def test_more_than_a_sector_is_kept_too(tmp_path: Path) -> None:
 def test_a_damaged_mark_is_named(tmp_path: Path) -> None:
     """The message says what to do."""
     (tmp_path / "mark").write_text("?")
-    with pytest.raises(StoreCorrupt, match="delete the file"):
+    with pytest.raises(StoreCorrupt, match="delete it"):
         PoisonGuard(tmp_path / "mark")
