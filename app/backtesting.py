@@ -114,9 +114,11 @@ def backtest(folder: Folder, terms: Terms, told: Callable[[int, int], object] = 
         FileProblems: a rule set, calendar or policy is wrong.
         NotFound: there is no such rule set, or the journal does not reach back to its beginning.
         StoreUnavailable: there is no data folder, or it cannot be read.
+        Conflict: the folder is that of a cluster's role, which has no journal.
     """
     if terms.from_ >= terms.to:
         raise InvalidAction(both("backtest.empty_period", since=spoken(terms.from_), until=spoken(terms.to)))
+    folder.need_journal()
     old, new = (load_rules(folder.texts(named)) for named in (terms.old, terms.new))
     start = _start(terms, old, new)
     settings = folder.settings

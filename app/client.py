@@ -60,8 +60,8 @@ class Client:
             raise ServerSaid(_words(error.read(), error.code)) from error
         except OSError as error:
             raise ServerSaid(
-                f"{self._url} 无应答：{error}；请先运行 fengsui serve，或用 --url 指明地址 / "
-                "no answer: is fengsui serve running there? --url names another address"
+                f"{self._url} 无应答：{error}；请先运行 fengsui serve（集群为 fengsui api），或用 --url 指明地址 / "
+                "no answer: is fengsui serve running there (in a cluster fengsui api)? --url names another address"
             ) from error
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -24,11 +25,12 @@ from domain.messages import both, text
 from domain.tasks import Task, Timer, WarningCase
 from models.registry import REGISTRY
 from rules import load
-from storage import audit, obligations, risk
+from storage import audit, obligations, progress, risk
 from storage.database import Database
 from storage.datadir import NETWORK, DataPaths, file_system
 from storage.durability import Durability, durability
 from storage.journal_folder import JournalFolder
+from storage.progress import Holding
 from storage.sealing import SEALING_KEY, check_key
 from storage.sqlite import quick_check
 from streams.ruletest import run_cases
@@ -55,7 +57,7 @@ def examine(
     """Return what was looked at, in order; a data folder that is not there yet is fine, unless somebody named it (`named`).
 
     `sealing_key` is the setting of that name: where the key lies, if not in the data folder. `settings` say which database it is, the
-    data folder's own where they are left out.
+    data folder's own where they are left out; one on a server is looked at without a data folder too, and a cluster's with its topics.
     """
     findings = [
         Finding("python", sys.version_info >= (3, 11), sys.version.split()[0]),
@@ -68,9 +70,10 @@ def examine(
     if not data.is_dir() and named:
         missing = f"没有这个目录：{data}，请核对 --data / no such folder; check --data, or let the first serve make it"
         return [*findings, Finding("data folder", ok=False, detail=missing)]
+    kept = _database(data, sealing_key or data / SEALING_KEY, settings) if data.is_dir() or (settings and settings.database_url) else []
     if not data.is_dir():
-        return [*findings, Finding("data folder", ok=True, detail=f"{data} 尚未建立，首次 serve 时建立 / made by the first serve")]
-    return [*findings, *_folder(data), _journal(data), *_database(data, sealing_key or data / SEALING_KEY, settings)]
+        return [*findings, Finding("data folder", ok=True, detail=f"{data} 尚未建立，首次 serve 时建立 / made by the first serve"), *kept]
+    return [*findings, *_folder(data), _journal(data), *kept]
 
 
 def _sqlite() -> Finding:
@@ -146,16 +149,40 @@ def _database(data: Path, key: Path, settings: Settings | None) -> list[Finding]
             sealing = _sealing(connection, key)
             owed = _obligations(connection)
             kept = durability(connection)
+            held = progress.holdings(connection)
     except FengsuiError as error:
         return [Finding("database", ok=False, detail=str(error))]
     return [
-        Finding("database", not wrong, "; ".join(wrong) or f"sound, applied up to record {applied:,}"),
+        Finding("database", not wrong, "; ".join(wrong) or ("sound" if held else f"sound, applied up to record {applied:,}")),
+        *([_cluster(settings, held)] if settings is not None and held else []),
         Finding("active rules", bool(active), f"version {active[:12]}" if active else NO_RULES),
         sealing,
         Finding("audit", not broken, f"{len(broken)} broken chains: {', '.join(sorted(broken))}" if broken else "every chain is sound"),
         owed,
         *([_durability(kept)] if kept is not None else []),
     ]
+
+
+def _cluster(settings: Settings, held: Sequence[Holding]) -> Finding:
+    """Look at the topics: whether they are as they have to be, and how much of what they hold was judged."""
+    try:
+        from connectors.kafka.topics import Topics  # noqa: PLC0415  the driver is no business of whoever has no brokers
+
+        with Topics(settings.kafka.access(), settings.kafka.layout()) as topics:
+            wrong, written = topics.differences(), topics.written()
+    except ModuleNotFoundError:
+        return Finding("cluster", ok=False, detail=both("kafka.extra"))
+    except FengsuiError as error:
+        return Finding("cluster", ok=False, detail=str(error))
+    frames = [one for one in held if one.topic == settings.kafka.layout().topic("frames")]
+    told = both(
+        "cluster.partitions",
+        partitions=len(frames),
+        workers=len({one.owner for one in frames}),
+        written=written,
+        done=sum(one.offset_done + 1 for one in frames),
+    )
+    return Finding("cluster", not wrong, "; ".join(f"{one.topic}: {one.what}" for one in wrong) or told)
 
 
 def _durability(kept: Durability) -> Finding:

@@ -54,7 +54,9 @@ def why_not(
     Raises:
         NotFound: the rule set of that time has no such rule, or the registry no such object.
         StoreUnavailable: there is no data folder, or it cannot be read.
+        Conflict: the folder is that of a cluster's role, which has no journal.
     """
+    folder.need_journal()
     with folder.look() as connection:
         about = _subject(connection, subject)
     found = folder.pipeline(at, told).inquire(rule, about, restricted=asker.sees_all)

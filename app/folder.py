@@ -16,11 +16,11 @@ from app.rulebook import read_folder, stored
 from app.settings import Settings
 from app.stores import look
 from app.version import VERSION
-from domain.errors import NotFound
+from domain.errors import Conflict, NotFound
 from domain.messages import both
 from domain.records import Record, TickEntry
 from rules.ruleset import RuleSet
-from storage import risk
+from storage import progress, risk
 from storage.artifacts import ArtifactStore
 from storage.datadir import DataPaths
 from storage.journal_folder import JournalFolder
@@ -53,6 +53,12 @@ class Folder:
         """
         with look(self.settings) as connection:
             yield connection
+
+    def need_journal(self) -> None:
+        """Raise Conflict where the database is a cluster's: what its workers read is in Kafka, not in this folder."""
+        with self.look() as connection:
+            if progress.anywhere(connection):
+                raise Conflict(both("cluster.no_journal", where=self.paths.top))
 
     def version(self, named: str) -> str:
         """Return the stored rule set that `named` means: `active`, or the first characters of a version (at least 6).

@@ -18,6 +18,7 @@ import structlog
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from app.logs import Sparing
+from domain.messages import both
 from domain.principals import Principal
 from storage.scope import reading_for
 
@@ -86,10 +87,13 @@ class Gate:
         self,
         app: AsgiApp,
         credentials: Credentials,
-        login_page: SignInPage,
+        login_page: SignInPage | None,
         on_refused: Callable[[str], None] = lambda _reason: None,
     ) -> None:
-        """`login_page` is what a browser sees instead of a page that it may not see yet; `on_refused` is told why."""
+        """`login_page` is what a browser sees instead of a page that it may not see yet, None where there are no pages.
+
+        `on_refused` is told why.
+        """
         self._on_refused = on_refused
         self._app = app
         self._credentials = credentials
@@ -154,7 +158,7 @@ class Gate:
 
     async def _refuse(self, scope: Scope, headers: dict[str, str], send: Send, *, signed: bool = False) -> None:
         refusals.info("access.refused", method=scope["method"], path=scope["path"].split("/")[1])
-        if "text/html" in headers.get("accept", ""):
+        if self._login_page is not None and "text/html" in headers.get("accept", ""):
             dead_link = scope["path"].startswith(LINKS)
             await _answer(send, 404 if dead_link else 401, self._login_page(dead_link=dead_link), "text/html; charset=utf-8")
             return
@@ -162,7 +166,7 @@ class Gate:
             "type": "about:blank",
             "title": "Unauthorized",
             "status": 401,
-            "detail": NOT_SIGNED_SO if signed else NO_CREDENTIAL,
+            "detail": (NOT_SIGNED_SO if signed else NO_CREDENTIAL) + ("" if self._login_page is not None else f" {both('api.door')}"),
         }
         await _answer(send, 401, json.dumps(detail, ensure_ascii=False).encode(), "application/problem+json")
 

@@ -10,6 +10,7 @@ from rules.ruleset import RuleSet
 from streams.runtimes.inference import SupervisedInference, Trouble
 
 REMEDY = "make inference"
+QUIET: tuple[str, dict[str, str]] = ("", {})  # no message: durable-rules answers, or nothing is asked
 log = structlog.get_logger(__name__)
 
 
@@ -20,7 +21,7 @@ class Inferring:
         """`inference` stands for the real one in tests."""
         self._metrics = metrics
         self.engine = inference or SupervisedInference(on_trouble=self._on_trouble)
-        self._trouble = ""  # "" while durable-rules answers, or nothing is asked
+        self._trouble = QUIET
         metrics.sources.append(self._samples)
 
     def gate(self, ruleset: RuleSet) -> None:
@@ -29,11 +30,11 @@ class Inferring:
         Where that fails the place and the reason are logged.
         """
         programs = [program for program in dict.fromkeys((ruleset.program(), ruleset.program(trial=True))) if program.productions]
-        self._trouble = ""
+        self._trouble = QUIET
         if not programs:
             return
         if not self.engine.available:
-            self._trouble = text("inference.not_installed", remedy=REMEDY)
+            self._trouble = ("inference.not_installed", {"remedy": REMEDY})
             log.warning(
                 "inference.stand_in", reason="durable-rules is not installed", remedy=REMEDY, inferences=len(programs[-1].productions)
             )
@@ -45,21 +46,22 @@ class Inferring:
 
     def _refuse(self, ruleset: RuleSet, trouble: Trouble) -> None:
         place = next((f"{each.file}:{each.line}" for each in ruleset.inferences if each.id == trouble.production), "")
-        self._trouble = text("inference.refused", inference=trouble.production, place=place, how=trouble.how)
+        self._trouble = ("inference.refused", {"inference": trouble.production, "place": place, "how": trouble.how})
         log.error("inference.refused", inference=trouble.production, place=place, how=trouble.how, answering="stand-in")
 
     def _on_trouble(self, trouble: Trouble) -> None:
         """The library is retired for a program: nothing is lost, but the second opinion is."""
-        self._trouble = text("inference.retired", how=trouble.how)
+        self._trouble = ("inference.retired", {"how": trouble.how})
         self._metrics.loop_errors.labels(loop="inference").inc()
         log.error("inference.retired", inference=trouble.production, how=trouble.how, answering="stand-in")
 
-    def notice(self) -> str:
+    def notice(self, language: str = "zh-CN") -> str:
         """Return what the operator should know, "" while durable-rules answers or nothing is asked."""
-        return self._trouble
+        key, values = self._trouble
+        return text(key, language, **values) if key else ""
 
     def _samples(self) -> list[Sample]:
-        return [Sample("fengsui_inference_stand_in", float(bool(self._trouble)))]
+        return [Sample("fengsui_inference_stand_in", float(bool(self._trouble[0])))]
 
     def close(self) -> None:
         """End the child."""

@@ -16,7 +16,7 @@ from storage.rule_versions import Pin
 class Noticing(Protocol):
     """What answers what follows from findings."""
 
-    def notice(self) -> str:
+    def notice(self, language: str = "zh-CN") -> str:
         """Return what the operator should know, "" for nothing."""
         ...
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from app.console.words import CHINESE, Words
@@ -44,12 +44,16 @@ def overridden_line(one: OverriddenParam, language: str = CHINESE) -> str:
     return text("why.overridden", language, **told)
 
 
-def held_line(one: Held, language: str = CHINESE) -> str:
-    """Return what kept a rule from counting as a sentence."""
+def held_line(one: Held, titles: Mapping[str, str], language: str = CHINESE) -> str:
+    """Return what kept a rule from counting as a sentence; rules are named by `titles`, by their ids where it has none."""
     until = spoken(one.until) if one.until is not None else ""
-    return text(
-        f"why.held.{one.reason}", language, rule=one.rule, points=f"{one.points:g}", until=until, by=one.by, share=f"{one.points:.0%}"
-    )
+    rule = ", ".join(titles.get(name) or name for name in one.rule.split(", "))
+    return text(f"why.held.{one.reason}", language, rule=rule, points=f"{one.points:g}", until=until, by=one.by, share=f"{one.points:.0%}")
+
+
+def rule_titles(why: Why) -> dict[str, str]:
+    """Return the titles of the rules that are spoken of, by their ids."""
+    return {one.rule: one.title for one in why.hits} | {one.name: one.title for one in why.fades}
 
 
 def why_lines(why: Why, language: str = CHINESE) -> Iterator[str]:
@@ -68,7 +72,7 @@ def why_lines(why: Why, language: str = CHINESE) -> Iterator[str]:
         yield from ("", text("console.inferred", language))
         yield from (f"  {line}" for one in why.inferred for line in _inferred_lines(one, language))
     if why.held:
-        yield from ("", text("console.why_held", language), *(f"  {held_line(one, language)}" for one in why.held))
+        yield from ("", text("console.why_held", language), *(f"  {held_line(one, rule_titles(why), language)}" for one in why.held))
     if len(why.instants) > 1:
         yield from ("", text("console.why_fades", language))
         for fade in why.fades:

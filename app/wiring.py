@@ -47,10 +47,11 @@ from connectors.inbound.folder import Inbox, SetAside
 from connectors.inbound.personal import Tokens
 from connectors.outbound.egress import networks
 from domain.errors import StoreUnavailable
+from domain.messages import both
 from domain.ports import Clock
 from domain.records import AnyEntry, ObjectsEntry, Record, RejectionEntry, SignalEntry
 from rules.health import KINDS
-from storage import intake_reads, risk
+from storage import intake_reads, progress, risk
 from storage.calendars import load_calendar
 from storage.crashpoints import reach
 from storage.datadir import DataDir
@@ -92,6 +93,7 @@ class Application:
         self.metrics = Metrics()
         self._repeats: Counter[str] = Counter()
         self.database = open_database(settings, wall)
+        self._refuse_cluster()
         self.journal = Journal.open(paths.journal)
         self._told = self.journal.head()  # the last record that the engine and the watch over silent feeds were told of
         identity = Identity.open(paths.identity, self.journal, first=self.journal.first())
@@ -288,6 +290,12 @@ class Application:
         if not self._rulebook.active:
             return f"no rule set is active: {self.settings.rules} holds no sound one; see the log or `fengsui rules check`"
         return self.engine.trouble() or (f"not running: {', '.join(dead)}" if dead else "")
+
+    def _refuse_cluster(self) -> None:
+        """Raise StoreUnavailable where the database is a cluster's: this journal knows nothing of what stands there, and numbers anew."""
+        with self.database.read() as connection:
+            if progress.anywhere(connection):
+                raise StoreUnavailable(both("cluster.no_serve", where=self.database.where))
 
     def _aside(self) -> tuple[int, ...]:
         return self.engine.quarantined()

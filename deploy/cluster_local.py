@@ -2,8 +2,9 @@
 
     python -m deploy.cluster_local [--folder cluster-data] [--brokers 3] [--workers 2] [--partitions 6] [--port 8080] [--api-port 8081]
 
-It starts from nothing in a folder that is new, says where everything listens, and stops all of it at Ctrl-C. For trying and for the
-tutorial, not for service: PostgreSQL runs without fsync in a folder that goes with it, and everything is one machine's.
+It starts from nothing in a folder that is new, says where everything listens, and stops all of it at Ctrl-C. The folder has the log of
+each role (`worker-1.log`) and the number of its process (`worker-1.pid`). For trying and for the tutorial, not for service: PostgreSQL
+runs without fsync in a folder that goes with it, and everything is one machine's.
 """
 # ruff: noqa: INP001, T201  # a script beside the container files, not a package
 
@@ -12,12 +13,14 @@ from __future__ import annotations
 import argparse
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -75,7 +78,7 @@ class Roles:
         """Run a command to its end; raises Failed with what it said."""
         done = subprocess.run(_fengsui(command), cwd=TOP, capture_output=True, text=True, check=False)  # noqa: S603  # own arguments
         if done.returncode:
-            raise Failed(f"fengsui {' '.join(command[:2])} ended with {done.returncode}:\n{done.stderr.strip()[-2000:]}")
+            raise Failed(f"fengsui {' '.join(command[:2])} → {done.returncode}:\n{done.stderr.strip()[-2000:]}")
 
     def start(self, name: str, *command: str) -> None:
         """Start a role that goes on."""
@@ -87,11 +90,11 @@ class Roles:
         for name, process in list(self._running.items()):
             status = process.poll()
             if status is not None and (status == RESTART or status < 0):
-                print(f"{name} ended with {status} and is started anew: {self.log(name)}", flush=True)
+                print(f"{name} 已结束（{status}），重新启动 / ended with {status} and is started anew: {self.log(name)}", flush=True)
                 self._again(name)
             elif status is not None:
                 tail = "\n".join(self.log(name).read_text(errors="replace").splitlines()[-15:])
-                raise Failed(f"{name} ended with {status}:\n{tail}")
+                raise Failed(f"{name} 已结束（{status}）/ ended with {status}:\n{tail}")
 
     def log(self, name: str) -> Path:
         """Return the file that a role logs to."""
@@ -106,7 +109,7 @@ class Roles:
             try:
                 process.wait(max(0.0, end - time.monotonic()))
             except subprocess.TimeoutExpired:
-                print(f"{name} did not end within {STOP_SECONDS:.0f} s and is killed", flush=True)
+                print(f"{name} {STOP_SECONDS:.0f} 秒内没有结束，强制结束 / did not end in time and is killed", flush=True)
                 process.kill()
                 process.wait()
         self._running.clear()
@@ -114,7 +117,9 @@ class Roles:
     def _again(self, name: str) -> None:
         with self.log(name).open("ab") as log:
             # A session of its own: Ctrl-C reaches this script alone, which ends the roles before brokers and database.
-            self._running[name] = subprocess.Popen(self._commands[name], cwd=TOP, stdout=log, stderr=log, start_new_session=True)  # noqa: S603  # own arguments
+            started = subprocess.Popen(self._commands[name], cwd=TOP, stdout=log, stderr=log, start_new_session=True)  # noqa: S603  # own arguments
+        self._running[name] = started
+        (self._folder / f"{name}.pid").write_text(f"{started.pid}\n")
 
 
 def _fengsui(command: tuple[str, ...]) -> list[str]:
@@ -131,23 +136,37 @@ def _await_ready(name: str, url: str, roles: Roles, over: threading.Event) -> No
                 return
         except (urllib.error.URLError, OSError) as error:
             if time.monotonic() > end:
-                raise Failed(f"{name} does not get ready: {error}; see {roles.log(name)}") from error
+                raise Failed(f"{name} 没有就绪，见 {roles.log(name)} / does not get ready: {error}") from error
+
+
+def _need(folder: Path, ports: Sequence[int]) -> Path:
+    """Return the folder of PostgreSQL's programs; raises Failed where something is missing or in the way, before anything is started."""
+    if folder.exists() and any(folder.iterdir()):
+        raise Failed(f"{folder} 不是空目录，请删除它，或用 --folder 另指一个 / is not empty: remove it, or name another --folder")
+    for port, option in zip(ports, ("--port", "--api-port"), strict=True):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                moved = f'make cluster-local ARGS="{option} {port + 10000 if port < 50000 else port - 10000}"'
+                raise Failed(f"端口 {port} 已被占用，请用 {option} 换一个 / port {port} is taken, name another one:\n  {moved}") from error
+    postgres = which("postgres")
+    if postgres is None:
+        raise Failed("没有 PostgreSQL / PostgreSQL is missing: apt-get install --no-install-recommends postgresql")
+    return Path(postgres).parent
 
 
 def run(given: argparse.Namespace, over: threading.Event) -> None:
     """Start everything, tell where it is, keep it running until `over`; raises Failed and KafkaMissing."""
     folder: Path = given.folder.resolve()
-    if folder.exists() and any(folder.iterdir()):
-        raise Failed(f"{folder} is not empty: brokers and database start from nothing; remove it or name another --folder")
-    postgres = which("postgres")
-    if postgres is None:
-        raise Failed("PostgreSQL is missing: apt-get install --no-install-recommends postgresql")
+    programs = _need(folder, (given.port, given.api_port))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with ExitStack() as stack:
-        print(f"starting {given.brokers} Kafka brokers and PostgreSQL ...", flush=True)
+        print(f"启动 {given.brokers} 个 Kafka 与 PostgreSQL …… / starting brokers and PostgreSQL ...", flush=True)
         (folder / "kafka").mkdir()
         kafka = stack.enter_context(LocalKafka(folder / "kafka", brokers=given.brokers))
-        server = stack.enter_context(PostgresServer(Path(postgres).parent))
+        server = stack.enter_context(PostgresServer(programs))
         database_url = server.url(server.empty())
         for key in KEYS:
             (folder / key.replace("_", "-")).write_text(secrets.token_hex(32) + "\n")
@@ -158,30 +177,35 @@ def run(given: argparse.Namespace, over: threading.Event) -> None:
         shared = ("--config", str(config))
         roles = Roles(folder)
         stack.callback(roles.stop)
+        print("建表、建主题、启用规则 …… / making tables and topics, putting rules in force ...", flush=True)
         roles.once("db", "upgrade", *shared)
         roles.once("topics", "apply", *shared)
         roles.once("rules", "publish", *shared, "--data", str(folder / "publish"), "--rules", str(RULES), "--without-groups")
+        print("启动各进程 …… / starting the roles ...", flush=True)
         for name, url in (("edge", edge), ("api", api)):
             roles.start(name, name, *shared, "--data", str(folder / name), "--port", url.rpartition(":")[2])
         for number in range(1, DUTIES + 1):
             roles.start(f"duty-{number}", "duty", *shared, "--data", str(folder / f"duty-{number}"))
-        for number in range(1, given.workers + 1):
-            roles.start(f"worker-{number}", "worker", *shared, "--data", str(folder / f"worker-{number}"))
+        metrics = {f"worker-{number}": free_port() for number in range(1, given.workers + 1)}
+        (folder / "metrics.txt").write_text("".join(f"{name} http://127.0.0.1:{port}/metrics\n" for name, port in metrics.items()))
+        for name, port in metrics.items():
+            roles.start(name, "worker", *shared, "--data", str(folder / name), "--metrics-port", str(port))
         for name, url in (("edge", edge), ("api", api)):
             _await_ready(name, url, roles, over)
         print(
-            f"edge        {edge}    token: {folder / 'edge/admin-token'}\n"
-            f"console     {api}/    token: {folder / 'api/admin-token'}\n"
+            f"edge        {edge}    令牌 token: {folder / 'edge/admin-token'}\n"
+            f"console     {api}/    令牌 token: {folder / 'api/admin-token'}\n"
             f"kafka       {kafka.bootstrap}\n"
             f"postgresql  {database_url}\n"
+            f"metrics     {folder / 'metrics.txt'}\n"
             f"settings    {config}\n"
-            f"workers     {given.workers}, duty loops {DUTIES}; logs: {folder}/*.log\n"
-            "ready; Ctrl-C stops all of it",
+            f"logs        {folder}/*.log    {given.workers} worker, {DUTIES} duty\n"
+            "ready 就绪；按 Ctrl-C 全部停止 / Ctrl-C stops all of it",
             flush=True,
         )
         while not over.wait(0.5):
             roles.look()
-        print("stopping ...", flush=True)
+        print("停止 …… / stopping ...", flush=True)
 
 
 def main() -> int:

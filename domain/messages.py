@@ -53,6 +53,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "接收各部门记录、查看预警、答复任务的接口；怎样接入见 docs/interfaces.md",
         "records in, warnings out, answers back; docs/interfaces.md says how to integrate",
     ),
+    "api.door": (
+        "这里是集群的接入，只收信号；控制台、导入与查询在 fengsui api 的地址",
+        "this is an edge, which takes signals alone: console, imports and queries are where fengsui api listens",
+    ),
     "api.illegal_value": (
         '{field} 不能取 "{value}"；可取：{legal}{near}',
         '{field} cannot be "{value}"; legal: {legal}{near}',
@@ -231,9 +235,21 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "指标端口 {address} 不能使用：{error}；请另选 metrics_port",
         "the port of the metrics {address} cannot be used: {error}; choose another metrics_port",
     ),
+    "cluster.no_journal": (
+        "{where} 属于集群，其记录在 Kafka 中；此命令只读 serve 的日志",
+        "{where} belongs to a cluster, whose records are in Kafka; this command reads the journal of a serve",
+    ),
+    "cluster.no_serve": (
+        "{where} 属于集群，serve 不能使用；请改用 fengsui edge、worker、duty、api，或用 --config 指明另一个数据库",
+        "{where} belongs to a cluster and is not for serve: run fengsui edge, worker, duty and api, or name another database with --config",
+    ),
     "cluster.no_why_not": (
         "集群的接口进程没有引擎，不能回答未命中的原因；请用 fengsui replay 在导出的信号上查",
         "the api of a cluster has no engine and cannot say why a rule did not hit; replay exported signals with fengsui replay",
+    ),
+    "cluster.partitions": (
+        "{partitions} 个分区，最近由 {workers} 个研判进程处理：日志 {written} 条消息，已研判 {done} 条",
+        "{partitions} partitions, last held by {workers} workers: {done} of the {written} messages of the log are judged",
     ),
     "cluster.raw_elsewhere": (
         "各接入进程数据目录中的原始输入不在此处，未删除；它们按保留期限删除",
@@ -256,16 +272,23 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "code_check.right": ("校验通过", "check digit right"),
     "code_check.wrong": ("校验不符", "check digit wrong"),
     # column: headings of the tables that commands print
+    "column.accepted": ("接收", "accepted"),
     "column.activated_at": ("启用时间", "activated"),
+    "column.activated_seq": ("记录号", "record"),
+    "column.at": ("时间", "at"),
     "column.basis": ("依据", "basis"),
     "column.blind_month": ("月内无法判定", "blind in 30 days"),
     "column.by": ("由谁", "by"),
     "column.change": ("变动", "change"),
+    "column.created_at": ("建立", "made"),
     "column.department": ("部门", "department"),
+    "column.detail": ("说明", "detail"),
     "column.due_at": ("截止", "due"),
+    "column.duplicates": ("重复", "duplicates"),
     "column.feed": ("数据源", "feed"),
     "column.field": ("字段", "field"),
     "column.file": ("文件", "file"),
+    "column.fingerprint": ("指纹", "fingerprint"),
     "column.health": ("健康", "health"),
     "column.hits_day": ("日命中", "hits in 24 h"),
     "column.hits_month": ("月命中", "hits in 30 days"),
@@ -274,6 +297,8 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "column.inference": ("推断", "inference"),
     "column.kind": ("类别", "kind"),
     "column.last_hit": ("最近命中", "last hit"),
+    "column.last_occurred_at": ("最新发生", "newest event"),
+    "column.last_received_at": ("最近接收", "last received"),
     "column.lead": ("牵头", "lead"),
     "column.level": ("等级", "level"),
     "column.line": ("行", "line"),
@@ -281,22 +306,35 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "column.message": ("说明", "message"),
     "column.name": ("名称", "name"),
     "column.new": ("新", "new"),
+    "column.ok": ("是否正常", "ok"),
     "column.old": ("旧", "old"),
     "column.place": ("位置", "place"),
     "column.plan": ("预案", "plan"),
     "column.points": ("得分", "points"),
+    "column.position": ("位置", "position"),
     "column.reason": ("原因", "reason"),
+    "column.rejected": ("退件", "rejected"),
+    "column.revisions": ("修订", "revisions"),
+    "column.revoked_at": ("停用", "revoked"),
+    "column.role": ("角色", "role"),
     "column.rule": ("规则", "rule"),
     "column.runs": ("由谁运行", "runs in"),
     "column.sector": ("领域", "sector"),
+    "column.seq": ("记录号", "record"),
+    "column.silent_since": ("静默起", "silent since"),
+    "column.source": ("来源", "source"),
     "column.stage": ("阶段", "stage"),
     "column.standing": ("所在预警（办理中）", "in open warnings"),
+    "column.state": ("状态", "state"),
     "column.status": ("状态", "status"),
     "column.subject_name": ("对象", "subject"),
     "column.times": ("次数", "times"),
     "column.title": ("标题", "title"),
+    "column.topic": ("主题", "topic"),
     "column.trial": ("试运行", "trial"),
     "column.version": ("版本", "version"),
+    "column.what": ("什么", "what"),
+    "column.which": ("哪一个", "which"),
     "column.why": ("原因", "why"),
     # console: words of the pages
     "console.accepted": ("接收", "accepted"),
@@ -981,6 +1019,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "journal.no_snapshots": (
         "本版本的完好快照不足两份，一条也不能舍弃；每次停止 serve 留下一份",
         "there are not two sound snapshots of this version, so nothing may go; each stop of serve leaves one",
+    ),
+    "journal.none": (
+        "{folder} 中没有日志：请用 --data 指明 serve 的数据目录；集群的记录在 Kafka 中",
+        "{folder} holds no journal: name the data folder of a serve with --data; the records of a cluster are in Kafka",
     ),
     "journal.would_forget": (
         (
@@ -1672,6 +1714,13 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "“{read}” is neither a folder nor a stored version of the rule set; there are: {legal}",
     ),
     "rules.no_such_rules": ("没有编号符合 “{read}” 的规则；可用：{legal}{near}", "no rule's id fits “{read}”; legal: {legal}{near}"),
+    "rules.not_judged": (
+        "{partitions} 个分区时不研判兼看行业、上级或事项的对象规则：{rules}；其余照常启用请加 --without-groups，都要研判请只用一个分区",
+        (
+            "rules about objects that read an industry, parent or matter are not judged with {partitions} partitions: {rules}; "
+            "--without-groups puts the others in force, a single partition judges all"
+        ),
+    ),
     "rules.not_peers": (
         "同类按登记对象的属性分组：industry、parent、region(n) 或其列表",
         "peers are grouped by what the registry says of objects: industry, parent, region(n) or a list of these",
@@ -1776,6 +1825,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "matches needs a regular expression in quotes on its right, read “{read}”",
     ),
     "rules.prefix_of_text": ("前缀只用于文本，“{read}” 是{type}", "a prefix is for texts, “{read}” is a {type}"),
+    "rules.published": ("规则集 {version} 已启用，{rules} 条规则", "rule set {version} is in force, {rules} rules"),
     "rules.ratio_of_two": ("ratio 须写两个指标：[分子, 分母]，现有 {read} 个", "a ratio has two indicators: [above, below], read {read}"),
     "rules.reason_wanted": (
         "不批准须写明理由",

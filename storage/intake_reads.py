@@ -139,8 +139,11 @@ def queue_for_people(
     """
     query = select(signals).where(*_queue(named, feed, kind))
     if behind is not None:
-        query = query.where(tuple_(_surest_first, signals.c.seq) < behind)
-    rows = connection.execute(query.order_by(_surest_first.desc(), signals.c.seq.desc()).limit(limit))
+        surest, seq = behind
+        at = select(signals.c.received_at).where(signals.c.seq == seq).scalar_subquery()
+        query = query.where(tuple_(_surest_first, signals.c.received_at, signals.c.seq) < tuple_(surest, at, seq))
+    newest = (signals.c.received_at.desc(), signals.c.seq.desc())  # numbers of two partitions tell no order
+    rows = connection.execute(query.order_by(_surest_first.desc(), *newest).limit(limit))
     return [_signal(row) for row in rows]
 
 

@@ -13,6 +13,7 @@ process that slept through its own replacement writes nothing, however late it w
 from __future__ import annotations
 
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, bindparam, select, update
@@ -69,6 +70,26 @@ class SqlProgress:
         with self._database.read() as connection:
             row = connection.execute(_STANDING, {"of_topic": topic, "of_partition": partition}).mappings().one_or_none()
         return None if row is None else Grant(**row)
+
+
+def anywhere(connection: Connection) -> bool:
+    """Say whether a worker ever took a partition: whether the database is that of a cluster."""
+    return connection.scalar(select(progress.c.topic).limit(1)) is not None
+
+
+class Holding(NamedTuple):
+    """One partition, the worker that took it last, and the last message that is done (-1: none)."""
+
+    topic: str
+    partition: int
+    owner: str
+    offset_done: int
+
+
+def holdings(connection: Connection) -> list[Holding]:
+    """Return every partition that a worker ever took, by topic and number; [] where the database is not that of a cluster."""
+    rows = select(progress.c.topic, progress.c.partition, progress.c.owner, progress.c.offset_done)
+    return [Holding(*row) for row in connection.execute(rows.order_by(progress.c.topic, progress.c.partition))]
 
 
 def hold(connection: Connection, grant: Grant) -> int:

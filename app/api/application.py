@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from litestar import Litestar, Router
+from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi.config import OpenAPIConfig
@@ -17,7 +18,7 @@ from app.api.parameters import only_known
 from app.api.problems import on_fengsui_error, on_http_error, on_too_deep, on_unexpected
 from app.api.roles import NOBODY, guard, principal_of
 from app.console.pages import console_router, login_page
-from app.gate import AsgiApp, Credentials, Gate
+from app.gate import AsgiApp, Credentials, Gate, SignInPage
 from app.metrics import Metrics
 from app.services import Door, Services
 from app.settings import Limits
@@ -85,10 +86,11 @@ def make_litestar(services: Services) -> Litestar:
     return _litestar(services, [*ROUTES, console_router()], services.settings.limits)
 
 
-def _litestar(services: Services | Door, routes: Sequence[ControllerRouterHandler], limits: Limits) -> Litestar:
-    """Return `routes`, which are given `services`."""
+def _litestar(services: Services | Door, routes: Sequence[ControllerRouterHandler], limits: Limits, *, door: bool = False) -> Litestar:
+    """Return `routes`, which are given `services`; a `door` takes records and says where everything else is."""
     return Litestar(
         route_handlers=routes,
+        state=State({"door": door}),
         guards=[guard, only_known],
         dependencies={
             "services": Provide(lambda: services, sync_to_thread=False),
@@ -118,15 +120,15 @@ def _litestar(services: Services | Door, routes: Sequence[ControllerRouterHandle
 
 def make_asgi(services: Services, credentials: Credentials) -> AsgiApp:
     """Return the whole application."""
-    return _gated(make_litestar(services), services.metrics, credentials)
+    return _gated(make_litestar(services), services.metrics, credentials, login_page)
 
 
 def make_door(services: Door, credentials: Credentials, limits: Limits) -> AsgiApp:
     """Return the routes of the intake alone, for the edge of a cluster."""
-    return _gated(_litestar(services, DOOR_ROUTES, limits), services.metrics, credentials)
+    return _gated(_litestar(services, DOOR_ROUTES, limits, door=True), services.metrics, credentials, None)
 
 
-def _gated(routes: Litestar, metrics: Metrics, credentials: Credentials) -> AsgiApp:
+def _gated(routes: Litestar, metrics: Metrics, credentials: Credentials, login_page: SignInPage | None) -> AsgiApp:
     def refused(reason: str) -> None:
         metrics.refused.labels(reason=reason).inc()
 

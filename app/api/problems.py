@@ -21,7 +21,7 @@ from domain.errors import (
     SignalRejected,
     StoreUnavailable,
 )
-from domain.messages import text
+from domain.messages import both, text
 
 log = structlog.get_logger(__name__)
 
@@ -72,7 +72,7 @@ def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Resp
     problems = [item if isinstance(item, dict) else {"message": str(item)} for item in extra]
     match status:
         case 404:
-            detail = text("api.no_route", path=path)
+            detail = text("api.no_route", path=path) + (f"；{both('api.door')}" if request.app.state.get("door") else "")
         case 405:
             detail = text("api.no_method", method=request.method, path=path)
         case 413:

@@ -22,15 +22,17 @@ from domain.errors import IllegalValue
 from domain.messages import both
 from domain.ports import Clock, Offer
 from domain.records import RulesetEntry
+from models.registry import REGISTRY
 from rules.load import load_rules
 from rules.spread import spread
 from storage import risk
 from storage.admission import storable
 from storage.progress import SqlProgress
+from streams.ruletest import run_cases
 
 
 class Published(Noun, frozen=True, kw_only=True):
-    """What was put in force: the set's version, and the rules that are not judged in several partitions.
+    """What was put in force: the set's version, the rules that are not judged in several partitions, and tests of its own that fail.
 
     `fresh` are indicators that no partition counted before, `counted_from` since when all partitions know them (None: from now on); those
     about `areas` count from now on.
@@ -42,6 +44,7 @@ class Published(Noun, frozen=True, kw_only=True):
     fresh: tuple[str, ...] = ()
     counted_from: datetime | None = None
     areas: tuple[str, ...] = ()
+    failing: tuple[str, ...] = ()
 
 
 def publish(
@@ -69,7 +72,7 @@ def publish(
     kafka = settings.kafka
     left_out = spread(ruleset).left_out if kafka.partitions > 1 else ()
     if left_out and not without_groups:
-        raise IllegalValue(f"{both('worker.groups', partitions=kafka.partitions, rules=', '.join(left_out))}；--without-groups")
+        raise IllegalValue(both("rules.not_judged", partitions=kafka.partitions, rules=", ".join(left_out)))
     check_topics(settings)
     database = open_database(settings, clock)
     try:
@@ -91,4 +94,5 @@ def publish(
         fresh=counted.fresh,
         counted_from=counted.since,
         areas=counted.areas,
+        failing=tuple(f"{one.case.file}:{one.case.line} {one.case.name}" for one in run_cases(ruleset, REGISTRY) if not one.passed),
     )

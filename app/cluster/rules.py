@@ -10,7 +10,7 @@ from app.approval import Approval
 from app.rulebook import stored
 from app.workshop import Progress
 from domain.errors import Conflict, Problem
-from domain.messages import both
+from domain.messages import both, text
 from domain.ports import Clock
 from domain.principals import Principal
 from rules.ruleset import RuleSet
@@ -45,9 +45,9 @@ class PublishedRules:
         """Who says what the operator should know: inferences are drawn by the workers."""
         return self
 
-    def notice(self) -> str:
+    def notice(self, language: str = "zh-CN") -> str:
         """Return what cannot be seen here."""
-        return both("cluster.rules_shown")
+        return text("cluster.rules_shown", language)
 
     def look(self) -> None:
         """See which version is in force; raises StoreUnavailable."""

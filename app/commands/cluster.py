@@ -118,7 +118,8 @@ def edge(
         from app.server import Server
 
         with EdgeRole(settings) as role:
-            note(f"烽燧 Fengsui edge  {role.settings.base_url}/   令牌文件 / token: {settings.data / 'admin-token'}")
+            where = f"http://{role.settings.host}:{role.settings.port}"  # not where links lead: that is the console
+            note(f"烽燧 Fengsui edge  {where}/   令牌文件 / token: {settings.data / 'admin-token'}")
             Server(role).run()
 
 
@@ -227,7 +228,9 @@ def publish(
         from app.cluster.publishing import publish as put_in_force
 
         done = put_in_force(settings, rules, by, SystemClock(), without_groups=without_groups, count_back=not start_empty, tell=note)
-        typer.echo(f"{done.version}  {done.rules}")
+        typer.echo(both("rules.published", version=done.version, rules=done.rules))
+        for failing in done.failing:
+            note(both("rules.test_fails", test=failing))
         if done.counted_from is not None:
             note(both("publish.counted_back", indicators=", ".join(done.fresh), since=spoken(done.counted_from)))
         if done.areas:

@@ -25,6 +25,8 @@ def export(
     """逐行输出日志（NDJSON），服务运行时也可用 / Write the journal as NDJSON; also beside a running serve."""
     import msgspec
 
+    from domain.errors import NotFound
+    from domain.messages import both
     from domain.records import RulesetEntry
     from storage.datadir import DataPaths
     from storage.journal_folder import JournalFolder
@@ -34,6 +36,8 @@ def export(
         folder = DataPaths(data).journal
         if not folder.is_dir():
             raise FileNotFoundError(ENOENT, "no journal", str(folder))
+        if not any(folder.iterdir()):  # a role of a cluster has the folder, and keeps nothing there
+            raise NotFound(both("journal.none", folder=folder))
         versions: dict[str, None] = {}
         for record in JournalFolder(folder).read(after):
             sys.stdout.buffer.write(encoder.encode(record) + b"\n")

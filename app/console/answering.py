@@ -21,7 +21,7 @@ from app.privacy import Reading, may_read, tokens_of
 from app.views.scope import Sight, sight
 from app.views.story import WarningStory, story
 from app.views.why import gather, reckon
-from app.why_text import held_line, overridden_line
+from app.why_text import held_line, overridden_line, rule_titles
 from domain.errors import Conflict, FileProblems, Forbidden, InvalidAction, NotFound
 from domain.messages import text
 from domain.principals import Principal
@@ -64,6 +64,7 @@ def story_page(
         why=reckon(trail, services.rulebook.load),
         indicator=_indicators(services, found.warning.ruleset),
         held_line=held_line,
+        rule_titles=rule_titles,
         overridden_line=overridden_line,
         offered=offered,
         done=done,

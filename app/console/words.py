@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from domain.findings import Contribution
 from domain.instants import SHANGHAI, parse_rfc3339, to_ms
 from domain.kinds import KINDS, SECTORS
 from domain.levels import DEFAULT_LEVELS
@@ -71,6 +72,11 @@ class Words:
     def sources(self, sources: Iterable[str]) -> str:
         """Return sources of signals by their titles."""
         return self.t("console.and").join(self.title("source", one) for one in sources)
+
+    def rules(self, rules: Iterable[str], contributions: Iterable[Contribution]) -> str:
+        """Return rules by the titles that they have among the parts of a score, by their ids where they have none there."""
+        titles = {one.name: one.title for one in contributions}
+        return self.t("console.and").join(titles.get(one) or one for one in rules)
 
     def span(self, seconds: float) -> str:
         """Return a span of time in its two largest units, without its sign.

@@ -108,7 +108,9 @@ class Topics:
             return None
         with (
             told_plainly(self._access),
-            contextlib.closing(KafkaConsumer(**self._access.admin_options(), consumer_timeout_ms=READ_MS)) as reader,
+            contextlib.closing(
+                KafkaConsumer(**self._access.admin_options(), consumer_timeout_ms=READ_MS, enable_auto_commit=False)
+            ) as reader,
         ):
             partition = TopicPartition(control, 0)
             reader.assign([partition])

@@ -132,6 +132,8 @@ def test_a_hit_that_a_filter_kept_back_is_told_with_the_filter(tmp_path: Path) -
         assert all(part["name"] != "gas-on-trial" for part in world.story(warning["id"])["warning"]["contributions"])
         page = world.call("GET", f"/warnings/{warning['id']}", "duty", headers={"accept": "text/html"}).text
         assert "按调优 heating 只记录" in page
+        [trial] = {hit["title"] for hit in told["hits"] if hit["rule"] == "gas-on-trial"}
+        assert f"<li>{trial} " in page, "people read titles"
 
         asked = run("rules", "why-not", "--object", GAS, "--rule", "gas-on-trial", "--data", world.folder / "data")
         assert "按调优 heating 不发声" in asked.stdout, asked.output

@@ -18,6 +18,8 @@ from app.settings import Egress
 from deploy.kafka.local import LocalKafka
 from domain.objects import Resolution
 from domain.partitions import partition_of
+from domain.signals import ObjectRef
+from storage.intake_reads import place_in_queue, queue_for_people
 from tests.app.world import CATALOGUE, DEPARTMENTS, OBJECTS
 from tests.cluster.world import Cluster, leak
 from tests.factories import at, make_entry
@@ -116,8 +118,32 @@ def test_no_route_and_no_page_breaks_where_no_engine_is(console: Console) -> Non
     told = console.ask("GET", "/v1/rules/leaks/why-not?object=o-gas")
     assert (told.status_code, "no engine" in told.text) == (409, True)
     assert "no engine" in console.ask("GET", "/objects/o-gas?rule=leaks", "duty", headers={"accept": "text/html"}).text
-    assert "worker.json" in console.ask("GET", "/feeds", "duty", headers={"accept": "text/html"}).text
+    pages = {lang: console.ask("GET", f"/feeds?lang={lang}", headers={"accept": "text/html"}).text for lang in ("zh", "en")}
+    assert [("各研判进程的 worker.json" in page, "in each worker's worker.json" in page) for page in pages.values()] == [
+        (True, False),
+        (False, True),
+    ], "each reader in his language"
+    notices = [console.ask("GET", f"/rules?lang={lang}", headers={"accept": "text/html"}).text for lang in ("zh", "en")]
+    assert [("指标预热与推断引擎" in page, "put in force by fengsui rules publish" in page) for page in notices] == [
+        (True, False),
+        (False, True),
+    ]
     assert console.ask("POST", "/v1/rules/rollback", json={"version": "x"}).status_code == 409
+
+
+def test_the_queue_of_a_person_is_newest_first_whatever_the_partition(console: Console) -> None:
+    """Numbers grow within a partition alone: what came in last stands first, and the next page goes on behind it."""
+    cluster = console.cluster
+    names = {partition_of(f"feed\0{name}", 3): name for name in (f"n-{number}" for number in range(50))}
+    for number in (2, 0):
+        cluster.send([make_entry(id=names[number], feed="feed", resolution=Resolution(), object=ObjectRef(name=names[number]))])
+        cluster.await_done()
+    with console.role.database.read() as connection:
+        first, second = queue_for_people(connection)
+        assert (first.entry.signal.id, second.entry.signal.id) == (names[0], names[2])
+        assert first.seq < second.seq
+        assert queue_for_people(connection, limit=1) == [first]
+        assert queue_for_people(connection, behind=place_in_queue(first)) == [second]
 
 
 def test_what_a_person_confirms_counts_in_the_partition_of_the_object(console: Console) -> None:

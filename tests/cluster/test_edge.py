@@ -127,7 +127,17 @@ def test_an_object_that_another_edge_brought_is_known(edge: EdgeRole) -> None:
 def test_the_probes_answer(edge: EdgeRole) -> None:
     """An edge that takes is ready; what is no route of an edge is not there."""
     assert _ask(edge, "/readyz")[0] == 200
-    assert _ask(edge, "/v1/warnings")[0] == 404
+    status, told = _ask(edge, "/v1/warnings")
+    assert (status, "where fengsui api listens" in told) == (404, True)
+
+
+def test_a_browser_at_an_edge_is_told_where_the_console_is(edge: EdgeRole) -> None:
+    """An edge has no pages: it asks nobody to sign in to them."""
+    request = urllib.request.Request(f"http://127.0.0.1:{edge.settings.port}/", headers={"accept": "text/html"})
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=30)
+    with refused.value as answer:
+        assert (answer.code, "where fengsui api listens" in answer.read().decode()) == (401, True)
 
 
 def test_an_edge_with_reduced_durability_is_told_of_by_the_doctor_and_on_the_duty_page(edge: EdgeRole) -> None:
