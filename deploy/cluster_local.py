@@ -184,12 +184,11 @@ def run(given: argparse.Namespace, over: threading.Event) -> None:
         print("启动各进程 …… / starting the roles ...", flush=True)
         for name, url in (("edge", edge), ("api", api)):
             roles.start(name, name, *shared, "--data", str(folder / name), "--port", url.rpartition(":")[2])
-        for number in range(1, DUTIES + 1):
-            roles.start(f"duty-{number}", "duty", *shared, "--data", str(folder / f"duty-{number}"))
-        metrics = {f"worker-{number}": free_port() for number in range(1, given.workers + 1)}
-        (folder / "metrics.txt").write_text("".join(f"{name} http://127.0.0.1:{port}/metrics\n" for name, port in metrics.items()))
-        for name, port in metrics.items():
-            roles.start(name, "worker", *shared, "--data", str(folder / name), "--metrics-port", str(port))
+        counts = {"duty": DUTIES, "worker": given.workers}
+        loops = [(role, f"{role}-{number}", free_port()) for role, count in counts.items() for number in range(1, count + 1)]
+        (folder / "metrics.txt").write_text("".join(f"{name} http://127.0.0.1:{port}/metrics\n" for _, name, port in loops))
+        for role, name, port in loops:
+            roles.start(name, role, *shared, "--data", str(folder / name), "--metrics-port", str(port))
         for name, url in (("edge", edge), ("api", api)):
             _await_ready(name, url, roles, over)
         print(

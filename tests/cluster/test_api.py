@@ -119,7 +119,7 @@ def test_no_route_and_no_page_breaks_where_no_engine_is(console: Console) -> Non
     assert (told.status_code, "no engine" in told.text) == (409, True)
     assert "no engine" in console.ask("GET", "/objects/o-gas?rule=leaks", "duty", headers={"accept": "text/html"}).text
     pages = {lang: console.ask("GET", f"/feeds?lang={lang}", headers={"accept": "text/html"}).text for lang in ("zh", "en")}
-    assert [("各研判进程的 worker.json" in page, "in each worker's worker.json" in page) for page in pages.values()] == [
+    assert [("各研判进程的 worker.json" in page, "stand in each worker" in page) for page in pages.values()] == [
         (True, False),
         (False, True),
     ], "each reader in his language"

@@ -28,6 +28,14 @@ def options(*path: str) -> frozenset[str]:
     return frozenset(option for one in command.params for option in (*one.opts, *one.secondary_opts)) | {"--help"}
 
 
+def variables(command: Any = None) -> frozenset[str]:
+    """Return the environment variables that options of any command read."""
+    command = command or tree()
+    below = (variables(one) for one in getattr(command, "commands", {}).values())
+    own = {name for one in command.params for name in ([one.envvar] if isinstance(one.envvar, str) else one.envvar or ())}
+    return frozenset(own).union(*below)
+
+
 def wrong_with(code: str) -> list[str]:
     """Return what is wrong with the commands of a piece of code: `fengsui` and what follows it on the line.
 

@@ -21,7 +21,7 @@ from rules.vocabulary import LATER
 from storage.walls import DEPARTMENT, READER, SERVICE
 from tests.architecture.tree import TOP, tracked_files
 from tests.docs import packs_page
-from tests.docs.command_line import options, tree, wrong_with
+from tests.docs.command_line import options, tree, variables, wrong_with
 from tests.docs.fences import fences
 from tests.docs.packs_page import shipped
 from tests.docs.settings_page import CHINESE, PAGE, page, settings
@@ -87,7 +87,7 @@ def test_every_route_exists(markdown: Path) -> None:
 @each_page
 def test_every_variable_is_a_setting(markdown: Path) -> None:
     """No page names an environment variable that nothing reads."""
-    known = {one.variable for one in settings()} | TESTING
+    known = {one.variable for one in settings()} | variables() | TESTING
     named = {name for piece in code(markdown) for name in VARIABLE.findall(piece)}
     assert sorted(name for name in named if name not in known and name != "FENGSUI_") == []
 
