@@ -2,7 +2,9 @@
 
 The row is the fence. A transaction holds it from its first statement on, by topic, partition *and epoch*; an assignment bumps the
 epoch. So an assignment waits for a transaction that is under way and counts what it did, and one that comes later finds no row: a
-process that slept through its own replacement writes nothing, however late it wakes.
+process that slept through its own replacement writes nothing, however late it wakes. On PostgreSQL an assignment that waited in vain
+ends the transaction in its way: the server loses patience only with a client between two statements, and a process can stand still within
+a train of them.
 
     with database.write() as connection:
         done = progress.hold(connection, grant)             # raises Fenced; the row is this transaction's from here on
@@ -12,16 +14,19 @@ process that slept through its own replacement writes nothing, however late it w
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, bindparam, select, update
+import structlog
+from sqlalchemy import Connection, bindparam, select, text, update
 
-from domain.errors import Fenced
+from domain.errors import Fenced, StoreUnavailable
 from domain.ports import Clock, Grant
 from storage.database import Database
 from storage.dialects import upsert
+from storage.postgres import LOCK_SECONDS
 from storage.tables import progress
 
 _of = (progress.c.topic == bindparam("of_topic"), progress.c.partition == bindparam("of_partition"))
@@ -39,6 +44,13 @@ _ASSIGN = _NEW.on_conflict_do_update(
         "takeovers": progress.c.takeovers + 1,
     },
 )
+# The newest row names the transaction that holds it (xmax). It is the account's own, and older than an assignment waits.
+_END_HOLDER = text(
+    "SELECT a.pid, pg_terminate_backend(a.pid) FROM progress AS p JOIN pg_stat_activity AS a ON a.backend_xid = p.xmax "
+    "WHERE p.topic = :of_topic AND p.partition = :of_partition AND a.usename = current_user "
+    "AND clock_timestamp() - a.xact_start >= make_interval(secs => :seconds)"
+)
+log = structlog.get_logger(__name__)
 
 
 class SqlProgress:
@@ -57,9 +69,25 @@ class SqlProgress:
         """
         row = {"topic": topic, "partition": partition, "epoch": 1, "offset_done": -1, "owner": owner, "assigned_at": self._clock.now()}
         row["takeovers"] = 1
-        with self._database.write() as connection:
-            connection.execute(_ASSIGN, row)
-            return Grant(**connection.execute(_STANDING, {"of_topic": topic, "of_partition": partition}).mappings().one())
+        try:
+            with self._database.write() as connection:
+                connection.execute(_ASSIGN, row)
+                return Grant(**connection.execute(_STANDING, {"of_topic": topic, "of_partition": partition}).mappings().one())
+        except StoreUnavailable:
+            self._end_holder(topic, partition)
+            raise
+
+    def _end_holder(self, topic: str, partition: int) -> None:
+        """End the transaction that kept the partition's row for as long as an assignment waits; the next one gets it.
+
+        Its process has the partition no more, or it would not be assigned: what it meant to write is done again by the next owner.
+        """
+        with suppress(StoreUnavailable), self._database.write() as connection:  # where the server is away there is no holder either
+            if connection.dialect.name != "postgresql":
+                return
+            given = {"of_topic": topic, "of_partition": partition, "seconds": LOCK_SECONDS}
+            for pid in connection.execute(_END_HOLDER, given).scalars():
+                log.warning("partition.holder_ended", topic=topic, partition=partition, backend=pid)
 
     def standing(self, topic: str, partition: int) -> Grant | None:
         """Return the newest grant of a partition, None before the first assignment.

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing, suppress
 from datetime import timedelta
 
+import psycopg
 import pytest
 from sqlalchemy import insert, select
 
+from app.clock import SystemClock
 from domain.clock import ManualClock
-from domain.errors import Fenced
+from domain.errors import Fenced, StoreUnavailable
 from domain.ports import Grant
 from storage import progress
 from storage.database import Database
+from storage.postgres import PostgresDatabase
 from storage.progress import SqlProgress
 from storage.tables import meta
 from tests.factories import T0
+from tests.postgres import PostgresServer
 
 
 @pytest.fixture
@@ -121,3 +126,20 @@ def test_assignments_at_once_get_epochs_of_their_own(database: Database, clock: 
             commit(database, grant, 0, f"zombie-{grant.epoch}")
     commit(database, given[-1], 0, "winner")
     assert effects(database) == ["winner"]
+
+
+@pytest.mark.service("postgresql")
+def test_a_process_that_stands_still_within_a_train_of_statements_holds_nobody_up(postgres: PostgresServer, clock: ManualClock) -> None:
+    """The server goes on waiting for such a client for ever; the second assignment has the partition all the same."""
+    url = postgres.fresh()
+    with closing(PostgresDatabase.connect(url, SystemClock())) as database, closing(psycopg.connect(url)) as sleeper:
+        kept = SqlProgress(database, clock)
+        with suppress(psycopg.OperationalError), sleeper.pipeline():
+            kept.assign("signals", 0, "a")
+            kept.assign("signals", 1, "a")
+            sleeper.execute("SELECT FROM progress WHERE topic = 'signals' AND partition = 0 FOR UPDATE").fetchall()
+            with pytest.raises(StoreUnavailable):
+                kept.assign("signals", 0, "b")
+            assert kept.assign("signals", 0, "b").epoch == 2
+            assert kept.assign("signals", 1, "a").epoch == 2, "its neighbour is as it was"
+        assert sleeper.broken, "it wakes to a transaction that is no more"
