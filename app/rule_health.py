@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection, func, select
 
+from app.metrics import Sample
 from app.rules_shown import RulesShown
 from app.views.rules import verdicts_of
 from app.views.summary import decode_entry
@@ -18,7 +20,7 @@ from domain.instants import EPOCH
 from domain.partitions import MOST_IN_FRAME, Place
 from rules.evaluation import Run
 from rules.expressions import Term
-from rules.health import PATIENCE, Ailment, Life, ailments, overlaps
+from rules.health import KINDS, PATIENCE, Ailment, Life, ailments, overlaps
 from rules.ruleset import Facts, Rule, RuleSet
 from rules.syntax import Junction, Unary
 from storage.database import Database
@@ -59,6 +61,11 @@ class RuleHealth:
         self._partitions = partitions
         self._answer: tuple[str, datetime, Found] = ("", EPOCH, {})
         self._cost: tuple[str, Mapping[str, float]] = ("", {})
+
+    def samples(self, now: datetime) -> list[Sample]:
+        """Return how many rules have each ailment, for the metrics. Raises as `found`."""
+        ailing = Counter(each.kind for those in self.found(now).values() for each in those)
+        return [Sample("fengsui_rules_ailing", float(ailing[kind]), (kind,)) for kind in KINDS]
 
     def found(self, now: datetime) -> Found:
         """Return what is wrong, by rule; rules in good health have an empty tuple.

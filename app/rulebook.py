@@ -7,7 +7,6 @@ replay finds the very texts again. Activation is a journal record; what was judg
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import replace
@@ -21,6 +20,7 @@ from app.approval import Approval
 from app.inferring import Inferring
 from app.metrics import Metrics, Sample
 from app.pace import beside_others
+from app.rules_shown import samples_of
 from app.synced import offer, refused, synced
 from app.workshop import Died, Progress, Refused, Unwanted, Workshop
 from domain.errors import FengsuiError, FileProblems, NotFound, Problem, StoreUnavailable
@@ -392,9 +392,4 @@ class Rulebook:
         return self.load(self.active) if self.active else None
 
     def _samples(self) -> list[Sample]:
-        samples = [Sample("fengsui_ruleset_broken", float(bool(self.problems)))]
-        if (ruleset := self.current()) is not None:
-            samples.append(Sample("fengsui_ruleset_info", 1.0, (ruleset.version,)))
-            by_status = sorted(Counter(rule.status for rule in ruleset.rules).items())
-            samples += [Sample("fengsui_rules_active", float(n), (status,)) for status, n in by_status]
-        return samples
+        return [Sample("fengsui_ruleset_broken", float(bool(self.problems))), *samples_of(self.current())]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
 from app.approval import Approval
+from app.metrics import Sample
 from app.workshop import Progress
 from domain.errors import Problem
 from rules.ruleset import RuleSet
@@ -83,3 +85,14 @@ class RulesShown(Protocol):
     def settle(self, seconds: float) -> None:
         """Wait for what was decided, for at most so long."""
         ...
+
+
+def samples_of(ruleset: RuleSet | None) -> list[Sample]:
+    """Return what the metrics say of the active set: its version, and its rules by status."""
+    if ruleset is None:
+        return []
+    by_status = Counter(rule.status for rule in ruleset.rules)
+    return [
+        Sample("fengsui_ruleset_info", 1.0, (ruleset.version,)),
+        *(Sample("fengsui_rules_active", float(n), (status,)) for status, n in sorted(by_status.items())),
+    ]

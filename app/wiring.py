@@ -50,7 +50,6 @@ from domain.errors import StoreUnavailable
 from domain.messages import both
 from domain.ports import Clock
 from domain.records import AnyEntry, ObjectsEntry, Record, RejectionEntry, SignalEntry
-from rules.health import KINDS
 from storage import intake_reads, progress, risk
 from storage.calendars import load_calendar
 from storage.crashpoints import reach
@@ -318,10 +317,9 @@ class Application:
     def _samples(self) -> list[Sample]:
         with self.database.read() as connection:
             found = duty_samples(connection, self.clock.now())
-        ailing = Counter(each.kind for those in self.health.found(self.clock.now()).values() for each in those)
         return [
             *found,
-            *(Sample("fengsui_rules_ailing", float(ailing[kind]), (kind,)) for kind in KINDS),
+            *self.health.samples(self.clock.now()),
             Sample("fengsui_journal_head", float(self.journal.head())),
             Sample("fengsui_journal_applied", float(self._applied())),
             Sample("fengsui_build_info", 1.0, (VERSION,)),

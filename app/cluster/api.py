@@ -6,7 +6,6 @@ No engine runs here. What only an engine knows is said to be elsewhere.
 from __future__ import annotations
 
 import signal
-from collections import Counter
 from typing import Final
 
 import structlog
@@ -22,6 +21,7 @@ from app.gate import AsgiApp, Credentials
 from app.metrics import Sample
 from app.privacy import Privacy
 from app.rule_health import RuleHealth
+from app.rules_shown import samples_of
 from app.services import Services
 from app.settings import Settings
 from app.views.aside import Aside
@@ -31,7 +31,6 @@ from connectors.kafka.topics import Topics
 from domain.messages import both
 from domain.partitions import Place
 from domain.ports import Clock
-from rules.health import KINDS
 from storage import obligations
 from storage.database import Database
 from storage.tables import progress
@@ -91,7 +90,7 @@ class ApiRole(DoorRole):
         super().__init__(settings, clock)
         doors = self.doors
         self.ended = ""  # why the role ended by itself
-        rules = PublishedRules(self.database, self.clock)
+        rules = self._rules = PublishedRules(self.database, self.clock)
         self.watch("rules", rules.look, RULES_SECONDS)
         self.watch("schema", self._look_at_schema, SCHEMA_SECONDS)
         desk, writer = make_desk(settings, self.clock), make_writer(self.settings, self.paths.top)
@@ -138,10 +137,7 @@ class ApiRole(DoorRole):
             signal.raise_signal(signal.SIGTERM)
 
     def _samples(self) -> list[Sample]:
+        now = self.clock.now()
         with self.database.read() as connection:
-            found = duty_samples(connection, self.clock.now())
-        ailing = Counter(each.kind for those in self._health.found(self.clock.now()).values() for each in those)
-        return [
-            *found,
-            *(Sample("fengsui_rules_ailing", float(ailing[kind]), (kind,)) for kind in KINDS),
-        ]
+            found = duty_samples(connection, now)
+        return [*found, *self._health.samples(now), *samples_of(self._rules.current())]

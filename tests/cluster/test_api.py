@@ -99,7 +99,7 @@ def test_what_the_workers_judged_is_shown_and_answered(console: Console) -> None
     assert console.call("GET", "/v1/rules")["version"] == status["ruleset"]
     console.grant("prometheus", "monitor")
     told = console.call("GET", "/metrics", "prometheus")
-    for name in ("fengsui_warnings_open{", "fengsui_timers_late_seconds 0", 'fengsui_requests_total{answer="2xx"}', "fengsui_build_info{"):
+    for name in ("fengsui_warnings_open{", "fengsui_timers_late_seconds 0", "fengsui_rules_active{", "fengsui_build_info{"):
         assert name in told
     assert "\nfengsui_duty_leases " not in told, "no loop runs here"
 
