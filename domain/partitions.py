@@ -66,6 +66,11 @@ def everywhere(entry: AnyEntry) -> AnyEntry:
     return msgspec.structs.replace(entry, partition=-1) if isinstance(entry, ResolutionEntry) else entry
 
 
+def came_here(number: int, seq: int) -> bool:
+    """Say whether record `number` is of the partition of record `seq`, which this is."""
+    return Place.of(number).partition == Place.of(seq).partition
+
+
 class Place(NamedTuple):
     """Where a record stands: partition, offset of its frame in the topic, the how-manieth in the frame; all from 0."""
 

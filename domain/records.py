@@ -124,13 +124,16 @@ class MovedEntry(Entry, frozen=True, kw_only=True, tag="moved"):
     """In a cluster: what a correction says of an object of another partition than that which has the signal's name, told to the object's.
 
     The signals `gone` of `feed` count there no more, and `content`, record `content_seq` of the partition that tells, from here on does;
-    None: nothing else does. Told again it changes nothing.
+    None: nothing else does. `also` are further ids that it answers to, those that it replaced. Only what stands under a smaller number than
+    `before` is gone (0: all). Told again it changes nothing.
     """
 
     feed: str
     gone: tuple[str, ...]
     content: SignalEntry | None = None
     content_seq: int = 0
+    also: tuple[str, ...] = ()
+    before: int = 0
 
 
 class TickEntry(Entry, frozen=True, kw_only=True, tag="tick"):

@@ -25,7 +25,7 @@ from functools import partial
 from domain.catalogue import Catalogue
 from domain.findings import Outcome
 from domain.levels import LevelScale
-from domain.partitions import elsewhere
+from domain.partitions import came_here, elsewhere
 from domain.ports import Detector, History, Inference, PeerComparison
 from domain.records import (
     CatalogueEntry,
@@ -297,54 +297,45 @@ class Pipeline:
             for earlier in replaced:
                 self._undo(earlier, effects)
         self._pass_on(seq, entry, again=bool(replaced or entry.revision or entry.signal.corrects or entry.signal.withdraws))
-        away = self._move(seq, entry, replaced)
+        live = Live(seq, entry, names)
+        away = self._move(live, replaced)
         moment = None
         if not entry.signal.withdraws:
             if self._feeds.saw(entry.signal.source, entry.feed):
                 self._deadlines.see_again(self._now)
-            live = Live(seq, entry, names)
             if entry.resolution.object_id and not away:
                 moment = self._count(live, effects)
             else:
                 self._ledger.wait(live)
         self._settle(effects, moment, outcomes)
 
-    def _move(self, seq: int, entry: SignalEntry, replaced: Sequence[Live]) -> bool:
+    def _move(self, live: Live, replaced: Sequence[Live]) -> bool:
         """Note for other partitions what counts there from here on, or no more; tell whether the signal itself does not count here."""
         if self.passage is None:
             return False
-        away = self.passage.away(entry) and not entry.signal.withdraws
+        away = self.passage.away(live.entry) and not live.entry.signal.withdraws
         if away or replaced:
-            self.passage.move(seq, entry if away else None, [live.entry for live in replaced if self.passage.away(live.entry)])
+            self.passage.move(live.seq, live if away else None, [before for before in replaced if self.passage.away(before.entry)])
         return away
 
     def _moved(self, entry: MovedEntry, outcomes: list[Outcome]) -> None:
         """Another partition has the name of a signal about an object of ours: it counts here from now on, or no more."""
-        effects, moment, content = self._effects, None, entry.content
-        for id_ in entry.gone:
-            earlier = self._ledger.by_name.get((entry.feed, id_))
-            if earlier is not None:
-                self._undo(earlier, effects)
-        if content is not None:
-            name = (entry.feed, content.signal.id)
-            known = self._ledger.by_name.get(name)
-            if known is None or known.seq != entry.content_seq:
-                moment = self._count(Live(entry.content_seq, content, (name,)), effects)
+        effects, moment = self._effects, None
+        for earlier in self._ledger.gone_by(entry):
+            self._undo(earlier, effects)
+        live = self._ledger.moved_here(entry)
+        if live is not None:
+            moment = self._count(live, effects)
         self._settle(effects, moment, outcomes)
 
     def _resolution(self, seq: int, entry: ResolutionEntry, outcomes: list[Outcome]) -> None:
         """A person said which object a signal is about: it counts there from here on, with its own time, and nowhere else."""
-        object_id = "" if elsewhere(entry, seq) else entry.object_id
-        name = (entry.feed, entry.signal_id)
-        earlier = self._ledger.by_name.get(name)
-        if earlier is None and entry.content is not None and object_id:
-            earlier = Live(entry.content_seq, resolved(entry.content, ""), (name,))  # it came to another partition
-            self._ledger.wait(earlier)
+        earlier = self._ledger.meant_by(entry, seq)
         if earlier is None:
             self._unknown_resolutions += 1
             return
-        found = resolved(earlier.entry, object_id)
-        if earlier.entry.resolution.object_id == object_id:
+        found, away = resolved(earlier.entry, entry.object_id), elsewhere(entry, seq)
+        if earlier.entry.resolution.object_id == entry.object_id:
             earlier.entry = found
             return
         effects = self._effects
@@ -352,8 +343,11 @@ class Pipeline:
         if entry.content is None:  # else whoever judges areas is told by the entry itself, and not by each partition that it moves between
             self._pass_on(earlier.seq, found, again=True)
         self._undo(earlier, effects)
+        if self.passage is not None and came_here(live.seq, seq) and live.seq != entry.content_seq:
+            # What the person saw was replaced, and others know what stands under other names: they are told.
+            self.passage.move(live.seq + 1, live if away else None, [one for one in (earlier, live) if self.passage.away(one.entry)])
         moment = None
-        if object_id:
+        if entry.object_id and not away:
             moment = self._count(live, effects)
         else:
             self._ledger.wait(live)

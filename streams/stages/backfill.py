@@ -138,32 +138,23 @@ class Backfill:
             self._place(Live(seq, entry, names), away=self._away(entry))
 
     def _resolution(self, seq: int, entry: ResolutionEntry) -> None:
-        object_id = "" if elsewhere(entry, seq) else entry.object_id
-        name = (entry.feed, entry.signal_id)
-        earlier = self.ledger.by_name.get(name)
-        if earlier is None and entry.content is not None and object_id:
-            earlier = Live(entry.content_seq, resolved(entry.content, ""), (name,))  # it came to another partition
-            self.ledger.wait(earlier)
+        earlier = self.ledger.meant_by(entry, seq)
         if earlier is None:
             return
-        found = resolved(earlier.entry, object_id)
-        if earlier.entry.resolution.object_id == object_id:
+        found = resolved(earlier.entry, entry.object_id)
+        if earlier.entry.resolution.object_id == entry.object_id:
             earlier.entry = found
             return
         live = Live(earlier.seq, found, earlier.names)
         self._undo(earlier)
-        self._place(live)
+        self._place(live, away=elsewhere(entry, seq))
 
     def _moved(self, entry: MovedEntry) -> None:
-        for id_ in entry.gone:
-            earlier = self.ledger.by_name.get((entry.feed, id_))
-            if earlier is not None:
-                self._undo(earlier)
-        if entry.content is not None:
-            name = (entry.feed, entry.content.signal.id)
-            known = self.ledger.by_name.get(name)
-            if known is None or known.seq != entry.content_seq:
-                self._place(Live(entry.content_seq, entry.content, (name,)))
+        for earlier in self.ledger.gone_by(entry):
+            self._undo(earlier)
+        live = self.ledger.moved_here(entry)
+        if live is not None:
+            self._place(live)
 
     def _place(self, live: Live, *, away: bool = False) -> None:
         """Let a signal count for its object, or wait for one."""

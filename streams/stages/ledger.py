@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from domain.objects import Resolution
-from domain.records import SignalEntry
+from domain.partitions import came_here, elsewhere
+from domain.records import MovedEntry, ResolutionEntry, SignalEntry
 from streams.stages.windows import to_us
 
 if TYPE_CHECKING:
@@ -74,6 +75,45 @@ class Ledger:
         for live in replaced:
             names.update(dict.fromkeys(live.names))
         return tuple(names)
+
+    def meant_by(self, entry: ResolutionEntry, seq: int) -> Live | None:
+        """Return the signal that a person spoke of in record `seq`; where it came to another partition, that which the record holds.
+
+        It is kept where it came in too, also where it counts elsewhere: what corrects or withdraws it comes there.
+        """
+        name = (entry.feed, entry.signal_id)
+        known = self.by_name.get(name)
+        if entry.content is None or not entry.object_id:
+            return known
+        if known is not None:
+            outdated = known.seq in self.waiting and known.seq < entry.content_seq and not came_here(known.seq, seq)
+            if entry.partition < 0 or not outdated:
+                return known
+            self.forget(known)
+        elif elsewhere(entry, seq) and not came_here(entry.content_seq, seq):
+            return None
+        found = Live(entry.content_seq, resolved(entry.content, ""), (name,))
+        self.wait(found)
+        return found
+
+    def gone_by(self, entry: MovedEntry) -> list[Live]:
+        """Return what counts here no more, as another partition says, in order of arrival."""
+        found = [self.by_name.get((entry.feed, id_)) for id_ in entry.gone]
+        gone = {live.seq: live for live in found if live is not None and (not entry.before or live.seq < entry.before)}
+        return [gone[seq] for seq in sorted(gone)]
+
+    def moved_here(self, entry: MovedEntry) -> Live | None:
+        """Return what counts here from now on, as another partition says; None where nothing does, or it does already."""
+        if entry.content is None:
+            return None
+        names = tuple((entry.feed, id_) for id_ in (entry.content.signal.id, *entry.also))
+        for name in names:
+            known = self.by_name.get(name)
+            if known is not None and known.seq in self.waiting and known.seq < max(entry.before, entry.content_seq):
+                self.forget(known)  # it counted elsewhere
+            elif known is not None and known.seq >= entry.content_seq:
+                return None
+        return Live(entry.content_seq, entry.content, names)
 
     def keep(self, live: Live) -> None:
         """Make `live` findable under its names."""

@@ -10,8 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from domain.records import AnyEntry, MovedEntry, SignalEntry
 from streams.stages.groups import area_name
+from streams.stages.ledger import Live
 
 
 class Noted(NamedTuple):
@@ -41,13 +44,21 @@ class Passage:
         about = entry.resolution.object_id
         return bool(about) and self._home_of(about) != self._mine
 
-    def move(self, seq: int, entry: SignalEntry | None, gone: Iterable[SignalEntry]) -> None:
-        """Tell the partitions of the signals `gone` that these count no more, and that of `entry`'s object, that it does; in that order."""
+    def move(self, seq: int, live: Live | None, gone: Iterable[Live]) -> None:
+        """Tell the partitions of the signals `gone`, of smaller numbers than `seq`, that these count no more, and that of `live`'s object,
+        that it does; one partition is told both at once.
+        """  # noqa: D205  # one sentence reads best here
+        told: dict[int, MovedEntry] = {}
         for before in gone:
-            self._moved.append((self._home_of(before.resolution.object_id), MovedEntry(feed=before.feed, gone=(before.signal.id,))))
-        if entry is not None:
-            home = self._home_of(entry.resolution.object_id)
-            self._moved.append((home, MovedEntry(feed=entry.feed, gone=(), content=entry, content_seq=seq)))
+            home = self._home_of(before.entry.resolution.object_id)
+            known = told.get(home, MovedEntry(feed=before.entry.feed, gone=(), before=seq))
+            told[home] = replace(known, gone=tuple(dict.fromkeys((*known.gone, *_ids(before)))))
+        if live is not None:
+            entry, home = live.entry, self._home_of(live.entry.resolution.object_id)
+            also = tuple(one for one in _ids(live) if one != entry.signal.id)
+            known = told.get(home, MovedEntry(feed=entry.feed, gone=(), before=seq))
+            told[home] = replace(known, content=entry, content_seq=live.seq, also=also)
+        self._moved.extend(told.items())
 
     def take_moved(self) -> list[tuple[int, MovedEntry]]:
         """Return what is to be told to other partitions, since the last call, in order."""
@@ -73,3 +84,8 @@ class Passage:
         """Return what was noted since the last call, in order."""
         noted, self._noted = self._noted, []
         return noted
+
+
+def _ids(live: Live) -> tuple[str, ...]:
+    """Return the ids that a signal answers to."""
+    return tuple(id_ for _, id_ in live.names)

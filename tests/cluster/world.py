@@ -24,12 +24,12 @@ from connectors.kafka.access import Access
 from connectors.kafka.intake import KafkaIntake
 from connectors.kafka.topics import Topics
 from deploy.kafka.local import LocalKafka
-from domain.findings import WarningRaised, WarningUpdated
+from domain.findings import EpisodeEnded, WarningRaised, WarningUpdated
 from domain.frames import Frame, Passing, decode, decode_passing
 from domain.objects import Resolution
 from domain.partitions import Place
 from domain.ports import Offer, Receipt
-from domain.records import AnyEntry, MovedEntry, Record, SignalEntry
+from domain.records import AnyEntry, MovedEntry, Record, ResolutionEntry, SignalEntry
 from rules.ruleset import RuleSet
 from rules.spread import spread
 from storage import letters
@@ -245,17 +245,18 @@ class Cluster:
                 raise AssertionError(f"not within {seconds} s: done {self.done()} of {self.ends()}\n{told}")
             time.sleep(0.05)
 
-    def warnings(self) -> list[tuple[str, str, str]]:
-        """Return (id, level, rules) of the database's warnings, sorted."""
+    def warnings(self, *, standing: bool = False) -> list[tuple[str, str, str]]:
+        """Return (id, level, rules) of the database's warnings, sorted; of all or of those that have not ended."""
+        wanted = select(warning_rows.c.id, warning_rows.c.level, warning_rows.c.body)
         with self.database.read() as connection:
-            rows = connection.execute(select(warning_rows.c.id, warning_rows.c.level, warning_rows.c.body)).all()
+            rows = connection.execute(wanted.where(warning_rows.c.risk_state == "open") if standing else wanted).all()
         return sorted((row.id, row.level, ",".join(msgspec.json.decode(row.body)["rules"])) for row in rows)
 
     def signal_ids(self) -> list[str]:
         with self.database.read() as connection:
             return sorted(connection.scalars(select(signals.c.id)))
 
-    def replayed(self) -> list[tuple[str, str, str]]:
+    def replayed(self, *, standing: bool = False) -> list[tuple[str, str, str]]:
         """Return what one pipeline gives that sees all partitions in the order of time: separate from worker and database.
 
         Each name is taken once; what partitions tell each other in the log of frames is no part of it.
@@ -266,6 +267,8 @@ class Cluster:
         for outcome in self._pipeline(records).step(records, growing=False):
             if isinstance(outcome, WarningRaised | WarningUpdated):
                 found[outcome.warning.id] = (outcome.warning.id, outcome.warning.level, ",".join(outcome.warning.rules))
+            elif standing and isinstance(outcome, EpisodeEnded):
+                found.pop(outcome.warning_id, None)
         return sorted(found.values())
 
     def _records_of(self, partition: int) -> list[Record]:
@@ -276,14 +279,15 @@ class Cluster:
         for offset, said, frame in self.log_of(partition):
             received = max(received, said)
             for nth, offer in enumerate(frame.offers):
-                if isinstance(offer.entry, MovedEntry):
-                    continue
+                entry = offer.entry
+                if isinstance(entry, MovedEntry) or (isinstance(entry, ResolutionEntry) and entry.partition not in {-1, partition}):
+                    continue  # of a confirmation that is in every partition one is enough
                 if isinstance(offer.entry, SignalEntry):
                     name = (offer.entry.feed, offer.entry.signal.id)
                     if name in seen:
                         continue
                     seen.add(name)
-                records.append(Record(seq=Place(partition, offset, nth).seq(), received_at=received, entry=offer.entry))
+                records.append(Record(seq=Place(partition, offset, nth).seq(), received_at=received, entry=_whole(entry)))
         return records
 
     def _pipeline(self, records: list[Record]) -> Pipeline:
@@ -311,6 +315,11 @@ class _All:
 
     def artifact(self, name: str) -> None:
         del name
+
+
+def _whole(entry: AnyEntry) -> AnyEntry:
+    """Return a confirmation as one process has it, which judges all."""
+    return msgspec.structs.replace(entry, partition=-1, content=None) if isinstance(entry, ResolutionEntry) else entry
 
 
 Make = Callable[..., Cluster]

@@ -446,3 +446,45 @@ def test_a_correction_that_speaks_of_another_object_counts_where_that_is(seed: i
     made.send(Record(seq=1, received_at=T0 + timedelta(hours=9), entry=gone))
     made.run()
     assert [counted(made, name) for name in names] == [{}, {}, {}]
+
+
+def unplaced(id_: str, **kw: Any) -> SignalEntry:
+    """Return a signal whose object nobody knows."""
+    return make_entry(id=id_, object=ObjectRef(id=""), resolution=Resolution(), occurred_at=T0, region="610113001", **kw)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_replaces_a_confirmed_signal_counts_where_that_does(seed: int) -> None:
+    """A signal without an object is confirmed to be about one of another partition; what corrects it, what revises that, a second word of a
+    person and the withdrawal reach the partition of the object where it counts then, and no other."""  # noqa: D205, D209  # one sentence reads best
+    made = Deployment(Random(seed))
+    made.send(Record(seq=1, received_at=T0, entry=RulesetEntry(version="v1")))
+    names = [next(f"o-{n}" for n in range(100) if partition_of(f"o-{n}", SOURCES) == at) for at in range(SOURCES)]
+    hour = 0
+
+    def stands(about: str) -> None:
+        assert [counted(made, name) for name in names] == [{at: 1} if name == about else {} for at, name in enumerate(names)]
+
+    def tell(entry: AnyEntry, about: str) -> int:
+        nonlocal hour
+        hour += 1
+        made.send(Record(seq=1, received_at=T0 + timedelta(hours=hour), entry=entry))
+        made.run(trouble=hour % 2 == 0)
+        stands(about)
+        return made.judged[-1][3].seq
+
+    def confirmed(id_: str, about: str, content: SignalEntry | None, seq: int = 0) -> ResolutionEntry:
+        home = partition_of(about, SOURCES)
+        return ResolutionEntry(feed="test", signal_id=id_, object_id=about, by="a", partition=home, content=content, content_seq=seq)
+
+    first, second, third = unplaced("s-1"), unplaced("s-2", corrects="s-1"), unplaced("s-3", corrects="s-1")
+    number = tell(first, "")
+    tell(confirmed("s-1", names[0], first, number), names[0])
+    number = tell(second, names[0])  # nobody is asked the same twice
+    tell(confirmed("s-2", names[1], second, number), names[1])
+    tell(confirmed("s-1", names[2], None), names[2])  # under its first name, which does not stand any more
+    tell(third, names[2])
+    placed = make_entry(id="s-4", object=ObjectRef(id=names[0]), occurred_at=T0, region="610113001", corrects="s-3")
+    number = tell(placed, names[0])  # with an object of its own
+    tell(confirmed("s-4", names[1], placed, number), names[1])
+    tell(unplaced("w-1", withdraws="s-4"), "")
