@@ -37,6 +37,10 @@ class Kind(Protocol):
         """Give a connection that cannot write and sees one committed state throughout."""
         ...
 
+    def turn(self, what: str) -> AbstractContextManager[None]:
+        """Let those who name the same thing follow one another, whatever process they are in."""
+        ...
+
     def translated(self, error: Exception, *, reading: bool) -> Exception:
         """Return what the caller of a door should see: an error of the store, or `error` itself where the statement was at fault."""
         ...
@@ -110,6 +114,19 @@ class Database:
         """
         with self._entered(), self._translating(reading=False), self._kind.writing() as connection:
             yield connection
+
+    @contextmanager
+    def turn(self, what: str) -> Iterator[None]:
+        """Let those who name the same thing follow one another to the ends of their blocks, in whatever thread or process they are.
+
+        It is no transaction: both doors may be used inside. Who loses the connection to the database loses the turn.
+
+        Raises:
+            StoreUnavailable: the turns of others took too long; nothing of the block was done.
+        """
+        self._refuse_nesting()
+        with self._translating(reading=False), self._kind.turn(what):
+            yield
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -53,6 +53,8 @@ _UNAVAILABLE = frozenset(
 )
 _CORRUPT = frozenset({"XX001", "XX002"})
 _READ_ONLY = "25006"
+_TAKE_TURN = text("SELECT pg_advisory_lock(hashtextextended(:what, 0))")
+_END_TURN = text("SELECT pg_advisory_unlock(hashtextextended(:what, 0))")
 _STEP_IN = text(f"SELECT set_config('role', '{DEPARTMENT}', true), set_config('{SETTING}', :departments, true)")  # to the transaction's end
 
 
@@ -90,6 +92,16 @@ class Postgres:
             if of is not None:
                 connection.execute(_STEP_IN, {"departments": SEPARATOR.join(of)})
             yield connection
+
+    @contextmanager
+    def turn(self, what: str) -> Iterator[None]:
+        """Hold a lock of that name for a session of its own; the server lets go of it where the connection is lost."""
+        with self._writers.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(_TAKE_TURN, {"what": what})
+            try:
+                yield
+            finally:
+                connection.execute(_END_TURN, {"what": what})
 
     def translated(self, error: Exception, *, reading: bool) -> Exception:
         """Return what the caller of a door should see."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 import msgspec
 from sqlalchemy import Connection, delete, func, insert, or_, select
@@ -110,6 +111,21 @@ def registry_version(connection: Connection) -> int:
     return int(connection.scalar(select(meta.c.value).where(meta.c.key == _VERSION)) or 0)
 
 
+def next_version(connection: Connection, what: Literal["registry", "catalogue"], known: int) -> int:
+    """Return a version that nobody was given before, greater than `known`, and note that it is taken.
+
+    Call it in one's turn (`Database.turn`): records have to come into the log in the order of their versions. It is noted since a version
+    may be on its way there, seen by nobody yet.
+    """
+    key = f"{what}_version_given"
+    take_turns(connection, key)
+    given = int(connection.scalar(select(meta.c.value).where(meta.c.key == key)) or 0)
+    value = str(max(given, known) + 1)
+    row = upsert(meta).values(key=key, value=value)
+    connection.execute(row.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
+    return int(value)
+
+
 def count_objects(connection: Connection) -> dict[str, int]:
     """Return how many objects of each type there are."""
     rows = connection.execute(select(objects.c.type, func.count()).group_by(objects.c.type).order_by(objects.c.type))
@@ -153,6 +169,7 @@ class MemoryObjectLookup:
         self._names: dict[str, set[str]] = {}
         self._codes: dict[str, set[str]] = {}
         self._version = 0
+        self._read = 0  # up to which version the tables were read
         self._lock = threading.Lock()
 
     @classmethod
@@ -161,20 +178,27 @@ class MemoryObjectLookup:
         lookup = cls()
         things = tuple(_object.decode(body) for body in connection.scalars(select(objects.c.body).order_by(objects.c.id)))
         lookup.apply(ObjectsEntry(version=registry_version(connection), objects=things))
+        lookup._read = lookup._version
         return lookup
 
     def refresh(self, connection: Connection) -> None:
-        """Take in what the tables have and this does not, where another process feeds them."""
+        """Take in what the tables have and this does not, where another process feeds them.
+
+        What was applied here may be newer than something of another process that the tables show only now: it is not passed over.
+        """
         newest = registry_version(connection)
-        if newest > self._version:
-            rows = connection.scalars(select(objects.c.body).where(objects.c.version > self._version).order_by(objects.c.id))
-            self.apply(ObjectsEntry(version=newest, objects=tuple(_object.decode(body) for body in rows)))
+        if newest > self._read and newest >= self._version:
+            rows = connection.scalars(select(objects.c.body).where(objects.c.version > self._read).order_by(objects.c.id))
+            self._take(ObjectsEntry(version=newest, objects=tuple(_object.decode(body) for body in rows)))
+            self._read = newest
 
     def apply(self, entry: ObjectsEntry) -> None:
         """Take in new and replaced objects; an entry that is not newer than what is known changes nothing."""
+        if entry.version > self._version:
+            self._take(entry)
+
+    def _take(self, entry: ObjectsEntry) -> None:
         with self._lock:
-            if entry.version <= self._version:
-                return
             for thing in entry.objects:
                 before = self._objects.get(thing.id)
                 if before is not None:

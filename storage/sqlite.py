@@ -27,6 +27,7 @@ _log = structlog.get_logger(__name__)
 
 BUSY_MS = 5_000  # milliseconds that a statement waits for a lock before it gives up
 READERS = 16
+TURN_SECONDS = 10  # for which one waits for the turns of others
 SYNC_FAILED = 70  # exit status: a sync failed, so nothing written since is known to be on the disk
 
 # Primary result codes of https://www.sqlite.org/rescode.html by what the caller does next.
@@ -54,6 +55,7 @@ class Sqlite:
         self._engine = writer
         self._readers = readers
         self._lock = threading.Lock()
+        self._turns: dict[str, threading.Lock] = {}
         try:
             self._writer = writer.connect()
         except DBAPIError as error:
@@ -114,6 +116,17 @@ class Sqlite:
                 yield self._writer
             finally:
                 self._writer.exec_driver_sql("PRAGMA query_only = OFF")
+
+    @contextmanager
+    def turn(self, what: str) -> Iterator[None]:
+        """Let threads that name the same thing follow one another: one process has the file."""
+        lock = self._turns.setdefault(what, threading.Lock())
+        if not lock.acquire(timeout=TURN_SECONDS):
+            raise StoreUnavailable(f"{self.where}: somebody else is at {what} for longer than {TURN_SECONDS} s; do it again in a moment")
+        try:
+            yield
+        finally:
+            lock.release()
 
     def translated(self, error: Exception, *, reading: bool) -> Exception:
         """Return what the caller of a door should see."""

@@ -20,7 +20,7 @@ from domain.base import Noun
 from domain.errors import Problem
 from domain.messages import both
 from domain.records import CatalogueEntry, ObjectsEntry
-from storage import obligations, risk
+from storage import obligations, registry, risk
 
 OBJECTS_A_RECORD = 1_000  # so that no journal record grows without bound
 E = TypeVar("E", ObjectsEntry, CatalogueEntry)
@@ -58,9 +58,12 @@ def import_objects(services: ServicesGiven, name: FileName, body: RawBody) -> Im
     found = read_objects(body, name)
     version = services.lookup.version()
     for start in range(0, len(found.objects), OBJECTS_A_RECORD):
-        version += 1
-        entry = ObjectsEntry(version=version, objects=found.objects[start : start + OBJECTS_A_RECORD])
-        services.lookup.apply(_journalled(services, entry))  # the next signal may come before the engine has the record
+        with services.database.turn("registry"):  # versions come into the log in their order, whoever imports beside us
+            with services.database.write() as connection:
+                known = max(registry.registry_version(connection), services.lookup.version())
+                version = registry.next_version(connection, "registry", known)
+            entry = ObjectsEntry(version=version, objects=found.objects[start : start + OBJECTS_A_RECORD])
+            services.lookup.apply(_journalled(services, entry))  # the next signal may come before the engine has the record
     return Imported(imported=len(found.objects), version=version, problems=_shown(found.problems))
 
 
@@ -74,10 +77,11 @@ def import_objects(services: ServicesGiven, name: FileName, body: RawBody) -> Im
 )
 def import_catalogue(services: ServicesGiven, name: FileName, body: RawBody) -> Imported:
     """Make the file the next version of the catalogue; rows with an error are left out and named."""
-    with services.database.read() as connection:
-        version = risk.current_catalogue(connection).version + 1
-    found = read_catalogue(body, name, version)
-    _journalled(services, CatalogueEntry(catalogue=found.catalogue))
+    with services.database.turn("catalogue"):
+        with services.database.write() as connection:
+            version = registry.next_version(connection, "catalogue", risk.current_catalogue(connection).version)
+        found = read_catalogue(body, name, version)
+        _journalled(services, CatalogueEntry(catalogue=found.catalogue))
     return Imported(imported=len(found.catalogue.items), version=version, problems=_shown(found.problems))
 
 
