@@ -73,6 +73,8 @@ def why_not(
 class Asking:
     """Answers `why_not` beside the running engine, one question at a time: each replays the journal from the newest snapshot on."""
 
+    refusal = ""
+
     def __init__(self, settings: Settings) -> None:
         """Open nothing yet."""
         self._folder = Folder(settings)

@@ -244,8 +244,8 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "{where} belongs to a cluster and is not for serve: run fengsui edge, worker, duty and api, or name another database with --config",
     ),
     "cluster.no_why_not": (
-        "集群的接口进程没有引擎，不能回答未命中的原因；请用 fengsui replay 在导出的信号上查",
-        "the api of a cluster has no engine and cannot say why a rule did not hit; replay exported signals with fengsui replay",
+        "集群的接口进程没有引擎，不能回答未命中的原因；留存了信号的，可用 fengsui replay 在其上查",
+        "the api of a cluster has no engine and cannot say why a rule did not hit; signals that you kept can be asked with fengsui replay",
     ),
     "cluster.partitions": (
         "{partitions} 个分区，最近由 {workers} 个研判进程处理：日志 {written} 条消息，已研判 {done} 条",

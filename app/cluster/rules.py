@@ -85,6 +85,8 @@ class PublishedRules:
 class NotHere:
     """`app.services.Asked` where no engine is: the answer needs a replay of the journal, which this process has not."""
 
+    refusal = "cluster.no_why_not"
+
     def why_not(self, asker: Principal, subject: str, rule: str, at: datetime | None) -> Inquiry:  # noqa: ARG002  the protocol's signature
         """Refuse, and say what can be asked instead."""
-        raise Conflict(both("cluster.no_why_not"))
+        raise Conflict(both(self.refusal))

@@ -132,7 +132,8 @@ def regulated_object(
     active = services.rulebook.current()
     choices = [] if active is None else sorted((each.id, each.title) for each in active.rules if each.status in {"active", "shadow"})
     said = list(why_not_lines(asked, language_of(request))) if asked is not None else []
-    return page(request, "object.html", services.clock, principal, page=found, after=after, rules=choices, rule=rule, said=said)
+    told: dict[str, Any] = {"rules": choices, "rule": rule, "said": said, "refusal": services.asking.refusal}
+    return page(request, "object.html", services.clock, principal, page=found, after=after, **told)
 
 
 @get("/feeds", opt={"roles": OVERSEERS}, sync_to_thread=True)

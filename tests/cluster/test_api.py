@@ -118,6 +118,8 @@ def test_no_route_and_no_page_breaks_where_no_engine_is(console: Console) -> Non
     told = console.ask("GET", "/v1/rules/leaks/why-not?object=o-gas")
     assert (told.status_code, "no engine" in told.text) == (409, True)
     assert "no engine" in console.ask("GET", "/objects/o-gas?rule=leaks", "duty", headers={"accept": "text/html"}).text
+    asked = console.ask("GET", "/objects/o-gas", "duty", headers={"accept": "text/html"}).text
+    assert ("没有引擎，不能回答" in asked, "why-rule" in asked) == (True, False), "no form for what is never answered"
     pages = {lang: console.ask("GET", f"/feeds?lang={lang}", headers={"accept": "text/html"}).text for lang in ("zh", "en")}
     assert [("各研判进程的 worker.json" in page, "stand in each worker" in page) for page in pages.values()] == [
         (True, False),

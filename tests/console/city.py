@@ -22,6 +22,7 @@ from app.console.pages import console_router, login_page
 from app.desk import Desk
 from app.duty import delivered
 from app.effects import EffectWriter
+from app.explaining import Asking
 from app.gate import Gate, fingerprint
 from app.metrics import Metrics
 from app.privacy import Privacy
@@ -133,6 +134,7 @@ class City:
         approval = Approval(self.database, self.clock, needed=False)
         self.rulebook = Rulebook(self.rules, self.database, self.intake, self.metrics, workshop, approval)
         self.health = RuleHealth(self.database, self.rulebook, shipped_mappings(), dict, dict)
+        self.asking = Asking(self.settings)
         seal, key = Seal(b"s" * 32), b"p" * 32
         self.vault = Vault(self.database, seal, lambda _: timedelta(days=90))
         (self.folder / "raw").mkdir(exist_ok=True)
