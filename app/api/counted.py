@@ -15,20 +15,28 @@ def counted(application: AsgiApp, metrics: Metrics) -> AsgiApp:
         if scope["type"] != "http" or scope["path"] in OPEN_PATHS:
             await application(scope, receive, send)
             return
-        status = 500  # what the server says where the application raises
+        began = time.perf_counter()
+        status, open_ = 500, True  # the status is what the server says where the application raises
+
+        def count() -> None:
+            nonlocal open_
+            open_ = False
+            metrics.requests.labels(answer=f"{status // 100}xx").inc()
+            metrics.request_seconds.observe(time.perf_counter() - began)
 
         async def sending(message: dict[str, object]) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 assert isinstance(message["status"], int)
                 status = message["status"]
+            elif message["type"] == "http.response.body" and not message.get("more_body") and open_:
+                count()  # before the end of the answer is out: whoever has it finds it counted
             await send(message)
 
-        began = time.perf_counter()
         try:
             await application(scope, receive, sending)
         finally:
-            metrics.requests.labels(answer=f"{status // 100}xx").inc()
-            metrics.request_seconds.observe(time.perf_counter() - began)
+            if open_:
+                count()
 
     return counting
