@@ -35,6 +35,8 @@ CONNECT_SECONDS = 5
 LOCK_SECONDS = 10  # a transaction that waits longer for another one's row gives up and is done again
 IDLE_SECONDS = 30  # a process that stands still inside a transaction loses it, and with it its row locks: somebody else goes on
 SKEW = timedelta(seconds=5)  # by which this machine's clock may differ from the database's
+# How soon the server notices that a machine is gone, and lets go of the rows that it held: it would wait for two hours.
+_KEEPALIVES = ("SET tcp_keepalives_idle = 10", "SET tcp_keepalives_interval = 5", "SET tcp_keepalives_count = 3")
 _UPGRADE_LOCK = 0x46656E67  # one `db upgrade` at a time
 _CREATE = "createdb --encoding=UTF8 --locale=C.UTF-8 --template=template0 NAME"
 _COLLATIONS = frozenset({"C", "POSIX", "C.UTF-8", "C.utf8"})  # in which text sorts as it does in SQLite and in Python
@@ -286,7 +288,7 @@ def _engine(url: URL, size: int, *settings: str) -> Engine:
     def prepare(driver: psycopg.Connection[Any], _: object) -> None:
         driver.adapters.register_dumper(str, _Text)
         with driver.cursor() as cursor:
-            for setting in ("SET TIME ZONE 'UTC'", f"SET lock_timeout = '{LOCK_SECONDS}s'", *settings):
+            for setting in ("SET TIME ZONE 'UTC'", f"SET lock_timeout = '{LOCK_SECONDS}s'", *_KEEPALIVES, *settings):
                 cursor.execute(setting)
         driver.commit()
 
