@@ -1,6 +1,6 @@
 """Campaign `same-answer`: one input through `serve`, a cluster of one worker, a cluster of three and `replay`: the same warnings.
 
-    python -m tests.campaigns.same_answer [--signals N] [--seed N] [--small] [--plant stale_snapshot]
+    python -m tests.campaigns.same_answer [--signals N] [--seed N] [--small] [--only WAY] [--plant stale_snapshot]
 
 All are real processes; the clusters are fed by a `fengsui edge` over HTTP and consume through Faust's own assignment. The cluster of
 three begins with two workers; the third comes when half is sent, one of the first two goes when three quarters are, and another takes
@@ -46,6 +46,7 @@ AGAIN = 9  # one call in so many is repeated
 SIGNALS_AN_OBJECT = 50
 SPAN = timedelta(hours=46)  # of the signals' times; less than the quiet period, after which a warning ends
 FEED = "signals"
+THREE, ONE, SERVE = "three workers", "one worker", "serve"  # the ways that are held against replay
 STREETS = ("610113001", "610113002", "610113003", "610114001", "610114002")
 # Points are a third of a point above multiples of five: no sum of them is the limit of a level, so that it makes no difference by how
 # much they faded in the minutes that one way takes longer than the other. Areas count what is never taken back, since records that came
@@ -148,9 +149,9 @@ def by_serve(folder: Path, rules: Path, signals: Sequence[dict[str, Any]]) -> li
     serving.data.mkdir()
     serving.start()
     try:
-        serving.wait_ready()
+        assert serving.wait_ready(), f"it did not start; see {serving.data.name}.log"
         serving.call("POST", "/v1/import/objects?name=objects.csv", _register(signals).encode(), content_type="application/octet-stream")
-        send(serving, signals, "serve")
+        send(serving, signals, SERVE)
         wait_moving(lambda: len(set(_progress(serving))) == 1, lambda: _progress(serving), "serve is at the end of its journal")
         assert serving.stop() == 0
     finally:
@@ -219,17 +220,21 @@ class Town:
         return f"frames {sorted(frames.items())}, groups {sorted(groups.items())}, held by {len(set(owners.values()))}"
 
     def answers(self) -> list[Answer]:
-        """Return the warnings once everything is judged."""
+        """Return the warnings once everything is judged, and end its processes."""
         self.await_moving(self.cluster.judged, "everything is judged")
-        return [(id_, level, ",".join(sorted(rules.split(",")))) for id_, level, rules in self.cluster.warnings()]
+        found = [(id_, level, ",".join(sorted(rules.split(",")))) for id_, level, rules in self.cluster.warnings()]
+        for worker in self.cluster.workers.values():  # the machine is for the next way
+            worker.kill()
+        self.edge.kill()
+        return found
 
 
 def by_one_worker(town: Town, signals: Sequence[dict[str, Any]]) -> list[Answer]:
     """Return what a cluster of one worker gives."""
     town.register(signals)
     town.work("only")
-    town.edge.wait_ready()
-    send(town.edge, signals, "one worker")
+    assert town.edge.wait_ready(), "the edge did not start; see its log"
+    send(town.edge, signals, ONE)
     return town.answers()
 
 
@@ -237,16 +242,16 @@ def by_three_workers(town: Town, signals: Sequence[dict[str, Any]]) -> list[Answ
     """Return what a cluster gives whose partitions move twice under load."""
     town.register(signals)
     town.work("first", "second")
-    town.edge.wait_ready()
+    assert town.edge.wait_ready(), "the edge did not start; see its log"
     half, rest = len(signals) // 2, len(signals) * 3 // 4
-    send(town.edge, signals[:half], "three workers")
+    send(town.edge, signals[:half], THREE)
     two = town.settled(2)
     town.work("third")
-    send(town.edge, signals[half:rest], "three workers")
+    send(town.edge, signals[half:rest], THREE)
     three = town.settled(3)
     town.cluster.workers["first"].send_signal(signal.SIGTERM)
     town.work("fourth")
-    send(town.edge, signals[rest:], "three workers")
+    send(town.edge, signals[rest:], THREE)
     again = _changed(town, three)
     town.moved = sum(two[number] != three[number] for number in two) + sum(three[number] != again[number] for number in three)
     return town.answers()
@@ -310,18 +315,20 @@ def body(given: Run) -> tuple[list[str], str]:
         three = Town(stack, kafka, postgres, given.folder / "three", given.plant, every)
         rules = three.cluster.rules
         expected = by_replay(given.folder, rules, signals, began)
-        ways: dict[str, Callable[[], list[Answer]]] = {"three workers": lambda: by_three_workers(three, signals)}
+        ways: dict[str, Callable[[], list[Answer]]] = {THREE: lambda: by_three_workers(three, signals)}
         if not given.plant:
             one = Town(stack, kafka, postgres, given.folder / "one", "", every)
-            ways |= {"one worker": lambda: by_one_worker(one, signals), "serve": lambda: by_serve(given.folder, rules, signals)}
+            ways |= {ONE: lambda: by_one_worker(one, signals), SERVE: lambda: by_serve(given.folder, rules, signals)}
         for who, ask in ways.items():
+            if given.given.only not in {"", who}:
+                continue
             try:
                 wrong += differences(ask(), expected, who)
             except (StandsStill, OSError, AssertionError) as why:  # the others are asked all the same
                 wrong.append(f"{who}: {type(why).__name__}: {why}")
     levels = {level for _, level, _ in expected}
     bearing = {rule for _, _, rules in expected for rule in rules.split(",")}
-    wrong += ["no partition moved: the rebalance proved nothing"] * (three.moved == 0 and not wrong)
+    wrong += ["no partition moved: the rebalance proved nothing"] * (three.moved == 0 and not wrong and given.given.only in {"", THREE})
     wrong += [f"only {len(levels)} levels and {len(bearing)} rules occurred"] * (len(levels) < 3 or len(bearing) < 10)
     line = (
         f"same-answer: {len(signals)} signals, {len(expected)} warnings of {len(levels)} levels by {len(bearing)} rules, "
@@ -331,7 +338,13 @@ def body(given: Run) -> tuple[list[str], str]:
 
 
 CAMPAIGN = Campaign(
-    module="tests.campaigns.same_answer", about=__doc__, plants=("stale_snapshot",), counts="signals", full=100_000, small=3_000
+    module="tests.campaigns.same_answer",
+    about=__doc__,
+    plants=("stale_snapshot",),
+    counts="signals",
+    full=100_000,
+    small=3_000,
+    more={"only": {"default": "", "choices": ("", THREE, ONE, SERVE), "help": "the one way that is asked"}},
 )
 
 
