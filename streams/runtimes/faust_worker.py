@@ -285,11 +285,11 @@ class Host:
         missed, found, since, asked = self._gaps.get(partition, (-1, offset, now, 0.0))
         if missed != wanted:
             found, since, asked = offset, now, 0.0
-        if now - asked > ASK_SECONDS:  # what is in the buffers still comes for a moment
+        due = now - asked > ASK_SECONDS  # what is in the buffers still comes for a moment
+        self._gaps[partition] = (wanted, found, since, now if due else asked)  # before the seek: each one more throws away what it fetches
+        if due:
             _log.error("partition.gap", topic=partition.topic, partition=partition.partition, wanted=wanted, found=offset)
-            asked = now
             await self.app.consumer.seek_wait({partition: wanted})
-        self._gaps[partition] = (wanted, found, since, asked)
 
     def _watch_the_loop(self) -> None:
         """End the process where the loop itself stands still; in a thread of its own."""
