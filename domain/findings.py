@@ -176,12 +176,13 @@ class EpisodeEnded(Noun, frozen=True, kw_only=True, tag="ended"):
     """The episode is over; the next hit of this subject and matter is a new warning.
 
     `quiet`: below the clear level for the matter's quiet period. `closed`: the obligation engine closed the warning.
-    `withdrawn`: the facts behind it were withdrawn or corrected away.
+    `withdrawn`: the facts behind it were withdrawn or corrected away. `shadow`: that of a warning on trial, which nobody was told of.
     """
 
     warning_id: str
     at: datetime
     reason: Literal["quiet", "closed", "withdrawn"]
+    shadow: bool = False
 
 
 Outcome = WarningRaised | WarningUpdated | EpisodeEnded | RuleHit | RuleBlind

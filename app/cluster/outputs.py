@@ -37,7 +37,7 @@ class Outputs:
                     letters.append(self._warning(id_, "raised", warning, ""))
                 case WarningUpdated(warning=warning, reason=reason) if not warning.shadow:
                     letters.append(self._warning(id_, "updated", warning, reason))
-                case EpisodeEnded():
+                case EpisodeEnded() if not outcome.shadow:
                     data = {"id": outcome.warning_id, "ended": outcome.reason, "ended_at": outcome.at}
                     letters.append(self._letter("warnings", outcome.warning_id, id_, "warning.ended", outcome.at, data))
                 case RuleHit() if not (outcome.shadow or outcome.suppressed):

@@ -36,7 +36,8 @@ class Telling:
         told = {
             "partitions": {str(slot.partition): _standing(held, ends.get(slot, 0)) for slot, held in frames.items()},
             "groups": {
-                str(slot.partition): _standing(held, ends.get(slot, 0)) | {"records_waiting": held.waits} for slot, held in groups.items()
+                str(slot.partition): _standing(held, ends.get(slot, 0)) | {"records_waiting": None if _rereads(held) else held.waits}
+                for slot, held in groups.items()
             },
         }
         tell(self._file, self._clock, told)
@@ -56,9 +57,15 @@ def _standing(held: Partition, end: int) -> dict[str, object]:
         "ruleset": held.pipeline.ruleset.version,
         "counting_back": held.counting_back,
         "warming": {rule: at for rule, at in sorted(held.pipeline.complete_from().items()) if at > held.pipeline.now},
+        "rereading": _rereads(held),
         "waiting": held.waiting,
         "quarantined": held.quarantined(),
     }
+
+
+def _rereads(held: Partition) -> bool:
+    """Tell whether a partition that was taken over is not yet where it was committed: what it holds is that of an earlier moment."""
+    return held.next_offset <= held.grant.offset_done
 
 
 def _done(held: Partition) -> int:

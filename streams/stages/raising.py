@@ -200,7 +200,7 @@ class RaiseStage:
         risk.episode = None
         risk.level = NONE
         self._fuse.sweep(risk, now)
-        return EpisodeEnded(warning_id=episode.id, at=from_us(now), reason=reason)
+        return EpisodeEnded(warning_id=episode.id, at=from_us(now), reason=reason, shadow=risk.shadow)
 
     def _warning(self, risk: Risk, episode: Episode, now: int, score: float) -> EarlyWarning:
         self.refresh(risk, now)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 from msgspec.structs import replace
 
 from app.cluster.outputs import Outputs
+from app.pipelines import make_pipeline
+from app.settings import Settings
 from domain.findings import EpisodeEnded, Evidence, Outcome, RuleBlind, RuleHit, WarningRaised, WarningUpdated
 from domain.partitions import partition_of
 from domain.ports import Grant, Letter
-from tests.factories import T0, make_warning
+from domain.records import Record, RulesetEntry, TickEntry
+from rules.load import load_rules
+from tests.cluster.world import RULES, leak
+from tests.factories import T0, at, make_warning
 
 GRANT = Grant(topic="p.frames", partition=2, epoch=1, offset_done=6)
 EVIDENCE = Evidence(feed="f", id="s-1", seq=3, source="hotline", kind="gas.leak", occurred_at=T0, text="张三家漏气")
@@ -61,14 +67,28 @@ def test_hits_and_what_could_not_be_decided_are_events_of_their_subject() -> Non
 
 
 def test_what_is_on_trial_or_kept_back_is_not_told() -> None:
-    """Nothing of rules on trial, and no hit that a filter kept back; the places of the others stay."""
+    """Nothing of rules on trial, neither a beginning nor an end, and no hit that a filter kept back; the places of the others stay."""
     shadow = replace(WARNING, shadow=True)
     found = events(
         WarningRaised(warning=shadow),
         WarningUpdated(warning=shadow, reason="joined"),
+        EpisodeEnded(warning_id=shadow.id, at=T0, reason="quiet", shadow=True),
         replace(HIT, shadow=True),
         replace(HIT, suppressed="f-1"),
         replace(BLIND, shadow=True),
         HIT,
     )
-    assert [event["id"] for event in found] == ["p.frames/2/7/5"]
+    assert [event["id"] for event in found] == ["p.frames/2/7/6"]
+
+
+def test_the_end_of_a_warning_on_trial_is_not_told_either() -> None:
+    """The engine marks it as what it is: three leaks warn on trial, weeks later that is over, and nobody is told of either."""
+    ruleset = load_rules({"gas.yaml": RULES.replace("status: active", "status: shadow")})
+    pipeline = make_pipeline(Settings(), lambda _version: ruleset, None)
+    entries = [RulesetEntry(version=ruleset.version), *(leak(number, objects=1) for number in range(3)), TickEntry()]
+    times = [T0, *(at(number) for number in range(1, 4)), T0 + timedelta(days=60)]
+    records = [Record(seq=seq, received_at=time, entry=entry) for seq, (time, entry) in enumerate(zip(times, entries, strict=True), 1)]
+    found = pipeline.step(records)
+    ends = [one for one in found if isinstance(one, EpisodeEnded)]
+    assert [one.shadow for one in ends] == [True]
+    assert letters(*found) == []

@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import cache
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -17,6 +19,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app.cluster.watching import Telling
+from app.metrics import Metrics
 from domain.catalogue import Catalogue
 from domain.clock import ManualClock
 from domain.findings import EpisodeEnded, Outcome, WarningRaised, WarningUpdated
@@ -30,6 +34,7 @@ from domain.signals import ObjectRef
 from rules.ruleset import RuleSet
 from rules.spread import Spread, spread
 from streams.pipeline import Pipeline, PipelineSettings
+from streams.runtimes.faust_worker import Slot
 from streams.runtimes.group_partitions import GroupPartition
 from streams.runtimes.keeping import Kept
 from streams.runtimes.partitions import MARK, Partition, Parts
@@ -488,3 +493,26 @@ def test_what_replaces_a_confirmed_signal_counts_where_that_does(seed: int) -> N
     number = tell(placed, names[0])  # with an object of its own
     tell(confirmed("s-4", names[1], placed, number), names[1])
     tell(unplaced("w-1", withdraws="s-4"), "")
+
+
+def test_what_waits_is_not_told_while_a_new_owner_reads_again(deployment: Deployment, tmp_path: Path) -> None:
+    """What it holds is that of an earlier moment until it is where the partition was committed; then the number is told again."""
+    leaks(deployment, 0, 1, 2)
+    deployment.run(trouble=False)
+    side = deployment.areas
+    at = next(number for number in range(SOURCES) if isinstance(one := side.workers[number], GroupPartition) and one.waits)
+    telling, slot = Telling(tmp_path / "worker.json", Metrics(), ManualClock(T0), 2 * SOURCES), Slot("t", at)
+
+    def told() -> tuple[bool, int | None]:
+        telling.look({slot: side.workers[at]}, {slot: len(side.logs[at])})
+        group = json.loads((tmp_path / "worker.json").read_text())["groups"][str(at)]
+        return group["rereading"], group["records_waiting"]
+
+    before = told()
+    assert before[0] is False
+    assert before[1]
+    side.workers[at] = side.made(at)
+    assert told() == (True, None)
+    while side.take(at):
+        pass
+    assert told() == before
