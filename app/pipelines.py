@@ -52,15 +52,15 @@ def make_pipeline(
     inference: Inference | None = None,
     comparison: Callable[[], PeerComparison] = VECTOR_REGISTRY["forest"],
     *,
-    areas: bool = False,
+    passed_on: bool = False,
 ) -> Pipeline:
     """Return a pipeline that has taken in nothing; `load` finds a rule set by its version, `history` what was before it.
 
     `inference` answers what follows from findings, without it the matcher: the outcomes are the same. `comparison` makes what compares
-    objects at night. With `areas` it is one that keeps areas and no objects: it compares none, and nothing waits there for its object but
-    what is being confirmed.
+    objects at night. With `passed_on` it takes in what other partitions pass on: nothing waits there for its object but what is being
+    confirmed.
     """
     own = PipelineSettings(namespace=settings.namespace, quiet=settings.quiet, lateness=lateness(settings.mappings))
-    if areas:
-        own = msgspec.structs.replace(own, waiting_limit=1, model_points=0.0)  # what is confirmed waits for a moment
+    if passed_on:
+        own = msgspec.structs.replace(own, waiting_limit=1)  # what is confirmed waits for a moment
     return Pipeline(DEFAULT_LEVELS, Catalogue(), load, REGISTRY, own, object_detector=comparison, history=history, inference=inference)

@@ -180,7 +180,7 @@ def run(given: argparse.Namespace, over: threading.Event) -> None:
         print("建表、建主题、启用规则 …… / making tables and topics, putting rules in force ...", flush=True)
         roles.once("db", "upgrade", *shared)
         roles.once("topics", "apply", *shared)
-        roles.once("rules", "publish", *shared, "--data", str(folder / "publish"), "--rules", str(RULES), "--without-groups")
+        roles.once("rules", "publish", *shared, "--data", str(folder / "publish"), "--rules", str(RULES))
         print("启动各进程 …… / starting the roles ...", flush=True)
         for name, url in (("edge", edge), ("api", api)):
             roles.start(name, name, *shared, "--data", str(folder / name), "--port", url.rpartition(":")[2])

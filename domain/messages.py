@@ -1431,8 +1431,8 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     ),
     # publish: rules put in force in a cluster
     "publish.areas": (
-        "区域指标自启用起计，不补算：{indicators}",
-        "indicators about areas count from the activation on, nothing before it: {indicators}",
+        "区域、行业、上级、事项等各组的指标自启用起计，不补算：{indicators}",
+        "indicators of areas and other groups count from the activation on, nothing before it: {indicators}",
     ),
     "publish.counted_back": (
         "新指标已补算，各分区自 {since} 起齐全：{indicators}",
@@ -2408,8 +2408,12 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "{topic}/{partition}: offset {wanted} is next and {found} came: records are gone, stopped; look at the topic's retention",
     ),
     "worker.groups": (
-        "{partitions} 个分区时不研判兼看行业、上级或事项的对象规则：{rules}；需要时请只用一个分区",
-        "rules about objects that read an industry, parent or matter are not judged with {partitions} partitions: {rules}; take one",
+        "{partitions} 个分区时不研判读取同类基线（peers）的规则：{rules}；需要时请只用一个分区",
+        "rules that read the baseline of an object's peers are not judged with {partitions} partitions: {rules}; take one",
+    ),
+    "worker.moved_sectors": (
+        "{sectors} 将由别的分区研判，而 {version} 的未结预警与计数留在原处：兼看行业、上级、事项或区域的规则请用 0 分，或另建集群",
+        "{sectors} would be judged apart from open warnings of {version}: give rules that read a group 0 points, or set up another cluster",
     ),
     "worker.newer": (
         "分区 {partition} 位置 {offset} 由更新的版本写入（{detail}）；请先升级本进程",

@@ -50,7 +50,7 @@ from streams.stages.deadlines import Deadlines
 from streams.stages.effects import Effects
 from streams.stages.feeds import Feeds
 from streams.stages.fuse import FuseStage
-from streams.stages.indicators import IndicatorStage, Moment
+from streams.stages.indicators import IndicatorStage, Keeps, Moment
 from streams.stages.inquiry import Inquirer, Inquiry
 from streams.stages.ledger import Identity, Ledger, Live, inherit, resolved
 from streams.stages.models import ObjectModel, SeriesDetectors
@@ -196,9 +196,9 @@ class Pipeline:
         moment = self._rules.last_moment(subject)
         return {} if moment is None else {name: tell(self._indicators, name, moment, language) for name in self._indicators.plans}
 
-    def own_areas(self, owns: Callable[[str], bool]) -> None:
-        """Keep no objects, and of the areas those that are one's own; to be called before anything is taken in."""
-        self._indicators.owns = owns
+    def keep(self, keeps: Keeps) -> None:
+        """Keep some windows and no others, and read the rules about what is kept; to be called before anything is taken in."""
+        self._indicators.keeps = keeps
 
     def step(self, records: Sequence[Record], *, growing: bool = True) -> list[Outcome]:
         """Take in records in order and return what follows; a record at or below the position changes nothing.
@@ -264,7 +264,7 @@ class Pipeline:
         elif isinstance(entry, MovedEntry):
             self._moved(entry, outcomes)
         elif isinstance(entry, ObjectsEntry):
-            self._indicators.objects.update((thing.id, thing) for thing in entry.objects)
+            self._register(entry)
         elif isinstance(entry, CatalogueEntry):
             self._rules.catalogue = entry.catalogue
         elif isinstance(entry, RulesetEntry):
@@ -353,10 +353,15 @@ class Pipeline:
             self._ledger.wait(live)
         self._settle(effects, moment, outcomes)
 
-    def _pass_on(self, seq: int, entry: SignalEntry, *, again: bool) -> None:
-        """Note a signal for those who judge its areas; `again`: it replaces what counted until now."""
+    def _register(self, entry: ObjectsEntry) -> None:
+        self._indicators.objects.update((thing.id, thing) for thing in entry.objects)
         if self.passage is not None:
-            self.passage.note(seq, entry, self._indicators.region_of(entry), everywhere=again)
+            self.passage.register(entry.objects)
+
+    def _pass_on(self, seq: int, entry: SignalEntry, *, again: bool) -> None:
+        """Note a signal for those who judge its areas and groups; `again`: it replaces what counted until now."""
+        if self.passage is not None and self.passage.passes:
+            self.passage.note(seq, self._indicators.facts_of(entry), self._indicators.region_of(entry), everywhere=again)
 
     def _undo(self, live: Live, effects: Effects) -> None:
         """Take back everything that a signal did."""
@@ -498,6 +503,8 @@ class Pipeline:
         self._sweep_at, self._unknown_resolutions = place.sweep_at, place.unknown_resolutions
         self._activation.note(self._ruleset)
         self._conclusions.look_ahead(self._now)
+        if self.passage is not None:
+            self.passage.register(self._indicators.objects.values())
 
     def _bring_back(self, version: str) -> RuleSet:
         if version != self._ruleset.version:

@@ -39,9 +39,10 @@ TOLD: Final = 100_000  # records between two words about it
 
 @dataclass(slots=True)
 class CountedBack:
-    """What was counted: by partition what its activation says, the indicators, since when all partitions know them, those about areas.
+    """What was counted: by partition what its activation says, the indicators, since when all partitions know them, those of groups.
 
-    `prepared` is empty where no partition has anything to count, else it has all. `areas` start empty at the activation.
+    `prepared` is empty where no partition has anything to count, else it has all. `areas` are windows of areas and of groups: they start
+    empty at the activation.
     """
 
     prepared: dict[int, Prepared] = field(default_factory=dict)
@@ -84,7 +85,8 @@ class Counting:
             names = scope_of(self._of_objects(self._ruleset), self._of_objects(base)).names
             fresh |= dict.fromkeys(names)
             if self._partitions > 1:
-                areas |= dict.fromkeys(scope_of(spread(self._ruleset).areas, spread(base).areas).names)
+                new, old = spread(self._ruleset), spread(base)
+                areas |= dict.fromkeys((*scope_of(new.areas, old.areas).names, *scope_of(new.groups, old.groups).names))
             first, end = self._log.bounds(partition)
             if names and end > first:
                 behind.append(partition)

@@ -9,22 +9,24 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 from app.cluster.counting import CountedBack, Counting
 from app.cluster.stores import check_topics
-from app.rulebook import read_folder
+from app.rulebook import read_folder, stored
 from app.settings import Settings
 from app.stores import open_database
 from app.synced import synced
 from connectors.kafka.intake import KafkaIntake
 from connectors.kafka.layout import Name
 from domain.base import Noun
-from domain.errors import IllegalValue
+from domain.errors import FileProblems, IllegalValue
 from domain.messages import both
 from domain.ports import Clock, Offer
 from domain.records import RulesetEntry
 from models.registry import REGISTRY
 from rules.load import load_rules
-from rules.spread import spread
+from rules.spread import Spread, changed_places, spread
 from storage import risk
 from storage.admission import storable
 from storage.progress import SqlProgress
@@ -64,19 +66,24 @@ def publish(
 
     Raises:
         FileProblems: the rules are wrong.
-        IllegalValue: with several partitions some rules cannot be judged, and nobody said `without_groups`.
+        IllegalValue: with several partitions some rules cannot be judged, and nobody said `without_groups`; or rules of a sector would be
+            judged by other partitions than those of the set in force, which have its open warnings.
         StoreUnavailable: brokers, topics or database cannot be used.
     """
     texts = read_folder(folder)
     ruleset = load_rules(texts)
     kafka = settings.kafka
-    left_out = spread(ruleset).left_out if kafka.partitions > 1 else ()
+    found = spread(ruleset)
+    left_out = found.left_out if kafka.partitions > 1 else ()
     if left_out and not without_groups:
         raise IllegalValue(both("rules.not_judged", partitions=kafka.partitions, rules=", ".join(left_out)))
     check_topics(settings)
     database = open_database(settings, clock)
     try:
         with database.write() as connection:
+            active = risk.active_ruleset(connection)
+            if active and kafka.partitions > 1 and (moved := _moved(connection, active, found)):
+                raise IllegalValue(both("worker.moved_sectors", sectors=", ".join(moved), version=active))
             risk.store_ruleset(connection, ruleset.version, texts, by)
         counted = Counting(settings, database, SqlProgress(database, clock), ruleset, tell).run() if count_back else CountedBack()
     finally:
@@ -96,3 +103,11 @@ def publish(
         areas=counted.areas,
         failing=tuple(f"{one.case.file}:{one.case.line} {one.case.name}" for one in run_cases(ruleset, REGISTRY) if not one.passed),
     )
+
+
+def _moved(connection: Connection, active: str, found: Spread) -> tuple[str, ...]:
+    """Return the sectors that `found` has judged elsewhere than the set in force."""
+    try:
+        return changed_places(spread(stored(connection, active)), found)
+    except FileProblems:
+        return ()  # no worker of this version runs it either

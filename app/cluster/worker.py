@@ -81,9 +81,10 @@ class WorkerRole(Role):
         def parts(
             topic: str,
             pipeline: Callable[[History | None], Pipeline],
-            groups: int,
             set_aside: Callable[[int], object],
+            groups: int = 0,
             log: FrameLog | None = None,
+            beside: Callable[[], Pipeline] | None = None,
         ) -> Parts:
             return Parts(
                 pipeline=pipeline,
@@ -97,27 +98,30 @@ class WorkerRole(Role):
                 on_set_aside=set_aside,
                 committing=self._committing,
                 groups=groups,
-                digits_of=lambda version: self._spread_of(version).digits,
+                spread_of=self._spread_of,
                 log=log,
                 worked_out=self._worked_out,
+                beside=beside,
             )
 
         own = parts(
             topic,
             lambda past: mortal(make_pipeline(settings, self.load, past, self._inferring.engine)),
-            layout.partitions if several else 0,
             telling.set_aside,
+            layout.partitions if several else 0,
             KafkaFrames(access, topic),
         )
-        areas = parts(
+        groups = parts(
             self._groups,
-            lambda _past: make_pipeline(settings, lambda version: self._spread_of(version).areas, None, areas=True),
-            0,
+            lambda _past: make_pipeline(settings, lambda version: self._spread_of(version).areas, None, passed_on=True),
             lambda _number: self.metrics.loop_errors.labels(loop="quarantine").inc(),
+            beside=lambda: make_pipeline(
+                settings, lambda version: self._spread_of(version).groups, None, self._inferring.engine, passed_on=True
+            ),
         )
         make: dict[str, Make] = {topic: lambda grant, stopping: Partition(grant, own, stopping)}
         if several:
-            make[self._groups] = lambda grant, stopping: GroupPartition(grant, areas, stopping, layout.partitions)
+            make[self._groups] = lambda grant, stopping: GroupPartition(grant, groups, stopping, layout.partitions)
         cluster = Cluster(
             bootstrap=access.bootstrap,
             topic=topic,

@@ -1,4 +1,7 @@
-"""One partition of groups: what the partitions of the frames pass on, in one order, through a pipeline that keeps areas instead of objects.
+"""One partition of groups: what the partitions of the frames pass on, in one order, through two pipelines.
+
+One keeps the areas that are the partition's own, and no objects. The other keeps the objects that are, by their numbers, and beside them
+whole groups (of an industry, a parent, a matter), for the rules about objects that read what their group came to (`rules.spread`).
 
 The order is that of `received_at`, then of the source, then of its offsets, whoever was quicker: a record is judged once every source
 is known to be past it. So the answer is the same however the sources' messages fall between each other, and whether something did not
@@ -23,6 +26,7 @@ from domain.frames import BadFrame, decode_passing
 from domain.partitions import IN_GROUPS, partition_of
 from domain.ports import Grant, Letter
 from domain.records import AnyEntry, Record, TickEntry
+from rules.spread import alone
 from streams.pipeline import Pipeline
 from streams.runtimes.partitions import Partition, Parts
 
@@ -46,6 +50,7 @@ class _Saved(msgspec.Struct, kw_only=True):
     """What a snapshot holds beside the pipeline's own; by source: the offset that was seen last, and its time."""
 
     pipeline: bytes
+    objects: bytes
     seen: dict[int, int]
     marks: dict[int, datetime]
     waiting: list[Waiting]
@@ -70,6 +75,10 @@ class GroupPartition(Partition):
         self._waiting: list[Waiting] = []  # a heap
         self._released = 0
         self._asked: dict[int, datetime] = {}
+        if parts.beside is None:
+            raise TypeError("a partition of groups has two pipelines: say how to make the second one")
+        self._objects = parts.beside()
+        self._objects.keep(lambda by, about: not alone(by) or partition_of(about, sources) == grant.partition)
         super().__init__(grant, parts, stopping)
         self._awaited = self._next()
 
@@ -94,8 +103,15 @@ class GroupPartition(Partition):
 
     def _fresh(self) -> Pipeline:
         pipeline, mine, partitions = super()._fresh(), self.grant.partition, self._sources
-        pipeline.own_areas(lambda area: partition_of(area, partitions) == mine)
+        pipeline.keep(lambda by, area: by != "object" and partition_of(area, partitions) == mine)
         return pipeline
+
+    def _through(self, records: Sequence[Record], *, growing: bool) -> list[Outcome]:
+        return [*super()._through(records, growing=growing), *self._objects.step(records, growing=growing)]
+
+    def _pass_over(self, record: Record) -> None:
+        super()._pass_over(record)
+        self._objects.skip(record)
 
     def _judge(
         self, offset: int, message: bytes | None, appended_at: datetime
@@ -119,7 +135,7 @@ class GroupPartition(Partition):
 
     def _next(self) -> datetime | None:
         """Return the time that all sources have to tell next: of the first record that waits, or of what time alone brings about."""
-        due = (self._pipeline.next_wake(), self._waiting[0].received_at if self._waiting else None)
+        due = (self._pipeline.next_wake(), self._objects.next_wake(), self._waiting[0].received_at if self._waiting else None)
         return min((at for at in due if at is not None), default=None)
 
     def _due(self) -> list[Record]:
@@ -133,13 +149,18 @@ class GroupPartition(Partition):
             if reached is None or next_[:2] > reached:
                 _log.warning("groups.not_waited_for", partition=self.grant.partition, received_at=next_.received_at.isoformat())
             found.append(Record(seq=next_.seq, received_at=next_.received_at, entry=next_.entry))
-        if reached is not None and (found or self._pipeline.may_be_due(reached[0])):
+        if reached is not None and (found or self._pipeline.may_be_due(reached[0]) or self._objects.may_be_due(reached[0])):
             found.append(Record(seq=0, received_at=reached[0], entry=TickEntry()))
         return found
 
     def _state(self) -> bytes:
         saved = _Saved(
-            pipeline=super()._state(), seen=self._seen, marks=self._marks, waiting=sorted(self._waiting, key=_turn), released=self._released
+            pipeline=super()._state(),
+            objects=self._objects.snapshot(),
+            seen=self._seen,
+            marks=self._marks,
+            waiting=sorted(self._waiting, key=_turn),
+            released=self._released,
         )
         return msgspec.msgpack.encode(saved)
 
@@ -149,6 +170,7 @@ class GroupPartition(Partition):
         except msgspec.MsgspecError as error:
             raise StoreCorrupt(f"no snapshot of a partition of groups: {error}; remove it, the log is read instead") from error
         super()._put_back(saved.pipeline)
+        self._objects.restore(saved.objects)
         self._seen, self._marks, self._waiting, self._released = saved.seen, saved.marks, saved.waiting, saved.released
 
 

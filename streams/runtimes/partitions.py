@@ -30,6 +30,8 @@ from domain.partitions import Place, partition_of
 from domain.ports import Clock, FrameLog, Grant, History, Letter, PartitionCommit
 from domain.records import Record, RejectionEntry, RulesetEntry, TickEntry
 from domain.rejections import RAW_LIMIT
+from rules.ruleset import EMPTY
+from rules.spread import Spread, spread
 from streams.pipeline import Pipeline
 from streams.runtimes.keeping import Keeping, Kept, PartitionSnapshots
 from streams.runtimes.partition_guard import Marks, PartitionGuard
@@ -54,8 +56,9 @@ class Parts:
 
     `commit` is fenced by the grant; where `committing` is given it runs there while the next frame is stepped. `on_set_aside` is told
     the number of a record that brought the engine down twice, or of a message that is no frame. A snapshot is due after `snapshot_every`
-    records or `snapshot_seconds` of judging. `groups` is the number of partitions of groups, 0 for none, and `digits_of` says of which
-    areas the rules of a version are about. Activations that count back read `log`; `worked_out` is what was counted of it beforehand.
+    records or `snapshot_seconds` of judging. `groups` is the number of partitions of groups, 0 for none, and `spread_of` says how the
+    rules of a version are spread over both; `beside` makes the second pipeline of a partition of groups, for its objects. Activations
+    that count back read `log`; `worked_out` is what was counted of it beforehand.
     """
 
     pipeline: Callable[[History | None], Pipeline]
@@ -69,7 +72,8 @@ class Parts:
     on_set_aside: Callable[[int], object] = lambda _seq: None
     committing: Executor | None = None
     groups: int = 0
-    digits_of: Callable[[str], Sequence[int]] = lambda _version: ()
+    spread_of: Callable[[str], Spread] = lambda _version: spread(EMPTY)
+    beside: Callable[[], Pipeline] | None = None
     log: FrameLog | None = None
     worked_out: Callable[[str], Iterator[bytes] | None] = lambda _name: None
 
@@ -200,7 +204,7 @@ class Partition:
         """Return a pipeline for this partition, which has taken in nothing."""
         pipeline = self._parts.pipeline(self._past)
         if partitions := self._parts.groups:
-            pipeline.passage = Passage(self._parts.digits_of, lambda about: partition_of(about, partitions), self.grant.partition)
+            pipeline.passage = Passage(self._parts.spread_of, lambda about: partition_of(about, partitions), self.grant.partition)
         return pipeline
 
     def _past_in(self, log: FrameLog) -> LogHistory:
@@ -228,8 +232,8 @@ class Partition:
         noted = passage.take()
         if not mine:
             noted += known_to_all(records, self._guard.quarantined)
-        late = bool(passage.digits) and (self._marked is None or received >= self._marked + MARK)
-        to_all = late or any(isinstance(each.entry, TickEntry) for each in records) or any(each.areas is None for each in noted)
+        late = passage.passes and (self._marked is None or received >= self._marked + MARK)
+        to_all = late or any(isinstance(each.entry, TickEntry) for each in records) or any(each.to is None for each in noted)
         if to_all:
             self._marked = received
         moves = [moved(home, entry, received, mine) for home, entry in passage.take_moved()]
@@ -302,16 +306,22 @@ class Partition:
         for start, end in self._cut(numbers):
             part = records[start:end]
             if numbers[start] in self._guard.quarantined:
-                self._pipeline.skip(part[0])
+                self._pass_over(part[0])
                 continue
             self._until_taken(partial(self._guard.enter, numbers[start], numbers[end - 1]))
             try:
-                outcomes += self._pipeline.step(part, growing=growing)
+                outcomes += self._through(part, growing=growing)
             except FengsuiError:
                 self._until_taken(self._guard.forgive)
                 raise
             self._until_taken(self._guard.leave)
         return outcomes
+
+    def _through(self, records: Sequence[Record], *, growing: bool) -> list[Outcome]:
+        return self._pipeline.step(records, growing=growing)
+
+    def _pass_over(self, record: Record) -> None:
+        self._pipeline.skip(record)
 
     def _cut(self, numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
         """Yield the ranges of places, ends excluded, that are stepped together."""

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from domain.frames import Frame, Passed, Passing, encode
-from domain.partitions import everywhere, partition_of
+from domain.partitions import everywhere
 from domain.ports import Letter, Offer
 from domain.records import CatalogueEntry, FeedEntry, MovedEntry, ObjectsEntry, OutcomeEntry, Record, ResolutionEntry, RulesetEntry
 from streams.stages.passing import Noted
@@ -24,9 +24,8 @@ def known_to_all(records: Sequence[Record], aside: Sequence[int]) -> list[Noted]
 def letters(source: int, offset: int, received_at: datetime, noted: Sequence[Noted], groups: int, *, to_all: bool) -> list[Letter]:
     """Return the letters for what was noted at a frame, in the order of the numbers; `to_all` tells everybody the time at least."""
     told: dict[int, list[Passed]] = {group: [] for group in range(groups)} if to_all else {}
-    for seq, entry, areas in sorted(noted, key=lambda each: each.seq):
-        concerned = range(groups) if areas is None else sorted({partition_of(area, groups) for area in areas})
-        for group in concerned:
+    for seq, entry, to in sorted(noted, key=lambda each: each.seq):
+        for group in range(groups) if to is None else to:
             told.setdefault(group, []).append(Passed(seq=seq, entry=entry))
     return [
         Letter(

@@ -4,13 +4,11 @@ The exact and readable engine: every value is what the signals inside the window
 taken back. A window's clock is a high-water mark: an instant once seen stays seen, also when the signal that showed it is withdrawn.
 """
 
-# Long because: selecting a signal, counting it, taking it back and reading the windows are one state.
-
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import repeat
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from domain.objects import RegulatedObject
 from domain.records import SignalEntry
@@ -19,11 +17,9 @@ from streams.stages.cells import Cell, Item
 from streams.stages.groups import area_name, group_at
 from streams.stages.ledger import Ledger, Live
 from streams.stages.peers import Peers
-from streams.stages.plans import DISCRETE, PEERS, Plan, blank, definition_of, kinds_of, settles
+from streams.stages.plans import PEERS, Plan, definition_of, kinds_of
+from streams.stages.selecting import Selector, combination_of
 from streams.stages.windows import NEVER
-
-Combination = tuple[str, str, str, int]
-COMBINATIONS: Final = 65_536  # remembered; then the memory starts again
 
 
 class Series(Protocol):
@@ -37,9 +33,6 @@ class Series(Protocol):
 
     def score(self, name: str, key: str, at: int, value: object) -> float:
         """Score one point of the series `key` and learn from it."""
-
-
-Selection = tuple[tuple[tuple[Plan, bool], ...], bool]  # the indicators that may select, whether each must be asked, whether any must
 
 
 class Key:
@@ -56,6 +49,8 @@ class Key:
 
 
 Objects = Mapping[str, RegulatedObject]
+Keeps = Callable[[By, str], bool]
+"""Whether windows of a kind are kept here: for an area its name is given, for all else the object that the signal is about."""
 
 
 class Moment:
@@ -72,11 +67,10 @@ class Moment:
         self.object = thing
         self.region = region
         self.keys = keys
-        signal = live.entry.signal
-        self.combination = (signal.source, signal.kind, signal.matter, signal.severity)  # the values of the discrete fields
         self.values: dict[str, Value] = {}  # read so far, by indicator
         self.fed: list[str] = []  # indicators and courses that the signal went into as it was counted
         self.facts = Facts(live.entry, thing, self.values, objects)
+        self.combination = combination_of(self.facts)
 
 
 def _dumped(name: str, cell: Cell) -> list[Any]:
@@ -97,11 +91,11 @@ class IndicatorStage:
         self.warming_since: dict[str, int] = {}
         self.digits: tuple[int, ...] = ()  # of the regions that indicators and rules are about
         self.groups: tuple[By, ...] = ()  # that indicators are about beside objects and regions
-        self.owns: Callable[[str], bool] | None = None  # which areas are kept here, and no objects; None: everything is
+        self.keeps: Keeps | None = None  # None: everything is kept here
         self.peers = Peers(self)
         self._stirred: set[str] = set()  # keys whose windows may have changed since the objects were compared
         self._watchers: dict[str, list[Plan]] = {}
-        self._selected: dict[Combination, Selection] = {}
+        self._selector = Selector()
 
     def activate(self, ruleset: RuleSet, now: int) -> list[str]:
         """Run `ruleset` from `now` on: indicators defined as before keep their state, all others start empty; return those."""
@@ -127,7 +121,7 @@ class IndicatorStage:
         for plan in plans.values():
             if plan.score:
                 self._watchers.setdefault(plan.indicator.input, []).append(plan)
-        self._selected.clear()
+        self._selector = Selector(plans.values())
         return [name for name in plans if name not in kept]
 
     def _drop(self, key: Key, name: str) -> None:
@@ -143,14 +137,14 @@ class IndicatorStage:
         object_id = entry.resolution.object_id
         thing = self.objects.get(object_id)
         region = self.region_of(entry)
-        owns = self.owns
-        keys: dict[By, Key] = {"object": self.key(object_id)} if owns is None else {}
+        keeps = self.keeps
+        keys: dict[By, Key] = {"object": self.key(object_id)} if keeps is None or keeps("object", object_id) else {}
         for digits in self.digits:
-            if len(region) >= digits and (owns is None or owns(area_name(region, digits))):
+            if len(region) >= digits and (keeps is None or keeps(digits, area_name(region, digits))):
                 keys[digits] = self.key(area_name(region, digits))
         for by in self.groups:
             name = group_at(by, entry, thing, region)
-            if name:
+            if name and (keeps is None or keeps(by, object_id)):
                 keys[by] = self.key(name)
         return Moment(live, thing, region, keys, self.objects)
 
@@ -158,6 +152,10 @@ class IndicatorStage:
         """Return the moment of a signal that is taken back: its keys are those that it counted for, wherever its object is now."""
         thing = self.objects.get(live.entry.resolution.object_id)
         return Moment(live, thing, self.region_of(live.entry), dict(live.keys), self.objects)
+
+    def facts_of(self, entry: SignalEntry) -> Facts:
+        """Return what can be read of a signal before it counts."""
+        return Facts(entry, self.objects.get(entry.resolution.object_id), objects=self.objects)
 
     def region_of(self, entry: SignalEntry) -> str:
         """Return the region of a signal's object as the registry has it, else its own; "" where neither tells one."""
@@ -176,15 +174,15 @@ class IndicatorStage:
         live = moment.live
         live.keys = moment.keys
         t = live.t
-        if self.owns is None:
-            self._stirred.add(moment.keys["object"].name)
+        if (about := moment.keys.get("object")) is not None:
+            self._stirred.add(about.name)
         changed: dict[By, list[str]] = {}
         for by, key in moment.keys.items():
             if t > key.clock:
                 key.clock = t
                 if t >= key.expires:
                     changed[by] = self._expire(key)
-        for plan in self._select(moment.combination, moment.facts):
+        for plan in self._selector.select(moment.combination, moment.facts):
             owner = moment.keys.get(plan.by)
             if owner is not None and self._count(plan, owner, live, moment.facts):
                 fed = [plan.name]
@@ -198,7 +196,7 @@ class IndicatorStage:
         cell = key.cells.get(plan.name)
         new = cell is None
         if cell is None:
-            cell = plan.cell(plan.frame, plan.name, key)  # type: ignore[misc]  # `_select` yields no anomaly indicators
+            cell = plan.cell(plan.frame, plan.name, key)  # type: ignore[misc]  # the selector yields no anomaly indicators
         clock = live.t if plan.own else key.clock
         if clock > cell.clock:
             for item in cell.move(clock):
@@ -260,32 +258,6 @@ class IndicatorStage:
                     del cell.key.cells[cell.name]
         live.places.clear()
         return changed
-
-    def _select(self, combination: Combination, facts: Facts) -> Sequence[Plan]:
-        """Return the indicators that select the signal, in the order of the rule set."""
-        possible, ask = self._selected.get(combination) or self._learn(combination, facts)
-        if not ask:
-            return [plan for plan, _ in possible]
-        return [plan for plan, asked in possible if not asked or plan.where.evaluate(facts) is True]  # type: ignore[union-attr]  # has one
-
-    def _learn(self, combination: Combination, facts: Facts) -> Selection:
-        """Find out which indicators may select the signals of a combination, and which of them must be asked each time."""
-        known_alone = blank(facts)
-        possible = []
-        for plan in self.plans.values():
-            if plan.cell is None:
-                continue
-            if plan.where is None:
-                possible.append((plan, False))
-            elif DISCRETE.issuperset(plan.where.fields) and not plan.where.regional:
-                if plan.where.evaluate(facts) is True:
-                    possible.append((plan, False))
-            elif not settles(plan.where) or plan.where.evaluate(known_alone) is not False:
-                possible.append((plan, True))
-        if len(self._selected) >= COMBINATIONS:
-            self._selected.clear()
-        known = self._selected[combination] = (tuple(possible), any(asked for _, asked in possible))
-        return known
 
     def value(self, name: str, moment: Moment) -> Value:
         """Return the value of indicator `name` for the moment's object or area; None where it is unknown."""
@@ -362,7 +334,7 @@ class IndicatorStage:
             moment = self.moment(live)
             live.keys = moment.keys
             key.clock = max(key.clock, live.t)
-            for plan in self._select(moment.combination, moment.facts):
+            for plan in self._selector.select(moment.combination, moment.facts):
                 if plan.name in items:
                     value = None if plan.of is None else key.cells[plan.name].reads(plan.of.evaluate(moment.facts))
                     items[plan.name].append((live.t, live.seq, value, live))

@@ -14,9 +14,10 @@ from domain.objects import Resolution
 from domain.records import SignalEntry
 from domain.signals import Signal
 from rules.ruleset import By, Expression, Facts, Rule, RuleSet, Value, course_of, truth_of
-from streams.stages.indicators import Combination, Moment
+from streams.stages.indicators import Moment
 from streams.stages.making import unseen
 from streams.stages.plans import blank, definition_of, meaning, settles
+from streams.stages.selecting import Combination
 from streams.stages.windows import MICROSECOND, NEVER, to_us
 
 OBJECT_FIELD: Final = "object."

@@ -1,4 +1,4 @@
-"""Rules about areas with three partitions, on real brokers and a real PostgreSQL: as one pipeline says that sees everything."""
+"""Rules about areas and groups with three partitions, on real brokers and a real PostgreSQL: as one pipeline says that sees everything."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 
-from domain.objects import Resolution
+from app.clock import SystemClock
+from app.cluster.publishing import publish
+from domain.errors import IllegalValue
+from domain.objects import Relation, Resolution
 from domain.partitions import partition_of
-from domain.records import SignalEntry
+from domain.records import ObjectsEntry, SignalEntry
 from tests.cluster.world import RULES, Cluster, Make
-from tests.factories import at, make_entry
+from tests.factories import at, make_entry, make_object
 
 pytestmark = [pytest.mark.service("kafka"), pytest.mark.service("postgresql")]
 AREAS = RULES.replace(
@@ -50,6 +53,43 @@ rules:
     when: county_leaks >= 60
     points: 65
     say: "{county_leaks}次"
+""",
+)
+
+
+GROUPS = AREAS.replace(
+    "rules:\n",
+    """\
+  chain_sites:
+    title: 同一上级近7天反映泄漏的对象
+    distinct: object
+    by: parent
+    where: kind == gas.leak
+    window: 7d
+    as_of: object
+  trade_leaks:
+    title: 同业同区县近1天泄漏反映
+    count: signals
+    by: [industry, region(6)]
+    where: kind == gas.leak
+    window: 1d
+    exact: true
+rules:
+  - id: chain
+    title: 同一上级多户泄漏
+    status: active
+    basis: [城镇燃气管理条例第四十条]
+    when: chain_sites >= 4 and leaks >= 2
+    points: 30
+    say: "{chain_sites}户"
+  - id: trade
+    title: 同业泄漏增多
+    status: active
+    basis: [城镇燃气管理条例第四十条]
+    when: trade_leaks >= 20
+    points: 0
+    cooldown: 1d
+    say: "{trade_leaks}次"
 """,
 )
 
@@ -115,3 +155,58 @@ def test_areas_are_judged_over_three_partitions_while_workers_come_and_go(make: 
     hits = read(cluster, "events")
     assert {"leaks", "street", "county"} <= {event["data"]["rule"] for event in hits}
     assert len({event["id"] for event in (*told, *hits)}) <= len(told) + len(hits)
+
+
+def test_objects_are_judged_by_what_their_groups_came_to(make: Make) -> None:
+    """Chains and trades lie in all three partitions; two workers, one killed under load, corrections, withdrawals and a change of the
+    registry between: the warnings, to which the rules about chains add, are those of one replay of everything."""  # noqa: D205, D209  # one sentence
+    cluster = make(partitions=3, rules=GROUPS)
+    cluster.activate()
+    things = [
+        make_object(
+            id=f"obj-{number:03d}",
+            region="610113",
+            industry=("D45", "H62")[number % 2],
+            relations=(Relation(kind="parent", object_id=f"obj-{number % 5:03d}"),) if number >= 5 else (),
+        )
+        for number in range(40)
+    ]
+    cluster.send([ObjectsEntry(version=1, objects=tuple(things))])
+    cluster.start("first")
+    cluster.start("second")
+    cluster.send([leak_in(number) for number in range(100)], call=20)
+    cluster.until(lambda: len(cluster.signal_ids()) >= 40, 60)
+    cluster.kill("first")
+    moved = [leak_in(number + 1001, corrects=f"s-{number}") for number in range(0, 40, 4)]
+    cluster.send([*moved, *(leak_in(number + 2000, withdraws=f"s-{number}") for number in range(60, 90, 3))])
+    joins = make_object(id="obj-007", region="610113", industry="D45", relations=(Relation(kind="parent", object_id="obj-001"),))
+    cluster.send([ObjectsEntry(version=2, objects=(joins,))])
+    cluster.send([leak_in(number) for number in range(100, 160)])
+    cluster.start("third")
+    await_areas(cluster)
+    rules = {rule for _, _, named in cluster.warnings() for rule in named.split(",")}
+    assert {"leaks", "chain"} <= rules
+    assert "trade" in {event["data"]["rule"] for event in read(cluster, "events")}
+
+
+def test_rules_that_would_leave_open_warnings_behind_are_refused(make: Make) -> None:
+    """A rule with points that reads a group would have its whole sector judged elsewhere; without points it is put in force."""
+    cluster = make(partitions=3, rules=AREAS)
+    version = cluster.activate()
+    cluster.start()
+    cluster.await_done()
+    (cluster.rules / "gas.yaml").write_text(GROUPS)
+    with pytest.raises(IllegalValue, match=f"gas .*{version}"):
+        cluster.activate()
+    (cluster.rules / "gas.yaml").write_text(GROUPS.replace("points: 30", "points: 0"))
+    assert cluster.activate() != version
+
+
+def test_rules_that_read_peers_are_put_in_force_only_by_who_knows(make: Make) -> None:
+    """They are not judged over several partitions: that is refused with their names, until somebody says that it is meant."""
+    peers = GROUPS.replace("\nrules:\n", "\n  usual: {title: 同业, peers: leaks, by: industry, take: median}\nrules:\n")
+    peers += "  - {id: odd, title: t, status: active, basis: [b], when: leaks > usual, points: 0, say: x}\n"
+    cluster = make(partitions=3, rules=peers)
+    with pytest.raises(IllegalValue, match=r"odd.*--without-groups"):
+        cluster.activate()
+    assert publish(cluster.settings, cluster.rules, "test", SystemClock(), without_groups=True).not_judged == ("odd",)

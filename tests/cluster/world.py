@@ -132,7 +132,7 @@ class Cluster:
 
     def activate(self) -> str:
         """Put the rules in force; return their version."""
-        return publish(self.settings, self.rules, "test", SystemClock(), without_groups=True).version
+        return publish(self.settings, self.rules, "test", SystemClock()).version
 
     def start(
         self, name: str = "one", *, role: str = "worker", plant: str = "", snapshot_every: int = 500, metrics_port: int = 0, **kafka: object
