@@ -213,7 +213,10 @@ def publish(
     by: Annotated[str, typer.Option("--by", help="由谁启用 / who puts them in force")] = "system",
     *,
     without_groups: Annotated[
-        bool, typer.Option("--without-groups", help="多个分区时，略去跨对象的规则 / leave out rules over several objects")
+        bool,
+        typer.Option(
+            "--without-groups", help="多个分区时，略去读取同类基线的规则 / with several partitions, leave out rules that read peers"
+        ),
     ] = False,
     start_empty: Annotated[
         bool, typer.Option("--start-empty", help="新指标自启用起计，不补算 / new indicators count from the activation on")

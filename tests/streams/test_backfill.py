@@ -21,6 +21,7 @@ from domain.records import AnyEntry, MovedEntry, Prepared, Record, ResolutionEnt
 from models.registry import REGISTRY
 from rules.load import load_rules
 from rules.ruleset import EMPTY, Window
+from rules.spread import spread
 from streams.pipeline import Pipeline, PipelineSettings
 from streams.runtimes.replay import replay
 from streams.stages.backfill import Backfill, scope_of
@@ -305,7 +306,7 @@ def test_the_date_from_which_a_window_is_complete_is_told() -> None:
 def in_partition(past: Past | None) -> Pipeline:
     """Return a pipeline of partition 1 of two."""
     pipeline = fresh(past)
-    pipeline.passage = Passage(lambda _version: (), lambda about: partition_of(about, 2), 1)
+    pipeline.passage = Passage(lambda _version: spread(EMPTY), lambda about: partition_of(about, 2), 1)
     return pipeline
 
 
