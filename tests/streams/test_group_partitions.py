@@ -210,8 +210,9 @@ class Deployment:
             entry = msgspec.structs.replace(entry, version=f"{self.rules}-{entry.version}")
         elif isinstance(entry, ResolutionEntry) and entry.object_id and entry.content is None and entry.signal_id in self.standing:
             content, seq = self.standing[entry.signal_id]
-            home = partition_of(entry.object_id, SOURCES)
-            entry = msgspec.structs.replace(entry, content=content, content_seq=seq, partition=home)
+            if content.resolution.object_id != entry.object_id:  # said of the object that it is about already, it counts anew: ADR 12
+                home = partition_of(entry.object_id, SOURCES)
+                entry = msgspec.structs.replace(entry, content=content, content_seq=seq, partition=home)
         homes = [self._home(entry)] if not isinstance(entry, TickEntry) and routing_key(entry) is not None else list(range(SOURCES))
         for home in homes:
             offset = len(self.sources.logs[home])
