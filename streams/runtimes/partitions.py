@@ -8,6 +8,8 @@ A frame may be stepped while the one before it is being committed: commits keep 
 before it is committed, neither an answer nor a snapshot.
 """
 
+# Long because: the order of judging, committing, keeping and telling others is what makes a partition right.
+
 from __future__ import annotations
 
 import threading
