@@ -9,13 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, delete, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, or_, select, update
 
 from domain.base import Noun
 from domain.principals import Principal
 from storage.database import Database
 from storage.dialects import upsert
 from storage.duty_tables import credentials, endpoint_secrets, endpoints, links, sessions, tasks
+
+_ENDPOINTS = select(endpoints).order_by(endpoints.c.department, endpoints.c.id)
+_ENDPOINTS_OF = _ENDPOINTS.where(endpoints.c.department == bindparam("key"))
+_NEW_LINK = upsert(links)
+_PUT_LINK = _NEW_LINK.on_conflict_do_update(
+    index_elements=["fingerprint"],
+    set_={name: _NEW_LINK.excluded[name] for name in ("task_id", "warning_id", "department", "expires_at", "used")},
+)
 
 
 class CredentialRow(Noun, frozen=True, kw_only=True):
@@ -130,8 +138,7 @@ def end_session(connection: Connection, fingerprint: str) -> None:
 def add_link(connection: Connection, fingerprint: str, task_id: str, warning_id: str, department: str, expires_at: datetime) -> None:
     """Store a one-time link for one task."""
     values = {"task_id": task_id, "warning_id": warning_id, "department": department, "expires_at": expires_at, "used": False}
-    link = upsert(links).values(fingerprint=fingerprint, **values)
-    connection.execute(link.on_conflict_do_update(index_elements=["fingerprint"], set_=values))
+    connection.execute(_PUT_LINK, {"fingerprint": fingerprint, **values})
 
 
 def use_up_links(connection: Connection, task_id: str) -> None:
@@ -180,7 +187,5 @@ def disable_endpoint(connection: Connection, endpoint_id: str, url: str) -> bool
 
 def list_endpoints(connection: Connection, department: str | None = None) -> list[Endpoint]:
     """Return endpoints, of one department or of all, sorted by department and id."""
-    query = select(endpoints).order_by(endpoints.c.department, endpoints.c.id)
-    if department is not None:
-        query = query.where(endpoints.c.department == department)
-    return [Endpoint(**row._mapping) for row in connection.execute(query)]  # noqa: SLF001  # SQLAlchemy's public name
+    rows = connection.execute(_ENDPOINTS) if department is None else connection.execute(_ENDPOINTS_OF, {"key": department})
+    return [Endpoint(**row._mapping) for row in rows]  # noqa: SLF001  # SQLAlchemy's public name

@@ -112,6 +112,8 @@ def _keys(entry: AnyEntry) -> list[Key]:
     if not isinstance(entry, SignalEntry):
         return []
     signal = entry.signal
+    if signal.id and not (signal.corrects or signal.withdraws):
+        return [(entry.feed, signal.id)]
     return [(entry.feed, id_) for id_ in (signal.id, signal.corrects, signal.withdraws) if id_]
 
 

@@ -12,11 +12,14 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
 from domain.base import Noun
 from domain.instants import rfc3339
 from storage.duty_tables import audit
+
+_LAST = select(audit.c.n, audit.c.hash).where(audit.c.warning_id == bindparam("key")).order_by(audit.c.n.desc()).limit(1)
+_ENTRY = insert(audit)
 
 
 class AuditEntry(Noun, frozen=True, kw_only=True):
@@ -44,23 +47,20 @@ def append(connection: Connection, warning_id: str, at: datetime, actor: str, wh
     The transaction holds the warning's case (`obligations.hold_case`), or takes turns about a chain that is no warning's: two entries
     after the same one would be refused by the table.
     """
-    last = connection.execute(
-        select(audit.c.n, audit.c.hash).where(audit.c.warning_id == warning_id).order_by(audit.c.n.desc()).limit(1)
-    ).one_or_none()
+    last = connection.execute(_LAST, {"key": warning_id}).one_or_none()
     n, previous = (last.n + 1, last.hash) if last is not None else (1, "")
     text = json.dumps(detail, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str)
-    connection.execute(
-        insert(audit).values(
-            warning_id=warning_id,
-            n=n,
-            at=at,
-            actor=actor,
-            what=what,
-            detail=text,
-            previous=previous,
-            hash=entry_hash(warning_id, n, at, (actor, what, text), previous),
-        )
-    )
+    entry = {
+        "warning_id": warning_id,
+        "n": n,
+        "at": at,
+        "actor": actor,
+        "what": what,
+        "detail": text,
+        "previous": previous,
+        "hash": entry_hash(warning_id, n, at, (actor, what, text), previous),
+    }
+    connection.execute(_ENTRY, entry)
 
 
 def trail(connection: Connection, warning_id: str) -> list[AuditEntry]:

@@ -6,9 +6,11 @@ A statement is built once and compiled by whichever database runs it (ADR 10).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, String, Table, case, func, insert, select
+from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.dialects.postgresql import insert as upsert  # SQLite's compiler reads the same clauses: the contract suite runs both
 from sqlalchemy.dialects.sqlite import dialect as sqlite
 from sqlalchemy.ext.compiler import compiles
@@ -50,9 +52,14 @@ def _json_at_postgresql(element: json_at, compiler: SQLCompiler, **options: Any)
 
 def insert_new(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:
     """Write a row unless one with its key is there; return whether it was written."""
-    statement = upsert(table).values(**values).on_conflict_do_nothing()
+    statement = _new_row(table)
     # Asked for expressly: after an INSERT, only SQLite's driver still knows the count once the cursor is closed.
-    return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount == 1
+    return connection.execute(statement, values, execution_options={"preserve_rowcount": True}).rowcount == 1
+
+
+@cache
+def _new_row(table: Table) -> Insert:
+    return upsert(table).on_conflict_do_nothing()
 
 
 def take_turns(connection: Connection, what: str) -> None:

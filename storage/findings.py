@@ -21,6 +21,7 @@ _plain = (
 _INSERT_EVENT = insert(warning_events)
 _INSERT_HITS = upsert(hits).on_conflict_do_nothing()
 _INSERT_BLIND = upsert(blinds).on_conflict_do_nothing()
+_BODY = select(warnings.c.body).where(warnings.c.id == bindparam("key"))
 _CHANGE = update(warnings).where(warnings.c.id == bindparam("of_id"))
 _Place = tuple[str, str, bool]  # subject, matter, shadow: one warning at a time is open for it
 
@@ -147,7 +148,7 @@ def _write_hits(connection: Connection, found: Sequence[RuleHit], touched: Mappi
 
 def get_warning(connection: Connection, warning_id: str) -> EarlyWarning | None:
     """Return the warning of this id as the pipeline last saw it, None where there is none."""
-    body = connection.scalar(select(warnings.c.body).where(warnings.c.id == warning_id))
+    body = connection.scalar(_BODY, {"key": warning_id})
     return None if body is None else _warning.decode(body)
 
 

@@ -52,6 +52,8 @@ _HOLD_DUE = (
     .where(timers.c.id == bindparam("key"), timers.c.state == "pending")
     .with_for_update(of=[cases, timers], skip_locked=True)
 )
+_NEW_CASE = insert(cases)
+_NEW_TASK = insert(tasks)
 _RUNGS = select(rungs.c.body).where(rungs.c.warning_id == bindparam("key")).order_by(rungs.c.created_at, rungs.c.id)
 
 
@@ -61,7 +63,7 @@ def _json(noun: msgspec.Struct) -> str:
 
 def add_case(connection: Connection, case: WarningCase) -> None:
     """Write a new case; raises sqlalchemy.exc.IntegrityError where its warning has one already."""
-    connection.execute(insert(cases).values(warning_id=case.id, **_case_columns(case)))
+    connection.execute(_NEW_CASE, {"warning_id": case.id, **_case_columns(case)})
 
 
 def set_case(connection: Connection, case: WarningCase, expected_version: int) -> None:
@@ -117,7 +119,7 @@ def hold_due(connection: Connection, timer_id: str) -> WarningCase | None:
 
 def add_task(connection: Connection, task: Task) -> None:
     """Write a new task; raises sqlalchemy.exc.IntegrityError where its id is there already."""
-    connection.execute(insert(tasks).values(id=task.id, warning_id=task.warning_id, **_task_columns(task)))
+    connection.execute(_NEW_TASK, {"id": task.id, "warning_id": task.warning_id, **_task_columns(task)})
 
 
 def set_task(connection: Connection, task: Task, expected_version: int) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import msgspec
-from sqlalchemy import Connection, delete, func, insert, or_, select
+from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select
 
 from domain.names import looks_like_code, normalise_code, normalise_name
 from domain.objects import RegulatedObject
@@ -19,6 +19,7 @@ from storage.tables import meta, object_codes, object_names, objects
 _VERSION = "registry_version"
 _object = msgspec.json.Decoder(RegulatedObject)
 _CHUNK = 500
+_OBJECT = select(objects.c.body).where(objects.c.id == bindparam("key"))
 
 
 def names_of(thing: RegulatedObject) -> list[str]:
@@ -74,7 +75,7 @@ def _insert(connection: Connection, things: Sequence[RegulatedObject], version: 
 
 def get_object(connection: Connection, object_id: str) -> RegulatedObject | None:
     """Return the object of this id, None where the registry has none."""
-    body = connection.scalar(select(objects.c.body).where(objects.c.id == object_id))
+    body = connection.scalar(_OBJECT, {"key": object_id})
     return None if body is None else _object.decode(body)
 
 

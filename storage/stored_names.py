@@ -41,7 +41,7 @@ def known_names(connection: Connection, keys: Iterable[Key], *, after: int = 0, 
     """Return the newest content of each of `keys` (feed, id) among the signals with after < `seq` < before."""
     wanted: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for feed, identity in keys:
-        wanted[feed][as_stored(connection, identity)] = identity
+        wanted[feed][as_stored(connection, identity) if "\0" in identity else identity] = identity
     found: dict[Key, Known] = {}
     for feed, ids in wanted.items():
         # Which of them count is not asked of the database: it would walk all rows of the partition instead of looking names up.
@@ -99,12 +99,11 @@ class _Before:
         self._rejected = rejected
 
     def lookup(self, keys: Iterable[Key]) -> dict[Key, Known]:
-        wanted = list(dict.fromkeys(keys))
-        names = [key for key in wanted if not key[0].startswith("\0")]  # the others are rejections
+        wanted = dict.fromkeys(keys)
+        names = [key for key in wanted if key[0][:1] != "\0"]  # the others are rejections
         found = known_names(self._connection, names, after=self._start, before=self._first)
-        found |= {key: self._rejected[key] for key in wanted if key in self._rejected}
-        for frame in self._pending:
-            found |= {key: frame[key] for key in wanted if key in frame}
+        for told in (self._rejected, *self._pending):
+            found |= {key: told[key] for key in told.keys() & wanted.keys()}
         return found
 
 
