@@ -52,7 +52,7 @@ ASSIGN_SECONDS: Final = 45.0  # longer than a database lets a process that stand
 FETCH_SECONDS: Final = 0.05  # for which a broker waits for news of partitions before it says that there is none
 FETCH_BYTES: Final = 4 * 1024 * 1024  # of one partition at a time
 HELD_SECONDS: Final = 0.01  # after which a partition that is not held back any more is asked for
-TURN_SECONDS: Final = 0.001  # for which a thread computes while another one wants to: a commit is many short answers to many questions
+TURN_SECONDS: Final = 0.0005  # for which a thread computes while another one wants to: a commit is many short answers to many questions
 YOUNG: Final = 50_000  # allocations between two looks of the collector: a frame makes tens of thousands, and nobody waits for an answer
 BUFFER: Final = 16  # frames that wait in memory; each may have a megabyte
 
