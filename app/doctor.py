@@ -65,6 +65,8 @@ def examine(
         _rules(rules),
         _inference(rules),
     ]
+    if settings is not None and settings.kafka.sources:
+        findings += _sources(settings)
     if data.exists() and not data.is_dir():
         return [*findings, Finding("data folder", ok=False, detail=f"{data} 不是目录 / is no folder")]
     if not data.is_dir() and named:
@@ -183,6 +185,16 @@ def _cluster(settings: Settings, held: Sequence[Holding]) -> Finding:
         done=sum(one.offset_done + 1 for one in frames),
     )
     return Finding("cluster", not wrong, "; ".join(f"{one.topic}: {one.what}" for one in wrong) or told)
+
+
+def _sources(settings: Settings) -> list[Finding]:
+    """Look whether the topics of other systems can be read."""
+    try:
+        from app.cluster.sources import standing  # noqa: PLC0415  as above
+
+        return [Finding("source", ok, told) for ok, told in standing(settings.kafka)]
+    except ModuleNotFoundError:
+        return [Finding("source", ok=False, detail=both("kafka.extra"))]
 
 
 def _durability(kept: Durability) -> Finding:

@@ -1,6 +1,6 @@
 """Prometheus metrics: base units, one prefix, few labels; what stands in SQL is read at the scrape, not counted twice.
 
-Labels are feed, outcome, rule, matter, department, level, stage, partition, never an id of a warning or an object (decision 16).
+Labels are feed, topic, outcome, rule, matter, department, level, stage, partition, never an id of a warning or an object (decision 16).
 """
 
 from __future__ import annotations
@@ -60,6 +60,8 @@ GAUGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "fengsui_partition_quarantined_records": ("Records that brought the engine down twice and are left out.", ("partition",)),
     "fengsui_partition_waiting": ("1 where the partition waits for a store that is away.", ("partition", "store")),
     "fengsui_edge_trouble": ("1 while the edge takes nothing: the brokers do not acknowledge, or a loop of it ended.", ()),
+    "fengsui_source_lag_messages": ("Messages of a source's partitions at this edge that are not taken yet.", ("feed", "topic")),
+    "fengsui_source_trouble": ("1 while a source cannot be read, or what it brought cannot be kept.", ("feed", "topic")),
     "fengsui_store_away": ("1 where this process could not ask its store for some of these values just now; they are left out.", ()),
     "fengsui_build_info": ("The running software; always 1.", ("version",)),
 }
@@ -130,6 +132,7 @@ class Metrics:
     delivery_seconds: Histogram = field(init=False)
     timer_delay: Histogram = field(init=False)
     loop_errors: Counter = field(init=False)
+    source_messages: Counter = field(init=False)
     frames: Counter = field(init=False)
     signals: Counter = field(init=False)
     set_aside: Counter = field(init=False)
@@ -164,6 +167,9 @@ class Metrics:
             "fengsui_timer_delay_seconds", "From a timer's due time to its firing.", buckets=LATE_BUCKETS, registry=at
         )
         self.loop_errors = Counter("fengsui_loop_errors_total", "Errors that a background loop survived.", ("loop",), registry=at)
+        self.source_messages = Counter(
+            "fengsui_source_messages_total", "Messages of other systems' topics.", ("feed", "topic", "outcome"), registry=at
+        )
         self.frames = Counter("fengsui_worker_frames_total", "Frames whose effects were committed.", registry=at)
         self.signals = Counter("fengsui_worker_signals_total", "Signals of these frames, each name once.", registry=at)
         self.set_aside = Counter(

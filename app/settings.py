@@ -9,13 +9,13 @@ from datetime import timedelta
 from errno import ENOENT
 from pathlib import Path
 from tomllib import TOMLDecodeError
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from connectors.kafka.access import Access, Mechanism
-from connectors.kafka.layout import Layout
+from connectors.kafka.access import Access, Mechanism, addresses
+from connectors.kafka.layout import NAMES, Layout
 from connectors.outbound.egress import networks
 from connectors.outbound.webhook import TIMEOUT
 from domain.errors import FileProblems, Problem, StoreUnavailable
@@ -53,28 +53,11 @@ class Limits(BaseModel):
     body_bytes: int = Field(default=16 * 2**20, gt=0, description="largest request body; more is refused with 413")
 
 
-class Kafka(BaseModel):
-    """The brokers and topics of a cluster; `serve` needs none."""
+class Connection(BaseModel):
+    """How brokers are reached: addresses, TLS, login."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    bootstrap: str = Field(default="127.0.0.1:9092", description="addresses HOST:PORT of brokers, comma-separated")
-    prefix: str = Field(
-        default="fengsui", pattern=r"^[A-Za-z0-9._-]{1,100}$", description="what the names of the deployment's topics begin with"
-    )
-    partitions: int = Field(default=24, ge=1, le=MOST_PARTITIONS, description="of the topic of frames; fixed once it is made")
-    replicas: int = Field(default=3, ge=1, description="machines that have each record")
-    min_insync: int = Field(default=2, ge=1, description="machines that must have a record before it is acknowledged")
-    retention_days: float = Field(default=0, ge=0, description="days that the log is kept; 0 for good")
-    reduced_durability: bool = Field(default=False, description="whether fewer than 3 replicas or 2 in sync are accepted")
-    snapshots: Path | None = Field(
-        default=None, description="folder of partition snapshots, the same one for all workers; without it they stand in the database"
-    )
-    snapshot_seconds: float = Field(
-        default=15.0, gt=0, description="seconds of judging between two snapshots of a partition: what a takeover judges again at most"
-    )
-    outputs: bool = Field(default=True, description="whether what is found is written to the topics of warnings and events")
-    session_seconds: float = Field(default=15.0, ge=6, description="silence after which a worker's partitions go to others")
-    stuck_seconds: float = Field(default=60.0, gt=0, description="standstill in spite of work after which a worker ends (status 70)")
+    bootstrap: str = Field(default="", description="addresses HOST:PORT of brokers, comma-separated")
     tls: bool = Field(default=False, description="whether connections are encrypted")
     ca_file: Path | None = Field(default=None, description="PEM file of the authority that signed the brokers' certificates")
     cert_file: Path | None = Field(default=None, description="PEM file of our own certificate, where the brokers want one")
@@ -107,6 +90,78 @@ class Kafka(BaseModel):
             user=self.user,
             password=password,
         )
+
+
+class Source(Connection):
+    """A topic of another system whose messages the edges take; without a `bootstrap` of its own it is on the cluster's brokers."""
+
+    topic: str = Field(pattern=r"^[A-Za-z0-9._-]{1,249}$", description="name of the topic")
+    feed: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="feed whose records its messages are")
+    canonical: bool = Field(
+        default=False, description="whether messages are canonical signals or CloudEvents of such, not raw records of the feed's mapping"
+    )
+    content_type: str = Field(default="application/json", description="what a message is that has no header content-type")
+    group: str = Field(default="", description="consumer group; by default PREFIX.FEED.TOPIC")
+
+    @model_validator(mode="after")
+    def _says_where(self) -> Self:
+        """Refuse what would be ignored: how brokers are reached that are not named."""
+        ignored = sorted(self.model_fields_set & Connection.model_fields.keys() - {"bootstrap"})
+        if not self.bootstrap and ignored:
+            raise ValueError(both("settings.source_bootstrap", names=", ".join(ignored)))
+        return self
+
+
+class Kafka(Connection):
+    """The brokers and topics of a cluster; `serve` needs none."""
+
+    bootstrap: str = Field(default="127.0.0.1:9092", description="addresses HOST:PORT of brokers, comma-separated")
+    prefix: str = Field(
+        default="fengsui", pattern=r"^[A-Za-z0-9._-]{1,100}$", description="what the names of the deployment's topics begin with"
+    )
+    partitions: int = Field(default=24, ge=1, le=MOST_PARTITIONS, description="of the topic of frames; fixed once it is made")
+    replicas: int = Field(default=3, ge=1, description="machines that have each record")
+    min_insync: int = Field(default=2, ge=1, description="machines that must have a record before it is acknowledged")
+    retention_days: float = Field(default=0, ge=0, description="days that the log is kept; 0 for good")
+    reduced_durability: bool = Field(default=False, description="whether fewer than 3 replicas or 2 in sync are accepted")
+    snapshots: Path | None = Field(
+        default=None, description="folder of partition snapshots, the same one for all workers; without it they stand in the database"
+    )
+    snapshot_seconds: float = Field(
+        default=15.0, gt=0, description="seconds of judging between two snapshots of a partition: what a takeover judges again at most"
+    )
+    outputs: bool = Field(default=True, description="whether what is found is written to the topics of warnings and events")
+    session_seconds: float = Field(default=15.0, ge=6, description="silence after which a worker's partitions go to others")
+    stuck_seconds: float = Field(default=60.0, gt=0, description="standstill in spite of work after which a worker ends (status 70)")
+    sources: tuple[Source, ...] = Field(
+        default=(), description="topics of other systems that the edges take in: topic, feed, and what docs/cluster.md names"
+    )
+
+    @model_validator(mode="after")
+    def _is_no_loop(self) -> Self:
+        """Refuse a source that is one of our own topics, and the same one twice."""
+        own = {self.layout().topic(name) for name in NAMES}
+        seen: set[tuple[str, str, str]] = set()
+        for source in self.sources:
+            if source.topic in own and self.same_brokers(source):
+                raise ValueError(both("settings.source_loop", topic=source.topic))
+            key = (source.bootstrap, source.topic, source.feed)
+            if key in seen:
+                raise ValueError(both("settings.source_twice", topic=source.topic, feed=source.feed))
+            seen.add(key)
+        return self
+
+    def same_brokers(self, source: Source) -> bool:
+        """Tell whether a source names brokers of ours, as far as the addresses say."""
+        return not source.bootstrap or not addresses(source.bootstrap).isdisjoint(addresses(self.bootstrap))
+
+    def access_of(self, source: Source) -> Access:
+        """Return how the brokers of a source are reached; raises as `access`."""
+        return source.access() if source.bootstrap else self.access()
+
+    def group_of(self, source: Source) -> str:
+        """Return the consumer group that all edges read a source with."""
+        return source.group or f"{self.prefix}.{source.feed}.{source.topic}"
 
     def layout(self) -> Layout:
         """Return what the topics have to be."""

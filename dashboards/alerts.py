@@ -262,6 +262,36 @@ ALERTS = (
         ),
     ),
     Alert(
+        name="FengsuiSourceUnread",
+        expr="max by (feed, topic) (fengsui_source_trouble) == 1",
+        wait="10m",
+        severity="warning",
+        title=("来源主题读不了", "a source cannot be read"),
+        summary=(
+            "来源主题 {{ $labels.topic }}（数据源 {{ $labels.feed }}）十分钟读不了",
+            "topic {{ $labels.topic }} (feed {{ $labels.feed }}) has not been read for ten minutes",
+        ),
+        action=(
+            "运行 fengsui topics check 看原因。对方的保留期限内恢复，不会丢数据。",
+            "`fengsui topics check` says why. Nothing is lost if it is mended within the topic's retention.",
+        ),
+    ),
+    Alert(
+        name="FengsuiSourceLost",
+        expr='sum by (feed, topic) (increase(fengsui_source_messages_total{outcome="lost"}[1h])) > 0',
+        wait="0m",
+        severity="critical",
+        title=("来源消息未读即被删除", "a source deleted unread messages"),
+        summary=(
+            "来源主题 {{ $labels.topic }} 有 {{ $value | humanize }} 条消息未读即被对方删除",
+            "{{ $value | humanize }} messages of {{ $labels.topic }} were deleted by its retention before they were read",
+        ),
+        action=(
+            "请对方补报；日志中 source.lost 写明分区与位置。接入停得太久，或对方保留期限太短。",
+            "Ask for them to be sent again; `source.lost` in the edge's log has partition and offsets. The edges were away too long.",
+        ),
+    ),
+    Alert(
         name="FengsuiWorkersBehind",
         expr="sum(max by (partition) (fengsui_partition_lag_frames)) > 10000",
         wait="10m",

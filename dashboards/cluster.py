@@ -145,6 +145,40 @@ WORK = Row(
     ),
 )
 
+SOURCES = Row(
+    title="来源主题 Sources",
+    panels=(
+        figure(
+            "读不了的来源",
+            ("此刻读不了，或读来的数据存不下的来源主题数。", "Topics of other systems that cannot be read, or not kept, just now."),
+            or_zero("count(max by (feed, topic) (fengsui_source_trouble) > 0)"),
+            decimals=0,
+            steps=BAD_FROM_ONE,
+        ),
+        Panel(
+            kind="timeseries",
+            title="来源积压",
+            about=("各来源主题中尚未接收的消息数。", "Messages of each source that are not taken yet."),
+            queries=(Query(expr="sum by (feed, topic) (fengsui_source_lag_messages)", legend="{{feed}} {{topic}}"),),
+        ),
+        Panel(
+            kind="timeseries",
+            title="来源消息",
+            about=(
+                "各来源每秒的消息：已接收；空值跳过；未读即被对方删除的为丢失。",
+                "Messages a second: taken, skipped (null values), and lost, which the source deleted before they were read.",
+            ),
+            queries=(
+                Query(
+                    expr=f"sum by (topic, outcome) (rate(fengsui_source_messages_total[{RATE}]))",
+                    legend="{{topic}} {{outcome}}",
+                ),
+            ),
+            unit="cps",
+        ),
+    ),
+)
+
 OBLIGATIONS = Row(
     title="督办 Duty",
     panels=(
@@ -231,6 +265,6 @@ CLUSTER = Board(
         "Cluster: do the workers keep up, is every partition held, do timers fire in time, are database and disks there.",
     ),
     variables=(LabelVariable(name="partition", title="分区", metric="fengsui_partition_offset_done", label="partition"),),
-    rows=(NOW, OBLIGATIONS, WORK),
+    rows=(NOW, OBLIGATIONS, WORK, SOURCES),
     since="now-1h",
 )

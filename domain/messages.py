@@ -813,6 +813,32 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "fit.mention": ("内容中提到", "mentioned in the text"),
     "fit.name": ("名称相同", "same name"),
     "fit.none": ("收到时的候选，现已不符", "a candidate then, no longer"),
+    # foreign: topics of other systems that the edges read
+    "foreign.trouble": (
+        "来源主题 {topic} 读不了，将每 10 秒再试；其自有 Kafka 的设置在 kafka.sources 的该项中",
+        "the source {topic} cannot be read and is tried every 10 s; settings of brokers of its own are in its entry of kafka.sources",
+    ),
+    "foreign.missing": (
+        "Kafka {address} 上没有这个主题；请核对 kafka.sources 的 topic，或请对方建立该主题",
+        "there is no such topic at {address}; look at `topic` in kafka.sources, or have it made by whoever runs it",
+    ),
+    "foreign.forbidden": (
+        "Kafka {address} 不许用户 {user} 读该主题；请对方授予主题与消费组的读取权限",
+        "Kafka at {address} does not let user {user} read it; ask for the right to read the topic and its consumer group",
+    ),
+    "foreign.unknown_feed": (
+        "来源主题 {topic} 的数据源 {feed} 没有映射；可用：{legal}。若消息是标准格式的信号，请设 canonical = true",
+        "source {topic}: the feed {feed} has no mapping; known: {legal}. Where its messages are canonical signals set canonical = true",
+    ),
+    "foreign.unreadable": (
+        "来源主题 {topic} 的一条消息无法读取：{error}；请连同原文报告此缺陷",
+        "a message of the source {topic} cannot be read: {error}; please report it with its bytes",
+    ),
+    "foreign.lost": (
+        "来源主题 {topic} 分区 {partition}：位置 {first} 至 {kept} 之间的消息未读即被对方按保留期限删除；请对方补报",
+        "source {topic}/{partition}: its retention deleted the messages from {first} up to {kept} unread; ask for them to be sent again",
+    ),
+    "foreign.read": ("{topic}：{partitions} 个分区", "{topic}: {partitions} partitions"),
     # form: what is wrong with an answer
     "form.bad_choice": ("{title}（{field}）不在可选范围", "{field} is not one of the choices"),
     "form.bad_list": ("{title}（{field}）应为文字列表", "{field} must be a list of texts"),
@@ -2049,6 +2075,18 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     # settings: what is wrong with the settings
     "settings.illegal": ("设置 {name} 不合要求：{reason}", "setting {name} is not legal: {reason}"),
     "settings.no_toml": ("不是有效的 TOML：{reason}", "not valid TOML: {reason}"),
+    "settings.source_bootstrap": (
+        "设置了 {names} 而没有 bootstrap：该主题若在别的 Kafka 上，请写明 bootstrap，否则请去掉",
+        "{names} without a bootstrap: name the brokers of the source, or leave these out where it is on the cluster's own",
+    ),
+    "settings.source_loop": (
+        "主题 {topic} 是本部署自己的，不能作为数据来源",
+        "the topic {topic} is this deployment's own: it cannot be a source",
+    ),
+    "settings.source_twice": (
+        "主题 {topic} 两次作为数据源 {feed} 的来源，请去掉一个",
+        "the topic {topic} is a source of the feed {feed} twice; leave one out",
+    ),
     "settings.unknown": (
         "没有名为 {name} 的设置；全部设置见 docs/settings.md",
         "there is no setting {name}; docs/settings.md has them all",

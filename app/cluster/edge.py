@@ -1,4 +1,4 @@
-"""`fengsui edge`: the doors of `serve`, HTTP and the watched folder, with Kafka in the place of the journal."""
+"""`fengsui edge`: the doors of `serve`, HTTP and the watched folder, and topics of other systems, with Kafka in the journal's place."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from app.api.application import make_door
 from app.cluster.doors import DoorRole
+from app.cluster.sources import make_sources
 from app.gate import AsgiApp, Credentials
 from app.metrics import Metrics, Sample
 from app.settings import Settings
@@ -35,7 +36,7 @@ class EdgeRole(DoorRole):
     """One edge."""
 
     def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
-        """Make the parts; nothing runs before `start`. Raises as `DoorRole`."""
+        """Make the parts; nothing runs before `start`. Raises as `DoorRole`, and FileProblems where a source's feed is unknown."""
         super().__init__(settings, clock)
         with self.database.write() as connection:
             keep_durability(connection, self.durability)
@@ -44,8 +45,19 @@ class EdgeRole(DoorRole):
             self.inbox_folder, doors.mappings, doors.edge, self.clock, settle=settle, reach=reach, on_set_aside=self._on_set_aside
         )
         self.watch("inbox", self.inbox.scan, settings.inbox_seconds)
+        self.sources = make_sources(settings.kafka, doors.edge, doors.mappings, self.clock, self.metrics)
+        self.closing.callback(self.sources.close)
         self.services = EdgeServices(self.clock, doors.edge, doors.intake, doors.mappings, self.metrics, self.trouble)
         self.metrics.sources.append(lambda: [Sample("fengsui_edge_trouble", float(bool(self.trouble())))])
+
+    def start(self) -> None:
+        """Connect to our brokers, then read the sources, which may come later; raises StoreUnavailable."""
+        super().start()
+        self.sources.start()
+
+    def trouble(self) -> str:
+        """Return why nothing is taken now; a source that cannot be read is no reason, the other doors are open."""
+        return super().trouble() or ("not running: sources" if self.sources.ended() else "")
 
     def asgi(self, credentials: Credentials) -> AsgiApp:
         """Return the intake's routes behind the gate."""

@@ -87,12 +87,16 @@ def check(
     reduced_durability: ReducedOption = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """检查主题能否使用 / Check whether the topics can be used; exit code 1 where something is wrong."""
+    """检查主题与来源主题能否使用 / Check whether topics and sources can be used; exit code 1 where something is wrong."""
     settings = _settings(config, bootstrap, prefix, partitions, reduced_durability=reduced_durability)
     with _topics(settings) as found:
-        wrong = found.differences()
-    if wrong:
-        show([_row(one.topic, "missing" if one.missing else "wrong", one.what) for one in wrong], ("topic", "what", "detail"), output)
+        from app.cluster.sources import standing
+
+        rows = [_row(one.topic, "missing" if one.missing else "wrong", one.what) for one in found.differences()]
+        named = zip(settings.kafka.sources, standing(settings.kafka), strict=True)
+        rows += [_row(source.topic, "source", told) for source, (ok, told) in named if not ok]
+    if rows:
+        show(rows, ("topic", "what", "detail"), output)
         raise typer.Exit(FINDINGS)
     show([], ("topic", "what", "detail"), output) if output is Output.JSON else typer.echo(both("topics.fine"))
 

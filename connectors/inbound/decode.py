@@ -45,17 +45,30 @@ def format_of(body: bytes, hint: str) -> str:
         return "xlsx"
     if body.startswith(_OLD_OFFICE):
         return "xls"
-    media = hint.split(";", 1)[0].strip().lower()
-    if media.startswith("multipart/"):
-        return "multipart"
-    found = _BY_TYPE.get(media) or ("json" if media.endswith("+json") else "xml" if media.endswith("+xml") else "")
-    found = found or _BY_SUFFIX.get(PurePath(hint).suffix.lower(), "")
+    found = _by_type(hint) or _BY_SUFFIX.get(PurePath(hint).suffix.lower(), "")
     if found:
         return found
     head = body[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
     if head[:1] in {b"{", b"["}:
         return "json"
     return "xml" if head[:1] == b"<" else "csv"
+
+
+def _by_type(written: str) -> str:
+    """Return the format of a content type, "" for one that says none."""
+    media = written.split(";", 1)[0].strip().lower()
+    if media.startswith("multipart/"):
+        return "multipart"
+    return _BY_TYPE.get(media) or ("json" if media.endswith("+json") else "xml" if media.endswith("+xml") else "")
+
+
+def is_known_type(written: str) -> bool:
+    """Say whether a content type tells the format of what it is written on.
+
+    >>> is_known_type("application/json; charset=utf-8"), is_known_type("application/octet-stream")
+    (True, False)
+    """
+    return bool(_by_type(written))
 
 
 def decode(body: bytes, hint: str, shape: Shape) -> DecodedRows:

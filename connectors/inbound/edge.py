@@ -61,7 +61,8 @@ class RecordResult:
 class Taken:
     """The account of one input: `records` is the sum of accepted, revisions, duplicates, rejected and skipped.
 
-    `batch` is the SHA-256 of the raw input; `unresolved` of the accepted and revised ones wait in the confirm queue.
+    `batch` is the SHA-256 of the raw input, of the first where several were taken together; `unresolved` of the accepted and revised
+    ones wait in the confirm queue.
     """
 
     feed: str
@@ -128,12 +129,21 @@ class Edge:
         Raises:
             StoreUnavailable: the journal does not take writes; what was acknowledged before stays, sending again repeats nothing.
         """
-        if self._keep_raw is not None:
-            self._keep_raw(mapping.feed, now, body)
-        results = apply(mapping, decode(body, hint, mapping.shape), now, self._key)
-        batch = _digest(body)
-        pairs = ((batch, result) for result in results)
-        return self._told(_account(mapping.feed, batch, self._submit(mapping.feed, pairs, now, revisable=mapping.revisable)), now)
+        return self.take_each(mapping, [(body, hint)], now)
+
+    def take_each(self, mapping: Mapping, inputs: Sequence[tuple[bytes, str]], now: datetime) -> Taken:
+        """Take several inputs (body, hint) of the feed of `mapping`, offered together in their order: one account. Raises as `take`."""
+
+        def pairs() -> Iterator[tuple[str, Result]]:
+            for body, hint in inputs:
+                if self._keep_raw is not None:
+                    self._keep_raw(mapping.feed, now, body)
+                batch = _digest(body)
+                for result in apply(mapping, decode(body, hint, mapping.shape), now, self._key):
+                    yield batch, result
+
+        done = self._submit(mapping.feed, pairs(), now, revisable=mapping.revisable)
+        return self._told(_account(mapping.feed, _digest(inputs[0][0]), done), now)
 
     def take_signals(
         self, feed: str, body: bytes, content_type: str, now: datetime, *, revisable: bool = False, tolerance: timedelta = TOLERANCE
@@ -142,9 +152,22 @@ class Edge:
 
         The input is not kept beside the journal, which has all of it: mobile and identity numbers as tokens.
         """
+        return self.take_signals_each(feed, [(body, content_type)], now, revisable=revisable, tolerance=tolerance)
+
+    def take_signals_each(
+        self, feed: str, inputs: Sequence[tuple[bytes, str]], now: datetime, *, revisable: bool = False, tolerance: timedelta = TOLERANCE
+    ) -> Taken:
+        """Take several inputs (body, content type) of canonical signals, offered together in their order: one account. Raises as `take`."""
+        parts = ((_digest(body), self._signals(body, content_type, now, tolerance)) for body, content_type in inputs)
+        pairs = ((batch, result) for batch, results in parts for result in results)
+        done = self._submit(feed, pairs, now, revisable=revisable)
+        return self._told(_account(feed, _digest(inputs[0][0]), done), now)
+
+    def refuse(self, feed: str, body: bytes, message: str, now: datetime) -> Taken:
+        """Keep an input as one rejection, because of `message`: one that no reader survives. Raises as `take`."""
         batch = _digest(body)
-        pairs = ((batch, result) for result in self._signals(body, content_type, now, tolerance))
-        return self._told(_account(feed, batch, self._submit(feed, pairs, now, revisable=revisable)), now)
+        pairs = iter([(batch, Rejected(0, "bad_structure", "", message, body))])
+        return self._told(_account(feed, batch, self._submit(feed, pairs, now, revisable=False)), now)
 
     def _signals(self, body: bytes, content_type: str, now: datetime, tolerance: timedelta) -> Iterator[Result]:
         """Yield one result per canonical signal, without personal numbers."""

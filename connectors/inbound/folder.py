@@ -22,6 +22,7 @@ import structlog
 
 from connectors.inbound.edge import Edge, RecordResult, Taken
 from connectors.inbound.mapping_model import Mapping
+from connectors.inbound.survival import survived
 from domain.errors import StoreUnavailable
 from domain.messages import text as say
 from domain.ports import Clock
@@ -127,15 +128,16 @@ class Inbox:
                 if not self._settled(file, now):
                     continue
                 try:
-                    taken.append(self._take(file, mapping, now))
+                    with survived("feed_file_set_aside", feed=folder.name, file=str(file)) as defect:
+                        taken.append(self._take(file, mapping, now))
                 except StoreUnavailable as error:
                     _log.warning("feed_file_waits", file=str(file), reason=str(error))
                     return taken
                 except OSError as error:  # gone again, or not readable: the sender's doing, others go on
                     _log.error("feed_file_unreadable", file=str(file), reason=str(error))
-                except Exception as error:  # noqa: BLE001  # the loop over files: one that no reader survives holds up no other
-                    _log.critical("feed_file_set_aside", feed=folder.name, file=str(file), exc_info=True)
-                    self._set_aside(file, f"{type(error).__name__}: {error}")
+                    continue
+                if defect.text:
+                    self._set_aside(file, defect.text)
         self._seen = {file: seen for file, seen in self._seen.items() if file in present}
         self._stuck = {file: changed for file, changed in self._stuck.items() if file in present}
         return taken

@@ -58,10 +58,22 @@ class Access:
 
     def admin_options(self) -> dict[str, Any]:
         """Return what kafka-python's clients are made with. Raises as `context`."""
-        addresses = [address.strip() for address in self.bootstrap.split(",")]
-        return {"bootstrap_servers": addresses, "security_protocol": self.protocol, "ssl_context": self.context()} | self._login()
+        return {
+            "bootstrap_servers": [address.strip() for address in self.bootstrap.split(",")],
+            "security_protocol": self.protocol,
+            "ssl_context": self.context(),
+        } | self._login()
 
     def _login(self) -> dict[str, Any]:
         if not self.mechanism:
             return {}
         return {"sasl_mechanism": self.mechanism, "sasl_plain_username": self.user, "sasl_plain_password": self.password}
+
+
+def addresses(bootstrap: str) -> frozenset[str]:
+    """Return the addresses of a comma-separated list.
+
+    >>> sorted(addresses("b:9092, a:9092,"))
+    ['a:9092', 'b:9092']
+    """
+    return frozenset(address.strip() for address in bootstrap.split(",") if address.strip())

@@ -343,7 +343,10 @@ def test_gauges_say_what_the_tables_say(city: City) -> None:
         "fengsui_build_info",
         "fengsui_edge_trouble",
     }
-    elsewhere |= {"fengsui_edge_trouble", *(name for name in GAUGES if name.startswith("fengsui_partition"))}  # of a cluster
+    elsewhere |= {
+        "fengsui_edge_trouble",
+        *(name for name in GAUGES if name.startswith(("fengsui_partition", "fengsui_source"))),
+    }  # of a cluster
     sometimes = {"fengsui_outbox_dead", "fengsui_tasks_on_time_ratio", "fengsui_feed_last_event_timestamp_seconds"}
     assert set(GAUGES) - elsewhere - sometimes <= {one.name for one in found}
     metrics = Metrics(sources=[lambda: found])

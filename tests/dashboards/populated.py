@@ -40,10 +40,12 @@ LABELS: dict[str, tuple[str, ...]] = {
     "answer": requests.ANSWERS,
     "reason": ("no_credential", "too_large"),
     "loop": tuple(engine.LOOPS),
+    "topic": ("iot.events", "hotline.tickets"),
 }
 OUTCOMES = {
     "fengsui_records": tuple(engine.RECORD_OUTCOMES),
     "fengsui_deliveries": tuple(duty.DELIVERY_OUTCOMES),
+    "fengsui_source_messages": ("taken", "skipped", "lost"),
     "fengsui_answers": tuple(duty.ANSWER_OUTCOMES),
     "fengsui_sign_ins": tuple(requests.SIGN_INS),
     "fengsui_ruleset_reloads": tuple(engine.RELOAD_OUTCOMES),

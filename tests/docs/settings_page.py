@@ -40,6 +40,13 @@ CHINESE = {
     "database_url": "PostgreSQL：postgresql://用户@主机/库，不含口令；留空则用数据目录中的 SQLite 文件",
     "database_password_file": "只含 database_url 口令的文件",
     "kafka.bootstrap": "Kafka 地址，主机:端口，以逗号分隔",
+    "kafka.tls": "连接是否加密",
+    "kafka.ca_file": "签发 Kafka 证书的机构的证书（PEM）",
+    "kafka.cert_file": "本方证书（PEM），Kafka 要求时才需要",
+    "kafka.key_file": "本方证书的私钥（PEM）",
+    "kafka.mechanism": "登录方式：PLAIN、SCRAM-SHA-256 或 SCRAM-SHA-512；留空则不用口令",
+    "kafka.user": "登录的用户名",
+    "kafka.password_file": "只含口令的文件",
     "kafka.prefix": "本部署的主题名的开头",
     "kafka.partitions": "分区数；建立后不可改变",
     "kafka.replicas": "每条记录存于几台机器",
@@ -51,13 +58,7 @@ CHINESE = {
     "kafka.outputs": "研判结果是否写入预警与事件两个主题",
     "kafka.session_seconds": "工作进程多久无声息后，其分区转交他人",
     "kafka.stuck_seconds": "有积压而停滞多久后，工作进程退出（状态 70）",
-    "kafka.tls": "连接是否加密",
-    "kafka.ca_file": "签发 Kafka 证书的机构的证书（PEM）",
-    "kafka.cert_file": "本方证书（PEM），Kafka 要求时才需要",
-    "kafka.key_file": "本方证书的私钥（PEM）",
-    "kafka.mechanism": "登录方式：PLAIN、SCRAM-SHA-256 或 SCRAM-SHA-512；留空则不用口令",
-    "kafka.user": "登录的用户名",
-    "kafka.password_file": "只含口令的文件",
+    "kafka.sources": "由接入进程读取的其他系统的主题：topic、feed 及 docs/cluster.md 所列各项",
 }
 HEAD = """# 设置 Settings
 
