@@ -13,7 +13,12 @@ def run() -> None:
     """Take `count` messages, then write the rate into a file."""
     bootstrap, count, told = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
     app = faust.App(
-        "plain-agent", broker=f"kafka://{bootstrap}", web_enabled=False, consumer_auto_offset_reset="earliest", store="memory://"
+        "plain-agent",
+        broker=f"kafka://{bootstrap}",
+        web_enabled=False,
+        consumer_auto_offset_reset="earliest",
+        store="memory://",
+        datadir=told.with_name("faust"),
     )
     source = app.topic("plain", value_serializer="json")
     counts = app.Table("counts", default=int, partitions=4)

@@ -19,6 +19,7 @@ def main() -> None:
     app = faust.App(
         f"plain-{topic}", broker=f"kafka://{bootstrap}", web_enabled=False, topic_disable_leader=True, topic_allow_declare=False,
         consumer_auto_offset_reset="earliest", broker_commit_interval=0.2, store="memory://",
+        datadir=Path(file).parent / "faust",
     )  # fmt: skip
     source = app.topic(topic, value_type=bytes, value_serializer="raw")
 

@@ -19,6 +19,7 @@ from deploy.kafka.local import LocalKafka
 from domain.objects import Resolution
 from domain.partitions import partition_of
 from domain.signals import ObjectRef
+from storage import risk
 from storage.intake_reads import place_in_queue, queue_for_people
 from tests.app.world import CATALOGUE, DEPARTMENTS, OBJECTS
 from tests.cluster.world import Cluster, leak
@@ -58,12 +59,18 @@ class Console:
         return {one["entry"]["signal"]["id"] for one in found}
 
 
+def _in_force(cluster: Cluster) -> str:
+    with cluster.database.read() as connection:
+        return risk.active_ruleset(connection)
+
+
 @pytest.fixture
 def console(kafka: LocalKafka, postgres: PostgresServer, prefix: str, tmp_path: Path) -> Iterator[Console]:
     """Give an api beside a worker with three partitions and rules in force."""
     cluster = Cluster(kafka, postgres.fresh(), prefix, tmp_path / "cluster", partitions=3)
-    cluster.activate()
+    version = cluster.activate()
     cluster.start()
+    cluster.until(lambda: _in_force(cluster) == version)
     settings = cluster.settings.model_copy(update={"data": tmp_path / "api", "port": 0, "egress": Egress(allow=("127.0.0.0/8",))})
     with ApiRole(settings) as role:
         server = Server(role)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import signal
 import subprocess
 import sys
@@ -12,7 +13,6 @@ from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 
-import faust
 import pytest
 from faust.transport.consumer import Consumer
 from faust.types import TP
@@ -149,7 +149,7 @@ class _Standing:
 
     waiting = ""
     settled_offset = 5
-    failed = False
+    failed = counting_back = False
     grant = SimpleNamespace(topic="t", partition=0, epoch=1)
 
     def ticks_due(self) -> list[tuple[int, datetime]]:
@@ -186,7 +186,7 @@ def test_a_consumer_that_falls_silent_ends_the_worker(ends: int, waiting: str, s
             await host.look()
             time.sleep(0.06)  # noqa: ASYNC251  # nothing else runs in this loop
 
-    faust.App("loop", broker="kafka://127.0.0.1:1").loop.run_until_complete(looks())
+    asyncio.run(looks())
     assert ended[:1] == status
     assert text("worker.stuck", "en", seconds="1", where="x").startswith("no progress for 1 s")
 
@@ -206,7 +206,7 @@ def test_a_commit_that_failed_is_noticed_without_a_message(error: Exception, sta
         await host.look()
         await host._hands.alone(lambda: None)
 
-    faust.App("loop", broker="kafka://127.0.0.1:1").loop.run_until_complete(look())
+    asyncio.run(look())
     host._hands.close()
     assert (ended, list(host._partitions)) == (status, left)
 
@@ -240,6 +240,6 @@ def test_a_partition_whose_row_is_held_is_asked_for_again(tmp_path: Path, monkey
     place = host._partitions[TP("t", 0)]
     place.renew, place.next_offset = lambda grant: grant == granted, 5
     place.settle = lambda: None
-    assert faust.App("loop", broker="kafka://127.0.0.1:1").loop.run_until_complete(host.assigned(7, [TP("t", 0)])) == {TP("t", 0): 5}
+    assert asyncio.run(host.assigned(7, [TP("t", 0)])) == {TP("t", 0): 5}
     assert (ended, answers) == ([], [])
     host._hands.close()
