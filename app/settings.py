@@ -131,7 +131,9 @@ class Kafka(Connection):
         default=15.0, gt=0, description="seconds of judging between two snapshots of a partition: what a takeover judges again at most"
     )
     outputs: bool = Field(default=True, description="whether what is found is written to the topics of warnings and events")
-    session_seconds: float = Field(default=15.0, ge=6, description="silence after which a worker's partitions go to others")
+    session_seconds: float = Field(
+        default=15.0, ge=6, description="silence after which a worker's partitions, or those of an edge's sources, go to others"
+    )
     stuck_seconds: float = Field(default=60.0, gt=0, description="standstill in spite of work after which a worker ends (status 70)")
     sources: tuple[Source, ...] = Field(
         default=(), description="topics of other systems that the edges take in: topic, feed, and what docs/cluster.md names"

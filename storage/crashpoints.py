@@ -44,6 +44,7 @@ POINTS: Mapping[str, str] = MappingProxyType(
         "reload.before_swap": "a rule set is checked and journalled, the old one still runs",
         "feedfile.before_rename": "a file's records are acknowledged, the file lies where it came in",
         "feedfile.after_rename": "a file is moved away, its batch is not noted",
+        "source.before_offer": "messages of another system's topic are polled, nothing of them is offered",
         "source.before_commit": "the messages of another system's topic are acknowledged, their offset is not committed",
     }
 )

@@ -48,7 +48,9 @@ def make_sources(kafka: Kafka, edge: Edge, mappings: Mapping[str, FeedMapping], 
             told = both("foreign.unknown_feed", topic=source.topic, feed=source.feed, legal=legal)
             raise FileProblems([Problem(file="kafka.sources", line=0, column=0, message=told)])
         door = Door(source, mapping, edge, clock)
-        lanes.append(Lane(_foreign(kafka, source), source.feed, kafka.group_of(source), door.take, _counter(source, metrics)))
+        lanes.append(
+            Lane(_foreign(kafka, source), source.feed, kafka.group_of(source), door.take, _counter(source, metrics), kafka.session_seconds)
+        )
     sources = Sources(lanes, kafka.access())
     metrics.sources.append(lambda: _samples(sources))
     return sources
@@ -72,6 +74,7 @@ class Door:
         Raises:
             StoreUnavailable: not all of it was taken; to take it again repeats nothing.
         """
+        reach("source.before_offer")
         with self._survived() as defect:
             self._offer(messages)
         if defect.text:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -32,10 +33,10 @@ POLL_MS: Final = 500
 MOST_MESSAGES: Final = 1_000  # of one poll
 FETCH_BYTES: Final = 16 * 2**20  # that one broker sends at once; a single larger message comes nevertheless
 PARTITION_BYTES: Final = 2**20
-SESSION_MS: Final = 15_000
 REBALANCE_MS: Final = 60_000  # a partition is handed over after what was polled of it is taken, which may wait 30 s for the brokers
 PAUSE_SECONDS: Final = 1.0  # before what our own stores did not take is tried again
 RETRY_SECONDS: Final = 10.0  # before a source that cannot be read is looked at again
+LOOK_SECONDS: Final = 30.0  # without a message, after which it is asked whether the topic is still there: the client never says
 CLOSE_SECONDS: Final = 45.0
 LEAVE_SECONDS: Final = 5.0
 HANDS: Final = 8  # partitions whose messages are taken at once
@@ -49,7 +50,8 @@ Take = Callable[[Sequence[Message]], None]
 class Lane:
     """One source: what is read, and who takes it.
 
-    `take` returns once all that the messages brought is acknowledged, raises StoreUnavailable where it is not, and nothing else.
+    `take` returns once all that the messages brought is acknowledged, raises StoreUnavailable where it is not. After `session_seconds`
+    of silence the partitions of an edge go to others.
     """
 
     foreign: Foreign
@@ -57,6 +59,7 @@ class Lane:
     group: str
     take: Take
     count: Count
+    session_seconds: float = 15.0
 
 
 class Reader:
@@ -122,7 +125,8 @@ class Reader:
             auto_offset_reset="earliest",
             fetch_max_bytes=FETCH_BYTES,
             max_partition_fetch_bytes=PARTITION_BYTES,
-            session_timeout_ms=SESSION_MS,
+            session_timeout_ms=round(self._lane.session_seconds * 1000),
+            heartbeat_interval_ms=round(self._lane.session_seconds * 200),
             rebalance_timeout_ms=REBALANCE_MS,
         )
         self._next.clear()
@@ -130,11 +134,18 @@ class Reader:
         try:
             await consumer.start()
             self._tell("")
+            heard = time.monotonic()
             while not self._closing.is_set():
                 found = await consumer.getmany(timeout_ms=POLL_MS, max_records=MOST_MESSAGES)
+                if found:
+                    heard = time.monotonic()
+                elif time.monotonic() - heard > LOOK_SECONDS:
+                    await asyncio.to_thread(look_for, self._lane.foreign, self._own)
+                    heard = time.monotonic()
                 async with self._in_hand:
                     refused = await self._poll(consumer, found)
-                self._tell(refused)
+                if refused or found or not self.lag:  # an empty poll says nothing of what waits to be taken again
+                    self._tell(refused)
                 if refused:
                     await self._rest(PAUSE_SECONDS)
         finally:

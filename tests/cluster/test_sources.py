@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from domain.errors import FileProblems
 from domain.frames import Frame, decode
 from domain.records import FeedEntry, ObjectsEntry, RejectionEntry, SignalEntry
 from storage.crashpoints import CRASH_VARIABLE
+from storage.intake_reads import feeds_status
 from storage.registry import write_objects
 from storage.tables import rejections
 from tests.app.world import GAS, penalty
@@ -96,6 +98,7 @@ def _settings(kafka: LocalKafka, prefix: str, folder: Path, *sources: Source) ->
         replicas=1,
         min_insync=1,
         reduced_durability=True,
+        session_seconds=6.0,
         sources=sources,
     )
     with Topics(given.access(), given.layout()) as topics:
@@ -313,7 +316,7 @@ def _start_edge(cluster: Cluster, name: str, sources: Sequence[dict[str, object]
 
 
 def test_edges_that_die_lose_nothing_and_bring_nothing_twice(make: Make, elsewhere: Elsewhere, prefix: str) -> None:
-    """One dies behind the brokers' acknowledgement and before its commit, one by kill -9 among three; the database has each id once."""
+    """One dies with messages in hand, one between acknowledgement and commit, one by kill -9 among three: each id is there once."""
     cluster = make(partitions=2)
     cluster.activate()
     cluster.start("worker")
@@ -325,9 +328,10 @@ def test_edges_that_die_lose_nothing_and_bring_nothing_twice(make: Make, elsewhe
         expected |= set(wanted)
         bodies = [_json(_signal(one, object_id=f"o-{number % 40}")) for number, one in enumerate(wanted)]
         elsewhere.send(topic, *bodies[:350], b"broken %d" % part, *bodies[350:], partition=part)
-    _start_edge(cluster, "edge", sources, crash="source.before_commit:2")
-    assert cluster.workers["edge"].wait(PATIENCE) == -signal.SIGKILL
-    assert elsewhere.behind(topic, group) > 0
+    for point in ("source.before_offer:2", "source.before_commit:2"):
+        _start_edge(cluster, "edge", sources, crash=point)
+        assert cluster.workers["edge"].wait(PATIENCE) == -signal.SIGKILL
+        assert elsewhere.behind(topic, group) > 0
     for name in ("edge", "second", "third"):
         _start_edge(cluster, name, sources)
     late = [f"late-{number}" for number in range(1500)]
@@ -340,6 +344,8 @@ def test_edges_that_die_lose_nothing_and_bring_nothing_twice(make: Make, elsewhe
     assert cluster.signal_ids() == sorted(expected | set(late))
     with cluster.database.read() as connection:
         assert connection.scalar(select(func.count()).select_from(rejections)) == 3
+        [counted] = feeds_status(connection)
+    assert (counted.feed, counted.accepted, counted.revisions, counted.rejected) == ("signals", len(expected) + len(late), 0, 3)
 
 
 def test_a_message_that_no_reader_survives_holds_up_no_other(
@@ -363,3 +369,75 @@ def test_a_message_that_no_reader_survives_holds_up_no_other(
     assert {entry.signal.id for entry in entries if isinstance(entry, SignalEntry)} == {"a", "b"}
     [refused] = [entry for entry in entries if isinstance(entry, RejectionEntry)]
     assert (refused.reason, "ZeroDivisionError: of a test" in refused.message) == ("bad_structure", True)
+
+
+def test_our_brokers_away_and_back(elsewhere: Elsewhere, prefix: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Meanwhile nothing of the source is committed, and the edge says why; once they are back all of it is taken."""
+    topic = elsewhere.make(f"{prefix}.patient")
+    with LocalKafka(tmp_path_factory.mktemp("ours")) as ours:
+        source = Source(topic=topic, feed="signals", bootstrap=elsewhere.bootstrap)
+        settings = _settings(ours, prefix, tmp_path, source)
+        group = settings.kafka.group_of(source)
+        with _edge(settings) as role:
+            [reader] = role.sources.readers
+            role.doors.edge._timeout = timedelta(seconds=1)
+            elsewhere.send(topic, _json(_signal("before")))
+            _until(lambda: elsewhere.behind(topic, group) == 0)
+            ours.signal_broker(0, signal.SIGKILL)
+            elsewhere.send(topic, *(_json(_signal(f"s-{number}")) for number in range(20)), None)
+            _until(lambda: reader.trouble)
+            time.sleep(1.0)
+            assert elsewhere.behind(topic, group) == 21
+            assert reader.lag == 21
+            ours.start_broker(0)
+            ours.await_ready()
+            _until(lambda: elsewhere.behind(topic, group) == 0, 60)
+            _until(lambda: not reader.trouble)
+            assert reader.lag == 0
+        ids = [entry.signal.id for entry in _entries(settings) if isinstance(entry, SignalEntry)]
+    assert set(ids) == {"before", *(f"s-{number}" for number in range(20))}
+
+
+def test_what_a_source_deleted_unread_is_told(kafka: LocalKafka, elsewhere: Elsewhere, prefix: str, tmp_path: Path) -> None:
+    """Its retention was shorter than our absence: how many messages nobody read is counted, and what is there is taken."""
+    topic = elsewhere.make(f"{prefix}.short")
+    settings = _settings(kafka, prefix, tmp_path, Source(topic=topic, feed="signals"))
+    group = f"{prefix}.signals.{topic}"
+    elsewhere.send(topic, _json(_signal("a")))
+    with _edge(settings):
+        _until(lambda: elsewhere.behind(topic, group) == 0)
+    elsewhere.send(topic, *(_json(_signal(one)) for one in "bcde"))
+    with KafkaAdminClient(bootstrap_servers=kafka.bootstrap) as admin:
+        admin.delete_records({TopicPartition(topic, 0): 4})
+    with _edge(settings) as role:
+        _until(lambda: elsewhere.behind(topic, group) == 0)
+        assert _metric(role, "fengsui_source_messages_total", feed="signals", topic=topic, outcome="lost") == 3
+    assert {entry.signal.id for entry in _entries(settings)} == {"a", "e"}
+
+
+def test_the_source_s_brokers_away_and_back(
+    kafka: LocalKafka, prefix: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told soon, though Kafka's client says nothing; once they are back what came meanwhile is taken."""
+    monkeypatch.setattr(reading, "RETRY_SECONDS", 0.2)
+    monkeypatch.setattr(reading, "LOOK_SECONDS", 1.0)
+    with LocalKafka(tmp_path_factory.mktemp("theirs")) as theirs:
+        elsewhere = Elsewhere(theirs.bootstrap)
+        topic = elsewhere.make("events")
+        source = Source(topic=topic, feed="signals", bootstrap=theirs.bootstrap)
+        settings = _settings(kafka, prefix, tmp_path, source)
+        group = settings.kafka.group_of(source)
+        elsewhere.send(topic, _json(_signal("a")))
+        with _edge(settings) as role:
+            [reader] = role.sources.readers
+            _until(lambda: elsewhere.behind(topic, group) == 0)
+            theirs.signal_broker(0, signal.SIGKILL)
+            _until(lambda: reader.trouble)
+            assert "cannot be reached" in reader.trouble
+            assert role.trouble() == ""
+            theirs.start_broker(0)
+            theirs.await_ready()
+            elsewhere.send(topic, _json(_signal("b")))
+            _until(lambda: elsewhere.behind(topic, group) == 0, 60)
+            _until(lambda: not reader.trouble)
+    assert sorted(entry.signal.id for entry in _entries(settings)) == ["a", "b"]

@@ -56,7 +56,7 @@ CHINESE = {
     "kafka.snapshots": "分区快照目录，须为各工作进程共用的同一目录；不设则存于数据库",
     "kafka.snapshot_seconds": "研判多少秒之后存一次分区快照：接手时至多重新研判这么久",
     "kafka.outputs": "研判结果是否写入预警与事件两个主题",
-    "kafka.session_seconds": "工作进程多久无声息后，其分区转交他人",
+    "kafka.session_seconds": "研判进程多久无声息后，其分区转交他人；接入进程所读来源的分区亦然",
     "kafka.stuck_seconds": "有积压而停滞多久后，工作进程退出（状态 70）",
     "kafka.sources": "由接入进程读取的其他系统的主题：topic、feed 及 docs/cluster.md 所列各项",
 }
