@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from deploy.kafka.local import KafkaMissing, LocalKafka
+from tests.cluster.elsewhere import Elsewhere
 from tests.cluster.tls import Secrets, make_secrets
 from tests.cluster.world import Cluster, Make
 from tests.conftest import must_have
@@ -37,6 +38,12 @@ def kafka(service: Callable[[str], Path], secrets: Secrets, tmp_path_factory: py
         pytest.skip(str(trouble))
     yield broker
     broker.stop()
+
+
+@pytest.fixture
+def elsewhere(kafka: LocalKafka) -> Elsewhere:
+    """Return the other system's brokers, which are ours too."""
+    return Elsewhere(kafka.bootstrap)
 
 
 @pytest.fixture
