@@ -18,7 +18,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -93,6 +93,16 @@ class Cluster:
         if self.mechanism:
             return SASLCredentials(username=self.user, password=self.password, mechanism=self.mechanism, ssl_context=self.context)
         return SSLCredentials(context=self.context) if self.context is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Gap:
+    """The frame at the offset `wanted` has not come, but that at `found`, `since` when; when it was `asked` for last."""
+
+    wanted: int
+    found: int
+    since: float
+    asked: float
 
 
 class _Consumer(driver.Consumer):
@@ -201,7 +211,7 @@ class Host:
         self._stopping = threading.Event()
         self._partitions: dict[TP, Partition] = {}
         self._generation = -1
-        self._gaps: dict[TP, tuple[int, int, float, float]] = {}  # partition → offset missing, what came, since when, last asked when
+        self._gaps: dict[TP, _Gap] = {}
         self._orphaned: dict[TP, float] = {}  # partition → since when its messages come although another one has it
         self._standstill: Standstill[TP] = Standstill()
         self._beat = time.monotonic()
@@ -245,9 +255,7 @@ class Host:
             for home, due in partition.ticks_due():
                 frame = Frame(received_at=due, offers=(Offer(entry=TickEntry()),), by=self.cluster.owner)
                 await self.app.frames.send(partition=home, value=encode(frame))
-        for number, (wanted, found, since, _) in sorted(self._gaps.items()):
-            if time.monotonic() - since > self.cluster.session_seconds:
-                self._end(both("worker.gap", topic=number.topic, partition=number.partition, wanted=wanted, found=found))
+        await self._seek_again()
         try:
             ends = await self._ends()
         except (TimeoutError, KafkaError) as error:
@@ -280,16 +288,28 @@ class Host:
         self._die(STUCK)
 
     async def _ask_again(self, partition: TP, wanted: int, offset: int) -> None:
-        """A frame is missing: seek back to it; where it does not come it is gone, and nothing after it may be taken."""
-        now = time.monotonic()
-        missed, found, since, asked = self._gaps.get(partition, (-1, offset, now, 0.0))
-        if missed != wanted:
-            found, since, asked = offset, now, 0.0
-        due = now - asked > ASK_SECONDS  # what is in the buffers still comes for a moment
-        self._gaps[partition] = (wanted, found, since, now if due else asked)  # before the seek: each one more throws away what it fetches
-        if due:
+        """A frame is missing: seek back to it, at once and then with each look.
+
+        Where what comes then still lies behind it after a session's time it is gone, and nothing after it may be taken.
+        """
+        gap, now = self._gaps.get(partition), time.monotonic()
+        if gap is None or gap.wanted != wanted:
+            self._gaps[partition] = _Gap(wanted, offset, now, now)
             _log.error("partition.gap", topic=partition.topic, partition=partition.partition, wanted=wanted, found=offset)
             await self.app.consumer.seek_wait({partition: wanted})
+        elif now - gap.since > self.cluster.session_seconds:
+            self._end(both("worker.gap", topic=partition.topic, partition=partition.partition, wanted=wanted, found=gap.found))
+
+    async def _seek_again(self) -> None:
+        """Ask once more for frames that are missing: what was in the buffers has come meanwhile."""
+        now = time.monotonic()
+        for partition, gap in sorted(self._gaps.items()):
+            held = self._partitions.get(partition)
+            if held is None or held.next_offset != gap.wanted:
+                self._gaps.pop(partition, None)
+            elif now - gap.asked > ASK_SECONDS:
+                self._gaps[partition] = replace(gap, asked=now)
+                await self.app.consumer.seek_wait({partition: gap.wanted})
 
     def _watch_the_loop(self) -> None:
         """End the process where the loop itself stands still; in a thread of its own."""
