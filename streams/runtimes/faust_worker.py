@@ -261,7 +261,7 @@ class Host:
         except (TimeoutError, KafkaError) as error:
             _log.warning("worker.brokers_silent", error=repr(error))
             return
-        busy = any(one.counting_back for one in self._partitions.values())  # then a single frame may take long
+        busy = any(one.counting_back for one in list(self._partitions.values()))  # then a single frame may take long
         held = {number: one.settled_offset for number, one in sorted(self._partitions.items()) if not (busy or one.waiting)}
         behind = {number: wanted for number, wanted in held.items() if wanted < ends.get(number, 0)}
         for slot, stood in self._standstill.look(behind).items():

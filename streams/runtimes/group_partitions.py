@@ -80,7 +80,6 @@ class GroupPartition(Partition):
         self._objects = parts.beside()
         self._objects.keep(lambda by, about: not alone(by) or partition_of(about, sources) == grant.partition)
         super().__init__(grant, parts, stopping)
-        self._awaited = self._next()
 
     @property
     def waits(self) -> int:
@@ -130,7 +129,6 @@ class GroupPartition(Partition):
         outcomes = self._step(records, numbers, growing=False)
         self._released += len(records)
         self._keeping.worked(len(records), 0.0)  # whoever measures the time is told of no records
-        self._awaited = self._next()
         return [], outcomes, []
 
     def _next(self) -> datetime | None:

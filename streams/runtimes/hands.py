@@ -45,7 +45,10 @@ class Hands(Generic[Which]):
             self._add(which, work)
 
     async def alone(self, work: Callable[[], Done]) -> Done:
-        """Do something that concerns all of them once nothing else is done, and while nothing else begins; raises what it raises."""
+        """Do something that concerns all of them once nothing else is done, and while nothing else begins; raises what it raises.
+
+        Who is cancelled before it begins leaves it undone, later it is done nevertheless.
+        """
         async with self._open:
             if self._at_work:
                 await asyncio.wait(self._at_work.values())
@@ -72,9 +75,21 @@ class Hands(Generic[Which]):
             del self._at_work[which], self._waiting[which]
 
     async def _do(self, work: Callable[[], Done]) -> Done:
+        """Do something in a thread; who is cancelled meanwhile waits all the same.
+
+        Faust gives an assignment up when the next one comes. Its thread goes on, and must not meet another one at the same partitions.
+        """
         done = self._pool.submit(work)
         done.add_done_callback(self._tell)
-        return await asyncio.wrap_future(done)
+        ended, given_up = asyncio.wrap_future(done), None
+        while not ended.done():
+            try:
+                await asyncio.wait([ended])
+            except asyncio.CancelledError as error:
+                given_up = error
+        if given_up is not None:
+            raise given_up
+        return ended.result()
 
     def _tell(self, done: Future[Any]) -> None:
         error = done.exception()

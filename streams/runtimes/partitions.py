@@ -113,6 +113,7 @@ class Partition:
             self._position = self._saved = kept.offset
             self._put_back(kept.state)
         self._note_replayed()
+        self._awaited = self._next()  # kept for other threads: to look for it moves what the pipeline has in its queues
         _log.info(
             "partition.taken",
             topic=grant.topic,
@@ -177,6 +178,8 @@ class Partition:
         began = time.monotonic()
         records, outcomes, written = self._judge(offset, message, appended_at)
         self._keeping.worked(len(records), time.monotonic() - began)
+        if offset >= self.grant.offset_done:
+            self._awaited = self._next()
         if offset > self.grant.offset_done:
             self._until_taken(self._guard.judged)
             self._commit(offset, records, outcomes, written)
@@ -247,8 +250,11 @@ class Partition:
         return [] if due is None else [(self.grant.partition, due)]
 
     def tick_due(self) -> datetime | None:
-        """Return the instant with which a tick is due now, None for none; the same one is not asked for again for a moment."""
-        now, wake = self._parts.clock.now(), self._pipeline.next_wake()
+        """Return the instant with which a tick is due now, None for none; the same one is not asked for again for a moment.
+
+        As `ticks_due` it may be asked by another thread than the one that takes in.
+        """
+        now, wake = self._parts.clock.now(), self._awaited
         if wake is None or wake > now or self._position < self.grant.offset_done:
             return None
         if self._ticked is not None and self._ticked[0] == wake and now - self._ticked[1] < TICK_PATIENCE:
@@ -286,6 +292,10 @@ class Partition:
     def quarantined(self) -> tuple[int, ...]:
         """Return the numbers of records that brought the engine down and were set aside."""
         return self._guard.quarantined
+
+    def _next(self) -> datetime | None:
+        """Return the instant at which time alone changes something next, None for never."""
+        return self._pipeline.next_wake()
 
     def _state(self) -> bytes:
         return self._pipeline.snapshot()

@@ -81,6 +81,32 @@ def test_what_concerns_all_waits_for_what_was_begun_and_holds_up_the_rest() -> N
     assert notes == ["before", "alone begins", "alone ends", "after"]
 
 
+def test_what_is_given_up_while_it_is_done_comes_to_its_end_alone() -> None:
+    """An assignment that Faust gives up for a newer one: the newer one begins when the thread of the first is done, and not before."""
+    store, begun, notes = threading.Event(), threading.Event(), list[str]()
+
+    def first() -> None:
+        begun.set()
+        store.wait(PATIENCE)
+        notes.append("first ends")
+
+    async def work() -> None:
+        hands: Hands[str] = Hands(pytest.fail)
+        given_up = asyncio.create_task(hands.alone(first))
+        assert await asyncio.to_thread(begun.wait, PATIENCE)
+        given_up.cancel()
+        second = asyncio.create_task(hands.alone(lambda: notes.append("second begins")))
+        await asyncio.sleep(0.01)
+        assert notes == []
+        store.set()
+        await second
+        assert given_up.cancelled()
+        hands.close()
+
+    asyncio.run(work())
+    assert notes == ["first ends", "second begins"]
+
+
 def test_whoever_brings_more_than_may_wait_waits() -> None:
     """The memory that waiting frames take is bounded: the next one is taken in when one of them is begun."""
     store = threading.Event()

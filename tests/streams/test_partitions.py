@@ -6,7 +6,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import select
@@ -332,6 +333,32 @@ def test_a_tick_is_due_when_time_alone_changes_something(shop: Shop) -> None:
     shop.clock.advance(wake - T0)
     assert partition.tick_due() == wake
     assert partition.tick_due() is None
+
+
+def test_whether_a_tick_is_due_is_asked_without_touching_the_pipeline(shop: Shop) -> None:
+    """The loop asks while a thread steps: what the pipeline has in its queues is only moved by the thread that takes frames in."""
+    asked: list[str] = []
+
+    class Watched(Pipeline):
+        def next_wake(self) -> datetime | None:
+            asked.append(threading.current_thread().name)
+            return super().next_wake()
+
+    def watched(past: History | None) -> Pipeline:
+        pipeline = shop.pipeline(past)
+        pipeline.__class__ = Watched
+        return pipeline
+
+    shop.parts = replace(shop.parts, pipeline=watched)
+    shop.frame(*(leak(number) for number in (0, 40, 80)))
+    partition = shop.taken_over()
+    shop.drain(partition)
+    wake = partition.pipeline.next_wake()
+    assert wake is not None
+    shop.clock.advance(wake - T0)
+    asked.clear()
+    assert partition.tick_due() == wake
+    assert asked == []
 
 
 def test_the_next_frame_is_stepped_while_one_is_committed(behind: Shop) -> None:
