@@ -6,7 +6,7 @@ import os
 import shutil
 import sqlite3
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -91,13 +91,18 @@ def _rules(folder: Path) -> Finding:
         return Finding("rules", ok=False, detail=str(error))
     if ruleset is None:
         errors = [str(problem) for problem in problems if problem.severity == "error"]
-        more = f"; {len(errors) - 1} more, see fengsui rules check {folder}" if len(errors) > 1 else ""
-        return Finding("rules", ok=False, detail=f"{folder}: {errors[0]}{more}")
+        return Finding("rules", ok=False, detail=f"{folder}: {errors[0]}{_more(len(errors), f'fengsui rules check {folder}')}")
     failing = [f"{each.case.file}:{each.case.line} {each.case.name}" for each in run_cases(ruleset, REGISTRY) if not each.passed]
     if failing:
-        more = f"; {len(failing) - 1} more, see fengsui rules test {folder}" if len(failing) > 1 else ""
+        more = _more(len(failing), f"fengsui rules test {folder}")
         return Finding("rules", ok=False, detail=f"{folder}: {both('rules.test_fails', test=failing[0])}{more}")
-    return Finding("rules", ok=True, detail=f"{folder} sound, {len(ruleset.rules)} rules, version {ruleset.version[:12]}")
+    told = both("doctor.rules", rules=len(ruleset.rules), version=ruleset.version[:12])
+    return Finding("rules", ok=True, detail=f"{folder} {told}")
+
+
+def _more(count: int, command: str) -> str:
+    """Return what to add to the first of `count` faults."""
+    return f"; {both('doctor.more_see', count=count - 1, command=command)}" if count > 1 else ""
 
 
 def _inference(folder: Path) -> Finding:
@@ -123,11 +128,12 @@ def _folder(data: Path) -> list[Finding]:
     mode = data.stat().st_mode & 0o777
     free = shutil.disk_usage(data).free
     kind = file_system(data.resolve(), Path("/proc/self/mounts").read_text(encoding="utf-8"))
+    open_, writable = bool(mode & 0o077), os.access(data, os.W_OK)
     return [
-        Finding("data folder", not mode & 0o077, f"{data} mode {mode:o}" + (", others can read it: chmod 700" if mode & 0o077 else "")),
-        Finding("owner", os.access(data, os.W_OK), "writable" if os.access(data, os.W_OK) else "not writable by this user"),
+        Finding("data folder", not open_, f"{data} {both('doctor.mode_open' if open_ else 'doctor.mode', mode=f'{mode:o}')}"),
+        Finding("owner", writable, both("doctor.writable" if writable else "doctor.not_writable")),
         Finding("free space", free > LEAST_FREE, f"{free / 2**30:.1f} GiB"),
-        Finding("file system", bool(kind) and kind not in NETWORK, kind or "unknown"),
+        Finding("file system", bool(kind) and kind not in NETWORK, kind or both("doctor.unknown")),
     ]
 
 
@@ -137,7 +143,7 @@ def _journal(data: Path) -> Finding:
         records = sum(1 for _ in journal.read(journal.first() - 1))
     except (FengsuiError, OSError) as error:
         return Finding("journal", ok=False, detail=str(error))
-    return Finding("journal", ok=True, detail=f"{records:,} records read, every checksum right")
+    return Finding("journal", ok=True, detail=both("doctor.journal", records=f"{records:,}"))
 
 
 def _database(data: Path, key: Path, settings: Settings | None) -> list[Finding]:
@@ -154,15 +160,22 @@ def _database(data: Path, key: Path, settings: Settings | None) -> list[Finding]
             held = progress.holdings(connection)
     except FengsuiError as error:
         return [Finding("database", ok=False, detail=str(error))]
+    sound = both("doctor.sound") if held else both("doctor.applied", applied=f"{applied:,}")
     return [
-        Finding("database", not wrong, "; ".join(wrong) or ("sound" if held else f"sound, applied up to record {applied:,}")),
+        Finding("database", not wrong, "; ".join(wrong) or sound),
         *([_cluster(settings, held)] if settings is not None and held else []),
-        Finding("active rules", bool(active), f"version {active[:12]}" if active else NO_RULES),
+        Finding("active rules", bool(active), both("doctor.active", version=active[:12]) if active else NO_RULES),
         sealing,
-        Finding("audit", not broken, f"{len(broken)} broken chains: {', '.join(sorted(broken))}" if broken else "every chain is sound"),
+        Finding("audit", not broken, _chains(broken)),
         owed,
         *([_durability(kept)] if kept is not None else []),
     ]
+
+
+def _chains(broken: Collection[str]) -> str:
+    if not broken:
+        return both("doctor.audit_sound")
+    return both("doctor.audit_broken", count=len(broken), where=", ".join(sorted(broken)))
 
 
 def _cluster(settings: Settings, held: Sequence[Holding]) -> Finding:
@@ -211,7 +224,7 @@ def _obligations(connection: Connection) -> Finding:
         case, tasks, timers = _settled(connection, warning_id)
         found = faults(case, tasks, timers, now) + orphaned(tasks) if case is not None else []
         wrong += [f"{warning_id}: {each}" for each in found]
-    more = f"; {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
+    more = f"; {both('doctor.more', count=len(wrong) - SHOWN)}" if len(wrong) > SHOWN else ""
     sound = both("obligations.sound", count=len(ids))
     return Finding("obligations", not wrong, "; ".join(wrong[:SHOWN]) + more if wrong else sound)
 

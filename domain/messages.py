@@ -703,6 +703,21 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "delivery_state.waiting": ("待送达", "waiting"),
     # department: what is wrong with a question about one
     "department.not_found": ("没有部门 {id}；请先导入部门名录", "no department {id}; import it first"),
+    # doctor: what it found
+    "doctor.active": ("版本 {version}", "version {version}"),
+    "doctor.applied": ("完好，已处理到第 {applied} 条记录", "sound, applied up to record {applied}"),
+    "doctor.audit_broken": ("{count} 条留痕链断裂：{where}", "{count} broken chains: {where}"),
+    "doctor.audit_sound": ("各条留痕链完整", "every chain is sound"),
+    "doctor.journal": ("已读 {records} 条记录，校验和全部相符", "{records} records read, every checksum right"),
+    "doctor.mode": ("权限 {mode}", "mode {mode}"),
+    "doctor.mode_open": ("权限 {mode}，其他用户可读：请 chmod 700", "mode {mode}, others can read it: chmod 700"),
+    "doctor.more": ("另有 {count} 处", "{count} more"),
+    "doctor.more_see": ("另有 {count} 处，见 {command}", "{count} more, see {command}"),
+    "doctor.not_writable": ("当前用户不可写", "not writable by this user"),
+    "doctor.rules": ("完好，{rules} 条规则，版本 {version}", "sound, {rules} rules, version {version}"),
+    "doctor.sound": ("完好", "sound"),
+    "doctor.unknown": ("无法识别", "unknown"),
+    "doctor.writable": ("可写", "writable"),
     # durability: how safely a cluster's log is kept
     "durability.reduced": (
         "记录有 {replicas} 份，确认前写下 {in_sync} 份：坏一台机器会丢失已应答的数据或停止接入；应为 3 份和 2 份，见 fengsui topics",
@@ -2441,6 +2456,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "分区 {partition} 位置 {offset} 不是本系统的消息（{detail}），已隔离；请查是谁写入了该主题",
         "the message at {partition}/{offset} is none of ours ({detail}) and was set aside; find out who writes into that topic",
     ),
+    "worker.fenced": (
+        "{where} 已归另一研判进程，而其消息仍送到这里",
+        "{where} is another worker's, and its messages still come here",
+    ),
     "worker.gap": (
         "{topic} 分区 {partition}：应为位置 {wanted}，读到 {found}：记录已被删除或读丢，停止；请查主题的保留期限",
         "{topic}/{partition}: offset {wanted} is next and {found} came: records are gone, stopped; look at the topic's retention",
@@ -2460,6 +2479,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "worker.no_database": (
         "集群须有共用的 PostgreSQL；请设置 database_url",
         "a cluster needs a PostgreSQL that all roles share; set database_url",
+    ),
+    "worker.silent": (
+        "{seconds} 秒没有动静，退出以便重新启动：本进程的循环停住，或 Kafka 不应答",
+        "silent for {seconds} s, ended to be started anew: the worker's loop stands still, or the brokers do not answer",
     ),
     "worker.stuck": (
         "有积压而 {seconds} 秒没有进展，退出以便重新启动：{where}",

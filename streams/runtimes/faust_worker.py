@@ -54,7 +54,7 @@ FETCH_BYTES: Final = 4 * 1024 * 1024  # of one partition at a time
 HELD_SECONDS: Final = 0.01  # after which a partition that is not held back any more is asked for
 TURN_SECONDS: Final = 0.0005  # for which a thread computes while another one wants to: a commit is many short answers to many questions
 YOUNG: Final = 50_000  # allocations between two looks of the collector: a frame makes tens of thousands, and nobody waits for an answer
-BUFFER: Final = 16  # frames that wait in memory; each may have a megabyte
+BUFFER: Final = 16  # frames that wait in memory; each may have two megabytes
 
 Make = Callable[[Grant, threading.Event], Partition]
 Slot = TP  # topic and partition
@@ -315,7 +315,7 @@ class Host:
         """End the process where the loop itself stands still; in a thread of its own."""
         while time.monotonic() - self._beat < SILENT_SECONDS + 2 * LOOK_SECONDS:
             time.sleep(1)
-        self._end(both("worker.stuck", seconds=f"{SILENT_SECONDS:.0f}", where="the loop, or the brokers"))
+        self._end(both("worker.silent", seconds=f"{SILENT_SECONDS:.0f}"))
 
     # What follows runs in the threads of the partitions.
 
@@ -366,7 +366,7 @@ class Host:
         """A message of a partition that another worker has: usual while an assignment moves, not for longer."""
         since = self._orphaned.setdefault(partition, time.monotonic())
         if time.monotonic() - since > self.cluster.session_seconds:
-            self._end(f"{_named(partition)}: fenced, and still given messages")
+            self._end(both("worker.fenced", where=_named(partition)))
 
     def _asked(self, done: Future[None]) -> None:
         error = done.exception()

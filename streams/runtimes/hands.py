@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final, Generic, TypeVar
 
 MANY: Final = 4  # threads: they share one interpreter, and most of them wait
-MOST: Final = 16  # pieces of work that wait; each may hold a megabyte
+MOST: Final = 16  # pieces of work that wait; each may hold a frame of two megabytes
 
 Which = TypeVar("Which", bound=Hashable)
 Done = TypeVar("Done")

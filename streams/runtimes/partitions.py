@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -112,7 +113,8 @@ class Partition:
             self._received = kept.received_at
             self._position = self._saved = kept.offset
             self._put_back(kept.state)
-        self._note_replayed()
+        with suppress(Fenced):  # who is replaced already hears of it at the first commit
+            self._note_replayed()
         self._awaited = self._next()  # kept for other threads: to look for it moves what the pipeline has in its queues
         _log.info(
             "partition.taken",

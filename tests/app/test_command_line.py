@@ -229,7 +229,7 @@ def test_audit_verify_journal_export_and_doctor_read_the_folder_itself(world: Wo
     assert doctor.exit_code == OK, doctor.stdout
     assert "every chain is sound" in doctor.stdout
     assert "1 warnings under way" in doctor.stdout
-    assert f"active rules: version {world.read('/v1/status', 'duty')['ruleset'][:12]}" in doctor.stdout
+    assert re.search(rf"active rules: .*version {world.read('/v1/status', 'duty')['ruleset'][:12]}", doctor.stdout)
 
     world.shut()
     (data / "sealing-key").rename(world.folder / "key")

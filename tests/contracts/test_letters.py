@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from domain.ports import Grant, Letter
+from domain.clock import ManualClock
+from domain.ports import Letter
 from storage import letters
 from storage.database import Database
-
-ONE, OTHER = (Grant(topic="p.frames", partition=number, epoch=1, offset_done=0) for number in (1, 2))
+from storage.progress import SqlProgress
+from tests.factories import T0
 
 
 def _letter(number: int, to: int = 0) -> Letter:
@@ -15,11 +16,13 @@ def _letter(number: int, to: int = 0) -> Letter:
 
 def test_letters_wait_in_their_order_until_they_are_struck_out(database: Database) -> None:
     """Each partition has its own, in the order in which they were written; the first come first."""
+    progress = SqlProgress(database, ManualClock(T0))
+    one, other, _silent = (progress.assign("p.frames", number, "w") for number in (1, 2, 3))
     with database.write() as connection:
-        letters.add(connection, ONE, [_letter(3), _letter(1, to=2)])
-        letters.add(connection, OTHER, [_letter(7)])
-        letters.add(connection, ONE, [_letter(2)])
-        letters.add(connection, ONE, [])
+        letters.add(connection, one, [_letter(3), _letter(1, to=2)])
+        letters.add(connection, other, [_letter(7)])
+        letters.add(connection, one, [_letter(2)])
+        letters.add(connection, one, [])
     with database.read() as connection:
         assert letters.senders(connection) == [("p.frames", 1), ("p.frames", 2)]
         found = letters.waiting(connection, "p.frames", 1, 2)

@@ -335,6 +335,17 @@ def test_a_tick_is_due_when_time_alone_changes_something(shop: Shop) -> None:
     assert partition.tick_due() is None
 
 
+def test_who_is_replaced_while_it_takes_over_hears_of_it_at_the_first_frame(shop: Shop) -> None:
+    """Somebody died with the partition, and two take it over: the first has its place in the worker still, and writes nothing."""
+    shop.frame(leak(1))
+    late = shop.progress.assign("frames", NUMBER, "late")
+    shop.progress.assign("frames", NUMBER, "new")
+    partition = Partition(late, shop.parts, shop.stopping)
+    with pytest.raises(Fenced):
+        shop.drain(partition)
+    assert shop.rows() == ([], [], [])
+
+
 def test_whether_a_tick_is_due_is_asked_without_touching_the_pipeline(shop: Shop) -> None:
     """The loop asks while a thread steps: what the pipeline has in its queues is only moved by the thread that takes frames in."""
     asked: list[str] = []
