@@ -30,6 +30,7 @@ from storage.walls import DEPARTMENT, SEPARATOR, SETTING, raise_walls
 
 WRITERS = 8
 READERS = 16
+TURNS = 4  # taken or waited for at once: they must not use up the connections that whoever has the turn writes with
 POOL_SECONDS = 5.0  # for which a caller waits for a connection
 CONNECT_SECONDS = 5
 LOCK_SECONDS = 10  # a transaction that waits longer for another one's row gives up and is done again
@@ -80,6 +81,8 @@ class Postgres:
             url, READERS, "SET default_transaction_read_only = on", "SET default_transaction_isolation = 'repeatable read'"
         )
 
+        self._turns = _engine(url, TURNS)
+
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Give a connection inside a transaction."""
@@ -98,7 +101,7 @@ class Postgres:
     @contextmanager
     def turn(self, what: str) -> Iterator[None]:
         """Hold a lock of that name for a session of its own; the server lets go of it where the connection is lost."""
-        with self._writers.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with self._turns.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(_TAKE_TURN, {"what": what})
             try:
                 yield
@@ -132,6 +135,7 @@ class Postgres:
 
     def close(self) -> None:
         """Give the connections back."""
+        self._turns.dispose()
         self._readers.dispose()
         self._writers.dispose()
 

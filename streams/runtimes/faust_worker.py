@@ -296,7 +296,7 @@ class Host:
         if gap is None or gap.wanted != wanted:
             self._gaps[partition] = _Gap(wanted, offset, now, now)
             _log.error("partition.gap", topic=partition.topic, partition=partition.partition, wanted=wanted, found=offset)
-            await self.app.consumer.seek_wait({partition: wanted})
+            await self._seek(partition, wanted)
         elif now - gap.since > self.cluster.session_seconds:
             self._end(both("worker.gap", topic=partition.topic, partition=partition.partition, wanted=wanted, found=gap.found))
 
@@ -309,7 +309,12 @@ class Host:
                 self._gaps.pop(partition, None)
             elif now - gap.asked > ASK_SECONDS:
                 self._gaps[partition] = replace(gap, asked=now)
-                await self.app.consumer.seek_wait({partition: gap.wanted})
+                await self._seek(partition, gap.wanted)
+
+    async def _seek(self, partition: TP, wanted: int) -> None:
+        """Go back to a frame; while the partition is on its way to another worker, or the brokers are away, the next look tries again."""
+        with suppress(TimeoutError, KafkaError):
+            await self.app.consumer.seek_wait({partition: wanted})
 
     def _watch_the_loop(self) -> None:
         """End the process where the loop itself stands still; in a thread of its own."""

@@ -9,11 +9,13 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from aiokafka.errors import IllegalStateError
 from faust.transport.consumer import Consumer
 from faust.types import TP
 from kafka import KafkaProducer, TopicPartition
@@ -209,6 +211,29 @@ def test_a_commit_that_failed_is_noticed_without_a_message(error: Exception, sta
     asyncio.run(look())
     host._hands.close()
     assert (ended, list(host._partitions)) == (status, left)
+
+
+def test_a_missing_frame_of_a_partition_that_moves_away_is_no_defect(tmp_path: Path) -> None:
+    """The consumer may have the partition no more when it is to seek: nothing ends, and the next look asks again or has nothing to ask."""
+    ended: list[int] = []
+    asked: list[int] = []
+    host = _host(ended, tmp_path)
+    place = TP("t", 0)
+    host.ends, host._partitions[place].next_offset = 5, 5
+
+    async def seek_wait(wanted: dict[TP, int]) -> None:
+        asked.append(wanted[place])
+        raise IllegalStateError("not assigned")
+
+    host.app.consumer = SimpleNamespace(seek_wait=seek_wait)  # type: ignore[assignment]  # the one method that is asked
+
+    async def looks() -> None:
+        await host._ask_again(place, 5, 7)
+        host._gaps[place] = replace(host._gaps[place], asked=0.0)
+        await host.look()
+
+    asyncio.run(looks())
+    assert (asked, ended) == ([5, 5], [])
 
 
 def test_partitions_that_were_held_back_go_on_in_turn(tmp_path: Path) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import pytest
 
 from app.clock import SystemClock
+from domain.errors import StoreUnavailable
 from domain.records import ObjectsEntry
 from storage import registry
 from storage.database import Database
-from storage.postgres import PostgresDatabase
+from storage.postgres import POOL_SECONDS, WRITERS, PostgresDatabase
 from storage.registry import MemoryObjectLookup
 from tests.factories import make_object
 from tests.postgres import PostgresServer
@@ -80,6 +82,23 @@ def test_a_turn_ends_with_an_error(database: Database) -> None:
         raise RuntimeError("mine")
     with database.turn("registry"), database.turn("catalogue"):
         pass
+
+
+def test_whoever_waits_for_a_turn_leaves_the_others_what_they_write_with(database: Database) -> None:
+    """As many as a process has connections wait: the one whose turn it is writes, which takes no time at all."""
+
+    def waits() -> None:
+        with suppress(StoreUnavailable), database.turn("registry"):
+            pass
+
+    with ThreadPoolExecutor(WRITERS) as pool, database.turn("registry"):
+        for _ in range(WRITERS):
+            pool.submit(waits)
+        time.sleep(0.5)  # they wait by now
+        began = time.monotonic()
+        with database.write() as connection:
+            assert registry.next_version(connection, "registry", 0) == 1
+        assert time.monotonic() - began < POOL_SECONDS / 2
 
 
 def test_a_look_up_that_imported_itself_takes_up_what_others_did_before(database: Database) -> None:
