@@ -95,7 +95,7 @@ def test_our_worker_takes_what_failed_again(make: Make) -> None:
     before = cluster.done()[0]
     cluster.send([RulesetEntry(version=later)])
     cluster.send([leak(number) for number in range(10, 60)])
-    assert cluster.workers["first"].wait(60) == STUCK
+    assert cluster.workers["first"].wait(120) == STUCK
     assert cluster.done()[0] == before
     assert later in cluster.log("first")
     with cluster.database.write() as connection:
@@ -141,7 +141,7 @@ def test_records_that_are_gone_stop_the_worker(make: Make) -> None:
     with KafkaAdminClient(bootstrap_servers=cluster.settings.kafka.bootstrap) as admin:
         admin.delete_records({TopicPartition(cluster.topic, 0): done + 3})
     cluster.start("second")
-    assert cluster.workers["second"].wait(60) == STUCK
+    assert cluster.workers["second"].wait(120) == STUCK
     assert f"offset {done + 1} is next and {done + 3} came" in cluster.log("second")
     assert cluster.done()[0] == done
 
