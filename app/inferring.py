@@ -61,7 +61,9 @@ class Inferring:
         return text(key, language, **values) if key else ""
 
     def _samples(self) -> list[Sample]:
-        return [Sample("fengsui_inference_stand_in", float(bool(self._trouble[0])))]
+        asked = self.engine.status()
+        alone = asked.stood_in > 0 and asked.engine == "stand-in"  # also where nobody has tried the program that is asked about
+        return [Sample("fengsui_inference_stand_in", float(bool(self._trouble[0]) or alone))]
 
     def close(self) -> None:
         """End the child."""

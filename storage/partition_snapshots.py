@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final, NamedTuple
 
+import structlog
 from sqlalchemy import Connection, delete, func, insert, select
 
 from domain.errors import StoreCorrupt
 from storage.snapshots import KEEP
 from storage.tables import partition_snapshots as rows
 
+log = structlog.get_logger(__name__)
 PIECE: Final = 8 * 2**20  # bytes
 _LEVEL: Final = 1  # states compress to a tenth and less, also at the quickest level
 
@@ -49,14 +51,17 @@ def newest_offset(connection: Connection, topic: str, partition: int, software: 
 
 
 def newest(connection: Connection, topic: str, partition: int, software: str) -> Stored | None:
-    """Return the newest snapshot of version `software` of a partition, None where there is none.
+    """Return the newest sound snapshot of version `software` of a partition, None where there is none; damaged ones are logged."""
+    mine = (rows.c.topic == topic, rows.c.partition == partition, rows.c.software == software)
+    for offset in connection.scalars(select(rows.c.offset).where(*mine).distinct().order_by(rows.c.offset.desc())).all():
+        try:
+            return _read(connection, topic, partition, offset)
+        except StoreCorrupt as error:
+            log.warning("partition.snapshot_damaged", topic=topic, partition=partition, error=str(error))
+    return None
 
-    Raises:
-        StoreCorrupt: it is damaged; the message says which rows to delete.
-    """
-    offset = newest_offset(connection, topic, partition, software)
-    if offset is None:
-        return None
+
+def _read(connection: Connection, topic: str, partition: int, offset: int) -> Stored:
     mine = (rows.c.topic == topic, rows.c.partition == partition, rows.c.offset == offset)
     found = connection.execute(select(rows.c.received_at, rows.c.body).where(*mine).order_by(rows.c.nth)).all()
     unpacking = zlib.decompressobj()
@@ -82,4 +87,6 @@ def _pieces(state: bytes) -> Iterator[bytes]:
 
 def _damaged(topic: str, partition: int, offset: int, how: str) -> StoreCorrupt:
     where = f"topic = '{topic}' AND partition = {partition} AND \"offset\" = {offset}"
-    return StoreCorrupt(f"partition_snapshots, {where}: {how}; delete these rows: the snapshot before it is used instead")
+    return StoreCorrupt(
+        f"partition_snapshots, {where}: {how}; the snapshot before it, or the log from its beginning, is read instead; delete these rows"
+    )

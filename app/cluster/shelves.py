@@ -30,7 +30,7 @@ class DatabaseShelf:
             partition_snapshots.keep(connection, *self._place, VERSION, stored)
 
     def load(self) -> Kept | None:
-        """Return the newest snapshot of this version; raises StoreUnavailable, or StoreCorrupt where it is damaged."""
+        """Return the newest sound snapshot of this version; raises StoreUnavailable."""
         with self._database.read() as connection:
             found = partition_snapshots.newest(connection, *self._place, VERSION)
         return None if found is None else Kept(*found)

@@ -380,7 +380,11 @@ class Host:
 
     def _keep_all(self) -> None:
         for held in list(self._partitions.values()):
-            self._unless_fenced(held, held.let_go)
+            try:
+                self._unless_fenced(held, held.let_go)
+            except StoreUnavailable as error:  # the process is stopping: the others are let go of all the same
+                grant = held.grant
+                _log.warning("partition.not_let_go", topic=grant.topic, partition=grant.partition, error=str(error))
 
     def _unless_fenced(self, held: Partition, work: Callable[[], object]) -> None:
         """Do something for a partition, and let go of it where it is somebody else's."""

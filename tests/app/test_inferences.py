@@ -165,6 +165,16 @@ def test_inferences_on_trial_are_tried_before_they_run_too() -> None:
     assert "gas.yaml:57" in inferring.notice()
 
 
+def test_a_program_that_nobody_tried_is_answered_by_the_stand_in_and_the_metric_says_so() -> None:
+    """Whoever runs rules without trying them first has no second opinion: that is not to look like one."""
+    metrics, engine = Metrics(), SupervisedInference(available=True)
+    Inferring(metrics, engine)
+    assert b"fengsui_inference_stand_in 0.0" in metrics.exposition()
+    facts = frozenset({"rule:gas-heavy-fine", "rule:gas-leaks", "level:gas>=orange", in_force("gas-fined-and-leaking")})
+    assert engine.infer(load_rules({"gas.yaml": RULES + INFERENCES}).program(), facts) == ("gas-fined-and-leaking",)
+    assert b"fengsui_inference_stand_in 1.0" in metrics.exposition()
+
+
 def test_without_the_library_the_operator_is_told_how_to_get_it() -> None:
     """A notice with the remedy, a metric, and the same answers; a set without inferences is no reason for a notice."""
     metrics = Metrics()

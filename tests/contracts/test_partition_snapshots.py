@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
-import pytest
 from sqlalchemy import func, select, update
+from structlog.testing import capture_logs
 
-from domain.errors import StoreCorrupt
 from storage import partition_snapshots as shelf
 from storage.database import Database
 from storage.partition_snapshots import PIECE, Stored
@@ -56,11 +56,16 @@ def test_a_large_state_is_kept_in_pieces(database: Database) -> None:
     assert _newest(database) == made
 
 
-def test_a_damaged_snapshot_says_which_rows_to_delete(database: Database) -> None:
-    """Bytes that were changed or cut are never taken for a state."""
+def test_a_damaged_snapshot_is_passed_over_and_named(database: Database) -> None:
+    """Bytes that were changed or cut are never taken for a state: the one before them is, and the log says which rows to delete."""
+    before = _kept(database, 5, _state(4096))
     _kept(database, 7, _state(4096))
     for body in (b"not compressed", b"\x78\x01"):
         with database.write() as connection:
-            connection.execute(update(ROWS).values(body=body))
-        with pytest.raises(StoreCorrupt, match=r'"offset" = 7: .*delete these rows'):
-            _newest(database)
+            connection.execute(update(ROWS).where(ROWS.c.offset == 7).values(body=body))
+        with capture_logs() as said:
+            assert _newest(database) == before
+        assert re.search(r'"offset" = 7: .*delete these rows', said[0]["error"])
+    with database.write() as connection:
+        connection.execute(update(ROWS).values(body=b"\x78\x01"))
+    assert _newest(database) is None, "the log is read from its beginning"
