@@ -1,6 +1,6 @@
 """How much a worker takes, with durable effects: frames from real brokers through the pipeline into a real PostgreSQL.
 
-    make bench ONLY=cluster ARGS="--signals 100000"
+    make bench ONLY=cluster ARGS="--signals 200000"
 
 Twice: one rule over complaints, whose warnings open tasks, and RiskBench's input with its 20 rules, whose hits are kept. The log is filled
 first, with nobody reading; then one worker takes a part of it, and two workers take twice as much, in one run. A rate is the rows that
@@ -158,7 +158,7 @@ def plain(kafka: LocalKafka, folder: Path) -> float:
 def main() -> None:
     """Measure and print a line for each rule set, and one for the plain agent."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cluster", description=__doc__)
-    parser.add_argument("--signals", type=int, default=100_000, help="for one worker; two get twice as many")
+    parser.add_argument("--signals", type=int, default=200_000, help="for one worker; two get twice as many")
     given = parser.parse_args()
     server = which("postgres")
     assert server, "PostgreSQL is missing: make services"
