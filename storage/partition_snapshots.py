@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 import structlog
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from domain.errors import StoreCorrupt
 from storage.snapshots import KEEP
@@ -41,13 +41,6 @@ def keep(connection: Connection, topic: str, partition: int, software: str, snap
     newest = select(rows.c.offset).where(*mine).distinct().order_by(rows.c.offset.desc()).limit(KEEP)
     oldest = min(connection.scalars(newest))
     connection.execute(delete(rows).where(*mine, rows.c.offset < oldest))
-
-
-def newest_offset(connection: Connection, topic: str, partition: int, software: str) -> int | None:
-    """Return behind which message the newest snapshot of version `software` was made, None where there is none."""
-    mine = (rows.c.topic == topic, rows.c.partition == partition, rows.c.software == software)
-    found: int | None = connection.scalar(select(func.max(rows.c.offset)).where(*mine))
-    return found
 
 
 def newest(connection: Connection, topic: str, partition: int, software: str) -> Stored | None:
