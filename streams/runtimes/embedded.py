@@ -24,6 +24,7 @@ from domain.findings import Outcome
 from domain.ports import Clock, Commit, JournalReader
 from domain.records import AnyEntry, Record, TickEntry
 from streams.pipeline import Pipeline
+from streams.runtimes.allocator import settle_allocator
 from streams.runtimes.collector import settle_collector
 from streams.runtimes.poison import PoisonGuard
 
@@ -115,6 +116,7 @@ class Engine:
             StoreCorrupt: more was applied than the journal has.
         """
         self._set_aside(self._guard.died())
+        settle_allocator()
         self._take_up()
         settle_collector()
         self._thread.start()

@@ -39,6 +39,7 @@ from domain.frames import Frame, encode
 from domain.messages import both
 from domain.ports import Grant, Offer, Progress
 from domain.records import TickEntry
+from streams.runtimes.allocator import settle_allocator
 from streams.runtimes.collector import settle_collector
 from streams.runtimes.hands import Hands
 from streams.runtimes.partitions import Partition
@@ -220,6 +221,7 @@ class Host:
 
     def run(self) -> None:
         """Work until SIGINT or SIGTERM, or until something ends the process."""
+        settle_allocator()
         settle_collector(YOUNG)
         sys.setswitchinterval(TURN_SECONDS)
         worker = faust.Worker(self.app, override_logging=False, redirect_stdouts=False, daemon=True, quiet=True)
