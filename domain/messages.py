@@ -1430,6 +1430,14 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "{where} 不可用：{error}；请确认服务器在运行且可写，然后重做",
         "{where}: {error}; see that the server runs and takes writes, then do it again",
     ),
+    "postgres.turn_taken": (
+        "{where}：另一个进程正在处理 {what}，{seconds} 秒内未轮到；什么都没有做，请稍后再试",
+        "{where}: somebody else was at {what} for longer than {seconds} s; nothing was done, do it again in a moment",
+    ),
+    "postgres.turn_lost": (
+        "{where}：所做的均已保存，但处理 {what} 期间与数据库的连接中断，可能有另一个进程同时在处理；请再做一次，不会重复：{error}",
+        "{where}: all was done and is kept, but the turn at {what} was lost; do it again, which repeats nothing: {error}",
+    ),
     "postgres.no_address": (
         "database_url 不是 PostgreSQL 地址（{given}）；应如 postgresql://fengsui@db.example:5432/fengsui",
         "database_url is no address of a PostgreSQL ({given}); write it like postgresql://fengsui@db.example:5432/fengsui",

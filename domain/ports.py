@@ -5,7 +5,7 @@ Adapters live in `storage`, `connectors`, `models` and `app`; each port has one 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from typing import Literal, NamedTuple, Protocol
@@ -258,10 +258,13 @@ class Progress(Protocol):
             grant = commit(grant, message.offset, records, outcomes)
     """
 
-    def assign(self, topic: str, partition: int, owner: str) -> Grant:
+    def assign(self, topic: str, partition: int, owner: str, still: Callable[[], bool] = lambda: True) -> Grant:
         """Take a partition over and return the grant; it waits for a transaction of the owner before, whose effects it then counts.
 
+        `still` is asked after that: whether the partition is still to be taken over.
+
         Raises:
+            Fenced: `still` says no; nobody is fenced.
             StoreUnavailable: the database does not take it; assign again.
         """
         ...

@@ -122,7 +122,8 @@ class Database:
         It is no transaction: both doors may be used inside. Who loses the connection to the database loses the turn.
 
         Raises:
-            StoreUnavailable: the turns of others took too long; nothing of the block was done.
+            StoreUnavailable: the turns of others took too long, and nothing of the block was done; or the turn was lost before the end of
+                the block, which was done all the same, maybe beside that of another. The message says which.
         """
         self._refuse_nesting()
         with self._translating(reading=False), self._kind.turn(what):

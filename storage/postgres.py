@@ -56,6 +56,7 @@ _UNAVAILABLE = frozenset(
 )
 _CORRUPT = frozenset({"XX001", "XX002"})
 _READ_ONLY = "25006"
+_LOCK_TIMEOUT = "55P03"
 _TAKE_TURN = text("SELECT pg_advisory_lock(hashtextextended(:what, 0))")
 _END_TURN = text("SELECT pg_advisory_unlock(hashtextextended(:what, 0))")
 _STEP_IN = text(f"SELECT set_config('role', '{DEPARTMENT}', true), set_config('{SETTING}', :departments, true)")  # to the transaction's end
@@ -100,13 +101,36 @@ class Postgres:
 
     @contextmanager
     def turn(self, what: str) -> Iterator[None]:
-        """Hold a lock of that name for a session of its own; the server lets go of it where the connection is lost."""
+        """Hold a lock of that name for a session of its own; the server lets go of it where the connection is lost.
+
+        Raises:
+            StoreUnavailable: others took too long, and nothing was done; or, once all was done, the turn turns out to have been lost.
+        """
         with self._turns.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(_TAKE_TURN, {"what": what})
+            try:
+                connection.execute(_TAKE_TURN, {"what": what})
+            except DBAPIError as error:
+                if getattr(error.orig, "sqlstate", None) != _LOCK_TIMEOUT:
+                    raise
+                raise StoreUnavailable(both("postgres.turn_taken", where=self.where, what=what, seconds=LOCK_SECONDS)) from error
             try:
                 yield
             finally:
-                connection.execute(_END_TURN, {"what": what})
+                trouble = self._end_turn(connection, what)
+        if trouble:  # an error of the block itself counts for more, and is on its way already
+            raise StoreUnavailable(both("postgres.turn_lost", where=self.where, what=what, error=trouble))
+
+    def _end_turn(self, connection: Connection, what: str) -> str:
+        """Let others have their turn; return why it had ended already, "" where it had not.
+
+        A connection that cannot say so is closed, or it would keep the turn for as long as it stays in the pool.
+        """
+        try:
+            held = connection.scalar(_END_TURN, {"what": what})
+        except DBAPIError as error:
+            connection.invalidate()
+            return _one_line(error)
+        return "" if held else "pg_advisory_unlock: false"
 
     def translated(self, error: Exception, *, reading: bool) -> Exception:
         """Return what the caller of a door should see."""

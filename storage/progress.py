@@ -14,6 +14,7 @@ a train of them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
@@ -61,10 +62,13 @@ class SqlProgress:
         self._database = database
         self._clock = clock
 
-    def assign(self, topic: str, partition: int, owner: str) -> Grant:
+    def assign(self, topic: str, partition: int, owner: str, still: Callable[[], bool] = lambda: True) -> Grant:
         """Take a partition over and return the grant.
 
+        `still` is asked once the row is held: what was given up while it was waited for fences nobody.
+
         Raises:
+            Fenced: `still` says no; nothing is changed.
             StoreUnavailable: the database does not take it; assign again.
         """
         row = {"topic": topic, "partition": partition, "epoch": 1, "offset_done": -1, "owner": owner, "assigned_at": self._clock.now()}
@@ -72,6 +76,8 @@ class SqlProgress:
         try:
             with self._database.write() as connection:
                 connection.execute(_ASSIGN, row)
+                if not still():
+                    raise Fenced(f"the assignment of partition {partition} of {topic} was given up while its row was waited for")
                 return Grant(**connection.execute(_STANDING, {"of_topic": topic, "of_partition": partition}).mappings().one())
         except StoreUnavailable:
             self._end_holder(topic, partition)

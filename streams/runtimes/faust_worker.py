@@ -41,7 +41,7 @@ from domain.ports import Grant, Offer, Progress
 from domain.records import TickEntry
 from streams.runtimes.allocator import settle_allocator
 from streams.runtimes.collector import settle_collector
-from streams.runtimes.hands import Hands
+from streams.runtimes.hands import MANY, Hands
 from streams.runtimes.partitions import Partition
 from streams.runtimes.standstill import Standstill
 
@@ -56,6 +56,7 @@ HELD_SECONDS: Final = 0.01  # after which a partition that is not held back any 
 TURN_SECONDS: Final = 0.0005  # for which a thread computes while another one wants to: a commit is many short answers to many questions
 YOUNG: Final = 50_000  # allocations between two looks of the collector: a frame makes tens of thousands, and nobody waits for an answer
 BUFFER: Final = 16  # frames that wait in memory; each may have two megabytes
+HELD_FRAMES: Final = 4  # that wait for a partition that counts back, before the others stay with the brokers
 
 Make = Callable[[Grant, threading.Event], Partition]
 Slot = TP  # topic and partition
@@ -122,8 +123,9 @@ class _Consumer(driver.Consumer):
         await self.seek_wait(wanted)
 
     def resume_partitions(self, tps: Iterable[TP]) -> None:
-        """Go on with partitions that were held back, at once."""
-        super().resume_partitions(tps)
+        """Go on with partitions that were held back, at once; not with those that the host holds back itself."""
+        assert isinstance(self.app, _App)
+        super().resume_partitions(set(tps) - self.app.host.held_back)
         self._resumed.set()
 
     async def _wait_next_records(self, timeout: float) -> Any:  # noqa: ASYNC109  Faust's signature
@@ -208,9 +210,11 @@ class Host:
         self._progress = progress
         self._die = die
         self._on_look = on_look
-        self._hands: Hands[TP] = Hands(self._failed)
+        self._hands: Hands[TP] = Hands(self._failed, self._counting_back)
         self._stopping = threading.Event()
+        self._given_up = threading.Event()  # the assignment that is under way
         self._partitions: dict[TP, Partition] = {}
+        self.held_back: set[TP] = set()  # whose messages wait with the brokers while it counts back
         self._generation = -1
         self._gaps: dict[TP, _Gap] = {}
         self._orphaned: dict[TP, float] = {}  # partition → since when its messages come although another one has it
@@ -233,8 +237,15 @@ class Host:
         return tuple(self._partitions)
 
     async def assigned(self, generation: int, partitions: Iterable[TP]) -> dict[TP, int]:
-        """Take the partitions of a generation over, once; return the offset at which each goes on."""
-        return await self._hands.alone(lambda: self._assign(generation, sorted(partitions)))
+        """Take the partitions of a generation over, once; return the offset at which each goes on.
+
+        Where the group gives them to others meanwhile it stops: what is taken over by then is what is returned.
+        """
+        self._given_up.set()
+        given_up = self._given_up = threading.Event()
+        offsets = await self._hands.alone(lambda: self._assign(generation, sorted(partitions), given_up), given_up.set)
+        self._hold_back()  # none: nothing waits
+        return offsets
 
     async def take(self, partition: TP, offset: int, message: bytes | None, appended_at: datetime) -> None:
         """Take in one message; what comes too early is asked for again, what comes again is passed over.
@@ -242,14 +253,18 @@ class Host:
         It returns when the message waits for its partition's turn.
         """
         await self._hands.begin(partition, lambda: self._take(partition, offset, message, appended_at))
+        if self._crowded(partition):
+            self._hold_back()
 
     async def revoked(self) -> None:
-        """Finish what is under way, and keep snapshots for whoever comes next."""
+        """Finish what is under way, but for an assignment, and keep snapshots for whoever comes next."""
+        self._given_up.set()
         await self._hands.alone(self._keep_all)
 
     async def look(self) -> None:
         """Send ticks that are due, and end the process where work stands still."""
         self._beat = time.monotonic()
+        self._hold_back()
         for number, partition in sorted(self._partitions.items()):
             if partition.failed:  # in a thread, for which nothing here may wait
                 self._hands.begin_if_idle(number, partial(self._unless_fenced, partition, partition.settle))
@@ -263,14 +278,42 @@ class Host:
         except (TimeoutError, KafkaError) as error:
             _log.warning("worker.brokers_silent", error=repr(error))
             return
-        busy = any(one.counting_back for one in list(self._partitions.values()))  # then a single frame may take long
-        held = {number: one.settled_offset for number, one in sorted(self._partitions.items()) if not (busy or one.waiting)}
-        behind = {number: wanted for number, wanted in held.items() if wanted < ends.get(number, 0)}
+        behind = self._behind(ends)
         for slot, stood in self._standstill.look(behind).items():
             if stood > self.cluster.stuck_seconds:
-                self._end(both("worker.stuck", seconds=f"{stood:.0f}", where=f"{_named(slot)}: {behind[slot]} < {ends[slot]}"))
+                self._end(both("worker.stuck", seconds=f"{stood:.0f}", where=f"{_named(slot)}: {behind[slot][0]} < {ends[slot]}"))
         self._on_look(self._partitions, ends)
         self._beat = time.monotonic()
+
+    def _behind(self, ends: Mapping[TP, int]) -> dict[TP, tuple[int, int]]:
+        """Return how far the partitions are that have work and could do it: in their logs, and in what they count back.
+
+        Where every thread counts back the other partitions have none.
+        """
+        partitions = sorted(self._partitions.items())
+        free = sum(one.counting_back for _, one in partitions) < MANY
+        able = [(number, one) for number, one in partitions if (free or one.counting_back) and not one.waiting]
+        far = {number: (one.settled_offset, one.counted_back) for number, one in able}
+        return {number: at for number, at in far.items() if at[0] < ends.get(number, 0)}
+
+    def _counting_back(self, partition: TP) -> bool:
+        held = self._partitions.get(partition)
+        return held is not None and held.counting_back
+
+    def _crowded(self, partition: TP) -> bool:
+        """Whether a partition counts back, and enough waits for it: its next messages would hold those of the others up."""
+        return self._counting_back(partition) and self._hands.waiting(partition) >= HELD_FRAMES
+
+    def _hold_back(self) -> None:
+        """Leave the messages of partitions that count back with the brokers, and go on with those that do not any more."""
+        wanted = {number for number in list(self._partitions) if self._crowded(number)}
+        begun, over = wanted - self.held_back, self.held_back - wanted
+        self.held_back = wanted
+        if begun:
+            self.app.consumer.pause_partitions(begun)
+        if over:
+            self.app.consumer.resume_partitions(over & self._partitions.keys())
+        self._hands.look_again()
 
     async def _ends(self) -> Mapping[TP, int]:
         """Ask the brokers for the ends of our partitions: a consumer that fell silent knows only what it once heard."""
@@ -326,33 +369,45 @@ class Host:
 
     # What follows runs in the threads of the partitions.
 
-    def _assign(self, generation: int, partitions: list[TP]) -> dict[TP, int]:
+    def _assign(self, generation: int, partitions: list[TP], given_up: threading.Event) -> dict[TP, int]:
+        """Take partitions over one by one; who fences somebody who has one by a newer assignment costs the group a restart."""
         if generation != self._generation:
             for old in list(self._partitions.values()):  # what is under way is done before it would be fenced
                 self._unless_fenced(old, old.settle)
-            self._generation = generation
+            self._generation = -1
             self._gaps.clear()
             self._orphaned.clear()
             self._standstill.forget()
             before, self._partitions = self._partitions, {}
             for number in partitions:
-                grant = self._granted(number)
+                grant = self._granted(number, given_up)
+                if grant is None:
+                    _log.warning("worker.assignment_given_up", generation=generation, taken=len(self._partitions), of=len(partitions))
+                    self._partitions |= before  # under the grants they had: the next assignment renews them, or lets them go
+                    return {}
                 held = before.pop(number, None)
                 if held is None or not held.renew(grant):
                     held = self._make[number.topic](grant, self._stopping)
                 self._partitions[number] = held
+            self._generation = generation
         return {number: held.next_offset for number, held in self._partitions.items()}
 
-    def _granted(self, partition: TP) -> Grant:
-        """Take a partition over; ask again for a while where the database is away, or its row is held by a process that stands still."""
+    def _granted(self, partition: TP, given_up: threading.Event) -> Grant | None:
+        """Take a partition over, None where the assignment was given up.
+
+        It asks again for a while where the database is away, or the row is held by a process that stands still.
+        """
         end = time.monotonic() + ASSIGN_SECONDS
-        while True:
+        while not given_up.is_set():
             try:
-                return self._progress.assign(*partition, self.cluster.owner)
+                return self._progress.assign(*partition, self.cluster.owner, still=lambda: not given_up.is_set())
+            except Fenced:
+                break
             except StoreUnavailable as error:
                 _log.warning("partition.not_assigned", topic=partition.topic, partition=partition.partition, error=str(error))
                 if time.monotonic() > end or self._stopping.wait(ASK_SECONDS):
                     raise
+        return None
 
     def _keep_only(self, mine: set[TP]) -> None:
         self._partitions = {number: held for number, held in self._partitions.items() if number in mine}

@@ -22,8 +22,9 @@ Work = Callable[[], object]
 class Hands(Generic[Which]):
     """To be used in one event loop; `failed` is told in a thread of an exception, before anything else becomes of it."""
 
-    def __init__(self, failed: Callable[[BaseException], object]) -> None:
-        """Threads are started when they are needed."""
+    def __init__(self, failed: Callable[[BaseException], object], long: Callable[[Which], bool] = lambda _which: False) -> None:
+        """Threads are started when they are needed; `long` says of one whether what is done for it may take minutes."""
+        self._long = long
         self._pool = ThreadPoolExecutor(MANY, thread_name_prefix="partitions")
         self._failed = failed
         self._open = asyncio.Lock()  # held while something is done alone
@@ -32,8 +33,11 @@ class Hands(Generic[Which]):
         self._at_work: dict[Which, asyncio.Task[None]] = {}
 
     async def begin(self, which: Which, work: Work) -> None:
-        """Let something be done for one of them after what was begun for it before; return once that waits with few others."""
-        while sum(map(len, self._waiting.values())) >= MOST:
+        """Let something be done for one of them after what was begun for it before; return once that waits with few others.
+
+        What waits for one that takes long holds nobody up: who calls has to see to it that it does not become much (`waiting`).
+        """
+        while self._crowd() >= MOST:
             self._taken.clear()
             await self._taken.wait()
         async with self._open:
@@ -44,19 +48,30 @@ class Hands(Generic[Which]):
         if which not in self._at_work and not self._open.locked():
             self._add(which, work)
 
-    async def alone(self, work: Callable[[], Done]) -> Done:
+    def waiting(self, which: Which) -> int:
+        """Return how many pieces of work wait for one of them."""
+        return len(self._waiting.get(which, ()))
+
+    def look_again(self) -> None:
+        """Let `begin` look again at who takes long."""
+        self._taken.set()
+
+    async def alone(self, work: Callable[[], Done], give_up: Callable[[], object] = lambda: None) -> Done:
         """Do something that concerns all of them once nothing else is done, and while nothing else begins; raises what it raises.
 
-        Who is cancelled before it begins leaves it undone, later it is done nevertheless.
+        Who is cancelled before it begins leaves it undone; later `give_up` is called at once, and it is waited for nevertheless.
         """
         async with self._open:
             if self._at_work:
                 await asyncio.wait(self._at_work.values())
-            return await self._do(work)
+            return await self._do(work, give_up)
 
     def close(self) -> None:
         """Return when everything that was begun is done."""
         self._pool.shutdown()
+
+    def _crowd(self) -> int:
+        return sum(len(works) for which, works in self._waiting.items() if not self._long(which))
 
     def _add(self, which: Which, work: Work) -> None:
         self._waiting[which].append(work)
@@ -74,7 +89,7 @@ class Hands(Generic[Which]):
         finally:
             del self._at_work[which], self._waiting[which]
 
-    async def _do(self, work: Callable[[], Done]) -> Done:
+    async def _do(self, work: Callable[[], Done], give_up: Callable[[], object] = lambda: None) -> Done:
         """Do something in a thread; who is cancelled meanwhile waits all the same.
 
         Faust gives an assignment up when the next one comes. Its thread goes on, and must not meet another one at the same partitions.
@@ -87,6 +102,7 @@ class Hands(Generic[Which]):
                 await asyncio.wait([ended])
             except asyncio.CancelledError as error:
                 given_up = error
+                give_up()
         if given_up is not None:
             raise given_up
         return ended.result()

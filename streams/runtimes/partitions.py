@@ -152,6 +152,11 @@ class Partition:
         """Whether it reads its log anew for new indicators: a frame may take long then."""
         return self._past is not None and self._past.busy
 
+    @property
+    def counted_back(self) -> int:
+        """How much of the past was read: it grows for as long as that goes on."""
+        return 0 if self._past is None else self._past.told
+
     def renew(self, grant: Grant) -> bool:
         """Go on under a newer grant with the state as it is; False where somebody else had the partition in between."""
         try:

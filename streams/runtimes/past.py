@@ -73,7 +73,8 @@ class LogHistory:
         self._patiently = patiently
         self._before_reading = before_reading
         self._aside = aside
-        self.busy = False  # whether somebody is being told of the past; may be read by any thread
+        self.busy = False  # whether somebody is being told of the past; may be read by any thread, as `told`
+        self.told = 0  # records and parts so far: grows for as long as it goes on
 
     def records(self, after: int, before: int) -> Iterator[Record]:
         """Yield the records with after < `seq` < before, in order; their `received_at` is not clamped by what came before the first.
@@ -93,6 +94,7 @@ class LogHistory:
                     continue  # a kept rejection, which has no effect
                 received = received_at(frame, appended_at, received)
                 for record in self._patiently(partial(admission, offset, frame, received)):
+                    self.told += 1
                     if after < record.seq < before and record.seq not in aside:
                         yield record
                 admission.settled(offset)
@@ -101,7 +103,13 @@ class LogHistory:
 
     def artifact(self, name: str) -> Iterator[bytes] | None:
         """Return the parts of a stored back-fill; raises StoreUnavailable as `records`."""
-        return None if self._aside() else self._patiently(partial(self._worked_out, name))
+        found = None if self._aside() else self._patiently(partial(self._worked_out, name))
+        return None if found is None else self._parts(found)
+
+    def _parts(self, found: Iterator[bytes]) -> Iterator[bytes]:
+        for part in found:
+            self.told += 1
+            yield part
 
     def _messages(self, first: int, last: int) -> Iterator[Message]:
         """Yield messages; where the brokers were away it goes on from there."""

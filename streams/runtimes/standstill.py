@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from typing import Final, Generic, TypeVar
 
 AT_WORK: Final = 0.1  # what a second of work on other partitions counts
@@ -27,7 +27,7 @@ class Standstill(Generic[Which]):
         self._looked = monotonic()
         self._worked = 0.0
         self._worked_until = self._looked
-        self._stood: dict[Which, tuple[int, float]] = {}  # partition → the offset it wants, and for how long it has
+        self._stood: dict[Which, tuple[object, float]] = {}  # partition → how far it is, and for how long it has been
 
     def took(self, began: float) -> None:
         """Count a frame that was begun then and is taken now; what several took at the same time counts once."""
@@ -41,13 +41,13 @@ class Standstill(Generic[Which]):
         self._stood.clear()
         self._look()
 
-    def look(self, wanted: dict[Which, int]) -> dict[Which, float]:
-        """Return by partition for how many seconds it has stood still; `wanted` are those that are behind, with the next offset of each."""
+    def look(self, behind: Mapping[Which, object]) -> dict[Which, float]:
+        """Return by partition for how many seconds it has stood still; `behind` are those with work, and how far each is."""
         passed = self._look()
         self._stood = {
-            number: (offset, max(0.0, stood + passed) if at == offset else 0.0)
-            for number, offset in wanted.items()
-            for at, stood in [self._stood.get(number, (-1, 0.0))]
+            number: (far, max(0.0, stood + passed) if at == far else 0.0)
+            for number, far in behind.items()
+            for at, stood in [self._stood.get(number, (None, 0.0))]
         }
         return {number: stood for number, (_, stood) in self._stood.items()}
 

@@ -7,6 +7,7 @@ import asyncio
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import defaultdict
 from dataclasses import replace
@@ -28,10 +29,12 @@ from domain.ports import Grant
 from domain.records import RulesetEntry
 from rules.load import load_rules
 from storage import risk
-from streams.runtimes.faust_worker import STUCK, Host
+from streams.runtimes.faust_worker import HELD_FRAMES, STUCK, Host, _Consumer
 from streams.runtimes.faust_worker import Cluster as Place
+from streams.runtimes.hands import MANY, MOST
 from tests.architecture.tree import product_modules
 from tests.cluster.world import RULES, TOP, Make, leak
+from tests.factories import at
 
 
 def test_faust_is_imported_in_one_file() -> None:
@@ -151,6 +154,7 @@ class _Standing:
 
     waiting = ""
     settled_offset = 5
+    counted_back = 0
     failed = counting_back = False
     grant = SimpleNamespace(topic="t", partition=0, epoch=1)
 
@@ -191,6 +195,87 @@ def test_a_consumer_that_falls_silent_ends_the_worker(ends: int, waiting: str, s
     asyncio.run(looks())
     assert ended[:1] == status
     assert text("worker.stuck", "en", seconds="1", where="x").startswith("no progress for 1 s")
+
+
+def _watched(tmp_path: Path, counting: int, moving: int, others: int = 1) -> list[int]:
+    """Return how the worker ends that has `counting` partitions that count back, `moving` of which read on, and others that stand still."""
+    ended: list[int] = []
+    host = _host(ended, tmp_path)
+    host._partitions.clear()
+
+    async def ends() -> dict[TP, int]:
+        return dict.fromkeys(host._partitions, 9)
+
+    host._ends = ends  # type: ignore[method-assign]  # every partition has work
+    busy = [_Standing() for _ in range(counting)]
+    for number, one in enumerate([*busy, *(_Standing() for _ in range(others))]):
+        one.counting_back = number < counting
+        host._partitions[TP("t", number)] = one  # type: ignore[assignment]  # what `look` reads of one
+
+    async def looks() -> None:
+        for _ in range(3):
+            await host.look()
+            for one in busy[:moving]:
+                one.counted_back += 1
+            time.sleep(0.06)  # noqa: ASYNC251  # nothing else runs in this loop
+
+    asyncio.run(looks())
+    return ended
+
+
+@pytest.mark.parametrize(
+    ("counting", "moving", "others", "stuck"),
+    [(1, 1, 1, True), (1, 1, 0, False), (1, 0, 0, True), (MANY, MANY, 1, False), (MANY, MANY - 1, 1, True)],
+)
+def test_a_partition_that_counts_back_blinds_the_watchdog_for_no_other(
+    counting: int, moving: int, others: int, stuck: bool, tmp_path: Path
+) -> None:
+    """Each is watched by itself: one that reads its past moves, one that does not stands still, and so does its neighbour without
+    messages; where all threads count back nobody else could move."""  # noqa: D205, D209  # one sentence
+    assert bool(_watched(tmp_path, counting, moving, others)) == stuck
+
+
+def test_the_messages_of_a_partition_that_counts_back_stay_with_the_brokers(tmp_path: Path) -> None:
+    """A few wait for it, the next stay away until it is done, whatever Faust itself wants to go on with; its neighbour goes on."""
+    host = _host([], tmp_path)
+    long, short, done = TP("t", 0), TP("t", 1), threading.Event()
+    neighbour: list[int] = []
+    consumer = _Consumer(host.app.transport, callback=lambda _message: None, on_partitions_revoked=None, on_partitions_assigned=None)
+    consumer.set_active = None
+    host.app.consumer = consumer
+    host._partitions[long].next_offset = 0
+    host._partitions[short] = _Standing()  # type: ignore[assignment]  # what `look` reads of one
+    host._partitions[short].next_offset = 0
+    host.ends = 5
+
+    def counts_back(*_: object) -> None:
+        host._partitions[long].counting_back = True
+        assert done.wait(20)
+        host._partitions[long].counting_back = False
+
+    host._partitions[long].take = counts_back
+    host._partitions[short].take = lambda offset, *_: neighbour.append(offset)
+
+    async def work() -> None:
+        consumer._active_partitions = {long, short}
+        for _ in range(2 * MOST):
+            await asyncio.wait_for(host.take(long, 0, b"", at()), 20)
+            await asyncio.sleep(0.01)
+            if long in consumer._paused_partitions:
+                break
+        assert host._hands.waiting(long) == HELD_FRAMES
+        consumer.resume_partitions({long, short})
+        assert consumer._active_partitions == {short}
+        await asyncio.wait_for(host.take(short, 0, b"", at()), 20)
+        host._partitions[long].take = lambda *_: None
+        done.set()
+        await host._hands.alone(lambda: None)
+        await host.look()
+        assert consumer._active_partitions == {long, short}
+
+    asyncio.run(work())
+    assert neighbour == [0]
+    host._hands.close()
 
 
 @pytest.mark.parametrize(("error", "status", "left"), [(Fenced("not ours"), [], []), (ValueError("a defect"), [STUCK], [TP("t", 0)])])
@@ -255,7 +340,7 @@ def test_a_partition_whose_row_is_held_is_asked_for_again(tmp_path: Path, monkey
     granted = Grant(topic="t", partition=0, epoch=2, offset_done=4)
     answers: list[Grant | StoreUnavailable] = [StoreUnavailable("lock timeout"), StoreUnavailable("lock timeout"), granted]
 
-    def assign(*_: object) -> Grant:
+    def assign(*_: object, **__: object) -> Grant:
         answer = answers.pop(0)
         if isinstance(answer, StoreUnavailable):
             raise answer

@@ -143,3 +143,31 @@ def test_a_process_that_stands_still_within_a_train_of_statements_holds_nobody_u
             assert kept.assign("signals", 0, "b").epoch == 2
             assert kept.assign("signals", 1, "a").epoch == 2, "its neighbour is as it was"
         assert sleeper.broken, "it wakes to a transaction that is no more"
+
+
+@pytest.mark.service("postgresql")
+def test_an_assignment_that_is_given_up_while_it_waits_changes_nothing(postgres: PostgresServer, clock: ManualClock) -> None:
+    """Its row is held by a transaction of the owner; when it is free nobody wants it any more, and the owner writes on."""
+    given_up, waits = threading.Event(), threading.Event()
+    with PostgresDatabase.connect(postgres.fresh(), SystemClock()) as database:
+        kept = SqlProgress(database, clock)
+        grant, said = kept.assign("signals", 0, "a"), list[Exception]()
+
+        def assign() -> None:
+            waits.set()
+            try:
+                kept.assign("signals", 0, "b", lambda: not given_up.is_set())
+            except Fenced as error:
+                said.append(error)
+
+        late = threading.Thread(target=assign)
+        with database.write() as connection:
+            progress.hold(connection, grant)
+            late.start()
+            assert waits.wait(10)
+            given_up.set()
+            grant = progress.move(connection, grant, 3, T0)
+        late.join(20)
+        assert "partition 0 of signals was given up" in str(said[0])
+        assert commit(database, grant, 4, "still").offset_done == 4
+        assert kept.standing("signals", 0) == Grant(topic="signals", partition=0, epoch=1, offset_done=4)

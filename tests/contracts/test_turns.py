@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 
 import pytest
+from sqlalchemy import make_url
 
 from app.clock import SystemClock
 from domain.errors import StoreUnavailable
@@ -113,3 +114,46 @@ def test_a_look_up_that_imported_itself_takes_up_what_others_did_before(database
         with database.read() as connection:
             lookup.refresh(connection)
     assert (lookup.by_id("o-mine"), lookup.by_id("o-theirs"), lookup.version()) == (mine, theirs, 2)
+
+
+def _end_session(postgres: PostgresServer, database: Database) -> None:
+    """End the session that has a turn, as a server that restarts does, or a firewall that forgets idle connections."""
+    name = make_url(database.where).database
+    locks = "pg_locks l JOIN pg_database d ON d.oid = l.database WHERE l.locktype = 'advisory' AND d.datname = %s"
+    query = f"SELECT pg_terminate_backend(l.pid) FROM {locks}".encode()
+    with postgres.admin() as admin:
+        assert admin.execute(query, (name,)).fetchall() == [(True,)]
+
+
+def _lose_a_turn(postgres: PostgresServer, database: Database, error: Exception | None = None) -> None:
+    with database.turn("registry"):
+        _end_session(postgres, database)
+        with database.write() as connection:
+            registry.next_version(connection, "registry", 0)
+        if error is not None:
+            raise error
+
+
+@pytest.mark.service("postgresql")
+def test_a_turn_that_was_lost_says_that_everything_was_done(postgres: PostgresServer) -> None:
+    """Not that the database is away, nor that nothing was done: it names the turn, and what to do; the next one has a sound connection."""
+    with PostgresDatabase.connect(postgres.fresh(), SystemClock()) as database:
+        with pytest.raises(StoreUnavailable) as found:
+            _lose_a_turn(postgres, database)
+        assert "all was done and is kept" in str(found.value)
+        assert "turn at registry was lost" in str(found.value)
+        with pytest.raises(RuntimeError, match="mine"):
+            _lose_a_turn(postgres, database, RuntimeError("mine"))
+        with database.turn("registry"), database.write() as connection:
+            assert registry.next_version(connection, "registry", 0) == 3, "what was done in the lost turn is kept"
+
+
+@pytest.mark.service("postgresql")
+def test_a_turn_that_never_came_says_that_nothing_was_done(postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for longer than its patience hears that somebody else is at it, and not of statements."""
+    monkeypatch.setattr("storage.postgres.LOCK_SECONDS", 1)
+    url = postgres.fresh()
+    with PostgresDatabase.connect(url, SystemClock()) as one, PostgresDatabase.connect(url, SystemClock()) as other, one.turn("registry"):
+        with pytest.raises(StoreUnavailable) as found, other.turn("registry"):
+            pytest.fail("it is not its turn")
+        assert "somebody else was at registry for longer than 1 s; nothing was done" in str(found.value)

@@ -147,3 +147,48 @@ def test_a_failure_is_told_and_nothing_more_is_begun_for_that_one() -> None:
     asyncio.run(work(fails))
     assert [str(error) for error in told] == ["a defect"]
     assert done == ["elsewhere"]
+
+
+def test_one_that_takes_long_does_not_fill_the_room_of_the_others() -> None:
+    """What waits for a partition that counts back counts for nothing, also where it began to only after others came to a halt."""
+    store, counting, other = threading.Event(), set[str](), threading.Event()
+
+    async def work() -> None:
+        hands: Hands[str] = Hands(pytest.fail, counting.__contains__)
+        await hands.begin("one", lambda: store.wait(PATIENCE))
+        await asyncio.sleep(0.01)
+        for _ in range(MOST):
+            await asyncio.wait_for(hands.begin("one", lambda: None), PATIENCE)
+        late = asyncio.create_task(hands.begin("two", other.set))
+        await asyncio.sleep(0.01)
+        assert not late.done()
+        counting.add("one")
+        hands.look_again()
+        await asyncio.wait_for(late, PATIENCE)
+        assert await asyncio.to_thread(other.wait, PATIENCE)
+        assert (hands.waiting("one"), hands.waiting("two")) == (MOST, 0)
+        store.set()
+        await hands.alone(lambda: None)
+        hands.close()
+
+    asyncio.run(work())
+
+
+def test_who_is_cancelled_hears_of_it_at_once() -> None:
+    """The thread goes on, but is told: what it would still take over is somebody else's by now."""
+    begun, told = threading.Event(), threading.Event()
+
+    def takes_over() -> bool:
+        begun.set()
+        return told.wait(PATIENCE)
+
+    async def work() -> None:
+        hands: Hands[str] = Hands(pytest.fail)
+        given_up = asyncio.create_task(hands.alone(takes_over, told.set))
+        await asyncio.to_thread(begun.wait, PATIENCE)
+        given_up.cancel()
+        await asyncio.wait_for(asyncio.wait([given_up]), PATIENCE / 2)
+        assert given_up.cancelled()
+        hands.close()
+
+    asyncio.run(work())
