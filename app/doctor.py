@@ -34,7 +34,7 @@ from storage.progress import Holding
 from storage.sealing import SEALING_KEY, check_key
 from storage.sqlite import quick_check
 from streams.ruletest import run_cases
-from streams.runtimes.inference import SupervisedInference, installed, smoke_sets
+from streams.runtimes.durable import installed, smoke_sets, tried
 
 WAL_FIXED = (3, 51, 3)  # SQLite's WAL-reset defect; harmless with one writer, which is what Fengsui has
 LEAST_FREE = 2**30  # bytes
@@ -116,7 +116,7 @@ def _inference(folder: Path) -> Finding:
         return Finding("inference", ok=True, detail=text("inference.none"))
     if not installed():
         return Finding("inference", ok=True, detail=text("inference.not_installed", remedy=REMEDY))
-    trouble = SupervisedInference().gate(program)
+    trouble = tried(program)
     if trouble is None:
         sets = sum(1 for _ in smoke_sets(program))
         return Finding("inference", ok=True, detail=text("inference.engine", version=version("durable-rules"), sets=sets))

@@ -1,70 +1,75 @@
-"""Who answers what follows from findings: durable-rules where it is there and sound, else the matcher alone, which is said loudly."""
+"""Who says what follows from findings: the matcher; and whether durable-rules checks it, which is told loudly where it does not."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping
 
 import structlog
 
 from app.metrics import Metrics, Sample
+from domain.inference import Program
 from domain.messages import text
-from rules.ruleset import RuleSet
-from streams.runtimes.inference import SupervisedInference, Trouble
+from rules.ruleset import InferenceRule, RuleSet
+from streams.runtimes.durable import Child, Trouble
+from streams.runtimes.inference import Compared, SupervisedInference
 
 REMEDY = "make inference"
-QUIET: tuple[str, dict[str, str]] = ("", {})  # no message: durable-rules answers, or nothing is asked
 log = structlog.get_logger(__name__)
 
 
 class Inferring:
-    """The application's inference, and what is to be known of it. The outcomes are the same whoever answers."""
+    """The inference of `serve` and of a worker, and what is to be known of it; for any thread, none of which waits for a child."""
 
-    def __init__(self, metrics: Metrics, inference: SupervisedInference | None = None) -> None:
-        """`inference` stands for the real one in tests."""
+    def __init__(self, metrics: Metrics, *, start: Callable[[], Child] = Child, available: bool | None = None) -> None:
+        """`start` and `available` are those of `SupervisedInference`."""
         self._metrics = metrics
-        self.engine = inference or SupervisedInference(on_trouble=self._on_trouble)
-        self._trouble = QUIET
+        self.engine = SupervisedInference(on_trouble=self._on_trouble, on_compared=self._on_compared, start=start, available=available)
+        self._in_force: tuple[tuple[Program, ...], Mapping[str, InferenceRule]] = (), {}  # replaced as a whole
         metrics.sources.append(self._samples)
 
-    def gate(self, ruleset: RuleSet) -> None:
-        """Try the inferences of a rule set in a child before it is activated, those that run and, with those on trial among them, again.
+    def gate(self, *rulesets: RuleSet) -> None:
+        """Have the inferences of what is in force from now on tried: those that run and, with those on trial among them, again.
 
-        Where that fails the place and the reason are logged.
+        Log, metric and notice say what comes of it; several rule sets are the parts of one that run side by side.
         """
-        programs = [program for program in dict.fromkeys((ruleset.program(), ruleset.program(trial=True))) if program.productions]
-        self._trouble = QUIET
-        if not programs:
+        every = (ruleset.program(trial=trial) for ruleset in rulesets for trial in (False, True))
+        programs = tuple(program for program in dict.fromkeys(every) if program.productions)
+        if programs == self._in_force[0]:
             return
-        if not self.engine.available:
-            self._trouble = ("inference.not_installed", {"remedy": REMEDY})
-            log.warning(
-                "inference.stand_in", reason="durable-rules is not installed", remedy=REMEDY, inferences=len(programs[-1].productions)
-            )
-            return
+        self._in_force = programs, {each.id: each for ruleset in rulesets for each in ruleset.inferences}
+        if programs and not self.engine.available:
+            log.warning("inference.stand_in", reason="durable-rules is not installed", remedy=REMEDY, inferences=len(self._in_force[1]))
         for program in programs:
-            trouble = self.engine.gate(program)
-            if trouble is not None:
-                self._refuse(ruleset, trouble)
+            self.engine.gate(program)
 
-    def _refuse(self, ruleset: RuleSet, trouble: Trouble) -> None:
-        place = next((f"{each.file}:{each.line}" for each in ruleset.inferences if each.id == trouble.production), "")
-        self._trouble = ("inference.refused", {"inference": trouble.production, "place": place, "how": trouble.how})
-        log.error("inference.refused", inference=trouble.production, place=place, how=trouble.how, answering="stand-in")
+    def notice(self, language: str = "zh-CN") -> str:
+        """Return what the operator should know, "" while durable-rules checks the answers or nothing is asked."""
+        programs, _ = self._in_force
+        if programs and not self.engine.available:
+            return text("inference.not_installed", language, remedy=REMEDY)
+        found = next((trouble for program in programs if (trouble := self.engine.trouble(program)) is not None), None)
+        if found is None:
+            return ""
+        if not found.production:
+            return text("inference.retired", language, how=found.how)
+        return text("inference.refused", language, inference=found.production, place=self._place(found), how=found.how)
+
+    def _place(self, trouble: Trouble) -> str:
+        rule = self._in_force[1].get(trouble.production)
+        return "" if rule is None else f"{rule.file}:{rule.line}"
 
     def _on_trouble(self, trouble: Trouble) -> None:
         """The library is retired for a program: nothing is lost, but the second opinion is."""
-        self._trouble = ("inference.retired", {"how": trouble.how})
         self._metrics.loop_errors.labels(loop="inference").inc()
-        log.error("inference.retired", inference=trouble.production, how=trouble.how, answering="stand-in")
+        event = "inference.refused" if trouble.production else "inference.retired"
+        log.error(event, inference=trouble.production, place=self._place(trouble), how=trouble.how, answering="stand-in")
 
-    def notice(self, language: str = "zh-CN") -> str:
-        """Return what the operator should know, "" while durable-rules answers or nothing is asked."""
-        key, values = self._trouble
-        return text(key, language, **values) if key else ""
+    def _on_compared(self, compared: Compared) -> None:
+        self._metrics.inferred.labels(outcome=compared).inc()
 
     def _samples(self) -> list[Sample]:
-        asked = self.engine.status()
-        alone = asked.stood_in > 0 and asked.engine == "stand-in"  # also where nobody has tried the program that is asked about
-        return [Sample("fengsui_inference_stand_in", float(bool(self._trouble[0]) or alone))]
+        return [Sample("fengsui_inference_stand_in", float(bool(self.notice())))]
 
     def close(self) -> None:
-        """End the child."""
+        """End thread and child."""
         self.engine.close()

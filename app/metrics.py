@@ -50,7 +50,7 @@ GAUGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "fengsui_objects": ("Regulated objects in the registry.", ("type",)),
     "fengsui_ruleset_info": ("The active rule set; always 1.", ("version",)),
     "fengsui_ruleset_broken": ("1 where the rules folder holds a set that was refused; the last good set runs.", ()),
-    "fengsui_inference_stand_in": ("1 where the matcher alone answers for the inferences: durable-rules is absent or was retired.", ()),
+    "fengsui_inference_stand_in": ("1 where nobody checks the inferences that are in force: durable-rules is absent or was retired.", ()),
     "fengsui_rules_active": ("Rules of the active set.", ("status",)),
     "fengsui_rules_ailing": ("Rules of the active set by what is wrong with them; one may count under several.", ("ailment",)),
     "fengsui_partitions": ("Partitions that the workers hold between them, of objects and of areas; told by every worker.", ()),
@@ -132,6 +132,7 @@ class Metrics:
     delivery_seconds: Histogram = field(init=False)
     timer_delay: Histogram = field(init=False)
     loop_errors: Counter = field(init=False)
+    inferred: Counter = field(init=False)
     source_messages: Counter = field(init=False)
     frames: Counter = field(init=False)
     signals: Counter = field(init=False)
@@ -167,6 +168,9 @@ class Metrics:
             "fengsui_timer_delay_seconds", "From a timer's due time to its firing.", buckets=LATE_BUCKETS, registry=at
         )
         self.loop_errors = Counter("fengsui_loop_errors_total", "Errors that a background loop survived.", ("loop",), registry=at)
+        self.inferred = Counter(
+            "fengsui_inference_compared_total", "Conclusions of the matcher by what came of checking them.", ("outcome",), registry=at
+        )
         self.source_messages = Counter(
             "fengsui_source_messages_total", "Messages of other systems' topics.", ("feed", "topic", "outcome"), registry=at
         )

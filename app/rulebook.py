@@ -112,7 +112,7 @@ class Rulebook:
     ) -> None:
         """`folder` holds the packs; nothing is read before `refresh`. Once `end` is set no more candidates are wanted.
 
-        `inferring` tries the inferences of a set before it is activated.
+        `inferring` has the inferences of a set tried that is activated.
         """
         self._folder = folder
         self._database = database
@@ -346,7 +346,6 @@ class Rulebook:
     def _activate(self, ruleset: RuleSet, by: str, prepared: Prepared | None) -> None:
         with self._database.write() as connection:
             risk.store_ruleset(connection, ruleset.version, ruleset.texts, by)
-        self.inferring.gate(ruleset)
         reach("reload.before_swap")
         self._seen = None  # until it stands in the journal, what the folder holds is to be compared with the active set, not with this
         self._activating = ruleset, by, offer(self._intake, [RulesetEntry(version=ruleset.version, by=by, prepared=prepared)])
@@ -369,6 +368,7 @@ class Rulebook:
             raise
         self._activating = None
         self.active = ruleset.version
+        self.inferring.gate(ruleset)
         self._metrics.reloads.labels(outcome="activated").inc()
         log.info("rules.activated", version=ruleset.version, rules=len(ruleset.rules), by=by)
 

@@ -9,6 +9,7 @@ from dashboards.requests import REQUESTS
 
 FEED = 'feed=~"$feed"'
 RECORD_OUTCOMES = {"accepted": "已接收", "revision": "更正", "duplicate": "重复", "rejected": "拒收"}
+COMPARED = {"agreed": "一致", "differed": "不一致", "died": "没有答复", "alone": "无复核", "passed_over": "略过"}
 RELOAD_OUTCOMES = {"activated": "已启用", "refused": "被拒绝"}
 AILMENTS = {
     "never_fires": "从未命中",
@@ -251,8 +252,8 @@ RULES = Row(
         figure(
             "推断",
             (
-                "结论总是一样；durable-rules 未安装或已停用时没有复核，这里变红。",
-                "Conclusions are always the same; red where durable-rules is absent or was retired, so that nobody checks them.",
+                "结论总是一样；任一进程的 durable-rules 未安装或已停用、没有复核时，这里变红。",
+                "Conclusions are always the same; red where a process has no durable-rules, or retired it: nobody checks them there.",
             ),
             "max(fengsui_inference_stand_in)",
             steps=BAD_FROM_ONE,
@@ -326,6 +327,20 @@ RULES = Row(
             bars=True,
             stacked=True,
             columns=titles(RELOAD_OUTCOMES),
+        ),
+        Panel(
+            kind="timeseries",
+            title="推断复核",
+            about=(
+                "durable-rules 对内置匹配器各条结论的复核：一致、不一致、没有答复；等候复核的过多时略过。",
+                "What checking the matcher's conclusions by durable-rules came to; they are passed over where too many wait.",
+            ),
+            queries=(Query(expr=f"sum by (outcome) (increase(fengsui_inference_compared_total[{RATE}]))", legend="{{outcome}}"),),
+            width=24,
+            height=6,
+            bars=True,
+            stacked=True,
+            columns=titles(COMPARED),
         ),
     ),
 )

@@ -885,7 +885,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "the matcher alone draws the same conclusions: durable-rules fails on {inference} ({place}): {how}; rewrite or divide it",
     ),
     "inference.retired": (
-        "推断由内置匹配器独自作答：durable-rules 已停用（{how}）；结论相同，重新启用规则集或重启后再试",
+        "推断由内置匹配器独自作答：durable-rules 已停用（{how}）；结论相同；重启后再试",
         "the matcher alone draws the conclusions: durable-rules was retired ({how}); they are the same. A restart tries it again",
     ),
     # intake: what is wrong with an input or a record, and why the journal keeps it as a rejection

@@ -115,9 +115,7 @@ class WorkerRole(Role):
             self._groups,
             lambda _past: make_pipeline(settings, lambda version: self._spread_of(version).areas, None, passed_on=True),
             lambda _number: self.metrics.loop_errors.labels(loop="quarantine").inc(),
-            beside=lambda: make_pipeline(
-                settings, lambda version: self._spread_of(version).groups, None, self._inferring.engine, passed_on=True
-            ),
+            beside=lambda: make_pipeline(settings, self._of_groups, None, self._inferring.engine, passed_on=True),
         )
         make: dict[str, Make] = {topic: lambda grant, stopping: Partition(grant, own, stopping)}
         if several:
@@ -145,7 +143,21 @@ class WorkerRole(Role):
         Raises:
             NotFound: the version is not in the database: the worker stops before the record that activates it.
         """
-        return self._stored(version) if self._partitions == 1 else self._spread_of(version).objects
+        if self._partitions > 1:
+            return self._gated(version).objects
+        found = self._stored(version)
+        self._inferring.gate(found)
+        return found
+
+    def _of_groups(self, version: str) -> RuleSet:
+        """Return what partitions of groups run of a stored rule set for their objects."""
+        return self._gated(version).groups
+
+    def _gated(self, version: str) -> Spread:
+        """Return how a rule set that comes into force is spread, while its inferences are tried on durable-rules."""
+        found = self._spread_of(version)
+        self._inferring.gate(found.objects, found.groups)
+        return found
 
     def _stored(self, version: str) -> RuleSet:
         if version not in self._sets:

@@ -18,7 +18,7 @@ from app.inferring import Inferring
 from app.metrics import Metrics
 from domain.inference import in_force
 from rules.load import load_rules
-from streams.runtimes.inference import Child, SupervisedInference
+from streams.runtimes.durable import Child
 from tests.app.test_why import reload
 from tests.app.world import LEAD, PARTNER, RULES, World, by_event, signal
 
@@ -56,6 +56,8 @@ INFERRED = {
     "plan": "gas-joint-enforcement",
     "transfer": {"crime": "危险作业罪", "basis": ["刑法第一百三十四条之一"], "to": "公安机关"},
 }
+
+PATIENCE = 20.0
 
 
 @pytest.fixture
@@ -128,57 +130,72 @@ def _replayed(world: World, folder: Path) -> list[dict[str, Any]]:
 def test_serve_asks_the_library_and_has_nothing_to_complain_of(inferring: World) -> None:
     """The conclusions of a running server were drawn by durable-rules too, and the doctor finds it sound on these rules."""
     _both(inferring)
-    status = inferring.app.services.rulebook.inferring.engine.status()
-    assert (status.engine, status.stood_in, status.deaths, status.differences) == ("durable-rules", 0, 0, 0)
-    assert status.answered > 0
+    engine = inferring.app.services.rulebook.inferring.engine
+    assert engine.settle(PATIENCE)
+    status = engine.status()
+    assert (status.alone, status.passed_over, status.deaths, status.differed) == (0, 0, 0, 0)
+    assert status.agreed > 0
+    assert f'fengsui_inference_compared_total{{outcome="agreed"}} {status.agreed}.0' in inferring.call("GET", "/metrics", "monitor").text
     assert "fengsui_inference_stand_in 0.0" in inferring.call("GET", "/metrics", "monitor").text
     [found] = [one for one in examine(inferring.folder / "data", inferring.rules) if one.what == "inference"]
     assert found.ok
     assert found.detail.startswith("durable-rules 2.0.28")
 
 
-def test_rules_that_kill_the_library_are_active_and_named() -> None:
-    """The matcher draws the conclusions; log, metric and notice name the inference, its place and how the child died."""
+@pytest.fixture
+def dying() -> Iterator[tuple[Inferring, Metrics]]:
+    """Return an inference whose children die of what they are told."""
     code = "import sys, os; sys.stdin.buffer.readline(); os.kill(os.getpid(), 11)"
     metrics = Metrics()
-    engine = SupervisedInference(start=lambda: Child((sys.executable, "-c", code)), available=True)
-    inferring = Inferring(metrics, engine)
+    inferring = Inferring(metrics, start=lambda: Child((sys.executable, "-c", code)), available=True)
+    yield inferring, metrics
+    inferring.close()
+
+
+def test_rules_that_kill_the_library_are_active_and_named(dying: tuple[Inferring, Metrics]) -> None:
+    """The matcher draws the conclusions; log, metric and notice name the inference, its place and how the child died."""
+    inferring, metrics = dying
     ruleset = load_rules({"gas.yaml": RULES + INFERENCES})
     with capture_logs() as said:
         inferring.gate(ruleset)
+        inferring.gate(ruleset)
+        assert inferring.engine.settle(PATIENCE)
     [line] = [one for one in said if one["event"] == "inference.refused"]
     assert (line["inference"], line["place"], line["how"]) == ("gas-fined-and-leaking", "gas.yaml:57", "SIGSEGV")
     assert "gas.yaml:57" in inferring.notice()
     assert b"fengsui_inference_stand_in 1.0" in metrics.exposition()
+    assert b'fengsui_loop_errors_total{loop="inference"} 1.0' in metrics.exposition()
     facts = frozenset({"rule:gas-heavy-fine", "rule:gas-leaks", "level:gas>=orange", in_force("gas-fined-and-leaking")})
-    assert engine.infer(ruleset.program(), facts) == ("gas-fined-and-leaking",)
+    assert inferring.engine.infer(ruleset.program(), facts) == ("gas-fined-and-leaking",)
+    assert inferring.engine.settle(PATIENCE)
+    assert b'fengsui_inference_compared_total{outcome="alone"} 1.0' in metrics.exposition()
+    inferring.gate(load_rules({"gas.yaml": RULES}))
+    assert inferring.notice() == "", "of a set that is not in force any more"
+    assert b"fengsui_inference_stand_in 0.0" in metrics.exposition()
 
 
-def test_inferences_on_trial_are_tried_before_they_run_too() -> None:
+def test_inferences_on_trial_are_tried_before_they_run_too(dying: tuple[Inferring, Metrics]) -> None:
     """Those that run pass without one of their own, those on trial kill the library: it is known before the first question."""
-    code = "import sys, os; sys.stdin.buffer.readline(); os.kill(os.getpid(), 11)"
-    engine = SupervisedInference(start=lambda: Child((sys.executable, "-c", code)), available=True)
-    inferring = Inferring(Metrics(), engine)
+    inferring, _ = dying
     ruleset = load_rules({"gas.yaml": RULES + INFERENCES.replace("status: active", "status: shadow")})
     assert ruleset.program().productions == ()
     inferring.gate(ruleset)
+    assert inferring.engine.settle(PATIENCE)
     assert "gas.yaml:57" in inferring.notice()
 
 
-def test_a_program_that_nobody_tried_is_answered_by_the_stand_in_and_the_metric_says_so() -> None:
-    """Whoever runs rules without trying them first has no second opinion: that is not to look like one."""
-    metrics, engine = Metrics(), SupervisedInference(available=True)
-    Inferring(metrics, engine)
-    assert b"fengsui_inference_stand_in 0.0" in metrics.exposition()
-    facts = frozenset({"rule:gas-heavy-fine", "rule:gas-leaks", "level:gas>=orange", in_force("gas-fined-and-leaking")})
-    assert engine.infer(load_rules({"gas.yaml": RULES + INFERENCES}).program(), facts) == ("gas-fined-and-leaking",)
-    assert b"fengsui_inference_stand_in 1.0" in metrics.exposition()
+def test_parts_of_a_rule_set_that_run_side_by_side_are_tried_both(dying: tuple[Inferring, Metrics]) -> None:
+    """As in a cluster, where partitions of groups judge some sectors: trouble of the second part is no less told than that of the first."""
+    inferring, _ = dying
+    inferring.gate(load_rules({"gas.yaml": RULES}), load_rules({"gas.yaml": RULES + INFERENCES}))
+    assert inferring.engine.settle(PATIENCE)
+    assert "gas.yaml:57" in inferring.notice()
 
 
 def test_without_the_library_the_operator_is_told_how_to_get_it() -> None:
     """A notice with the remedy, a metric, and the same answers; a set without inferences is no reason for a notice."""
     metrics = Metrics()
-    inferring = Inferring(metrics, SupervisedInference(available=False))
+    inferring = Inferring(metrics, available=False)
     inferring.gate(load_rules({"gas.yaml": RULES + INFERENCES}))
     assert "make inference" in inferring.notice()
     assert b"fengsui_inference_stand_in 1.0" in metrics.exposition()

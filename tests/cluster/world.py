@@ -24,7 +24,7 @@ from connectors.kafka.access import Access
 from connectors.kafka.intake import KafkaIntake
 from connectors.kafka.topics import Topics
 from deploy.kafka.local import LocalKafka
-from domain.findings import EpisodeEnded, WarningRaised, WarningUpdated
+from domain.findings import EarlyWarning, EpisodeEnded, WarningRaised, WarningUpdated
 from domain.frames import Frame, Passing, decode, decode_passing
 from domain.objects import Resolution
 from domain.partitions import Place
@@ -256,20 +256,31 @@ class Cluster:
         with self.database.read() as connection:
             return sorted(connection.scalars(select(signals.c.id)))
 
+    def inferred(self) -> dict[str, list[str]]:
+        """Return what was inferred for each of the database's warnings, by id."""
+        with self.database.read() as connection:
+            rows = connection.execute(select(warning_rows.c.id, warning_rows.c.body)).all()
+        return {row.id: [each["id"] for each in msgspec.json.decode(row.body).get("inferred", [])] for row in rows}
+
     def replayed(self, *, standing: bool = False) -> list[tuple[str, str, str]]:
+        """Return what `warnings` is to give, as a replay has it."""
+        found = self.replayed_warnings(standing=standing)
+        return sorted((warning.id, warning.level, ",".join(warning.rules)) for warning in found)
+
+    def replayed_warnings(self, *, standing: bool = False) -> list[EarlyWarning]:
         """Return what one pipeline gives that sees all partitions in the order of time: separate from worker and database.
 
         Each name is taken once; what partitions tell each other in the log of frames is no part of it.
         """
         everything = chain.from_iterable(self._records_of(partition) for partition in range(self.settings.kafka.partitions))
         records = sorted(everything, key=lambda record: (record.received_at, record.seq))  # which grows with partitions and offsets
-        found: dict[str, tuple[str, str, str]] = {}
+        found: dict[str, EarlyWarning] = {}
         for outcome in self._pipeline(records).step(records, growing=False):
             if isinstance(outcome, WarningRaised | WarningUpdated):
-                found[outcome.warning.id] = (outcome.warning.id, outcome.warning.level, ",".join(outcome.warning.rules))
+                found[outcome.warning.id] = outcome.warning
             elif standing and isinstance(outcome, EpisodeEnded):
                 found.pop(outcome.warning_id, None)
-        return sorted(found.values())
+        return list(found.values())
 
     def _records_of(self, partition: int) -> list[Record]:
         """Return the records that a partition's log brings in."""

@@ -49,6 +49,7 @@ OUTCOMES = {
     "fengsui_answers": tuple(duty.ANSWER_OUTCOMES),
     "fengsui_sign_ins": tuple(requests.SIGN_INS),
     "fengsui_ruleset_reloads": tuple(engine.RELOAD_OUTCOMES),
+    "fengsui_inference_compared": tuple(engine.COMPARED),
 }
 VALUES = {
     "fengsui_partitions": 24.0,
