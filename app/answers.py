@@ -127,7 +127,7 @@ class Answers:
             expected_version=answer.version,
         )
         applied = apply(case, tasks, task_id, command, context, now)
-        self._writer.write(connection, applied.effects, now)
+        self._writer.write(connection, [applied], now)
         after = next((one for one in applied.tasks if one.id == task_id), None)
         if after is not None and after.stage.value in FINAL:
             access.use_up_links(connection, task_id)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import cached_property, partial
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -21,7 +21,7 @@ from app.metrics import Metrics
 from dispatch.draft import Context
 from dispatch.effects import Applied
 from dispatch.revise import attention, facts_withdrawn, follow, inferred
-from dispatch.route import Routed, Unrouted, route, unroutable
+from dispatch.route import route, unroutable
 from domain.catalogue import Catalogue
 from domain.errors import Conflict, InvalidAction, NotFound
 from domain.findings import EarlyWarning, EpisodeEnded, Outcome, RuleBlind, RuleHit, WarningRaised, WarningUpdated
@@ -42,22 +42,6 @@ Tell = Callable[[Grant, int, Sequence[Outcome]], Sequence[Letter]]
 log = structlog.get_logger(__name__)
 
 
-class _LookedUp:
-    """What the decisions of one transaction look up, each read when it is first asked for: no decision among them changes it."""
-
-    def __init__(self, desk: Desk, connection: Connection) -> None:
-        self._desk = desk
-        self._connection = connection
-
-    @cached_property
-    def context(self) -> Context:
-        return self._desk.context(self._connection)
-
-    @cached_property
-    def catalogue(self) -> Catalogue:
-        return self._desk.catalogue(self._connection)
-
-
 class Consequences:
     """What follows from records and outcomes, written inside somebody's transaction."""
 
@@ -72,45 +56,43 @@ class Consequences:
         """Write everything; records at or below `after` (the applied position of the journal where it is left out) leave no row."""
         counts = risk.write_rows(connection, records, after)
         risk.apply_outcomes(connection, outcomes)
-        found = _LookedUp(self._desk, connection)
-        for outcome in outcomes:
-            self._oblige(connection, outcome, found)
+        if obliging := [outcome for outcome in outcomes if _about(outcome)]:
+            now = self._clock.now()
+            self._writer.write(connection, self._decide(connection, obliging, now), now)
         risk.add_counts(connection, counts)
 
-    def _oblige(self, connection: Connection, outcome: Outcome, found: _LookedUp) -> None:
-        match outcome:
-            case WarningRaised(warning=warning) if not warning.shadow:
-                self._open(connection, warning, found)
-            case WarningUpdated(warning=warning, reason="inferred") if not warning.shadow:
-                self._change(connection, warning.id, partial(inferred, warning.inferred), found)
-            case WarningUpdated(warning=warning) if not warning.shadow:
-                self._change(connection, warning.id, partial(follow, warning.level, outcome.reason), found)
-            case EpisodeEnded(reason="withdrawn"):
-                self._change(connection, outcome.warning_id, facts_withdrawn, found)
-            case _:
-                pass  # hits alone, blind rules and quiet ends oblige nobody
+    def _decide(self, connection: Connection, outcomes: Sequence[Outcome], now: datetime) -> list[Applied]:
+        """Return what follows from outcomes, each decided upon what those before it made of its case."""
+        context, catalogue = self._desk.context(connection), self._desk.catalogue(connection)
+        opened = {_about(outcome) for outcome in outcomes if isinstance(outcome, WarningRaised)}
+        cases = obligations.hold_cases(connection, {_about(outcome) for outcome in outcomes} - opened)
+        found: list[Applied] = []
+        for outcome in outcomes:
+            name = _about(outcome)
+            if isinstance(outcome, WarningRaised):
+                applied = self._open(outcome.warning, catalogue, context, now)
+            elif name in cases:
+                applied = self._change(_decision(outcome), *cases[name], context, now)
+            else:
+                continue  # it was never routed (a rule on trial)
+            cases[name] = applied.case, applied.tasks
+            found.append(applied)
+        return found
 
-    def _open(self, connection: Connection, warning: EarlyWarning, found: _LookedUp) -> None:
-        catalogue, context, now = found.catalogue, found.context, self._clock.now()
+    def _open(self, warning: EarlyWarning, catalogue: Catalogue, context: Context, now: datetime) -> Applied:
         try:
-            routed: Routed | Unrouted = route(warning, catalogue, context, now)
+            return route(warning, catalogue, context, now)
         except DEFECTS as error:
             self._alarm(warning.id, error)
-            routed = unroutable(warning, context, now, text("route.failed", error=_named(error)))
-        self._writer.write(connection, routed.effects, now)
+            return unroutable(warning, context, now, text("route.failed", error=_named(error)))
 
-    def _change(self, connection: Connection, warning_id: str, decide: Decide, found: _LookedUp) -> None:
-        """Carry out what `decide` makes of a change of a case; a warning without one was never routed (a rule on trial)."""
-        case = obligations.hold_case(connection, warning_id)
-        if case is None:
-            return
-        tasks, context, now = obligations.tasks_of(connection, warning_id), found.context, self._clock.now()
+    def _change(self, decide: Decide, case: WarningCase, tasks: tuple[Task, ...], context: Context, now: datetime) -> Applied:
+        """Return what `decide` makes of a change of a case."""
         try:
-            applied = decide(case, tasks, context, now)
+            return decide(case, tasks, context, now)
         except DEFECTS as error:
-            self._alarm(warning_id, error)
-            applied = attention(case, tasks, text("case.not_followed", error=_named(error)), context, now)
-        self._writer.write(connection, applied.effects, now)
+            self._alarm(case.id, error)
+            return attention(case, tasks, text("case.not_followed", error=_named(error)), context, now)
 
     def _alarm(self, warning_id: str, error: Exception) -> None:
         self._metrics.loop_errors.labels(loop="routing").inc()
@@ -127,6 +109,28 @@ class Consequences:
                 self._metrics.blind.labels(rule=outcome.rule).inc()
             elif isinstance(outcome, WarningRaised):
                 self._metrics.raised.labels(level=outcome.warning.level, matter=outcome.warning.matter).inc()
+
+
+def _about(outcome: Outcome) -> str:
+    """Return the warning that an outcome obliges somebody about, "" for none: hits alone, blind rules and quiet ends."""
+    match outcome:
+        case WarningRaised(warning=warning) | WarningUpdated(warning=warning) if not warning.shadow:
+            return warning.id
+        case EpisodeEnded(reason="withdrawn"):
+            return outcome.warning_id
+        case _:
+            return ""
+
+
+def _decision(outcome: Outcome) -> Decide:
+    """Return what decides about a change of a case."""
+    match outcome:
+        case WarningUpdated(warning=warning, reason="inferred"):
+            return partial(inferred, warning.inferred)
+        case WarningUpdated(warning=warning):
+            return partial(follow, warning.level, outcome.reason)
+        case _:
+            return facts_withdrawn
 
 
 class Commit:

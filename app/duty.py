@@ -280,7 +280,7 @@ class DutyLoop(threading.Thread):
                 return False
             tasks = obligations.tasks_of(connection, timer.warning_id)
             applied = fire(case, tasks, timer, self._desk.context(connection), now)
-            self._writer.write(connection, applied.effects, now)
+            self._writer.write(connection, [applied], now)
         self.done += 1
         self._metrics.timers.labels(kind=timer.what).inc()
         self._metrics.timer_delay.observe((self._clock.now() - timer.due_at).total_seconds())
@@ -388,4 +388,4 @@ def delivered(writer: EffectWriter, desk: Desk, connection: Connection, delivery
     assert case is not None, "a task is written with its case"
     command = Command(action=Action.DELIVER, role="system")
     tasks = obligations.tasks_of(connection, delivery.warning_id)
-    writer.write(connection, apply(case, tasks, task.id, command, desk.context(connection), now).effects, now)
+    writer.write(connection, [apply(case, tasks, task.id, command, desk.context(connection), now)], now)

@@ -8,32 +8,26 @@ from msgspec.structs import replace
 
 from dispatch.assign import assign, precedent, start_joint
 from dispatch.draft import Context, Draft
-from dispatch.effects import AnyEffect
+from dispatch.effects import Applied
 from dispatch.policy import LAST_RESORT, Chosen
-from domain.base import Noun
 from domain.catalogue import Catalogue, CatalogueItem
 from domain.errors import InvalidAction
 from domain.findings import EarlyWarning
 from domain.messages import text
 from domain.policies import Policy
-from domain.tasks import CaseStatus, Holding, Recipient, Task, WarningCase
+from domain.tasks import CaseStatus, Holding, Recipient, WarningCase
 
 
-class Routed(Noun, frozen=True, kw_only=True):
+class Routed(Applied, frozen=True, kw_only=True):
     """The warning has a lead; `reasons` are stored with the case."""
 
-    case: WarningCase
-    tasks: tuple[Task, ...]
-    effects: tuple[AnyEffect, ...]
     reasons: tuple[str, ...]
 
 
-class Unrouted(Noun, frozen=True, kw_only=True):
-    """No competent unit, or no policy: the case stands at the duty desk with its own clock."""
+class Unrouted(Applied, frozen=True, kw_only=True):
+    """No competent unit, or no policy: the case stands at the duty desk with its own clock, and there are no tasks."""
 
     reason: str
-    case: WarningCase
-    effects: tuple[AnyEffect, ...]
 
 
 def route(warning: EarlyWarning, catalogue: Catalogue, context: Context, now: datetime) -> Routed | Unrouted:
@@ -137,7 +131,7 @@ def _at_the_desk(warning: EarlyWarning, context: Context, now: datetime, reason:
     draft.tell(Recipient(role="duty_desk", department=case.duty_desk), "case.unrouted", reason)
     draft.note("route", "", "", "unrouted", reason)
     done = draft.done()
-    return Unrouted(reason=reason, case=done.case, effects=done.effects)
+    return Unrouted(reason=reason, case=done.case, tasks=done.tasks, effects=done.effects)
 
 
 def _case(

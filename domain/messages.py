@@ -2205,6 +2205,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "{id} 已被他人更新（您读到第{expected}版，现为第{current}版），请重新查看后再办",
         "{id} changed: you read version {expected}, it is {current}; read again",
     ),
+    "task.changed_meanwhile": ("{tasks} 在此期间已被他人更新，请重新查看后再办", "{tasks} changed in the meantime; read again"),
     "task.cooperating": ("作为配合单位核查：{title}", "as a cooperating unit: {title}"),
     "task.cooperating_open": ("配合单位尚未办结，不能审核牵头任务：{waiting}", "cooperating tasks are open: {waiting}"),
     "task.designated": ("已指定 {department} 办理：{reason}", "{department} was designated: {reason}"),
@@ -2258,6 +2259,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "timeline.risk": ("研判", "risk"),
     "timeline.signal": ("线索", "signal"),
     # timer: what a due timer says
+    "timer.over": ("定时器 {id} 已不在等待，不再执行", "timer {id} is not pending any more; it is not fired"),
     "timer.due": ("{clock}超过时限 {due}", "{clock} passed its limit {due}"),
     "timer.early": ("计时器 {id} 到 {due} 才到期，现在是 {now}", "timer {id} is due {due}, now is {now}"),
     "timer.late": ("（因系统中断迟发）", " (late after an outage)"),

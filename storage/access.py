@@ -6,19 +6,25 @@ in clear, since they sign.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, insert, or_, select, update
 
 from domain.base import Noun
 from domain.principals import Principal
 from storage.database import Database
-from storage.dialects import upsert
+from storage.dialects import parts, upsert
 from storage.duty_tables import credentials, endpoint_secrets, endpoints, links, sessions, tasks
 
 _ENDPOINTS = select(endpoints).order_by(endpoints.c.department, endpoints.c.id)
 _ENDPOINTS_OF = _ENDPOINTS.where(endpoints.c.department == bindparam("key"))
+_ACTIVE = (
+    select(endpoints.c.department, endpoints.c.id)
+    .where(endpoints.c.department.in_(bindparam("keys", expanding=True)), endpoints.c.state == "active")
+    .order_by(endpoints.c.department, endpoints.c.id)
+)
 _NEW_LINK = upsert(links)
 _PUT_LINK = _NEW_LINK.on_conflict_do_update(
     index_elements=["fingerprint"],
@@ -135,10 +141,20 @@ def end_session(connection: Connection, fingerprint: str) -> None:
     connection.execute(delete(sessions).where(sessions.c.fingerprint == fingerprint))
 
 
-def add_link(connection: Connection, fingerprint: str, task_id: str, warning_id: str, department: str, expires_at: datetime) -> None:
-    """Store a one-time link for one task."""
-    values = {"task_id": task_id, "warning_id": warning_id, "department": department, "expires_at": expires_at, "used": False}
-    connection.execute(_PUT_LINK, {"fingerprint": fingerprint, **values})
+class NewLink(NamedTuple):
+    """A one-time link for one task."""
+
+    fingerprint: str
+    task_id: str
+    warning_id: str
+    department: str
+    expires_at: datetime
+
+
+def add_links(connection: Connection, new: Sequence[NewLink]) -> None:
+    """Store one-time links."""
+    if new:
+        connection.execute(_PUT_LINK, [one._asdict() | {"used": False} for one in new])
 
 
 def use_up_links(connection: Connection, task_id: str) -> None:
@@ -183,6 +199,15 @@ def disable_endpoint(connection: Connection, endpoint_id: str, url: str) -> bool
     """Stop sending to an endpoint whose `url` answered 410; False where it has another address by now, which is not meant by that."""
     own = update(endpoints).where(endpoints.c.id == endpoint_id, endpoints.c.url == url)
     return connection.execute(own.values(state="disabled")).rowcount == 1
+
+
+def active_endpoints(connection: Connection, departments: Collection[str]) -> dict[str, list[str]]:
+    """Return the ids of the active endpoints of departments, sorted; a department without any is left out."""
+    found: dict[str, list[str]] = {}
+    for some in parts(sorted(departments)):
+        for row in connection.execute(_ACTIVE, {"keys": some}):
+            found.setdefault(row.department, []).append(row.id)
+    return found
 
 
 def list_endpoints(connection: Connection, department: str | None = None) -> list[Endpoint]:

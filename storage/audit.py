@@ -8,17 +8,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select
 
 from domain.base import Noun
 from domain.instants import rfc3339
+from storage.dialects import parts
 from storage.duty_tables import audit
 
-_LAST = select(audit.c.n, audit.c.hash).where(audit.c.warning_id == bindparam("key")).order_by(audit.c.n.desc()).limit(1)
+_LENGTHS = (
+    select(audit.c.warning_id, func.max(audit.c.n).label("n"))
+    .where(audit.c.warning_id.in_(bindparam("keys", expanding=True)))
+    .group_by(audit.c.warning_id)
+    .subquery()
+)
+_ENDS = select(audit.c.warning_id, audit.c.n, audit.c.hash).join(
+    _LENGTHS, (audit.c.warning_id == _LENGTHS.c.warning_id) & (audit.c.n == _LENGTHS.c.n)
+)
 _ENTRY = insert(audit)
 
 
@@ -41,26 +50,49 @@ def entry_hash(warning_id: str, n: int, at: datetime, said: tuple[str, str, str]
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
 
 
+class Said(NamedTuple):
+    """What is to be written at the end of a chain."""
+
+    warning_id: str
+    at: datetime
+    actor: str
+    what: str
+    detail: Mapping[str, Any]
+
+
 def append(connection: Connection, warning_id: str, at: datetime, actor: str, what: str, detail: Mapping[str, Any]) -> None:
     """Add an entry at the end of a warning's chain.
 
     The transaction holds the warning's case (`obligations.hold_case`), or takes turns about a chain that is no warning's: two entries
     after the same one would be refused by the table.
     """
-    last = connection.execute(_LAST, {"key": warning_id}).one_or_none()
-    n, previous = (last.n + 1, last.hash) if last is not None else (1, "")
-    text = json.dumps(detail, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str)
-    entry = {
-        "warning_id": warning_id,
-        "n": n,
-        "at": at,
-        "actor": actor,
-        "what": what,
-        "detail": text,
-        "previous": previous,
-        "hash": entry_hash(warning_id, n, at, (actor, what, text), previous),
-    }
-    connection.execute(_ENTRY, entry)
+    append_all(connection, [Said(warning_id, at, actor, what, detail)])
+
+
+def append_all(connection: Connection, new: Sequence[Said]) -> None:
+    """Add entries at the ends of the chains of their warnings, in their order, as `append` does."""
+    ends: dict[str, tuple[int, str]] = {}
+    for some in parts(sorted({one.warning_id for one in new})):
+        ends |= {row.warning_id: (row.n, row.hash) for row in connection.execute(_ENDS, {"keys": some})}
+    rows = []
+    for one in new:
+        last, previous = ends.get(one.warning_id, (0, ""))
+        text = json.dumps(one.detail, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str)
+        digest = entry_hash(one.warning_id, last + 1, one.at, (one.actor, one.what, text), previous)
+        ends[one.warning_id] = last + 1, digest
+        rows.append(
+            {
+                "warning_id": one.warning_id,
+                "n": last + 1,
+                "at": one.at,
+                "actor": one.actor,
+                "what": one.what,
+                "detail": text,
+                "previous": previous,
+                "hash": digest,
+            }
+        )
+    connection.execute(_ENTRY, rows)
 
 
 def trail(connection: Connection, warning_id: str) -> list[AuditEntry]:

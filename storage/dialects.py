@@ -5,9 +5,9 @@ A statement is built once and compiled by whichever database runs it (ADR 10).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, String, Table, case, func, insert, select
 from sqlalchemy.dialects.postgresql import Insert
@@ -17,7 +17,10 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-__all__ = ["copied", "insert_new", "insert_tuples", "json_at", "larger", "take_turns", "upsert"]
+__all__ = ["copied", "insert_new", "insert_tuples", "json_at", "larger", "parts", "take_turns", "upsert"]
+
+T = TypeVar("T")
+_PART = 500
 
 
 def larger(one: ColumnElement[Any], other: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -69,6 +72,12 @@ def take_turns(connection: Connection, what: str) -> None:
     """
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(what, 0))))
+
+
+def parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Yield `values` in parts that are not too many for one statement's `IN (...)`."""
+    for start in range(0, len(values), _PART):
+        yield values[start : start + _PART]
 
 
 def insert_tuples(connection: Connection, table: Table, rows: Sequence[tuple[object, ...]]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection, Row, and_, bindparam, insert, or_, select, update
 
 from domain.findings import EarlyWarning, EpisodeEnded, Outcome, RuleBlind, RuleHit, WarningRaised, WarningUpdated
-from storage.dialects import insert_new, take_turns, upsert
+from storage.dialects import parts, take_turns, upsert
 from storage.tables import blinds, hits, warning_events, warnings
 
 _warning = msgspec.json.Decoder(EarlyWarning)
@@ -22,6 +22,15 @@ _INSERT_EVENT = insert(warning_events)
 _INSERT_HITS = upsert(hits).on_conflict_do_nothing()
 _INSERT_BLIND = upsert(blinds).on_conflict_do_nothing()
 _BODY = select(warnings.c.body).where(warnings.c.id == bindparam("key"))
+_BODIES = select(warnings.c.body).where(warnings.c.id.in_(bindparam("keys", expanding=True)))
+_IDS = select(warnings.c.id).where(warnings.c.id.in_(bindparam("keys", expanding=True)))
+_RAISE = upsert(warnings).on_conflict_do_nothing().returning(warnings.c.id)
+_END = (
+    update(warnings)
+    .where(warnings.c.id.in_(bindparam("keys", expanding=True)), warnings.c.risk_state == "open")
+    .values(risk_state="ended", ended_reason=bindparam("reason"))
+    .returning(warnings.c.id)
+)
 _CHANGE = update(warnings).where(warnings.c.id == bindparam("of_id"))
 _Place = tuple[str, str, bool]  # subject, matter, shadow: one warning at a time is open for it
 
@@ -48,24 +57,18 @@ def apply_outcomes(connection: Connection, outcomes: Sequence[Outcome]) -> None:
 
     A hit is tied to the warning that is open for its subject and matter once all of `outcomes` are written.
     """
-    found: list[RuleHit] = []
-    touched: dict[_Place, str] = {}
-    for outcome in outcomes:
-        match outcome:
-            case RuleHit():
-                found.append(outcome)
-            case WarningRaised(warning=warning):
-                _raise(connection, warning)
-                touched[_place(warning)] = warning.id
-            case WarningUpdated(warning=warning, reason=reason):
-                _change(connection, warning, reason)
-                touched[_place(warning)] = warning.id
-            case EpisodeEnded():
-                _end(connection, outcome)
-            case RuleBlind():
-                connection.execute(_INSERT_BLIND, _blind(outcome))
-    if found:
-        _write_hits(connection, found, touched)
+    raised = [one.warning for one in outcomes if isinstance(one, WarningRaised)]
+    changed = [one.warning for one in outcomes if isinstance(one, WarningUpdated)]
+    new = _raise(connection, raised)
+    _change(connection, changed)
+    ended = _end(connection, [one for one in outcomes if isinstance(one, EpisodeEnded)])
+    _tell(connection, outcomes, new, ended)
+    blind = [_blind(one) for one in outcomes if isinstance(one, RuleBlind)]
+    if blind:
+        connection.execute(_INSERT_BLIND, blind)
+    hits_found = [one for one in outcomes if isinstance(one, RuleHit)]
+    if hits_found:
+        _write_hits(connection, hits_found, {_place(warning): warning.id for warning in (*raised, *changed)})
 
 
 def _blind(found: RuleBlind) -> dict[str, object]:
@@ -81,35 +84,56 @@ def _columns(warning: EarlyWarning) -> dict[str, object]:
     return {name: getattr(warning, name) for name in _plain} | {"body": msgspec.json.encode(warning).decode()}
 
 
-def _raise(connection: Connection, warning: EarlyWarning) -> None:
-    if insert_new(connection, warnings, _columns(warning) | {"risk_state": "open", "ended_reason": ""}):
-        _tell(connection, warning.id, warning.raised_at, "raised", {"level": warning.level, "score": warning.score, "rules": warning.rules})
+def _raise(connection: Connection, raised: Sequence[EarlyWarning]) -> set[str]:
+    """Write new warnings; return the ids of those that were not there."""
+    rows = [_columns(warning) | {"risk_state": "open", "ended_reason": ""} for warning in raised]
+    return set(connection.scalars(_RAISE, rows)) if rows else set()
 
 
-def _change(connection: Connection, warning: EarlyWarning, reason: str) -> None:
-    columns = _columns(warning)
-    if connection.execute(_CHANGE, columns | {"of_id": warning.id}).rowcount == 0:
-        connection.execute(insert(warnings).values(**columns, risk_state="open", ended_reason=""))
-    if reason != "rescored":  # the score drifts with every decay; the story tells what happened
-        detail = {"level": warning.level, "current_level": warning.current_level, "score": warning.score}
-        _tell(connection, warning.id, warning.updated_at, reason, detail)
+def _change(connection: Connection, changed: Sequence[EarlyWarning]) -> None:
+    """Write what warnings are now, the last of several about one."""
+    latest = {warning.id: _columns(warning) for warning in changed}
+    if latest and connection.execute(_CHANGE, [row | {"of_id": id_} for id_, row in latest.items()]).rowcount != len(latest):
+        known = {id_ for some in parts(list(latest)) for id_ in connection.scalars(_IDS, {"keys": some})}
+        new = [row | {"risk_state": "open", "ended_reason": ""} for id_, row in latest.items() if id_ not in known]
+        connection.execute(insert(warnings), new)
 
 
-def _end(connection: Connection, ended: EpisodeEnded) -> None:
-    still_open = and_(warnings.c.id == ended.warning_id, warnings.c.risk_state == "open")
-    if connection.execute(update(warnings).where(still_open).values(risk_state="ended", ended_reason=ended.reason)).rowcount == 1:
-        _tell(connection, ended.warning_id, ended.at, "ended", {"reason": ended.reason})
+def _end(connection: Connection, ended: Sequence[EpisodeEnded]) -> set[str]:
+    """Note the ends of episodes; return the ids of those that were open until now."""
+    found: set[str] = set()
+    for reason in dict.fromkeys(one.reason for one in ended):
+        for some in parts(list(dict.fromkeys(one.warning_id for one in ended if one.reason == reason))):
+            found |= set(connection.scalars(_END, {"keys": some, "reason": reason}))
+    return found
 
 
-def _tell(connection: Connection, warning_id: str, at: datetime, kind: str, detail: Mapping[str, Any]) -> None:
-    add_warning_event(connection, warning_id, WarningEvent(at=at, kind=kind, actor="system", detail=detail))
+def _tell(connection: Connection, outcomes: Sequence[Outcome], new: set[str], ended: set[str]) -> None:
+    """Go on with the stories of warnings, in the order in which things happened."""
+    rows: list[dict[str, object]] = []
+    for one in outcomes:
+        match one:
+            case WarningRaised(warning=warning) if warning.id in new:
+                detail: dict[str, object] = {"level": warning.level, "score": warning.score, "rules": warning.rules}
+                rows.append(_event(warning.id, WarningEvent(at=warning.raised_at, kind="raised", actor="system", detail=detail)))
+            case WarningUpdated(warning=warning, reason=reason) if reason != "rescored":  # that drifts; the story tells what happened
+                detail = {"level": warning.level, "current_level": warning.current_level, "score": warning.score}
+                rows.append(_event(warning.id, WarningEvent(at=warning.updated_at, kind=reason, actor="system", detail=detail)))
+            case EpisodeEnded() if one.warning_id in ended:
+                ended.discard(one.warning_id)
+                rows.append(_event(one.warning_id, WarningEvent(at=one.at, kind="ended", actor="system", detail={"reason": one.reason})))
+    if rows:
+        connection.execute(_INSERT_EVENT, rows)
+
+
+def _event(warning_id: str, event: WarningEvent) -> dict[str, object]:
+    detail = msgspec.json.encode(event.detail).decode()
+    return {"warning_id": warning_id, "at": event.at, "kind": event.kind, "actor": event.actor, "detail": detail}
 
 
 def add_warning_event(connection: Connection, warning_id: str, event: WarningEvent) -> None:
     """Append one step to the story of a warning."""
-    detail = msgspec.json.encode(event.detail).decode()
-    row = {"warning_id": warning_id, "at": event.at, "kind": event.kind, "actor": event.actor, "detail": detail}
-    connection.execute(_INSERT_EVENT, row)
+    connection.execute(_INSERT_EVENT, _event(warning_id, event))
 
 
 def add_once(connection: Connection, warning_id: str, event: WarningEvent) -> None:
@@ -124,8 +148,8 @@ def add_once(connection: Connection, warning_id: str, event: WarningEvent) -> No
 def _write_hits(connection: Connection, found: Sequence[RuleHit], touched: Mapping[_Place, str]) -> None:
     subjects = sorted({hit.subject for hit in found if not hit.signal_only})
     standing: dict[_Place, str] = {}
-    for start in range(0, len(subjects), 500):
-        of_these = and_(warnings.c.subject.in_(subjects[start : start + 500]), warnings.c.risk_state == "open")
+    for some in parts(subjects):
+        of_these = and_(warnings.c.subject.in_(some), warnings.c.risk_state == "open")
         rows = connection.execute(select(warnings.c.subject, warnings.c.matter, warnings.c.shadow, warnings.c.id).where(of_these))
         standing |= {(row.subject, row.matter, row.shadow): row.id for row in rows}
     standing |= touched
@@ -150,6 +174,12 @@ def get_warning(connection: Connection, warning_id: str) -> EarlyWarning | None:
     """Return the warning of this id as the pipeline last saw it, None where there is none."""
     body = connection.scalar(_BODY, {"key": warning_id})
     return None if body is None else _warning.decode(body)
+
+
+def get_warnings(connection: Connection, ids: Collection[str]) -> dict[str, EarlyWarning]:
+    """Return warnings by their ids, as `get_warning` does; unknown ones are left out."""
+    bodies = [body for some in parts(sorted(ids)) for body in connection.scalars(_BODIES, {"keys": some})]
+    return {warning.id: warning for warning in map(_warning.decode, bodies)}
 
 
 def list_warnings(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
@@ -12,8 +14,9 @@ from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 from domain.base import Noun
 from domain.departments import Department, Directory
 from domain.errors import Conflict, NotFound
+from domain.messages import text
 from domain.tasks import Escalation, Precedent, Task, Timer, WarningCase
-from storage.dialects import larger, upsert
+from storage.dialects import larger, parts, upsert
 from storage.duty_tables import cases, departments, outbox, owed_entries, precedents, rungs, tasks, timers
 
 _case = msgspec.json.Decoder(WarningCase)
@@ -26,13 +29,26 @@ _precedent = msgspec.json.Decoder(Precedent)
 # Made once: building these costs more than running them, and every decision needs them.
 _CASE = select(cases.c.body).where(cases.c.warning_id == bindparam("key"))
 _HOLD_CASE = _CASE.with_for_update()
+_HOLD_CASES = (
+    select(cases.c.body).where(cases.c.warning_id.in_(bindparam("keys", expanding=True))).order_by(cases.c.warning_id).with_for_update()
+)
 _SET_CASE = update(cases).where(cases.c.warning_id == bindparam("key"), cases.c.version == bindparam("expected"))
 _TASK = select(tasks.c.body).where(tasks.c.id == bindparam("key"))
 _SET_TASK = update(tasks).where(tasks.c.id == bindparam("key"), tasks.c.version == bindparam("expected"))
 _TASKS = select(tasks.c.body).where(tasks.c.warning_id == bindparam("key"))
+_TASKS_OF_ALL = select(tasks.c.body).where(tasks.c.warning_id.in_(bindparam("keys", expanding=True)))
 _NEW_TIMER = upsert(timers)
 _PUT_TIMER = _NEW_TIMER.on_conflict_do_update(
     index_elements=["id"], set_={name: _NEW_TIMER.excluded[name] for name in ("due_at", "state", "body")}
+)
+# Which of them are pending is looked at here: asked for it, both databases walk all timers that are, of every warning.
+_TIMERS = select(timers.c.id, timers.c.warning_id, timers.c.task_id, timers.c.kind, timers.c.state).where(
+    timers.c.warning_id.in_(bindparam("keys", expanding=True))
+)
+_END_TIMER = (
+    update(timers)
+    .where(timers.c.id == bindparam("key"), timers.c.state == "pending")
+    .values(state=bindparam("ended"), fired_at=bindparam("at"))
 )
 _DEPARTMENTS = select(departments.c.body).order_by(departments.c.id)
 _PRECEDENTS = select(precedents.c.body).order_by(precedents.c.id)
@@ -54,6 +70,7 @@ _HOLD_DUE = (
 )
 _NEW_CASE = insert(cases)
 _NEW_TASK = insert(tasks)
+_OWE = insert(owed_entries)
 _RUNGS = select(rungs.c.body).where(rungs.c.warning_id == bindparam("key")).order_by(rungs.c.created_at, rungs.c.id)
 
 
@@ -61,20 +78,20 @@ def _json(noun: msgspec.Struct) -> str:
     return msgspec.json.encode(noun).decode()
 
 
-def add_case(connection: Connection, case: WarningCase) -> None:
-    """Write a new case; raises sqlalchemy.exc.IntegrityError where its warning has one already."""
-    connection.execute(_NEW_CASE, {"warning_id": case.id, **_case_columns(case)})
+def add_cases(connection: Connection, new: Iterable[WarningCase]) -> None:
+    """Write new cases; raises sqlalchemy.exc.IntegrityError where a warning has one already."""
+    connection.execute(_NEW_CASE, [{"warning_id": case.id, **_case_columns(case)} for case in new])
 
 
-def set_case(connection: Connection, case: WarningCase, expected_version: int) -> None:
-    """Write a changed case over the one of `expected_version`.
+def set_cases(connection: Connection, changed: Sequence[tuple[WarningCase, int]]) -> None:
+    """Write changed cases in their order, each over the one of the version beside it.
 
     Raises:
-        Conflict: somebody else changed it in the meantime.
+        Conflict: somebody else changed one of them in the meantime.
     """
-    values = _case_columns(case) | {"key": case.id, "expected": expected_version}
-    if connection.execute(_SET_CASE, values).rowcount != 1:
-        raise Conflict(f"the case of warning {case.id} changed in the meantime; read it again")
+    rows = [_case_columns(case) | {"key": case.id, "expected": expected} for case, expected in changed]
+    if connection.execute(_SET_CASE, rows).rowcount != len(rows):
+        raise Conflict(text("task.changed_meanwhile", tasks=", ".join(case.id for case, _ in changed)))
 
 
 def _case_columns(case: WarningCase) -> dict[str, object]:
@@ -107,6 +124,18 @@ def hold_case(connection: Connection, warning_id: str) -> WarningCase | None:
     return _case.decode(body) if body is not None else None
 
 
+def hold_cases(connection: Connection, warning_ids: Collection[str]) -> dict[str, tuple[WarningCase, tuple[Task, ...]]]:
+    """Return cases with their tasks by warning, and hold the cases as `hold_case` does, by their ids; what was never routed is left out."""
+    held: dict[str, WarningCase] = {}
+    of: defaultdict[str, list[Task]] = defaultdict(list)
+    for some in parts(sorted(warning_ids)):
+        held |= {case.id: case for case in map(_case.decode, connection.execute(_HOLD_CASES, {"keys": some}).scalars())}
+    for some in parts(list(held)):
+        for task in map(_task.decode, connection.execute(_TASKS_OF_ALL, {"keys": some}).scalars()):
+            of[task.warning_id].append(task)
+    return {name: (case, _in_order(of[name])) for name, case in held.items()}
+
+
 def hold_due(connection: Connection, timer_id: str) -> WarningCase | None:
     """Return the case of a pending timer and hold both, None where somebody else fires it or decides about the case just now.
 
@@ -117,20 +146,20 @@ def hold_due(connection: Connection, timer_id: str) -> WarningCase | None:
     return _case.decode(body) if body is not None else None
 
 
-def add_task(connection: Connection, task: Task) -> None:
-    """Write a new task; raises sqlalchemy.exc.IntegrityError where its id is there already."""
-    connection.execute(_NEW_TASK, {"id": task.id, "warning_id": task.warning_id, **_task_columns(task)})
+def add_tasks(connection: Connection, new: Iterable[Task]) -> None:
+    """Write new tasks; raises sqlalchemy.exc.IntegrityError where the id of one is there already."""
+    connection.execute(_NEW_TASK, [{"id": task.id, "warning_id": task.warning_id, **_task_columns(task)} for task in new])
 
 
-def set_task(connection: Connection, task: Task, expected_version: int) -> None:
-    """Write a changed task over the one of `expected_version`.
+def set_tasks(connection: Connection, changed: Sequence[tuple[Task, int]]) -> None:
+    """Write changed tasks in their order, each over the one of the version beside it.
 
     Raises:
-        Conflict: somebody else changed it in the meantime.
+        Conflict: somebody else changed one of them in the meantime.
     """
-    values = _task_columns(task) | {"key": task.id, "expected": expected_version}
-    if connection.execute(_SET_TASK, values).rowcount != 1:
-        raise Conflict(f"task {task.id} changed in the meantime; read it again")
+    rows = [_task_columns(task) | {"key": task.id, "expected": expected} for task, expected in changed]
+    if connection.execute(_SET_TASK, rows).rowcount != len(rows):
+        raise Conflict(text("task.changed_meanwhile", tasks=", ".join(task.id for task, _ in changed)))
 
 
 def _task_columns(task: Task) -> dict[str, object]:
@@ -158,7 +187,10 @@ def get_task(connection: Connection, task_id: str) -> Task:
 def tasks_of(connection: Connection, warning_id: str) -> tuple[Task, ...]:
     """Return all tasks of a warning, also the ended ones: the lead's first, then by department and attempt."""
     rows = connection.execute(_TASKS, {"key": warning_id}).scalars()
-    found = [_task.decode(body) for body in rows]
+    return _in_order(_task.decode(body) for body in rows)
+
+
+def _in_order(found: Iterable[Task]) -> tuple[Task, ...]:
     return tuple(sorted(found, key=lambda task: (task.role != "lead", task.department, task.attempt)))
 
 
@@ -181,20 +213,31 @@ def put_timers(connection: Connection, new: Iterable[Timer]) -> None:
         connection.execute(_PUT_TIMER, rows)
 
 
-def cancel_timers(connection: Connection, warning_id: str, task_id: str | None, kind: str | None, now: datetime) -> None:
-    """Cancel a warning's pending timers: of one task ("" is the case itself) and one kind of clock, or of all where None."""
-    statement = update(timers).where(timers.c.warning_id == warning_id, timers.c.state == "pending")
-    if task_id is not None:
-        statement = statement.where(timers.c.task_id == task_id)
-    if kind is not None:
-        statement = statement.where(timers.c.kind == kind)
-    connection.execute(statement.values(state="cancelled", fired_at=now))
+class Cancelled(NamedTuple):
+    """Timers that are off: of one task ("" is the case itself) and one kind of clock of a warning, or of all where None."""
+
+    warning_id: str
+    task_id: str | None = None
+    kind: str | None = None
+
+
+def cancel_timers(connection: Connection, off: Collection[Cancelled], now: datetime) -> None:
+    """Cancel the pending ones of timers that are off."""
+    wanted = frozenset(off)
+    rows = [row for some in parts(sorted({one.warning_id for one in wanted})) for row in connection.execute(_TIMERS, {"keys": some})]
+    found = [
+        {"key": row.id, "ended": "cancelled", "at": now}
+        for row in rows
+        if row.state == "pending"
+        and not wanted.isdisjoint(Cancelled(row.warning_id, task, kind) for task in (row.task_id, None) for kind in (row.kind, None))
+    ]
+    if found:
+        connection.execute(_END_TIMER, found)
 
 
 def end_timer(connection: Connection, timer_id: str, state: str, now: datetime) -> bool:
     """Mark a pending timer as fired or cancelled; return False where it was not pending any more."""
-    statement = update(timers).where(timers.c.id == timer_id, timers.c.state == "pending").values(state=state, fired_at=now)
-    return connection.execute(statement).rowcount == 1
+    return connection.execute(_END_TIMER, {"key": timer_id, "ended": state, "at": now}).rowcount == 1
 
 
 def due_timers(connection: Connection, now: datetime, limit: int) -> list[Timer]:
@@ -304,9 +347,9 @@ def all_precedents(connection: Connection) -> tuple[Precedent, ...]:
     return tuple(_precedent.decode(body) for body in rows)
 
 
-def owe_entry(connection: Connection, entry: bytes) -> None:
-    """Remember a journal entry that follows from this transaction; the duty loop submits it."""
-    connection.execute(insert(owed_entries).values(entry=entry))
+def owe_entries(connection: Connection, entries: Sequence[bytes]) -> None:
+    """Remember journal entries that follow from this transaction, in their order; the duty loop submits them."""
+    connection.execute(_OWE, [{"entry": entry} for entry in entries])
 
 
 def owed(connection: Connection, limit: int = 1000) -> list[tuple[int, bytes]]:

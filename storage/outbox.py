@@ -12,12 +12,12 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, case, func, or_, select, update
 
 from domain.base import Noun
 from domain.errors import Conflict, NotFound
 from domain.messages import text
-from storage.dialects import insert_new, upsert
+from storage.dialects import parts, upsert
 from storage.duty_tables import attempts, endpoints, outbox, owed_entries
 
 PER_ENDPOINT = 4  # attempts under way at a time
@@ -49,6 +49,11 @@ class Delivery(Noun, frozen=True, kw_only=True):
     delivered_at: datetime | None = None
 
 
+_COLUMNS = Delivery.__struct_fields__
+_KNOWN = select(outbox.c.id).where(outbox.c.id.in_(bindparam("keys", expanding=True)))
+_ADD = upsert(outbox).on_conflict_do_nothing()
+
+
 class AttemptRow(Noun, frozen=True, kw_only=True):
     """One attempt of a delivery; `n` counts from 1."""
 
@@ -59,11 +64,15 @@ class AttemptRow(Noun, frozen=True, kw_only=True):
     detail: str
 
 
-def add(connection: Connection, delivery: Delivery) -> bool:
-    """Write a delivery that is due at once; return False where its id is there already (the same thing told before)."""
-    values = {name: getattr(delivery, name) for name in Delivery.__struct_fields__}
-    values["next_at"] = delivery.next_at or delivery.created_at
-    return insert_new(connection, outbox, values)
+def add(connection: Connection, new: Sequence[Delivery]) -> set[str]:
+    """Write deliveries that are due at once; return the ids of those that were not there already (the same thing told before)."""
+    known = {name for some in parts([one.id for one in new]) for name in connection.scalars(_KNOWN, {"keys": some})}
+    rows = [
+        {name: getattr(one, name) for name in _COLUMNS} | {"next_at": one.next_at or one.created_at} for one in new if one.id not in known
+    ]
+    if rows:
+        connection.execute(_ADD, rows)
+    return {str(row["id"]) for row in rows}
 
 
 def claim(connection: Connection, now: datetime, lease: timedelta, limit: int, owner: str = "") -> list[Delivery]:

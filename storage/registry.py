@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Literal
 
 import msgspec
@@ -13,13 +13,14 @@ from domain.names import looks_like_code, normalise_code, normalise_name
 from domain.objects import RegulatedObject
 from domain.records import ObjectsEntry
 from storage.database import Database
-from storage.dialects import take_turns, upsert
+from storage.dialects import parts, take_turns, upsert
 from storage.tables import meta, object_codes, object_names, objects
 
 _VERSION = "registry_version"
 _object = msgspec.json.Decoder(RegulatedObject)
 _CHUNK = 500
 _OBJECT = select(objects.c.body).where(objects.c.id == bindparam("key"))
+_OBJECTS = select(objects.c.body).where(objects.c.id.in_(bindparam("keys", expanding=True)))
 
 
 def names_of(thing: RegulatedObject) -> list[str]:
@@ -77,6 +78,12 @@ def get_object(connection: Connection, object_id: str) -> RegulatedObject | None
     """Return the object of this id, None where the registry has none."""
     body = connection.scalar(_OBJECT, {"key": object_id})
     return None if body is None else _object.decode(body)
+
+
+def get_objects(connection: Connection, ids: Collection[str]) -> dict[str, RegulatedObject]:
+    """Return objects by their ids; those that the registry does not have are left out."""
+    bodies = [body for some in parts(sorted(ids)) for body in connection.scalars(_OBJECTS, {"keys": some})]
+    return {thing.id: thing for thing in map(_object.decode, bodies)}
 
 
 def objects_by_code(connection: Connection, code: str) -> list[RegulatedObject]:

@@ -142,7 +142,7 @@ def test_an_attempt_that_lands_after_the_move_to_the_inbox_leaves_it_there() -> 
     """Only a success counts: what failed on the way waits in the inbox, it is not dead."""
     with closing(Database.in_memory()) as database, database.write() as connection:
         for one in ("late", "told"):
-            outbox.add(connection, letter(one, "gone"))
+            outbox.add(connection, [letter(one, "gone")])
         outbox.to_inbox(connection, "gone", MONDAY)
         for one, state in (("late", "dead"), ("told", "sent")):
             outbox.record_attempt(
@@ -258,7 +258,7 @@ def test_an_endpoint_with_a_long_queue_takes_its_share_of_the_places_and_no_more
         for endpoint, count, second in (("busy", 100, 0), ("calm", 3, 30)):
             for number in range(count):
                 at = MONDAY + timedelta(seconds=second, milliseconds=number)
-                assert outbox.add(connection, letter(f"{endpoint}-{number:03}", endpoint, at))
+                assert outbox.add(connection, [letter(f"{endpoint}-{number:03}", endpoint, at)])
         now, lease = MONDAY + timedelta(minutes=1), timedelta(seconds=60)
         share = outbox.PER_ENDPOINT
         first = [one.id for one in outbox.claim(connection, now, lease, 64)]

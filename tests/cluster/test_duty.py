@@ -85,7 +85,7 @@ class Desks:
             for number in range(count):
                 warning = make_warning(id=f"w{number:03}", subject=f"o-{number}", object_id=f"o-{number}", raised_at=then, updated_at=then)
                 apply_outcomes(connection, [WarningRaised(warning=warning)])
-                writer.write(connection, route(warning, CATALOGUE, desk.context(connection), then).effects, then)
+                writer.write(connection, [route(warning, CATALOGUE, desk.context(connection), then)], then)
 
     def start(self, name: str, crash: str = "", role: str = "duty", metrics_port: int = 0) -> subprocess.Popen[bytes]:
         """Start `fengsui duty`, or another role."""

@@ -301,7 +301,7 @@ class City:
                 assert case is not None
                 tasks = obligations.tasks_of(connection, timer.warning_id)
                 applied = fire(case, tasks, timer, self.desk.context(connection), now)
-                self.writer.write(connection, applied.effects, now)
+                self.writer.write(connection, [applied], now)
 
     def answer(self, who: str, warning: str, action: str, *, task: str = "", **form: Any) -> Reply:
         """Answer as the holder of a token."""

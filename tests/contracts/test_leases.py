@@ -26,8 +26,8 @@ def letters(database: Database, count: int) -> None:
             letter = outbox.Delivery(
                 id=f"n{n:03}", warning_id="w1", task_id="", recipient="d", event="x", endpoint_id=f"e{n}", body=b"{}", created_at=T0
             )
-            assert outbox.add(connection, letter)
-            assert not outbox.add(connection, letter), "the same thing is told once"
+            assert outbox.add(connection, [letter])
+            assert not outbox.add(connection, [letter]), "the same thing is told once"
 
 
 def at_once(*acts: Callable[[], None]) -> None:
@@ -103,10 +103,10 @@ def test_owed_entries_are_submitted_by_one_loop_at_a_time(database: Database) ->
     """Claimed by one, not by the next until the lease runs out or is given back; forgotten by name, whatever came in between."""
     with database.write() as connection:
         for entry in (b"one", b"two"):
-            obligations.owe_entry(connection, entry)
+            obligations.owe_entries(connection, [entry])
         claimed = obligations.claim_owed(connection, T0, LEASE, "a")
         assert [entry for _, entry in claimed] == [b"one", b"two"]
-        obligations.owe_entry(connection, b"three")
+        obligations.owe_entries(connection, [b"three"])
         assert [entry for _, entry in obligations.claim_owed(connection, T0, LEASE, "b")] == [b"three"]
         obligations.paid(connection, [claimed[0][0]])
         obligations.release_owed(connection, [claimed[1][0]])
@@ -118,18 +118,18 @@ def test_an_entry_written_by_a_transaction_that_ended_late_is_not_forgotten(data
     """Numbers are given before a commit: the one with the smaller number may appear after the larger was paid."""
     if database.where.startswith("postgresql"):
         with database.write() as slow:
-            obligations.owe_entry(slow, b"slow")
+            obligations.owe_entries(slow, [b"slow"])
 
             def quick() -> None:
                 with database.write() as connection:
-                    obligations.owe_entry(connection, b"quick")
+                    obligations.owe_entries(connection, [b"quick"])
                 with database.write() as connection:
                     obligations.paid(connection, [id_ for id_, _ in obligations.claim_owed(connection, T0, LEASE, "a")])
 
             at_once(quick)
     else:
         with database.write() as connection:
-            obligations.owe_entry(connection, b"slow")
+            obligations.owe_entries(connection, [b"slow"])
     with database.read() as connection:
         assert [entry for _, entry in obligations.owed(connection)] == [b"slow"]
 
@@ -140,7 +140,7 @@ def timer(database: Database) -> Timer:
     case = route(make_warning(id="w1"), CATALOGUE, Story().context, T0).case
     due = Timer(id="m1", warning_id=case.id, task_id="", kind="total", what="due", due_at=T0, version=1)
     with database.write() as connection:
-        obligations.add_case(connection, case)
+        obligations.add_cases(connection, [case])
         obligations.put_timers(connection, [due])
     return due
 
@@ -184,7 +184,7 @@ def test_decisions_about_one_warning_follow_one_another(database: Database, time
             case = obligations.hold_case(connection, timer.warning_id)
             assert case is not None
             changed = msgspec.structs.replace(case, version=case.version + 1)
-            obligations.set_case(connection, changed, case.version)
+            obligations.set_cases(connection, [(changed, case.version)])
             audit.append(connection, case.id, T0, actor, "acted", {"version": changed.version})
 
     at_once(*(lambda actor=actor: act(actor) for actor in "abcdefgh"))

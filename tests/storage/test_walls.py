@@ -37,7 +37,7 @@ def city(postgres: PostgresServer) -> Iterator[Database]:
             told = outbox.Delivery(
                 id="n1", warning_id="w3", task_id="", recipient="housing", event="x", endpoint_id="e", body=b"{}", created_at=T0
             )
-            outbox.add(connection, told)
+            outbox.add(connection, [told])
         yield database
 
 
@@ -46,8 +46,8 @@ def _warn(connection: Connection, id_: str, department: str) -> None:
     risk.apply_outcomes(connection, [WarningRaised(warning=warning)])
     routed = route(warning, CATALOGUE, Story().context, T0)
     assert isinstance(routed, Routed)
-    obligations.add_case(connection, routed.case)
-    obligations.add_task(connection, msgspec.structs.replace(routed.tasks[0], id=f"t-{id_}", department=department))
+    obligations.add_cases(connection, [routed.case])
+    obligations.add_tasks(connection, [msgspec.structs.replace(routed.tasks[0], id=f"t-{id_}", department=department)])
     audit.append(connection, id_, T0, "system", "generated", {})
 
 
