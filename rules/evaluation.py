@@ -73,7 +73,7 @@ def indicator_to(op: str, name: str, limit: float) -> Run:
     test = ORDER[op]
 
     def run(facts: Facts) -> bool | None:
-        value = facts.values.get(name)
+        value: Any = facts.values.get(name)
         if isinstance(value, float):
             return test(value, limit) or (None if math.isnan(value) else False)
         return test(value, limit) if value.__class__ is int else None

@@ -13,6 +13,9 @@ from typing import Final
 
 YOUNG: Final = 5_000  # allocations between two looks at the young: everything stands still meanwhile, for a millisecond or two
 OLDER: Final = (5, 4_000)
+BATCH: Final = 20_000  # of those that are left behind by a batch, or several, when they are looked at
+UNWATCHED: Final = 2_000_000  # allocations after which it does look between two batches: where one goes on and on, or none comes
+GROWN: Final = 5_000_000  # of them before everything is looked at, at the least
 
 
 def settle_collector(young: int = YOUNG) -> None:
@@ -31,3 +34,36 @@ def settled_collector(young: int = YOUNG) -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*before)
+
+
+class BatchCollector:
+    """The pace of a process that takes in batches, in any of its threads.
+
+    In the middle of a batch nearly everything is alive, and looking at it is in vain. Behind one, what is left is looked at once and then
+    left alone, until as much has come as was there when everything was looked at last: so cycles are found, sooner or later, and what is
+    kept is looked at twice at the most on the average.
+    """
+
+    def __init__(self) -> None:
+        """Set the pace for the rest of the process."""
+        gc.set_threshold(UNWATCHED, *OLDER)
+        self._everything()
+
+    def batch_done(self) -> None:
+        """Look at what the batches since the last time left behind, if it is enough."""
+        left = gc.get_count()[0]
+        if left < BATCH:
+            return
+        self._grown += left
+        if self._grown > max(GROWN, self._kept):
+            gc.unfreeze()
+            self._everything()
+        else:
+            gc.collect(0)
+            gc.freeze()
+
+    def _everything(self) -> None:
+        gc.collect()
+        gc.freeze()
+        self._kept = gc.get_freeze_count()
+        self._grown = 0

@@ -40,7 +40,7 @@ from domain.messages import both
 from domain.ports import Grant, Offer, Progress
 from domain.records import TickEntry
 from streams.runtimes.allocator import settle_allocator
-from streams.runtimes.collector import settle_collector
+from streams.runtimes.collector import BatchCollector
 from streams.runtimes.hands import MANY, Hands
 from streams.runtimes.partitions import Partition
 from streams.runtimes.standstill import Standstill
@@ -53,8 +53,7 @@ ASSIGN_SECONDS: Final = 45.0  # longer than a database lets a process that stand
 FETCH_SECONDS: Final = 0.05  # for which a broker waits for news of partitions before it says that there is none
 FETCH_BYTES: Final = 4 * 1024 * 1024  # of one partition at a time
 HELD_SECONDS: Final = 0.01  # after which a partition that is not held back any more is asked for
-TURN_SECONDS: Final = 0.0005  # for which a thread computes while another one wants to: a commit is many short answers to many questions
-YOUNG: Final = 50_000  # allocations between two looks of the collector: a frame makes tens of thousands, and nobody waits for an answer
+TURN_SECONDS: Final = 0.002  # for which a thread computes while another one wants to: a commit is many short answers to many questions
 BUFFER: Final = 16  # frames that wait in memory; each may have two megabytes
 HELD_FRAMES: Final = 4  # that wait for a partition that counts back, before the others stay with the brokers
 
@@ -226,7 +225,7 @@ class Host:
     def run(self) -> None:
         """Work until SIGINT or SIGTERM, or until something ends the process."""
         settle_allocator()
-        settle_collector(YOUNG)
+        self._collector = BatchCollector()
         sys.setswitchinterval(TURN_SECONDS)
         worker = faust.Worker(self.app, override_logging=False, redirect_stdouts=False, daemon=True, quiet=True)
         worker.execute_from_commandline()
@@ -423,6 +422,7 @@ class Host:
             self._gaps.pop(partition, None)
             self._unless_fenced(held, lambda: held.take(offset, message, appended_at))
             self._standstill.took(began)
+            self._collector.batch_done()
 
     def _orphan(self, partition: TP) -> None:
         """A message of a partition that another worker has: usual while an assignment moves, not for longer."""

@@ -16,12 +16,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from hashlib import sha256
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import structlog
 
@@ -79,6 +79,10 @@ class Parts:
     beside: Callable[[], Pipeline] | None = None
     log: FrameLog | None = None
     worked_out: Callable[[str], Iterator[bytes] | None] = lambda _name: None
+
+
+_COMPUTING: Final = threading.Lock()
+"""Held by the one partition of the process that steps: threads that fight over the interpreter take half as long again for the same."""
 
 
 class Partition:
@@ -329,7 +333,8 @@ class Partition:
                 continue
             self._until_taken(partial(self._guard.enter, numbers[start], numbers[end - 1]))
             try:
-                outcomes += self._through(part, growing=growing)
+                with _turn_for(part):
+                    outcomes += self._through(part, growing=growing)
             except FengsuiError:
                 self._until_taken(self._guard.forgive)
                 raise
@@ -427,3 +432,8 @@ class Partition:
 
 def _succeeded(commit: Future[Grant]) -> bool:
     return commit.done() and commit.exception() is None
+
+
+def _turn_for(records: Sequence[Record]) -> AbstractContextManager[Any]:
+    """Return the turn to step these records; an activation waits for none, since it may read the whole log to count back."""
+    return nullcontext() if any(isinstance(record.entry, RulesetEntry) for record in records) else _COMPUTING

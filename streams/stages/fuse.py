@@ -34,6 +34,16 @@ COUNTED_LIMIT: Final = 10_000  # signals told apart per contribution; from here 
 RiskKey = tuple[bool, str]  # (shadow, matter)
 
 
+_PART: Final = (
+    "at_least", "basis", "cap", "counted", "evidence", "family", "feeds", "full", "half_life", "message", "name", "of_signal", "plan",
+    "since", "source", "title", "triggers", "values", "version",
+)  # fmt: skip
+_EPISODE: Final = ("feeds", "id", "kind", "level", "number", "quiet_since", "raised_at", "region", "rules")
+_RISK: Final = (
+    "behind", "can_rise", "due", "episode", "episodes", "level", "matter", "parts", "sector", "settled", "shadow", "stale", "subject",
+)  # fmt: skip
+
+
 class Part:
     """One contribution to a score, and the signals behind it.
 
@@ -42,10 +52,7 @@ class Part:
     `triggers` are, for a rule that reads fields of the signal, the signals it was true at.
     """
 
-    __slots__ = (
-        "at_least", "basis", "cap", "counted", "evidence", "family", "feeds", "full", "half_life", "message", "name", "of_signal", "plan",
-        "since", "source", "title", "triggers", "values", "version",
-    )  # fmt: skip
+    __slots__ = _PART
 
     def __init__(self, source: str, name: str, title: str) -> None:
         self.source = source
@@ -119,7 +126,7 @@ class Part:
 class Episode:
     """One open warning: what was promised when it was raised and what it has reached."""
 
-    __slots__ = ("feeds", "id", "kind", "level", "number", "quiet_since", "raised_at", "region", "rules")
+    __slots__ = _EPISODE
 
     def __init__(self, number: int, id: str, raised_at: int, region: str, kind: str) -> None:  # noqa: A002  # the warning's own word
         self.number = number
@@ -141,9 +148,7 @@ class Risk:
     another engine finds it.
     """
 
-    __slots__ = (
-        "behind", "can_rise", "due", "episode", "episodes", "level", "matter", "parts", "sector", "settled", "shadow", "stale", "subject",
-    )  # fmt: skip
+    __slots__ = _RISK
 
     def __init__(self, subject: str, matter: str, sector: str, *, shadow: bool) -> None:
         self.subject = subject
@@ -400,11 +405,11 @@ class FuseStage:
                 setattr(risk, name, saved[name])
             if saved["episode"] is not None:
                 risk.episode = Episode(0, "", 0, "", "")
-                for name in Episode.__slots__:
+                for name in _EPISODE:
                     setattr(risk.episode, name, saved["episode"][name])
             for fields in saved["parts"]:
                 part = risk.parts[fields["name"]] = Part(fields["source"], fields["name"], fields["title"])
-                for name in Part.__slots__:
+                for name in _PART:
                     setattr(part, name, fields[name])
                 part.basis, part.feeds = tuple(part.basis), tuple(part.feeds)
                 part.counted = dict.fromkeys(fields["counted"])
@@ -418,11 +423,11 @@ _NOT_SAVED: Final = frozenset({"parts", "episode", "due", "stale", "behind"})
 
 
 def _dump(risk: Risk) -> dict[str, Any]:
-    saved: dict[str, Any] = {name: getattr(risk, name) for name in Risk.__slots__ if name not in _NOT_SAVED}
-    saved["episode"] = {name: getattr(risk.episode, name) for name in Episode.__slots__} if risk.episode is not None else None
+    saved: dict[str, Any] = {name: getattr(risk, name) for name in _RISK if name not in _NOT_SAVED}
+    saved["episode"] = {name: getattr(risk.episode, name) for name in _EPISODE} if risk.episode is not None else None
     saved["parts"] = []
     for part in risk.parts.values():
-        fields = {name: getattr(part, name) for name in Part.__slots__}
+        fields = {name: getattr(part, name) for name in _PART}
         fields["counted"], fields["evidence"] = list(part.counted), list(part.evidence)
         saved["parts"].append(fields)
     return saved

@@ -53,15 +53,14 @@ def taken(values: list[float], take: str, rank: float) -> Value:
 
 
 class Periods(Cell):
-    """The signals of the present period and of `frame.periods` before it; `make` makes a fresh cell of the indicator it is about."""
+    """The signals of the present period and of `stretched.periods` before it; `make` makes a fresh cell of the indicator it is about."""
 
-    __slots__ = ("begun", "indicator", "inner", "make", "own")
-
-    frame: Stretched
+    __slots__ = ("begun", "indicator", "inner", "make", "own", "stretched")
 
     def __init__(self, make: Callable[[], Cell], indicator: Indicator) -> None:
         inner = make()
-        super().__init__(Stretched(inner.frame, indicator.periods), inner.name, inner.key)
+        self.stretched = Stretched(inner.frame, indicator.periods)
+        super().__init__(self.stretched, inner.name, inner.key)
         self.make = make
         self.inner = inner
         self.indicator = indicator
@@ -103,11 +102,11 @@ class Periods(Cell):
 
     def inside(self) -> list[Item]:
         """Return the signals of the present period: those before it are what it is compared with, no evidence."""
-        return self.between(self.frame.inner.start(self.now()), NEVER)
+        return self.between(self.stretched.inner.start(self.now()), NEVER)
 
     def past(self) -> list[float | None]:
         """Return the values of the periods before the present one that had begun after the first signal, the newest first."""
-        borders = self.frame.borders(self.now())
+        borders = self.stretched.borders(self.now())
         return [self.came_to(self.between(start, end)) for end, start in pairwise(borders) if self.begun <= start]
 
 
@@ -131,7 +130,7 @@ class Spike(Periods):
 
     def value(self) -> Value:
         """Return above 1 for a rise, below 1 for a fall; None where there is nothing to compare with."""
-        start, before = self.frame.borders(self.now())
+        start, before = self.stretched.borders(self.now())
         earlier = self.between(before, start)
         if self.begun > before or len(earlier) < max(self.indicator.needs, 1):
             return None
@@ -149,7 +148,7 @@ class Flatline(Periods):
 
     def value(self) -> Value:
         """Return None before the first whole period."""
-        start = self.frame.inner.start(self.now())
+        start = self.stretched.inner.start(self.now())
         value = self.came_to(self.between(start, NEVER))
         return None if self.begun > start or value is None else value < self.indicator.below
 
