@@ -154,7 +154,7 @@ class Pipeline:
             "waiting": len(self._ledger.waiting),
             "waiting_given_up": self._ledger.given_up,
             "resolutions_of_unknown_signals": self._unknown_resolutions,
-            "signals_kept": len(self._ledger.by_name),
+            "signals_kept": len(self._ledger),
             "keys": len(self._indicators.keys),
             "signals_too_late": sum(count for count, _ in self._rules.courses.too_late.values()),
         }
@@ -222,6 +222,7 @@ class Pipeline:
             while self._deadlines.pending(self._now) and self._decide(self._now, outcomes):
                 pass  # what the record brought came too late to wait for anything more
             self._position = max(self._position, record.seq)
+        self._ledger.settle()
         return outcomes
 
     def fresh(self) -> Pipeline:
@@ -249,7 +250,7 @@ class Pipeline:
 
     def names(self) -> Iterable[Identity]:
         """Return the identities (feed, id) of the signals that are kept."""
-        return self._ledger.by_name.keys()
+        return self._ledger.names()
 
     def skip(self, record: Record) -> None:
         """Pass over a quarantined record: only the position moves on."""
@@ -290,14 +291,14 @@ class Pipeline:
         replaced = self._ledger.replaced_by(entry)
         if replaced and any(live.seq == seq and live.entry.resolution.object_id == entry.resolution.object_id for live in replaced):
             return  # the same record, passed on again for what is known of it here already
-        names: tuple[Identity, ...] = ((entry.feed, entry.signal.id),)
+        also: tuple[str, ...] = ()
         if replaced or entry.signal.corrects:
-            names = self._ledger.names_for(entry, replaced)
+            also = self._ledger.also_for(entry, replaced)
             entry = inherit(entry, replaced)
             for earlier in replaced:
                 self._undo(earlier, effects)
         self._pass_on(seq, entry, again=bool(replaced or entry.revision or entry.signal.corrects or entry.signal.withdraws))
-        live = Live(seq, entry, names)
+        live = Live(seq, entry, also)
         away = self._move(live, replaced)
         moment = None
         if not entry.signal.withdraws:
@@ -339,7 +340,7 @@ class Pipeline:
             earlier.entry = found
             return
         effects = self._effects
-        live = Live(earlier.seq, found, earlier.names)
+        live = Live(earlier.seq, found, earlier.also)
         if entry.content is None:  # else whoever judges areas is told by the entry itself, and not by each partition that it moves between
             self._pass_on(earlier.seq, found, again=True)
         self._undo(earlier, effects)

@@ -125,17 +125,18 @@ class Backfill:
             self._moved(entry)
         elif isinstance(entry, ObjectsEntry):
             self.stage.objects.update((thing.id, thing) for thing in entry.objects)
+        self.ledger.settle()
 
     def _signal(self, seq: int, entry: SignalEntry) -> None:
         replaced = self.ledger.replaced_by(entry)
-        names: tuple[Identity, ...] = ((entry.feed, entry.signal.id),)
+        also: tuple[str, ...] = ()
         if replaced or entry.signal.corrects:
-            names = self.ledger.names_for(entry, replaced)
+            also = self.ledger.also_for(entry, replaced)
             entry = inherit(entry, replaced)
             for earlier in replaced:
                 self._undo(earlier)
         if not entry.signal.withdraws:
-            self._place(Live(seq, entry, names), away=self._away(entry))
+            self._place(Live(seq, entry, also), away=self._away(entry))
 
     def _resolution(self, seq: int, entry: ResolutionEntry) -> None:
         earlier = self.ledger.meant_by(entry, seq)
@@ -145,7 +146,7 @@ class Backfill:
         if earlier.entry.resolution.object_id == entry.object_id:
             earlier.entry = found
             return
-        live = Live(earlier.seq, found, earlier.names)
+        live = Live(earlier.seq, found, earlier.also)
         self._undo(earlier)
         self._place(live, away=elsewhere(entry, seq))
 
@@ -227,13 +228,14 @@ class Backfill:
                 self.stage.objects.update((thing.id, thing) for thing in part.rows)
             elif isinstance(part, _Lives):
                 for seq, entry, names, of in part.rows:
-                    lives[seq], places[seq] = Live(seq, entry, tuple(names)), of
+                    lives[seq], places[seq] = Live(seq, entry, tuple(id_ for _, id_ in names[1:])), of
             elif isinstance(part, _Keys):
                 keys += part.rows
         self.stage.load({"keys": keys, "warming_since": {}}, lives)
         for seq, live in lives.items():
             live.keys = {by: self.stage.keys[name] for by, name in places[seq]}
             self.ledger.keep(live)
+        self.ledger.settle()
         self.series.load(head.series)
         for subject, seq in head.last:
             self._see(subject, lives[seq])
@@ -244,7 +246,7 @@ class Backfill:
 
 
 def _row(live: Live) -> tuple[int, SignalEntry, list[Identity], list[tuple[By, str]]]:
-    return live.seq, live.entry, list(live.names), [(by, key.name) for by, key in live.keys.items()]
+    return live.seq, live.entry, [(live.feed, id_) for id_ in live.ids], [(by, key.name) for by, key in live.keys.items()]
 
 
 def _needed(ruleset: RuleSet, names: Sequence[str]) -> list[str]:

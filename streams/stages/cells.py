@@ -11,6 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from bisect import bisect_left, insort
 from collections.abc import Callable
+from sys import intern
 from typing import TYPE_CHECKING, Any, Final
 
 from rules.ruleset import Value
@@ -18,11 +19,12 @@ from streams.stages.ledger import Live
 from streams.stages.windows import NEVER, Frame
 
 if TYPE_CHECKING:
-    from streams.stages.indicators import Key
+    from streams.stages.keys import Key
 
 Item = tuple[int, int, Value, Live]  # (time, seq, value, signal), in this order; seq is unique, so values are never compared
 KEPT: Final = 1_000  # signals of a key inside an indicator without a window: as many withdrawals change nothing but what they should
 _INT_MAX: Final = 1 << 53  # greater integers are kept as floats
+_SHORT: Final = 24
 STEPS: Final = 1 << 1074  # every finite float is a whole multiple of 1/STEPS
 
 
@@ -40,6 +42,8 @@ def number(value: Any) -> float | None:
 
 def plain(value: Any) -> Value:
     """Return `value` if it can be told apart from others (text, finite number, truth value), else None."""
+    if value.__class__ is str:
+        return intern(value) if len(value) <= _SHORT else value  # sources and kinds are few, and each signal comes with its own
     if isinstance(value, str | bool):
         return value
     if isinstance(value, int) and abs(value) <= _INT_MAX:
@@ -84,18 +88,18 @@ class Cell(ABC):
         self.drops = self.frame.leaves(items[0][0]) if items else NEVER
         return dropped
 
-    def add(self, t: int, seq: int, value: Value, live: Live) -> bool:
+    def add(self, item: Item) -> bool:
         """Take in a signal, the clock having been moved to it; False when it is older than the window, which ignores it."""
-        items = self.items
+        items, t, value = self.items, item[0], item[2]
         if t < self.clock and t < self.frame.start(self.clock):
             return False
         if not items:
-            items.append((t, seq, value, live))
+            items.append(item)
             self.drops = self.frame.leaves(t)
         elif t > items[-1][0]:
-            items.append((t, seq, value, live))
+            items.append(item)
         else:
-            insort(items, (t, seq, value, live))
+            insort(items, item)
             self.drops = self.frame.leaves(items[0][0])
         self.seen += 1
         if value is not None:

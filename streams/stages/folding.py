@@ -10,13 +10,11 @@ from abc import abstractmethod
 from bisect import bisect_left, insort
 from typing import TYPE_CHECKING, Any
 
-from rules.ruleset import Value
 from streams.stages.cells import Cell, Item
 from streams.stages.windows import DAY, NEVER, RAW_DAYS, SHANGHAI_OFFSET, Frame, day_of
 
 if TYPE_CHECKING:
-    from streams.stages.indicators import Key
-    from streams.stages.ledger import Live
+    from streams.stages.keys import Key
 
 
 def _midnight(day: int) -> int:
@@ -84,9 +82,9 @@ class Rolled(Cell):
             leaves = self.frame.leaves(_midnight(self.order[0]))
         self.drops = min(folds, leaves)
 
-    def add(self, t: int, seq: int, value: Value, live: Live) -> bool:
+    def add(self, item: Item) -> bool:
         """Take in a signal as any window does; one of a day that is folded already follows it when the clock next moves."""
-        taken = super().add(t, seq, value, live)
+        taken = super().add(item)
         self._plan()
         return taken
 

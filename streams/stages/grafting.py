@@ -10,7 +10,8 @@ from domain.records import Prepared
 from rules.ruleset import RuleSet
 from streams.stages.backfill import Away, Backfill, Detectors, Scope, scope_of
 from streams.stages.cells import Cell
-from streams.stages.indicators import IndicatorStage, Key
+from streams.stages.indicators import IndicatorStage
+from streams.stages.keys import Key
 from streams.stages.ledger import Ledger, Live
 from streams.stages.models import SeriesDetectors
 from streams.stages.rules import RuleStage
@@ -92,7 +93,9 @@ class _Graft:
             for name, cell in own.cells.items():
                 if name in names:
                     self._window(key, name, cell)
-            key.scores.update((name, score) for name, score in own.scores.items() if name in names)
+            for name, score in own.scores.items():
+                if name in names:
+                    key.note(name, score)
             self._indicators.settle(key)
         self._series.load({name: state for name, state in fill.series.dump().items() if name in names})
         for subject, live in fill.last.items():
@@ -114,13 +117,12 @@ class _Graft:
             new.remember(memory)
         for item in items:
             item[3].holds += 1
-            item[3].places.append(new)
 
     def _own(self, live: Live) -> Live:
         """Return the running stages' own of a signal, which knows from here on everything that it counts for."""
         found = self._lives.get(live.seq)
         if found is None:
-            known = next((each for name in live.names if (each := self._ledger.by_name.get(name)) and each.seq == live.seq), None)
-            found = self._lives[live.seq] = known or Live(live.seq, live.entry, live.names)
+            known = next((each for id_ in live.ids if (each := self._ledger.named(live.feed, id_)) and each.seq == live.seq), None)
+            found = self._lives[live.seq] = known or Live(live.seq, live.entry, live.also)
             found.keys = {**{by: self._indicators.key(key.name) for by, key in live.keys.items()}, **found.keys}
         return found

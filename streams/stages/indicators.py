@@ -15,6 +15,7 @@ from domain.records import SignalEntry
 from rules.ruleset import By, Facts, Indicator, RuleSet, Value
 from streams.stages.cells import Cell, Item
 from streams.stages.groups import area_name, group_at
+from streams.stages.keys import NOTHING, Key, shared
 from streams.stages.ledger import Ledger, Live
 from streams.stages.peers import Peers
 from streams.stages.plans import PEERS, Plan, definition_of, kinds_of
@@ -33,19 +34,6 @@ class Series(Protocol):
 
     def score(self, name: str, key: str, at: int, value: object) -> float:
         """Score one point of the series `key` and learn from it."""
-
-
-class Key:
-    """An object or an area with its windows; `clock` is its newest signal, `expires` when a window that follows it changes next."""
-
-    __slots__ = ("cells", "clock", "expires", "name", "scores")
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.clock = -NEVER
-        self.expires = NEVER
-        self.cells: dict[str, Cell] = {}
-        self.scores: dict[str, float] = {}
 
 
 Objects = Mapping[str, RegulatedObject]
@@ -126,7 +114,7 @@ class IndicatorStage:
 
     def _drop(self, key: Key, name: str) -> None:
         """Let go of a window of `key` and of what it holds."""
-        key.scores.pop(name, None)
+        key.lose(name)
         cell = key.cells.pop(name, None)
         for item in cell.items if cell is not None else ():
             self._ledger.release(item[3])
@@ -172,7 +160,7 @@ class IndicatorStage:
     def add(self, moment: Moment) -> dict[By, list[str]]:
         """Let the moment's signal count; return, by kind of key, the indicators whose value can have changed."""
         live = moment.live
-        live.keys = moment.keys
+        live.keys = shared(moment.keys)
         t = live.t
         if (about := moment.keys.get("object")) is not None:
             self._stirred.add(about.name)
@@ -182,17 +170,24 @@ class IndicatorStage:
                 key.clock = t
                 if t >= key.expires:
                     changed[by] = self._expire(key)
+        bare: Item = (t, live.seq, None, live)  # windows share what they hold of a signal
+        valued = bare
         for plan in self._selector.select(moment.combination, moment.facts):
             owner = moment.keys.get(plan.by)
-            if owner is not None and self._count(plan, owner, live, moment.facts):
+            if owner is not None and (item := self._count(plan, owner, bare, valued, moment.facts)) is not None:
+                valued = valued if item is bare else item
                 fed = [plan.name]
                 self._watch(plan.name, owner, fed)
                 changed.setdefault(plan.by, []).extend(fed)
                 moment.fed += fed
         return changed
 
-    def _count(self, plan: Plan, key: Key, live: Live, facts: Facts) -> bool:
-        """Put `live` into one window; False when it is too old for it."""
+    def _count(self, plan: Plan, key: Key, bare: Item, valued: Item, facts: Facts) -> Item | None:
+        """Put a signal into one window; return what the window holds of it, None when it is too old for it.
+
+        `bare` is what windows hold that want no value, `valued` what the last one held that wants one.
+        """
+        live = bare[3]
         cell = key.cells.get(plan.name)
         new = cell is None
         if cell is None:
@@ -202,25 +197,28 @@ class IndicatorStage:
             for item in cell.move(clock):
                 self._ledger.release(item[3])
         if plan.picky and not cell.takes(live.t, correction=bool(live.entry.revision or live.entry.signal.corrects)):
-            return False
+            return None
         value = None if plan.of is None else cell.reads(plan.of.evaluate(facts))
-        if not cell.add(live.t, live.seq, value, live):
-            return False
+        if value is None:
+            item = bare
+        else:
+            item = valued if valued[2].__class__ is value.__class__ and valued[2] == value else (live.t, live.seq, value, live)
+        if not cell.add(item):
+            return None
         if new:
             key.cells[plan.name] = cell
         live.holds += 1
-        live.places.append(cell)
         if plan.keeps and (spare := cell.shed(plan.keeps)) is not None:
             self._ledger.release(spare[3])
         if not plan.own and cell.drops < key.expires:
             key.expires = cell.drops
-        return True
+        return item
 
     def _watch(self, name: str, key: Key, changed: list[str]) -> None:
         """Feed the detectors that watch indicator `name`, and those that watch them."""
         for plan in self._watchers.get(name, ()):
             at = key.cells[name].clock if name in key.cells else key.clock
-            key.scores[plan.name] = self._series.score(plan.name, key.name, at, self._value(name, key))
+            key.note(plan.name, self._series.score(plan.name, key.name, at, self._value(name, key)))
             changed.append(plan.name)
             self._watch(plan.name, key, changed)
 
@@ -249,14 +247,14 @@ class IndicatorStage:
     def remove(self, live: Live) -> set[str]:
         """Undo what `live` counted; return the indicators whose value can have changed."""
         changed = set()
-        for cell in live.places:
-            if cell.discard(live.t, live.seq):
-                changed.add(cell.name)
-                self._stirred.add(cell.key.name)
-                self._ledger.release(live)
-                if cell.seen == 0 and cell.key.cells.get(cell.name) is cell:
-                    del cell.key.cells[cell.name]
-        live.places.clear()
+        for key in live.keys.values():
+            for name, cell in list(key.cells.items()):
+                if cell.discard(live.t, live.seq):
+                    changed.add(name)
+                    self._stirred.add(key.name)
+                    self._ledger.release(live)
+                    if cell.seen == 0:
+                        del key.cells[name]
         return changed
 
     def value(self, name: str, moment: Moment) -> Value:
@@ -332,7 +330,7 @@ class IndicatorStage:
         items: dict[str, list[Item]] = {name: [] for name in seen}
         for live in lives:
             moment = self.moment(live)
-            live.keys = moment.keys
+            live.keys = shared(moment.keys)
             key.clock = max(key.clock, live.t)
             for plan in self._selector.select(moment.combination, moment.facts):
                 if plan.name in items:
@@ -345,7 +343,6 @@ class IndicatorStage:
             cell.put_back(inside, clock, seen[name])
             for item in inside:
                 item[3].holds += 1
-                item[3].places.append(cell)
             if not plan.own:
                 key.expires = min(key.expires, cell.drops)
 
@@ -354,7 +351,7 @@ class IndicatorStage:
         keys = []
         for key in self.keys.values():
             cells = [_dumped(name, cell) for name, cell in key.cells.items()]
-            keys.append([key.name, key.clock, key.expires, cells, key.scores])
+            keys.append([key.name, key.clock, key.expires, cells, dict(key.scores)])
         return {"keys": keys, "warming_since": self.warming_since, "peers": self.peers.dump()}
 
     def load(self, state: Mapping[str, Any], lives: Mapping[int, Live]) -> None:
@@ -366,7 +363,7 @@ class IndicatorStage:
         self._stirred = {name for name, *_ in state["keys"]}
         for name, clock, expires, cells, scores in state["keys"]:
             key = self.key(name)
-            key.clock, key.expires, key.scores = clock, expires, dict(scores)
+            key.clock, key.expires, key.scores = clock, expires, dict(scores) or NOTHING
             for indicator, cell_clock, seen, seqs, values, *memory in cells:
                 plan = self.plans[indicator]
                 cell = key.cells[indicator] = plan.cell(plan.frame, indicator, key)  # type: ignore[misc]  # anomaly indicators have no windows
@@ -376,4 +373,3 @@ class IndicatorStage:
                     cell.remember(memory[0])
                 for item in items:
                     item[3].holds += 1
-                    item[3].places.append(cell)

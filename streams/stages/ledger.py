@@ -7,7 +7,8 @@ withdrawal then has nothing left to undo.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from sys import intern
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -15,74 +16,131 @@ from msgspec.structs import replace
 from domain.objects import Resolution
 from domain.partitions import came_here, elsewhere
 from domain.records import MovedEntry, ResolutionEntry, SignalEntry
+from streams.stages.packing import Packed, glance, pack, unpack
 from streams.stages.windows import to_us
 
 if TYPE_CHECKING:
     from rules.ruleset import By
-    from streams.stages.cells import Cell
     from streams.stages.courses import Course
     from streams.stages.fuse import Part, Risk
-    from streams.stages.indicators import Key
+    from streams.stages.keys import Key
 
 Identity = tuple[str, str]  # (feed, id)
 
 
 class Live:
-    """A signal that counts, with where it counts; `holds` is how many windows and contributions keep it."""
+    """A signal that counts, with where it counts; `holds` is how many windows and contributions keep it.
 
-    __slots__ = ("cited", "courses", "entry", "holds", "keys", "names", "places", "seq", "t")
+    `id` is its own, `also` are the further ids that it answers to. What was kept for longer than a step is packed.
+    """
 
-    def __init__(self, seq: int, entry: SignalEntry, names: tuple[Identity, ...]) -> None:
+    __slots__ = ("also", "cited", "courses", "feed", "holds", "id", "kept", "keys", "seq", "t")
+
+    def __init__(self, seq: int, entry: SignalEntry, also: tuple[str, ...] = ()) -> None:
         self.seq = seq
-        self.entry = entry
+        self.kept: Packed = entry
+        self.feed = intern(entry.feed)
+        self.id = entry.signal.id
         self.t = to_us(entry.signal.occurred_at)
-        self.names = names
+        self.also = also
         self.holds = 0
         self.keys: Mapping[By, Key] = {}  # what it counted for
-        self.places: list[Cell] = []  # windows it was put into
         self.cited: list[tuple[Risk, Part]] | None = None  # contributions it was put behind
         self.courses: list[Course] | None = None  # sequences it is part of, once for each place
+
+    @classmethod
+    def packed(cls, seq: int, kept: Packed, feed: str, id_: str, t: int, also: tuple[str, ...]) -> Live:
+        """Return one that a snapshot held."""
+        live = cls.__new__(cls)
+        live.seq, live.kept, live.feed, live.id, live.t, live.also = seq, kept, intern(feed), id_, t, also
+        live.holds, live.keys, live.cited, live.courses = 0, {}, None, None
+        return live
+
+    @property
+    def entry(self) -> SignalEntry:
+        """The signal; made anew at each call where it is packed."""
+        kept = self.kept
+        return unpack(kept, self.feed, self.id, self.t) if isinstance(kept, bytes) else kept
+
+    @entry.setter
+    def entry(self, entry: SignalEntry) -> None:
+        self.kept = entry
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids that it answers to, its own first."""
+        return (self.id, *self.also)
+
+    def pack(self) -> Packed:
+        """Keep the signal as few bytes from here on, and return them."""
+        if not isinstance(self.kept, bytes):
+            self.kept = pack(self.kept)
+        return self.kept
+
+    def glance(self) -> tuple[str, str, str]:
+        """Return the signal's source, kind and text."""
+        if isinstance(self.kept, bytes):
+            return glance(self.kept)
+        signal = self.kept.signal
+        return signal.source, signal.kind, signal.text
 
 
 class Ledger:
     """Signals by identity, and the queue of unresolved ones, of at most `waiting_limit` (the oldest are given up and counted)."""
 
     def __init__(self, waiting_limit: int) -> None:
-        self.by_name: dict[Identity, Live] = {}
+        self._by_id: dict[str, dict[str, Live]] = {}  # by feed
+        self._fresh: list[Live] = []  # kept since `settle`
         self.waiting: dict[int, Live] = {}  # by seq, in order of arrival
         self.waiting_limit = waiting_limit
         self.given_up = 0
+
+    def __len__(self) -> int:
+        """Return how many identities are known."""
+        return sum(map(len, self._by_id.values()))
+
+    def named(self, feed: str, id_: str) -> Live | None:
+        """Return the signal that answers to an id."""
+        own = self._by_id.get(feed)
+        return None if own is None else own.get(id_)
+
+    def names(self) -> Iterator[Identity]:
+        """Yield all identities."""
+        return ((feed, id_) for feed, own in self._by_id.items() for id_ in own)
+
+    def adopt(self, other: Ledger) -> None:
+        """Know what another ledger knows."""
+        for feed, own in other._by_id.items():
+            self._by_id.setdefault(feed, {}).update(own)
 
     def replaced_by(self, entry: SignalEntry) -> list[Live]:
         """Return the signals that `entry` replaces or withdraws, in order of arrival: its own earlier content and what it corrects."""
         signal = entry.signal
         if not signal.corrects and not signal.withdraws:
-            earlier = self.by_name.get((entry.feed, signal.id))
+            earlier = self.named(entry.feed, signal.id)
             return [] if earlier is None else [earlier]
         found = {}
         for name in (signal.id, signal.corrects, signal.withdraws):
-            live = self.by_name.get((entry.feed, name)) if name else None
+            live = self.named(entry.feed, name) if name else None
             if live is not None:
                 found[live.seq] = live
         return [found[seq] for seq in sorted(found)]
 
-    def names_for(self, entry: SignalEntry, replaced: list[Live]) -> tuple[Identity, ...]:
-        """Return the identities that `entry` answers to from now on: its own, what it corrects, and those of what it replaces."""
+    def also_for(self, entry: SignalEntry, replaced: list[Live]) -> tuple[str, ...]:
+        """Return the ids that `entry` answers to beside its own from now on: what it corrects, and those of what it replaces."""
         signal = entry.signal
-        names = {(entry.feed, signal.id): None}
-        if signal.corrects:
-            names[entry.feed, signal.corrects] = None
+        ids = {signal.corrects: None} if signal.corrects else {}
         for live in replaced:
-            names.update(dict.fromkeys(live.names))
-        return tuple(names)
+            ids.update(dict.fromkeys(live.ids))
+        ids.pop(signal.id, None)
+        return tuple(ids)
 
     def meant_by(self, entry: ResolutionEntry, seq: int) -> Live | None:
         """Return the signal that a person spoke of in record `seq`; where it came to another partition, that which the record holds.
 
         It is kept where it came in too, also where it counts elsewhere: what corrects or withdraws it comes there.
         """
-        name = (entry.feed, entry.signal_id)
-        known = self.by_name.get(name)
+        known = self.named(entry.feed, entry.signal_id)
         if entry.content is None or not entry.object_id:
             return known
         if known is not None:
@@ -92,13 +150,13 @@ class Ledger:
             self.forget(known)
         elif elsewhere(entry, seq) and not came_here(entry.content_seq, seq):
             return None
-        found = Live(entry.content_seq, resolved(entry.content, ""), (name,))
+        found = Live(entry.content_seq, resolved(entry.content, ""))
         self.wait(found)
         return found
 
     def gone_by(self, entry: MovedEntry) -> list[Live]:
         """Return what counts here no more, as another partition says, in order of arrival."""
-        found = [self.by_name.get((entry.feed, id_)) for id_ in entry.gone]
+        found = [self.named(entry.feed, id_) for id_ in entry.gone]
         gone = {live.seq: live for live in found if live is not None and (not entry.before or live.seq < entry.before)}
         return [gone[seq] for seq in sorted(gone)]
 
@@ -106,19 +164,29 @@ class Ledger:
         """Return what counts here from now on, as another partition says; None where nothing does, or it does already."""
         if entry.content is None:
             return None
-        names = tuple((entry.feed, id_) for id_ in (entry.content.signal.id, *entry.also))
-        for name in names:
-            known = self.by_name.get(name)
+        for id_ in (entry.content.signal.id, *entry.also):
+            known = self.named(entry.feed, id_)
             if known is not None and known.seq in self.waiting and known.seq < max(entry.before, entry.content_seq):
                 self.forget(known)  # it counted elsewhere
             elif known is not None and known.seq >= entry.content_seq:
                 return None
-        return Live(entry.content_seq, entry.content, names)
+        return Live(entry.content_seq, entry.content, entry.also)
 
     def keep(self, live: Live) -> None:
-        """Make `live` findable under its names."""
-        for name in live.names:
-            self.by_name[name] = live
+        """Make `live` findable under its ids."""
+        own = self._by_id.get(live.feed)
+        if own is None:
+            own = self._by_id[live.feed] = {}
+        own[live.id] = live
+        for id_ in live.also:
+            own[id_] = live
+        self._fresh.append(live)
+
+    def settle(self) -> None:
+        """Pack what was kept since this was done last."""
+        for live in self._fresh:
+            live.pack()
+        self._fresh.clear()
 
     def release(self, live: Live) -> None:
         """One holder let go; the last one makes it forgotten."""
@@ -128,10 +196,10 @@ class Ledger:
 
     def forget(self, live: Live) -> None:
         """Drop `live` from the names and from the queue."""
-        by_name = self.by_name
-        for name in live.names:
-            if by_name.get(name) is live:
-                del by_name[name]
+        own = self._by_id.get(live.feed, {})
+        for id_ in live.ids:
+            if own.get(id_) is live:
+                del own[id_]
         self.waiting.pop(live.seq, None)
 
     def wait(self, live: Live) -> None:

@@ -15,7 +15,7 @@ from streams.stages.sessions import Session
 from streams.stages.windows import MICROSECOND, Frame
 
 if TYPE_CHECKING:
-    from streams.stages.indicators import Key
+    from streams.stages.keys import Key
 
 Make = Callable[[Frame, str, "Key"], Cell]
 _CELLS: Final[dict[str, type[Cell]]] = {

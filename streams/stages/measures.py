@@ -14,7 +14,7 @@ from streams.stages.cells import STEPS, Cell, Distinct, Extreme, Item, Mean, Sum
 from streams.stages.windows import Frame
 
 if TYPE_CHECKING:
-    from streams.stages.indicators import Key
+    from streams.stages.keys import Key
 
 SECOND: Final = 1_000_000
 

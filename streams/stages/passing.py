@@ -93,10 +93,10 @@ class Passage:
         for before in gone:
             home = self._home_of(before.entry.resolution.object_id)
             known = told.get(home, MovedEntry(feed=before.entry.feed, gone=(), before=seq))
-            told[home] = replace(known, gone=tuple(dict.fromkeys((*known.gone, *_ids(before)))))
+            told[home] = replace(known, gone=tuple(dict.fromkeys((*known.gone, *before.ids))))
         if live is not None:
             entry, home = live.entry, self._home_of(live.entry.resolution.object_id)
-            also = tuple(one for one in _ids(live) if one != entry.signal.id)
+            also = tuple(one for one in live.also if one != entry.signal.id)
             known = told.get(home, MovedEntry(feed=entry.feed, gone=(), before=seq))
             told[home] = replace(known, content=entry, content_seq=live.seq, also=also)
         self._moved.extend(told.items())
@@ -136,11 +136,6 @@ class Passage:
         """Return what was noted since the last call, in order."""
         noted, self._noted = self._noted, []
         return noted
-
-
-def _ids(live: Live) -> tuple[str, ...]:
-    """Return the ids that a signal answers to."""
-    return tuple(id_ for _, id_ in live.names)
 
 
 def parent_of(thing: RegulatedObject | None) -> str:

@@ -60,13 +60,13 @@ class Peers:
                     values[each.name].setdefault(group, []).append(value)
         for key in self._indicators.keys.values():
             for each in self._running:
-                key.scores.pop(each.name, None)
+                key.lose(each.name)
         for each in self._running:
             self.sizes[each.name] = {group: len(found) for group, found in values[each.name].items()}
             for group, found in values[each.name].items():
                 baseline = taken(found, each.take, each.rank) if len(found) >= (each.needs or LEAST) else None
                 if isinstance(baseline, float):
-                    self._indicators.key(group).scores[each.name] = baseline
+                    self._indicators.key(group).note(each.name, baseline)
 
     def dump(self) -> dict[str, Any]:
         """Return when the next night is due, and the sizes; the baselines themselves are with their groups."""

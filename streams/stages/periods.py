@@ -11,15 +11,12 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from rules.ruleset import Indicator, Value
 from streams.stages.cells import Cell, Item, Max, Mean, Min, number
 from streams.stages.measures import Stddev, order_statistic
 from streams.stages.windows import NEVER, Always, Stretched
-
-if TYPE_CHECKING:
-    from streams.stages.ledger import Live
 
 
 def middle(ordered: list[float]) -> float:
@@ -71,11 +68,11 @@ class Periods(Cell):
         """Return what the indicator it is about takes of `value`."""
         return self.inner.reads(value)
 
-    def add(self, t: int, seq: int, value: Value, live: Live) -> bool:
+    def add(self, item: Item) -> bool:
         """Take in a signal, and note when the first one was."""
-        taken_in = super().add(t, seq, value, live)
+        taken_in = super().add(item)
         if taken_in:
-            self.begun = min(self.begun, t)
+            self.begun = min(self.begun, item[0])
         return taken_in
 
     def memory(self) -> Any:

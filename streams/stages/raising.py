@@ -256,13 +256,5 @@ def _behind(parts: list[Part]) -> tuple[tuple[Evidence, ...], int]:
 
 
 def _evidence(live: Live) -> Evidence:
-    signal = live.entry.signal
-    return Evidence(
-        feed=live.entry.feed,
-        id=signal.id,
-        seq=live.seq,
-        source=signal.source,
-        kind=signal.kind,
-        occurred_at=signal.occurred_at,
-        text=signal.text,
-    )
+    source, kind, text = live.glance()
+    return Evidence(feed=live.feed, id=live.id, seq=live.seq, source=source, kind=kind, occurred_at=from_us(live.t), text=text)

@@ -89,7 +89,7 @@ class Remote:
         mine, theirs = self._stages, other._stages  # another of the same class
         mine.indicators.keys[subject] = theirs.indicators.keys[subject]
         mine.rules.subjects[subject] = theirs.rules.subjects[subject]
-        mine.ledger.by_name.update(theirs.ledger.by_name)
+        mine.ledger.adopt(theirs.ledger)
         mine.raising.replace(self.risks(subject), other.risks(subject))
         mine.fuse.risks[subject] = theirs.fuse.risks.get(subject, {})
         for risk in self.risks(subject):

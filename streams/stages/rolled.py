@@ -12,7 +12,7 @@ from streams.stages.measures import ratio_of_steps, spread, steps
 from streams.stages.windows import Frame
 
 if TYPE_CHECKING:
-    from streams.stages.indicators import Key
+    from streams.stages.keys import Key
 
 
 class RolledCount(Rolled):

@@ -11,19 +11,20 @@ import msgspec
 from domain.catalogue import Catalogue
 from domain.errors import StoreCorrupt
 from domain.objects import RegulatedObject
-from domain.records import SignalEntry
 from rules.ruleset import By, RuleSet
 from streams.stages.feeds import Feeds
 from streams.stages.fuse import FuseStage
 from streams.stages.indicators import IndicatorStage
-from streams.stages.ledger import Identity, Ledger, Live
+from streams.stages.keys import shared
+from streams.stages.ledger import Ledger, Live
 from streams.stages.models import ObjectModel, SeriesDetectors
+from streams.stages.packing import Packed
 from streams.stages.raising import RaiseStage
 from streams.stages.rule_state import dump_rules, load_rules
 from streams.stages.rules import RuleStage
 from streams.stages.wakes import Wakes
 
-VERSION: Final = 6
+VERSION: Final = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +53,13 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Saved(msgspec.Struct, frozen=True, kw_only=True):
-    """A snapshot; `lives` are the signals that anything in `state` names by number: (seq, entry, identities, keys)."""
+    """A snapshot; `lives` are the signals that anything in `state` names by number: (seq, packed, feed, id, instant, further ids, keys)."""
 
     version: int
     place: Place
     catalogue: Catalogue
     objects: list[RegulatedObject]
-    lives: list[tuple[int, SignalEntry, list[Identity], list[tuple[By, str]]]]
+    lives: list[tuple[int, Packed, str, str, int, tuple[str, ...], list[tuple[By, str]]]]
     state: dict[str, Any]
 
 
@@ -86,7 +87,8 @@ def take(stages: Stages, place: Place) -> bytes:
         catalogue=stages.rules.catalogue,
         objects=list(stages.indicators.objects.values()),
         lives=[
-            (seq, live.entry, list(live.names), [(by, key.name) for by, key in live.keys.items()]) for seq, live in sorted(lives.items())
+            (seq, live.pack(), live.feed, live.id, live.t, live.also, [(by, key.name) for by, key in live.keys.items()])
+            for seq, live in sorted(lives.items())
         ],
         state=state,
     )
@@ -108,11 +110,11 @@ def put_back(stages: Stages, data: bytes, activate: Callable[[str], RuleSet]) ->
     ruleset = activate(saved.place.ruleset)
     stages.rules.catalogue = saved.catalogue
     stages.indicators.objects = {thing.id: thing for thing in saved.objects}
-    lives = {seq: Live(seq, entry, tuple(names)) for seq, entry, names, _ in saved.lives}
+    lives = {seq: Live.packed(seq, kept, feed, id_, t, also) for seq, kept, feed, id_, t, also, _ in saved.lives}
     state = saved.state
     stages.indicators.load(state["indicators"], lives)
-    for seq, _, _, keys in saved.lives:
-        lives[seq].keys = {by: stages.indicators.keys[name] for by, name in keys}
+    for seq, *_, keys in saved.lives:
+        lives[seq].keys = shared({by: stages.indicators.keys[name] for by, name in keys})
     stages.series.load(state["series"])
     load_rules(stages.rules, state["rules"], ruleset, lives)
     stages.fuse.load(state["risks"], lives)
@@ -121,6 +123,7 @@ def put_back(stages: Stages, data: bytes, activate: Callable[[str], RuleSet]) ->
     stages.raising.load(state["inferred"])
     for live in lives.values():
         stages.ledger.keep(live)
+    stages.ledger.settle()
     stages.ledger.waiting = {seq: lives[seq] for seq in state["waiting"]}
     stages.ledger.given_up = state["given_up"]
     for risk in stages.fuse.all():

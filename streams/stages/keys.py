@@ -1,0 +1,50 @@
+"""What windows are kept for: an object, an area or another group, with its windows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from streams.stages.windows import NEVER
+
+if TYPE_CHECKING:
+    from rules.ruleset import By
+    from streams.stages.cells import Cell
+
+NOTHING: Final[Mapping[Any, Any]] = MappingProxyType({})  # most keys have no scores: an empty dict each would cost more than the key
+
+
+class Key:
+    """An object or an area with its windows; `clock` is its newest signal, `expires` when a window that follows it changes next.
+
+    `beside` are the keys of one of its signals: most of its signals have the same, and share the mapping.
+    """
+
+    __slots__ = ("beside", "cells", "clock", "expires", "name", "scores")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.clock = -NEVER
+        self.expires = NEVER
+        self.cells: dict[str, Cell] = {}
+        self.scores: Mapping[str, float] = NOTHING
+        self.beside: Mapping[By, Key] = NOTHING
+
+    def note(self, name: str, score: float) -> None:
+        """Have a score of an indicator."""
+        self.scores = {**self.scores, name: score}
+
+    def lose(self, name: str) -> None:
+        """Have no score of an indicator any more."""
+        if name in self.scores:
+            self.scores = {other: score for other, score in self.scores.items() if other != name} or NOTHING
+
+
+def shared(keys: Mapping[By, Key]) -> Mapping[By, Key]:
+    """Return a mapping equal to `keys`, which is the one of an earlier signal where there is such a one."""
+    for first in keys.values():
+        if first.beside != keys:
+            first.beside = keys
+        return first.beside
+    return keys
