@@ -27,11 +27,15 @@ _encoder = msgspec.msgpack.Encoder()
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What to write, and what to answer once it is synced: one receipt per offer; `duplicates` counts by feed."""
+    """What to write, and what to answer once it is synced: one receipt per offer; `duplicates` counts by feed.
+
+    `names` is what the signals among the records make known.
+    """
 
     records: list[Record]
     receipts: list[Receipt]
     duplicates: Mapping[str, int]
+    names: Mapping[Key, Known]
 
 
 def storable(offer: Offer) -> tuple[Offer, int]:
@@ -67,59 +71,74 @@ class Names(Protocol):
         ...
 
 
-def admit(offers: Sequence[Offer], identity: Names, *, head: int, received_at: datetime, spaced: bool = False) -> Plan:
-    """Decide about `offers` in their order, numbering from `head` + 1; where `spaced`, duplicates take a number too.
+def admit(offers: Sequence[Offer], identity: Names, *, head: int, received_at: datetime, in_frame: bool = False) -> Plan:
+    """Decide about `offers` in their order, numbering from `head` + 1.
 
+    Where they are `in_frame`, which was answered for when it was sent, duplicates take a number too, and there are no receipts.
     A rejection that is kept already, or that its offer does not want kept, is answered and not written.
 
     Raises:
         StoreUnavailable: the index cannot be read.
     """
-    known = identity.lookup(key for offer in offers for key in _keys(offer.entry))
+    known = identity.lookup(_keys(offers))
     records: list[Record] = []
     receipts: list[Receipt] = []
     duplicates: Counter[str] = Counter()
+    names: dict[Key, Known] = {}
     for place, offer in enumerate(offers):
-        seq = head + (place if spaced else len(records)) + 1
+        seq = head + (place if in_frame else len(records)) + 1
         entry: AnyEntry = offer.entry
         if isinstance(entry, SignalEntry):
+            key = (entry.feed, entry.signal.id)
             if not entry.digest:
                 entry = msgspec.structs.replace(entry, digest=digest_of(entry.signal))
-            before = known.get((entry.feed, entry.signal.id))
+            before = known.get(key)
             if before is not None and before.digest == entry.digest:
                 duplicates[entry.feed] += 1
-                receipts.append(Receipt(status="duplicate", seq=before.seq))
+                if not in_frame:
+                    receipts.append(Receipt(status="duplicate", seq=before.seq))
                 continue
-            entry = _judged(entry, before, known, revisable=offer.revisable)
+            judged = _judged(entry, before, known, revisable=offer.revisable)
+            if isinstance(judged, SignalEntry):
+                known[key] = names[key] = Known(judged.digest, seq, judged.revision)
+            entry = judged
         if isinstance(entry, RejectionEntry):
             key = rejection_key(entry)
             kept = known.get(key) or identity.lookup([key]).get(key)  # the journal's own reasons show only here, and are few
             if kept is not None or not offer.keep:
-                receipts.append(_receipt(entry, kept.seq if kept is not None else 0))
+                if not in_frame:
+                    receipts.append(_receipt(entry, kept.seq if kept is not None else 0))
                 continue
             known[key] = Known("", seq)
-        elif isinstance(entry, SignalEntry):
-            known[entry.feed, entry.signal.id] = Known(entry.digest, seq, entry.revision)
-        receipts.append(_receipt(entry, seq))
+        if not in_frame:
+            receipts.append(_receipt(entry, seq))
         records.append(Record(seq=seq, received_at=received_at, entry=entry))
-    return Plan(records=records, receipts=receipts, duplicates=duplicates)
+    return Plan(records=records, receipts=receipts, duplicates=duplicates, names=names)
 
 
-def _keys(entry: AnyEntry) -> list[Key]:
-    """Return the keys that the decision about `entry` depends on."""
-    if isinstance(entry, RejectionEntry):
-        return [rejection_key(entry)]
-    if not isinstance(entry, SignalEntry):
-        return []
-    signal = entry.signal
-    if signal.id and not (signal.corrects or signal.withdraws):
-        return [(entry.feed, signal.id)]
-    return [(entry.feed, id_) for id_ in (signal.id, signal.corrects, signal.withdraws) if id_]
+def _keys(offers: Sequence[Offer]) -> list[Key]:
+    """Return the keys that the decisions about `offers` depend on."""
+    found: list[Key] = []
+    for offer in offers:
+        entry = offer.entry
+        if isinstance(entry, SignalEntry):
+            signal, feed = entry.signal, entry.feed
+            if signal.id:
+                found.append((feed, signal.id))
+            if signal.corrects:
+                found.append((feed, signal.corrects))
+            if signal.withdraws:
+                found.append((feed, signal.withdraws))
+        elif isinstance(entry, RejectionEntry):
+            found.append(rejection_key(entry))
+    return found
 
 
 def _judged(entry: SignalEntry, before: Known | None, known: Mapping[Key, Known], *, revisable: bool) -> SignalEntry | RejectionEntry:
     """Return the entry to journal for content that is not there yet; `before` is the key's newest content."""
     signal = entry.signal
+    if before is None and not signal.corrects and not signal.withdraws:
+        return entry
     for target in (signal.corrects, signal.withdraws):
         if target and (entry.feed, target) not in known:
             return _rejection(entry, "unknown_target", "corrects" if target == signal.corrects else "withdraws", target=target)

@@ -21,9 +21,9 @@ from domain.digest import digest_of
 from domain.frames import Frame
 from domain.partitions import Place
 from domain.records import Record, RejectionEntry, SignalEntry
-from storage.admission import admit
+from storage.admission import Plan, admit
 from storage.database import Database
-from storage.identity import Key, Known, keys_of, rejection_key
+from storage.identity import Key, Known, rejection_key
 from storage.tables import rejections, signals
 
 _CHUNK = 1_000
@@ -115,10 +115,9 @@ class _Pending:
     rejections: Sequence[tuple[str, Key, Known]]
 
     @classmethod
-    def of(cls, records: Sequence[Record]) -> _Pending:
-        names = keys_of(record for record in records if isinstance(record.entry, SignalEntry))
-        refused = ((record.seq, record.entry) for record in records if isinstance(record.entry, RejectionEntry))
-        return cls(names, [(entry.batch, rejection_key(entry), Known("", seq)) for seq, entry in refused])
+    def of(cls, plan: Plan) -> _Pending:
+        refused = ((record.seq, record.entry) for record in plan.records if isinstance(record.entry, RejectionEntry))
+        return cls(plan.names, [(entry.batch, rejection_key(entry), Known("", seq)) for seq, entry in refused])
 
     def rejections_of(self, batches: Collection[str]) -> dict[Key, Known]:
         found: dict[Key, Known] = {}
@@ -156,8 +155,8 @@ class PartitionAdmission:
             for frame_before in self._pending.values():
                 rejected = frame_before.rejections_of(batches) | rejected
             before = _Before(connection, first, self._start, [each.names for each in self._pending.values()], rejected)
-            plan = admit(frame.offers, before, head=first - 1, received_at=received_at, spaced=True)
-        self._pending[offset] = _Pending.of(plan.records)
+            plan = admit(frame.offers, before, head=first - 1, received_at=received_at, in_frame=True)
+        self._pending[offset] = _Pending.of(plan)
         for feed, count in plan.duplicates.items():
             self.duplicates[feed] = self.duplicates.get(feed, 0) + count
         return plan.records
