@@ -849,6 +849,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "来源主题 {topic} 的一条消息无法读取：{error}；请连同原文报告此缺陷",
         "a message of the source {topic} cannot be read: {error}; please report it with its bytes",
     ),
+    "foreign.deadly": (
+        "{topic}：这条消息两次使接入进程终止，因此未读取就保存为拒收记录；查明原因、升级之后可以重放",
+        "{topic}: this message brought an edge down twice, so it is kept unread; replay it once the cause is mended",
+    ),
     "foreign.lost": (
         "来源主题 {topic} 分区 {partition}：位置 {first} 至 {kept} 之间的消息未读即被对方按保留期限删除；请对方补报",
         "source {topic}/{partition}: its retention deleted the messages from {first} up to {kept} unread; ask for them to be sent again",
@@ -2276,7 +2280,18 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "the topics are not as they have to be, nothing was started; run fengsui topics plan",
     ),
     "topics.made": ("已创建：{partitions} 个分区，{replicas} 个副本", "made with {partitions} partitions, {replicas} replicas"),
-    "topics.marked": ("已记下分区数 {partitions} 和散列 {hash}", "{partitions} partitions and the hash {hash} are written down"),
+    "topics.marked": (
+        "已记下分区数 {partitions}、散列 {hash} 和研判位置 {placement}",
+        "{partitions} partitions, the hash {hash} and the placement {placement} are written down",
+    ),
+    "topics.placement": (
+        "建立时研判位置为 {found}，本版为 {wanted}，有领域会移动：请另建集群；确知不移动则 topics apply --same-placement",
+        "set up with placement {found}, this version has {wanted}: sectors move; take another cluster, or topics apply --same-placement",
+    ),
+    "topics.unplaced": (
+        "由另一版本建立，尚无数据；请运行 fengsui topics apply",
+        "made by another version and not used yet; run fengsui topics apply",
+    ),
     "topics.no_mark": (
         "没有记下分区数和散列；请运行 fengsui topics apply",
         "partitions and hash are not written down; run fengsui topics apply",

@@ -14,6 +14,8 @@ import msgspec
 from domain.records import AnyEntry, MovedEntry, RejectionEntry, ResolutionEntry, RulesetEntry, SignalEntry, TickEntry
 
 HASH: Final = "crc32"  # written down with the number of partitions, and compared
+# As well: which partitions judge what. 1: all that is about objects where they live (ADR 12); 2: what reads their groups apart (ADR 13).
+PLACEMENT: Final = 2
 MOST_PARTITIONS: Final = 1 << 10
 MOST_OFFSETS: Final = 1 << 40
 MOST_IN_FRAME: Final = 1 << 12

@@ -54,7 +54,7 @@ PLANTS: Mapping[str, str] = MappingProxyType(
         "ack_before_sync": "the journal answers while the records are only in this process's memory",
         "skip_frame": "a worker passes one frame in twenty over, as Faust does with one whose handler failed",
         "stale_snapshot": "the snapshot of a partition holds the state of the one before it",
-        "deadly_signal": "a signal named `deadly` kills the worker that steps it",
+        "deadly_signal": "a signal named `deadly` kills the worker that steps it, and the edge that reads it from another system's topic",
         "mixed_set": "the engine runs a new set of rules with one pack of the set before it",
     }
 )

@@ -90,6 +90,16 @@ partition_snapshots = Table(  # in a cluster without a shared folder: the state 
     Column("body", LargeBinary, nullable=False),
 )
 
+source_marks = Table(  # in a cluster: what is known of messages of other systems' topics that brought an edge down
+    "source_marks",
+    metadata,
+    Column("source", String, primary_key=True),  # consumer group, topic, brokers
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("epoch", BigInteger, nullable=False),  # of the edge that has it: who has an older one may write nothing
+    Column("takeovers", Integer, nullable=False),  # since an edge let go of it in order
+    Column("mark", Text, nullable=False),  # of the poison guard
+)
+
 letters = Table(  # in a cluster: messages that follow from what is committed, until the brokers have them; sent in the order of `id`
     "letters",
     metadata,

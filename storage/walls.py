@@ -49,7 +49,7 @@ OPEN = (
 # Secrets, personal values and what the engine keeps of all objects: not for a department, whatever it asks.
 CLOSED = (
     "backfills", "credentials", "endpoint_secrets", "letters", "links", "owed_entries", "partition_snapshots", "personal_values",
-    "rejected_raw", "sessions",
+    "rejected_raw", "sessions", "source_marks",
 )  # fmt: skip
 
 _SQL = Path(__file__).with_suffix(".sql")

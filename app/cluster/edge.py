@@ -45,7 +45,7 @@ class EdgeRole(DoorRole):
             self.inbox_folder, doors.mappings, doors.edge, self.clock, settle=settle, reach=reach, on_set_aside=self._on_set_aside
         )
         self.watch("inbox", self.inbox.scan, settings.inbox_seconds)
-        self.sources = make_sources(settings.kafka, doors.edge, doors.mappings, self.clock, self.metrics)
+        self.sources = make_sources(settings.kafka, doors.edge, doors.mappings, self.clock, self.metrics, self.database)
         self.closing.callback(self.sources.close)
         self.services = EdgeServices(self.clock, doors.edge, doors.intake, doors.mappings, self.metrics, self.trouble)
         self.metrics.sources.append(lambda: [Sample("fengsui_edge_trouble", float(bool(self.trouble())))])

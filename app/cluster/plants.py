@@ -45,6 +45,12 @@ def mortal(pipeline: Pipeline) -> Pipeline:
     return pipeline
 
 
+def kill_if_deadly(body: bytes) -> None:
+    """End the process where that is planted and a message has such a signal, as a parser in native code would."""
+    if planted("deadly_signal") and f'"{DEADLY}"'.encode() in body:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 class StaleShelf:
     """The planted defect of the campaign `same-answer`: whoever takes the partition over lacks what the last spell brought."""
 

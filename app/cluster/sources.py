@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 
+from app.cluster.plants import kill_if_deadly
+from app.cluster.source_guard import Watched
 from app.metrics import Metrics, Sample
 from app.second_chances import CANONICAL
 from app.settings import Kafka, Source
@@ -20,6 +24,7 @@ from domain.errors import FileProblems, Problem, StoreUnavailable
 from domain.messages import both
 from domain.ports import Clock
 from storage.crashpoints import reach
+from storage.database import Database
 
 
 def standing(kafka: Kafka) -> Iterator[tuple[bool, str]]:
@@ -33,14 +38,16 @@ def standing(kafka: Kafka) -> Iterator[tuple[bool, str]]:
             yield True, both("foreign.read", topic=source.topic, partitions=partitions)
 
 
-def make_sources(kafka: Kafka, edge: Edge, mappings: Mapping[str, FeedMapping], clock: Clock, metrics: Metrics) -> Sources:
-    """Return the readers of all sources, which nothing has started yet.
+def make_sources(
+    kafka: Kafka, edge: Edge, mappings: Mapping[str, FeedMapping], clock: Clock, metrics: Metrics, database: Database
+) -> Sources:
+    """Return the readers of all sources, which nothing has started yet; `database` is that of all edges.
 
     Raises:
         FileProblems: a source's feed has no mapping, and its messages are not said to be canonical.
         StoreUnavailable: a password file cannot be read.
     """
-    lanes = []
+    lanes, alone = [], threading.Lock()
     for source in kafka.sources:
         mapping = mappings.get(source.feed)
         if mapping is None and not _is_canonical(source):
@@ -48,9 +55,10 @@ def make_sources(kafka: Kafka, edge: Edge, mappings: Mapping[str, FeedMapping], 
             told = both("foreign.unknown_feed", topic=source.topic, feed=source.feed, legal=legal)
             raise FileProblems([Problem(file="kafka.sources", line=0, column=0, message=told)])
         door = Door(source, mapping, edge, clock)
-        lanes.append(
-            Lane(_foreign(kafka, source), source.feed, kafka.group_of(source), door.take, _counter(source, metrics), kafka.session_seconds)
-        )
+        name = f"{kafka.group_of(source)} {source.topic} {source.bootstrap}".rstrip()
+        hold = partial(Watched, database, name, take=door.take, refuse=door.set_aside, alone=alone)
+        group, count = kafka.group_of(source), _counter(source, metrics)
+        lanes.append(Lane(_foreign(kafka, source), source.feed, group, hold, count, kafka.session_seconds))
     sources = Sources(lanes, kafka.access())
     metrics.sources.append(lambda: _samples(sources))
     return sources
@@ -82,6 +90,11 @@ class Door:
                 self._take_alone(message)
         reach("source.before_commit")
 
+    def set_aside(self, message: Message) -> None:
+        """Keep a message as a rejection without reading it: it brought edges down; raises as `take`."""
+        told = both("foreign.deadly", topic=self._source.topic)
+        self._edge.refuse(self._source.feed, message.body, told, self._clock.now())
+
     def _take_alone(self, message: Message) -> None:
         with self._survived() as defect:
             self._offer([message])
@@ -93,6 +106,8 @@ class Door:
         return survived("source.message_fails", topic=self._source.topic, feed=self._source.feed)
 
     def _offer(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            kill_if_deadly(message.body)
         source, mapping, now = self._source, self._mapping, self._clock.now()
         if mapping is not None and not _is_canonical(source):
             self._edge.take_each(mapping, [record_input(one, source.content_type) for one in messages], now)

@@ -69,11 +69,18 @@ def apply(
     partitions: PartitionsOption = None,
     *,
     reduced_durability: ReducedOption = False,
+    same_placement: Annotated[
+        bool,
+        typer.Option(
+            "--same-placement",
+            help="确认本版研判各领域的分区与原来相同 / you know that this version judges every sector where it was judged before",
+        ),
+    ] = False,
 ) -> None:
     """建立缺少的主题，改正会丢数据的设置；从不删除，从不改变分区数 / Make what is missing, mend settings; nothing is ever deleted."""
     settings = _settings(config, bootstrap, prefix, partitions, reduced_durability=reduced_durability)
     with _topics(settings) as found:
-        for done in found.apply() or [both("topics.fine")]:
+        for done in found.apply(same_placement=same_placement) or [both("topics.fine")]:
             typer.echo(done)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from domain.messages import both
-from domain.partitions import HASH, MOST_PARTITIONS
+from domain.partitions import HASH, MOST_PARTITIONS, PLACEMENT
 
 Name = Literal["frames", "groups", "control", "warnings", "events"]
 NAMES: Final[tuple[Name, ...]] = ("frames", "groups", "control", "warnings", "events")
@@ -75,10 +75,14 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What was written down when the topics were made: the two numbers that no later setting may change."""
+    """What was written down when the topics were made: what no later setting or version may change.
+
+    `placement` 0 is that of a version which did not write it down.
+    """
 
     partitions: int
     hash: str = HASH
+    placement: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +93,23 @@ class Difference:
     what: str
     mendable: bool
     missing: bool = False
+    placement: bool = False
     settings: tuple[tuple[str, str], ...] = ()
 
 
-def differences(layout: Layout, found: Mapping[str, Topic], mark: Mark | None) -> list[Difference]:
-    """Return everything that is wrong, in the order of `NAMES`; nothing for topics that can be used."""
+def differences(layout: Layout, found: Mapping[str, Topic], mark: Mark | None, *, unused: bool = False) -> list[Difference]:
+    """Return everything that is wrong, in the order of `NAMES`; nothing for topics that can be used.
+
+    `unused` says that the topic of frames never had a message: nothing is placed anywhere yet.
+    """
     wrong = _of_layout(layout)
     if mark is not None and (mark.partitions, mark.hash) != (layout.partitions, HASH):
         known = f"{mark.partitions}/{mark.hash}"
         told = both("topics.mark", found=known, wanted=f"{layout.partitions}/{HASH}", prefix=layout.prefix)
         wrong.append(Difference(layout.prefix, told, mendable=False))
+    if mark is not None and moves(layout, mark):
+        told = both("topics.unplaced") if unused else both("topics.placement", found=mark.placement or "?", wanted=PLACEMENT)
+        wrong.append(Difference(layout.topic("control"), told, mendable=unused, placement=True))
     for name in NAMES:
         topic = layout.topic(name)
         there = found.get(topic)
@@ -107,6 +118,11 @@ def differences(layout: Layout, found: Mapping[str, Topic], mark: Mark | None) -
             continue
         wrong += _of_topic(layout, name, there)
     return wrong
+
+
+def moves(layout: Layout, mark: Mark) -> bool:
+    """Tell whether this version judges sectors by other partitions than the one that made the topics, as far as that is known."""
+    return layout.partitions > 1 and mark.placement != PLACEMENT
 
 
 def _of_layout(layout: Layout) -> list[Difference]:

@@ -11,10 +11,10 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
@@ -43,21 +43,32 @@ HANDS: Final = 8  # partitions whose messages are taken at once
 _log = structlog.get_logger(__name__)
 
 Count = Callable[[str, int], None]  # outcome ("taken", "skipped", "lost"), how many messages
-Take = Callable[[Sequence[Message]], None]
+
+
+class Held(Protocol):
+    """One partition of a source, from the time on at which we were given it."""
+
+    def take(self, offsets: Sequence[int], messages: Sequence[Message]) -> None:
+        """Return once all that the messages brought is acknowledged; raises FengsuiError where it is not."""
+        ...
+
+    def let_go(self) -> None:
+        """Leave it in order: everything that was taken is done."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
     """One source: what is read, and who takes it.
 
-    `take` returns once all that the messages brought is acknowledged, raises StoreUnavailable where it is not. After `session_seconds`
-    of silence the partitions of an edge go to others.
+    `hold` is told the number of a partition that we were given, and raises FengsuiError where it is to be asked again. After
+    `session_seconds` of silence the partitions of an edge go to others.
     """
 
     foreign: Foreign
     feed: str
     group: str
-    take: Take
+    hold: Callable[[int], Held]
     count: Count
     session_seconds: float = 15.0
 
@@ -72,6 +83,7 @@ class Reader:
         self._closing = closing
         self._hands = hands
         self._next: dict[TopicPartition, int] = {}  # offset of the next message to take
+        self._held: dict[TopicPartition, Held] = {}
         self._in_hand = asyncio.Lock()
         self.trouble = ""
         self.lag = 0
@@ -129,8 +141,7 @@ class Reader:
             heartbeat_interval_ms=round(self._lane.session_seconds * 200),
             rebalance_timeout_ms=REBALANCE_MS,
         )
-        self._next.clear()
-        consumer.subscribe([self._lane.foreign.topic], listener=_Handover(self._in_hand, self._next))
+        consumer.subscribe([self._lane.foreign.topic], listener=_Handover(self._in_hand, self._let_go))
         try:
             await consumer.start()
             self._tell("")
@@ -149,14 +160,24 @@ class Reader:
                 if refused:
                     await self._rest(PAUSE_SECONDS)
         finally:
+            await self._let_go()
             # A group whose brokers are away cannot be left in order: they notice by themselves.
             await asyncio.wait({asyncio.ensure_future(consumer.stop())}, timeout=LEAVE_SECONDS)
+
+    async def _let_go(self) -> None:
+        """Leave all partitions in order: what was taken of them is committed, or comes again."""
+        self._next.clear()
+        held, self._held = list(self._held.values()), {}
+        await asyncio.gather(*(self._in_hands(one.let_go) for one in held))
+
+    async def _in_hands(self, work: Callable[[], object]) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._hands, work)
 
     async def _poll(self, consumer: AIOKafkaConsumer, found: dict[TopicPartition, list[ConsumerRecord[Any, Any]]]) -> str:
         """Take what a poll brought and commit it; return why some of it was not taken, which the next poll then brings again."""
         for place, records in found.items():
             await self._look_for_gap(consumer, place, records[0].offset)
-        ends = await asyncio.gather(*(self._take(records) for records in found.values()), return_exceptions=True)
+        ends = await asyncio.gather(*(self._take(place, records) for place, records in found.items()), return_exceptions=True)
         done: dict[TopicPartition, int] = {}
         refused = ""
         for (place, records), end in zip(found.items(), ends, strict=True):
@@ -173,13 +194,19 @@ class Reader:
         self.lag = sum(self._behind(consumer, place) for place in consumer.assignment())
         return refused
 
-    async def _take(self, records: Sequence[ConsumerRecord[Any, Any]]) -> None:
+    async def _take(self, place: TopicPartition, records: Sequence[ConsumerRecord[Any, Any]]) -> None:
         """Hand over the messages of one partition; a null value is a deletion by key (a tombstone), and there is nothing to take."""
-        messages = [Message(record.value, record.headers) for record in records if record.value is not None]
-        if messages:
-            await asyncio.get_running_loop().run_in_executor(self._hands, self._lane.take, messages)
-        self._lane.count("taken", len(messages))
-        self._lane.count("skipped", len(records) - len(messages))
+        there = [record for record in records if record.value is not None]
+
+        def take() -> None:
+            if place not in self._held:
+                self._held[place] = self._lane.hold(place.partition)
+            self._held[place].take([record.offset for record in there], [Message(record.value, record.headers) for record in there])
+
+        if there:
+            await self._in_hands(take)
+        self._lane.count("taken", len(there))
+        self._lane.count("skipped", len(records) - len(there))
 
     async def _commit(self, consumer: AIOKafkaConsumer, done: dict[TopicPartition, int]) -> None:
         if not done:
@@ -216,15 +243,15 @@ class Reader:
 class _Handover(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no annotations
     """Lets go of partitions only between two polls: what is in hand is committed first."""
 
-    def __init__(self, in_hand: asyncio.Lock, taken: dict[TopicPartition, int]) -> None:
+    def __init__(self, in_hand: asyncio.Lock, let_go: Callable[[], Awaitable[None]]) -> None:
         self._in_hand = in_hand
-        self._taken = taken
+        self._let_go = let_go
 
     async def on_partitions_revoked(self, revoked: object) -> None:
         """Wait for what is in hand."""
         del revoked
         async with self._in_hand:
-            self._taken.clear()
+            await self._let_go()
 
     def on_partitions_assigned(self, assigned: object) -> None:
         """Do nothing: where to go on is what the group has committed."""

@@ -1,7 +1,7 @@
 """The topics on the brokers: read, made, mended, never deleted (kafka-python's admin client).
 
-The mark in the control topic says with how many partitions and which hash the deployment began: with another number the state of an
-object would be split between two partitions, silently.
+The mark in the control topic says with how many partitions, which hash and which placement the deployment began: with another number the
+state of an object, or of a sector, would be split between two partitions, silently.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from kafka.errors import KafkaError
 
 from connectors.kafka.access import Access
 from connectors.kafka.diagnosis import diagnose
-from connectors.kafka.layout import NAMES, Difference, Layout, Mark, Topic, differences, to_mend
+from connectors.kafka.layout import NAMES, Difference, Layout, Mark, Topic, differences, moves, to_mend
 from domain.errors import StoreUnavailable
 from domain.messages import both
-from domain.partitions import HASH
+from domain.partitions import HASH, PLACEMENT
 
 BOOTSTRAP_MS: Final = 5_000
 REQUEST_MS: Final = 20_000
@@ -102,7 +102,8 @@ class Topics:
         return sum(int(end.offset) for end in ends.values())
 
     def mark(self, found: Mapping[str, Topic]) -> Mark | None:
-        """Return what was written down when the topics were made, None where nothing was; raises StoreUnavailable."""
+        """Return what was written down last, None where nothing was; raises StoreUnavailable."""
+        written: Mark | None = None
         control = self._layout.topic("control")
         if control not in found:
             return None
@@ -120,28 +121,31 @@ class Topics:
                 for message in reader:
                     if message.key == MARK_KEY:
                         with contextlib.suppress(msgspec.MsgspecError):  # a foreign message: it marks nothing
-                            return _decoder.decode(message.value)
+                            written = _decoder.decode(message.value)
                     if message.offset + 1 >= end:
                         break
-        return None
+        return written
 
     def differences(self) -> list[Difference]:
         """Return everything that is wrong; raises StoreUnavailable."""
         found = self.found()
         mark, control = self.mark(found), self._layout.topic("control")
-        wrong = differences(self._layout, found, mark)
+        unused = mark is not None and moves(self._layout, mark) and self._layout.topic("frames") in found and not self.written()
+        wrong = differences(self._layout, found, mark, unused=unused)
         if mark is None and {self._layout.topic("frames"), control} <= found.keys():
             wrong.append(Difference(control, both("topics.no_mark"), mendable=True))
         return wrong
 
-    def apply(self) -> list[str]:
+    def apply(self, *, same_placement: bool = False) -> list[str]:
         """Make what is missing, mend what can be mended without loss; return what was done, in words.
+
+        `same_placement` is the operator's word that this version judges every sector where the deployment did before.
 
         Raises:
             StoreUnavailable: something is wrong that cannot be mended (nothing was done then), or the brokers refused.
         """
         wrong = self.differences()
-        hopeless = [one for one in wrong if not one.mendable]
+        hopeless = [one for one in wrong if not (one.mendable or (one.placement and same_placement))]
         if hopeless:
             raise StoreUnavailable("\n".join(f"{one.topic}: {one.what}" for one in hopeless))
         done: list[str] = []
@@ -155,12 +159,13 @@ class Topics:
             for topic, settings in to_mend(wrong).items():
                 self._admin.alter_configs([ConfigResource("topic", topic, configs=settings)])
                 done += [f"{topic}: {key}={value}" for key, value in settings.items()]
-        if self.mark(self.found()) is None:
+        if any(one.placement for one in wrong) or self.mark(self.found()) is None:
             self._write_mark()
-            done.append(f"{self._layout.topic('control')}: {both('topics.marked', partitions=self._layout.partitions, hash=HASH)}")
+            told = both("topics.marked", partitions=self._layout.partitions, hash=HASH, placement=PLACEMENT)
+            done.append(f"{self._layout.topic('control')}: {told}")
         return done
 
     def _write_mark(self) -> None:
         with told_plainly(self._access), contextlib.closing(KafkaProducer(**self._access.admin_options(), acks="all")) as producer:
-            mark = _encoder.encode(Mark(partitions=self._layout.partitions))
+            mark = _encoder.encode(Mark(partitions=self._layout.partitions, placement=PLACEMENT))
             producer.send(self._layout.topic("control"), key=MARK_KEY, value=mark, partition=0).get(timeout=REQUEST_MS / 1000)

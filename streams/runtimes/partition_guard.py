@@ -47,6 +47,11 @@ class PartitionGuard(Guard):
         self._tried = self._mark.replays
         self._replaying = True
 
+    @property
+    def watches(self) -> bool:
+        """Whether the next step is written down."""
+        return self._tried >= TRIED if self._replaying else self._left > 0
+
     def begin(self) -> int | None:
         """Take account of the worker before; return the record that is now set aside, if one is.
 
@@ -69,7 +74,7 @@ class PartitionGuard(Guard):
             Fenced: the partition is somebody else's by now.
             StoreUnavailable: call again.
         """
-        if self._tried >= TRIED if self._replaying else self._left:
+        if self.watches:
             super().enter(first, last)
 
     def leave(self) -> None:

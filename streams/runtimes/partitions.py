@@ -326,7 +326,7 @@ class Partition:
         """Step the records, those apart that brought the engine down before; `numbers` are theirs where they have others for the guard."""
         numbers = numbers or [record.seq for record in records]
         outcomes: list[Outcome] = []
-        for start, end in self._cut(numbers):
+        for start, end in self._guard.cut(numbers):
             part = records[start:end]
             if numbers[start] in self._guard.quarantined:
                 self._pass_over(part[0])
@@ -346,19 +346,6 @@ class Partition:
 
     def _pass_over(self, record: Record) -> None:
         self._pipeline.skip(record)
-
-    def _cut(self, numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
-        """Yield the ranges of places, ends excluded, that are stepped together."""
-        apart = {*self._guard.suspects, *self._guard.quarantined}
-        start = 0
-        for place, number in enumerate(numbers if apart else ()):
-            if number in apart:
-                if place > start:
-                    yield start, place
-                yield place, place + 1
-                start = place + 1
-        if start < len(numbers):
-            yield start, len(numbers)
 
     def _quarantine(self, offset: int, found: BadFrame, message: bytes | None, appended_at: datetime) -> list[Record]:
         """Return the record of a message that is no frame: a rejection with its place and its bytes, and no effect.

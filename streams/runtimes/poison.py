@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -59,6 +60,19 @@ class Guard(ABC):
     def entered(self) -> bool:
         """Whether a step is under way."""
         return self._mark.first != 0
+
+    def cut(self, numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
+        """Yield the ranges of places, ends excluded, that are stepped together: suspects alone, and what is set aside."""
+        apart = {*self.suspects, *self.quarantined}
+        start = 0
+        for place, number in enumerate(numbers if apart else ()):
+            if number in apart:
+                if place > start:
+                    yield start, place
+                yield place, place + 1
+                start = place + 1
+        if start < len(numbers):
+            yield start, len(numbers)
 
     def forget(self) -> None:
         """The step under way ended for a reason that lies outside its records; the file is written at the next step."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
-from kafka.errors import CoordinatorNotAvailableError
+from kafka.errors import CoordinatorNotAvailableError, NotCoordinatorError
 
 from app.cluster.edge import EdgeRole
 from app.settings import Kafka, Settings, Source
@@ -47,7 +47,7 @@ class Elsewhere:
         try:
             with KafkaAdminClient(bootstrap_servers=self.bootstrap) as admin:
                 committed = admin.list_group_offsets(group)[group]
-        except CoordinatorNotAvailableError:  # the first group of a new broker
+        except (CoordinatorNotAvailableError, NotCoordinatorError):  # the first group of a new broker
             committed = {}
         reader = KafkaConsumer(bootstrap_servers=self.bootstrap)
         ends = reader.end_offsets([TopicPartition(topic, number) for number in reader.partitions_for_topic(topic) or ()])

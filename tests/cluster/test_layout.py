@@ -6,7 +6,8 @@ import dataclasses
 
 import pytest
 
-from connectors.kafka.layout import NAMES, Layout, Mark, Topic, differences, to_mend
+from connectors.kafka.layout import NAMES, Layout, Mark, Topic, differences, moves, to_mend
+from domain.partitions import PLACEMENT
 
 LAYOUT = Layout(prefix="city", partitions=6)
 
@@ -28,7 +29,7 @@ def _wrong(found: dict[str, Topic], layout: Layout = LAYOUT, mark: Mark | None =
 
 def test_topics_as_they_are_made_are_right() -> None:
     """What `apply` makes, `check` accepts."""
-    assert _wrong(_topics(), mark=Mark(partitions=6)) == []
+    assert _wrong(_topics(), mark=Mark(partitions=6, placement=PLACEMENT)) == []
 
 
 def test_missing_topics_are_to_be_made() -> None:
@@ -48,10 +49,21 @@ def test_another_number_of_partitions_is_refused(there: int) -> None:
 
 def test_a_changed_setting_is_refused_by_the_mark() -> None:
     """Settings and topics may agree and still differ from what the deployment began with: the mark remembers."""
-    [(topic, mendable, told)] = _wrong(_topics(), mark=Mark(partitions=12))
+    [(topic, mendable, told)] = _wrong(_topics(), mark=Mark(partitions=12, placement=PLACEMENT))
     assert (topic, mendable) == ("city", False)
     assert "12/crc32" in told
     assert "6/crc32" in told
+
+
+@pytest.mark.parametrize("placement", [0, PLACEMENT - 1, PLACEMENT + 1])
+def test_sectors_that_would_move_are_refused(placement: int) -> None:
+    """A version that judges sectors elsewhere, older or newer, would leave their warnings behind; one partition has no elsewhere."""
+    [(topic, mendable, told)] = _wrong(_topics(), mark=Mark(partitions=6, placement=placement))
+    assert (topic, mendable) == ("city.control", False)
+    assert f"set up with placement {placement or '?'}, this version has {PLACEMENT}" in told
+    assert [one.mendable for one in differences(LAYOUT, _topics(), Mark(6, placement=placement), unused=True)] == [True]
+    single = dataclasses.replace(LAYOUT, partitions=1)
+    assert not moves(single, Mark(1, placement=placement))
 
 
 @pytest.mark.parametrize(

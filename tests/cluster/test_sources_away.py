@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,12 +18,14 @@ from app.cluster.edge import EdgeRole
 from app.settings import Source
 from connectors.kafka import sources as reading
 from deploy.kafka.local import LocalKafka
-from domain.records import SignalEntry
+from domain.records import RejectionEntry, SignalEntry
 from storage.crashpoints import CRASH_VARIABLE
 from storage.intake_reads import feeds_status
 from storage.tables import rejections
+from tests.app.world import penalty
 from tests.cluster.elsewhere import PATIENCE, Elsewhere, as_json, entries_of, metric_of, settings_with, signal_of, until
 from tests.cluster.world import Cluster, Make
+from tests.postgres import PostgresServer
 
 pytestmark = pytest.mark.service("kafka")
 
@@ -144,3 +146,30 @@ def test_what_a_source_deleted_unread_is_told(kafka: LocalKafka, elsewhere: Else
         until(lambda: elsewhere.behind(topic, group) == 0)
         assert metric_of(role, "fengsui_source_messages_total", feed="signals", topic=topic, outcome="lost") == 3
     assert {entry.signal.id for entry in entries_of(settings)} == {"a", "e"}
+
+
+@pytest.mark.service("postgresql")
+def test_the_database_away_and_back(
+    kafka: LocalKafka, elsewhere: Elsewhere, prefix: str, tmp_path: Path, service: Callable[[str], Path]
+) -> None:
+    """What needs it, a person's name, is not taken and its offset not committed; all of it is once the database is back, nothing twice."""
+    topic = elsewhere.make(f"{prefix}.penalties")
+    source = Source(topic=topic, feed="penalties")
+    settings, group = settings_with(kafka, prefix, tmp_path, source), f"{prefix}.penalties.{topic}"
+    with PostgresServer(service("postgresql").parent) as server:
+        settings = settings.model_copy(update={"database_url": server.fresh()})
+        with EdgeRole(settings) as role:
+            [reader] = role.sources.readers
+            elsewhere.send(topic, as_json(penalty(1, CF_FRDB="张一")))
+            until(lambda: elsewhere.behind(topic, group) == 0)
+            server.stop()
+            elsewhere.send(topic, *(as_json(penalty(number, CF_FRDB="张三")) for number in range(2, 12)))
+            until(lambda: reader.trouble)
+            time.sleep(1.0)
+            assert elsewhere.behind(topic, group) == 10
+            server.start()
+            until(lambda: elsewhere.behind(topic, group) == 0, 60)
+            until(lambda: not reader.trouble)
+    entries = entries_of(settings)
+    assert len({entry.signal.id for entry in entries if isinstance(entry, SignalEntry)}) == 11
+    assert [entry for entry in entries if isinstance(entry, RejectionEntry)] == []

@@ -6,11 +6,21 @@ import json
 from pathlib import Path
 
 import pytest
+from kafka import KafkaProducer
 from kafka.admin import ConfigResource, KafkaAdminClient, NewTopic
 from typer.testing import CliRunner, Result
 
 from app.cli import app
+from app.cluster.api import ApiRole
+from app.cluster.duty import DutyRole
+from app.cluster.edge import EdgeRole
+from app.cluster.worker import WorkerRole
+from app.doctor import _cluster
+from app.settings import Kafka, Settings
+from connectors.kafka.topics import MARK_KEY
 from deploy.kafka.local import LocalKafka, free_port
+from domain.errors import StoreUnavailable
+from domain.partitions import PLACEMENT
 from tests.cluster.tls import USER, Secrets
 
 pytestmark = pytest.mark.service("kafka")
@@ -125,3 +135,34 @@ def test_tls_and_password(kafka: LocalKafka, prefix: str, secrets: Secrets, tmp_
     assert "there is no password" in said(kafka.secured, PASSWORD_FILE="/dev/null")[1]
     assert "have to be PEM" in said(kafka.secured, CA_FILE=str(wrong))[1]
     assert "is not trusted" in said(kafka.secured.replace("127.0.0.1", "localhost"))[1]
+
+
+def _mark_as(kafka: LocalKafka, prefix: str, **mark: object) -> None:
+    producer = KafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all")
+    producer.send(f"{prefix}.control", key=MARK_KEY, value=json.dumps({"partitions": 4, "hash": "crc32"} | mark).encode()).get(10)
+    producer.close()
+
+
+def test_a_deployment_whose_sectors_would_move_is_refused(kafka: LocalKafka, prefix: str, tmp_path: Path) -> None:
+    """Check, doctor and every role say so and what to do; before the first message, or at the operator's word, it is written down."""
+    assert _topics("apply", kafka, prefix).exit_code == 0
+    _mark_as(kafka, prefix)  # by a version that did not write it down
+    assert _topics("apply", kafka, prefix).exit_code == 0
+    assert _topics("check", kafka, prefix).exit_code == 0
+    _mark_as(kafka, prefix, placement=1)
+    producer = KafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all")
+    producer.send(f"{prefix}.frames", value=b"a frame", partition=1).get(10)
+    producer.close()
+    for command, code in (("plan", 1), ("check", 1), ("apply", 2)):
+        refused = _topics(command, kafka, prefix)
+        assert refused.exit_code == code, command
+        assert f"set up with placement 1, this version has {PLACEMENT}" in refused.stdout + refused.stderr
+    own = Kafka(bootstrap=kafka.bootstrap, prefix=prefix, partitions=4, replicas=1, min_insync=1, reduced_durability=True)
+    settings = Settings(data=tmp_path / "data", kafka=own)
+    for role in (WorkerRole, EdgeRole, DutyRole, ApiRole):
+        with pytest.raises(StoreUnavailable, match="--same-placement"):
+            role(settings)
+    assert "--same-placement" in _cluster(settings, []).detail
+    assert _topics("apply", kafka, prefix, "--same-placement").exit_code == 0
+    assert _topics("check", kafka, prefix).exit_code == 0
+    assert _cluster(settings, []).ok

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from domain.partitions import PLACEMENT
 from rules.load import load_rules
 from rules.spread import changed_places, spread
 
@@ -128,3 +129,11 @@ def test_every_shipped_rule_is_judged_in_several_partitions() -> None:
     assert {*mixed, "transport-fleet-unmanaged"} <= set(ids(found.groups.rules))
     assert {rule.sector for rule in found.groups.rules if rule.points} == {"finance", "refined-oil", "transport"}
     assert len(found.objects.inferences) == len(whole.inferences)
+
+
+def test_who_moves_a_sector_counts_the_placement_up() -> None:
+    """What shipped rules judge where belongs to `PLACEMENT`, which deployments have written down: their warnings do not move along."""
+    top = Path(__file__).resolve().parents[2] / "rules" / "packs"
+    placed = spread(load_rules({path.name: path.read_text() for path in sorted(top.iterdir()) if path.suffix == ".yaml"}))
+    elsewhere = sorted({rule.sector for rule in placed.groups.rules if rule.points})
+    assert (PLACEMENT, elsewhere) == (2, ["finance", "refined-oil", "transport"])
