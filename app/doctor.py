@@ -14,6 +14,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from app.clock import SystemClock
+from app.cluster.aside import left_out
 from app.inferring import REMEDY
 from app.rulebook import read_folder
 from app.settings import Settings
@@ -158,12 +159,14 @@ def _database(data: Path, key: Path, settings: Settings | None) -> list[Finding]
             owed = _obligations(connection)
             kept = durability(connection)
             held = progress.holdings(connection)
+            out = left_out(connection)
     except FengsuiError as error:
         return [Finding("database", ok=False, detail=str(error))]
     sound = both("doctor.sound") if held else both("doctor.applied", applied=f"{applied:,}")
     return [
         Finding("database", not wrong, "; ".join(wrong) or sound),
         *([_cluster(settings, held)] if settings is not None and held else []),
+        *([Finding("records", ok=False, detail=both("cluster.left_out", count=len(out)))] if out else []),
         Finding("active rules", bool(active), both("doctor.active", version=active[:12]) if active else NO_RULES),
         sealing,
         Finding("audit", not broken, _chains(broken)),

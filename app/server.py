@@ -18,6 +18,9 @@ from storage.access import SqlCredentials
 from storage.database import Database
 
 GRACE = 10  # seconds that running requests get at the end
+# Seconds for which a thread at work keeps the others waiting. An answer passes from thread to thread six times, and each time it would
+# wait for as long behind a rule set that is being loaded or a batch that is being stepped.
+TURN = 0.0005
 
 
 class Served(Protocol):

@@ -228,8 +228,12 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "clock_state.running": ("计时中", "running"),
     # cluster: what a role of a cluster says
     "cluster.aside": (
-        "使引擎崩溃而被隔离的记录，见各研判进程的 worker.json；读取失败的文件，见各接入进程数据目录 inbox 的 failed",
-        "records that brought an engine down stand in each worker's worker.json, files that could not be read in each edge's inbox",
+        "读取失败的文件，见各接入进程数据目录 inbox 的 failed",
+        "files that could not be read stand in the folder `failed` of each edge's inbox",
+    ),
+    "cluster.left_out": (
+        "{count} 条记录使研判进程崩溃，已隔离，不再研判；见控制台数据源页或 fengsui feeds quarantine",
+        "{count} records brought workers down and are left out; the feeds page and `fengsui feeds quarantine` list them",
     ),
     "cluster.metrics_port": (
         "指标端口 {address} 不能使用：{error}；请另选 metrics_port",
@@ -260,8 +264,8 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "rules of a cluster are put in force by fengsui rules publish; to go back publish the folder as it was",
     ),
     "cluster.rules_shown": (
-        "规则由 fengsui rules publish 启用；指标预热与推断引擎的状态在研判进程中，此处看不到",
-        "rules are put in force by fengsui rules publish; which indicators warm up and who infers is known to the workers, not seen here",
+        "规则由 fengsui rules publish 启用（须批准的，批准后再执行一次）；指标预热与推断的复核在研判进程中，此处看不到",
+        "rules are put in force by fengsui rules publish (again, once approved); what warms up and who checks inferences is not seen here",
     ),
     "cluster.another_schema": (
         "{where} 的表已变为另一版本（本程序 {own}，数据库 {held}）；本进程结束，请安装与数据库相同的版本后再启动",
@@ -1490,6 +1494,14 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "publish.counted_back": (
         "新指标已补算，各分区自 {since} 起齐全：{indicators}",
         "new indicators were counted back, in all partitions from {since} on: {indicators}",
+    ),
+    "publish.refused": (
+        "规则集 {version} 未获批准，不能启用；理由见 fengsui audit 与控制台规则页，改动后再执行 rules publish",
+        "rule set {version} was refused and is not put in force; the audit chain `rules` has the reason. Change it and publish again",
+    ),
+    "publish.waits": (
+        "规则集 {version} 等待批准（approve_rules）：由两人在控制台规则页或用 fengsui rules approve 批准，然后再执行一次 rules publish",
+        "rule set {version} waits (approve_rules): two people approve it on the rules page or by fengsui rules approve; then publish again",
     ),
     "publish.counting": ("正在补算：分区 {partition}，{records} 条", "counting back: partition {partition}, {records} records"),
     # quorum: who has to come to a joint assessment

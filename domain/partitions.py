@@ -19,6 +19,7 @@ PLACEMENT: Final = 2
 MOST_PARTITIONS: Final = 1 << 10
 MOST_OFFSETS: Final = 1 << 40
 MOST_IN_FRAME: Final = 1 << 12
+OF_A_PARTITION: Final = MOST_OFFSETS * MOST_IN_FRAME  # numbers that each has
 IN_GROUPS: Final = 1 << 62  # added to the number of what stands in the topic of groups and nowhere else
 
 

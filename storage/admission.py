@@ -22,6 +22,7 @@ from domain.signals import Signal
 from storage.identity import Key, Known, rejection_key
 
 MAX_ENTRY = 32 * 1024 * 1024  # bytes, encoded; half of what a frame may hold
+JUDGED = frozenset({"conflicting_content", "unknown_target"})  # reasons that only show here, in the order of what came in before
 
 _encoder = msgspec.msgpack.Encoder()
 

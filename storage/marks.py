@@ -6,7 +6,7 @@ number above one says that somebody died with it, and nothing has to be written 
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from domain.errors import Fenced
 from storage.database import Database
@@ -15,6 +15,12 @@ from storage.tables import progress
 _place = (progress.c.topic == bindparam("of_topic"), progress.c.partition == bindparam("of_partition"))
 _READ = select(progress.c.takeovers, progress.c.mark).where(*_place)
 _WRITE = update(progress).where(*_place, progress.c.epoch == bindparam("of_epoch"))
+
+
+def written_marks(connection: Connection) -> list[bytes]:
+    """Return the marks of all partitions that have one, in the order of topics and partitions."""
+    rows = connection.scalars(select(progress.c.mark).where(progress.c.mark != "").order_by(progress.c.topic, progress.c.partition))
+    return [mark.encode() for mark in rows]
 
 
 class SqlMarks:

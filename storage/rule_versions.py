@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy import Connection, delete, func, select, update
 
 from domain.base import Noun
+from domain.partitions import OF_A_PARTITION
 from storage import audit
 from storage.dialects import take_turns, upsert
 from storage.tables import activations, meta, rule_candidates, rulesets
@@ -62,7 +63,9 @@ class Pin(Noun, frozen=True, kw_only=True):
 
 def versions(connection: Connection) -> list[Version]:
     """Return the sets that were ever active, the last activated first."""
-    times = select(activations.c.version, func.count().label("times")).group_by(activations.c.version).subquery()
+    log = activations.c.seq // OF_A_PARTITION  # each partition of a cluster has the activation once
+    each = select(activations.c.version, func.count().label("times")).group_by(activations.c.version, log).subquery()
+    times = select(each.c.version, func.max(each.c.times).label("times")).group_by(each.c.version).subquery()
     rows = connection.execute(
         select(rulesets, times.c.times)
         .join(times, times.c.version == rulesets.c.version, isouter=True)

@@ -139,7 +139,6 @@ class PartitionAdmission:
         self._start = Place(partition, 0, 0).seq() - 1
         self._partition = partition
         self._pending: dict[int, _Pending] = {}  # by the offsets of the frames, in their order
-        self.duplicates: dict[str, int] = {}
 
     def __call__(self, offset: int, frame: Frame, received_at: datetime) -> list[Record]:
         """Return the records of the frame at `offset`, each numbered by its place.
@@ -157,8 +156,6 @@ class PartitionAdmission:
             before = _Before(connection, first, self._start, [each.names for each in self._pending.values()], rejected)
             plan = admit(frame.offers, before, head=first - 1, received_at=received_at, in_frame=True)
         self._pending[offset] = _Pending.of(plan)
-        for feed, count in plan.duplicates.items():
-            self.duplicates[feed] = self.duplicates.get(feed, 0) + count
         return plan.records
 
     def settled(self, upto: int) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 
 from app.answers import Answers
 from app.api.application import make_asgi
+from app.cluster.aside import aside, left_out
 from app.cluster.doors import DoorRole
 from app.cluster.duty import SCHEMA_SECONDS
 from app.cluster.rules import NotHere, PublishedRules
@@ -69,8 +70,14 @@ class Standing:
         return done is not None and done >= place.offset
 
     def quarantined(self) -> tuple[int, ...]:
-        """Return nothing: each worker says of its own in `worker.json`."""
-        return ()
+        """Return the numbers of the records that brought workers down and are left out, of all partitions."""
+        with self._database.read() as connection:
+            return left_out(connection)
+
+    def aside(self) -> Aside:
+        """Return these records; files that could not be read are with the edges."""
+        with self._database.read() as connection:
+            return Aside(records=aside(connection), elsewhere=both("cluster.aside"))
 
     def idle(self) -> bool:
         """Say whether nothing is due."""
@@ -90,7 +97,12 @@ class ApiRole(DoorRole):
         super().__init__(settings, clock)
         doors = self.doors
         self.ended = ""  # why the role ended by itself
-        rules = self._rules = PublishedRules(self.database, self.clock)
+        rules = self._rules = PublishedRules(
+            self.database,
+            self.clock,
+            approve=settings.approve_rules,
+            on_change=self.metrics.reloads.labels(outcome="activated").inc,
+        )
         self.watch("rules", rules.look, RULES_SECONDS)
         self.watch("schema", self._look_at_schema, SCHEMA_SECONDS)
         desk, writer = make_desk(settings, self.clock), make_writer(self.settings, self.paths.top)
@@ -116,7 +128,7 @@ class ApiRole(DoorRole):
             duty=standing,
             lookup=doors.lookup,
             trouble=self.trouble,
-            aside=lambda: Aside(elsewhere=both("cluster.aside")),
+            aside=standing.aside,
             partitions=settings.kafka.partitions,
         )
         self.metrics.sources.append(self._samples)

@@ -11,23 +11,28 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from app.approval import Approval
+from app.candidate import SHOWN
 from app.cluster.counting import CountedBack, Counting
 from app.cluster.stores import check_topics
+from app.pipelines import feed_delays, load_mappings
 from app.rulebook import read_folder, stored
 from app.settings import Settings
 from app.stores import open_database
 from app.synced import synced
+from app.workshop import Sound
 from connectors.kafka.intake import KafkaIntake
 from connectors.kafka.layout import Name
 from domain.base import Noun
-from domain.errors import FileProblems, IllegalValue
+from domain.errors import Conflict, FileProblems, IllegalValue
 from domain.messages import both
 from domain.ports import Clock, Offer
 from domain.records import RulesetEntry
 from models.registry import REGISTRY
-from rules.load import load_rules
+from rules.load import check, load_rules
+from rules.ruleset import RuleSet
 from rules.spread import Spread, changed_places, spread
-from storage import risk
+from storage import risk, rule_versions
 from storage.admission import storable
 from storage.progress import SqlProgress
 from streams.ruletest import run_cases
@@ -68,10 +73,13 @@ def publish(
         FileProblems: the rules are wrong.
         IllegalValue: with several partitions some rules cannot be judged, and nobody said `without_groups`; or rules of a sector would be
             judged by other partitions than those of the set in force, which have its open warnings.
+        Conflict: rules have to be approved (`approve_rules`), and these are not yet, or were refused.
         StoreUnavailable: brokers, topics or database cannot be used.
     """
     texts = read_folder(folder)
     ruleset = load_rules(texts)
+    results = list(run_cases(ruleset, REGISTRY))
+    failing = tuple(f"{one.case.file}:{one.case.line} {one.case.name}" for one in results if not one.passed)
     kafka = settings.kafka
     found = spread(ruleset)
     left_out = found.left_out if kafka.partitions > 1 else ()
@@ -84,7 +92,11 @@ def publish(
             active = risk.active_ruleset(connection)
             if active and kafka.partitions > 1 and (moved := _moved(connection, active, found)):
                 raise IllegalValue(both("worker.moved_sectors", sectors=", ".join(moved), version=active))
+        if active and ruleset.version != active:  # the first of all is free, as in `serve`
+            by = _approver(settings, Approval(database, clock, needed=settings.approve_rules), ruleset, len(results), failing) or by
+        with database.write() as connection:
             risk.store_ruleset(connection, ruleset.version, texts, by)
+            rule_versions.keep_failing(connection, ruleset.version, failing)
         counted = Counting(settings, database, SqlProgress(database, clock), ruleset, tell).run() if count_back else CountedBack()
     finally:
         database.close()
@@ -101,8 +113,22 @@ def publish(
         fresh=counted.fresh,
         counted_from=counted.since,
         areas=counted.areas,
-        failing=tuple(f"{one.case.file}:{one.case.line} {one.case.name}" for one in run_cases(ruleset, REGISTRY) if not one.passed),
+        failing=failing,
     )
+
+
+def _approver(settings: Settings, approval: Approval, ruleset: RuleSet, tests: int, failing: tuple[str, ...]) -> str:
+    """Return who approved a set, "" where nobody has to; raises Conflict while a second person has not, who is asked by this."""
+    version = ruleset.version
+    standing = approval.standing(version)
+    if standing == "approved":
+        return approval.approver(version)
+    if not standing:
+        _, remarks = check(ruleset.texts, feed_delays=feed_delays(load_mappings(settings.mappings)))
+        shown = tuple(str(remark) for remark in remarks[:SHOWN])
+        numbers = Sound(rules=len(ruleset.rules), indicators=len(ruleset.indicators), tests=tests, failed=failing[:SHOWN], remarks=shown)
+        approval.ask(version, ruleset.texts, numbers, author="")
+    raise Conflict(both("publish.refused" if standing == "refused" else "publish.waits", version=version[:12]))
 
 
 def _moved(connection: Connection, active: str, found: Spread) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from app.approval import Approval
@@ -14,7 +14,7 @@ from domain.messages import both, text
 from domain.ports import Clock
 from domain.principals import Principal
 from rules.ruleset import RuleSet
-from storage import risk
+from storage import risk, rule_versions
 from storage.database import Database
 from storage.rule_versions import Pin
 from streams.stages.inquiry import Inquiry
@@ -26,18 +26,22 @@ class PublishedRules:
     """`app.rules_shown.RulesShown` of a cluster, where `fengsui rules publish` puts rules in force; safe to use from several threads."""
 
     problems: Sequence[Problem] = ()
-    failing: tuple[str, ...] = ()
     preparing = ""
     progress: Progress | None = None
     pinned: Pin | None = None
 
-    def __init__(self, database: Database, clock: Clock) -> None:
-        """Look once."""
+    def __init__(self, database: Database, clock: Clock, *, approve: bool, on_change: Callable[[], object] = lambda: None) -> None:
+        """Look once; `approve` says whether a set has to be approved before it can be published.
+
+        `on_change` is told when another set has come into force.
+        """
+        self._on_change = on_change
         self._database = database
         self._sets: dict[str, RuleSet] = {}
         self._turn = threading.Lock()
-        self.approval = Approval(database, clock, needed=False)
+        self.approval = Approval(database, clock, needed=approve)
         self.active = ""
+        self.failing: tuple[str, ...] = ()
         self.look()
 
     @property
@@ -52,7 +56,10 @@ class PublishedRules:
     def look(self) -> None:
         """See which version is in force; raises StoreUnavailable."""
         with self._database.read() as connection:
-            self.active = risk.active_ruleset(connection)
+            before, self.active = self.active, risk.active_ruleset(connection)
+            self.failing = rule_versions.failing(connection, self.active)
+        if before and before != self.active:
+            self._on_change()
 
     def current(self) -> RuleSet | None:
         """Return the active set, None before the first."""
@@ -75,7 +82,7 @@ class PublishedRules:
         raise Conflict(both("cluster.rules_elsewhere"))
 
     def approve(self, version: str, by: str, reason: str) -> str:
-        """Approve the candidate that waits; raises NotFound, since none does."""
+        """Approve the candidate that waits, as `Approval.approve`; it comes into force when it is published again."""
         return self.approval.approve(version, by, reason)
 
     def settle(self, seconds: float) -> None:

@@ -11,7 +11,8 @@ from app.metrics import Metrics, Sample
 from domain.findings import Outcome
 from domain.partitions import Place
 from domain.ports import Clock, Grant, Letter, PartitionCommit
-from domain.records import Record, SignalEntry
+from domain.records import Record, RejectionEntry, SignalEntry
+from storage.admission import JUDGED
 from streams.runtimes.faust_worker import Slot
 from streams.runtimes.group_partitions import GroupPartition
 from streams.runtimes.partitions import Partition
@@ -89,7 +90,10 @@ def _samples(partitions: Mapping[Slot, Partition], ends: Mapping[Slot, int]) -> 
 
 
 def measured(commit: PartitionCommit, metrics: Metrics, topic: str) -> PartitionCommit:
-    """Return `commit` with its seconds counted, and frames and signals of `topic` (areas are told of them again); failures do not count."""
+    """Return `commit` with its seconds counted, and frames and signals of `topic` (areas are told of them again); failures do not count.
+
+    What an edge has counted as accepted and is judged a revision here, or a rejection, is counted as that.
+    """
 
     def counting(grant: Grant, upto: int, records: Sequence[Record], outcomes: Sequence[Outcome], letters: Sequence[Letter] = ()) -> Grant:
         began = time.perf_counter()
@@ -98,6 +102,12 @@ def measured(commit: PartitionCommit, metrics: Metrics, topic: str) -> Partition
         if grant.topic == topic:
             metrics.frames.inc()
             metrics.signals.inc(sum(1 for record in records if isinstance(record.entry, SignalEntry)))
+            for record in records:
+                entry = record.entry
+                if isinstance(entry, SignalEntry) and entry.revision:
+                    metrics.records.labels(feed=entry.feed, outcome="revision").inc()
+                elif isinstance(entry, RejectionEntry) and entry.reason in JUDGED:
+                    metrics.records.labels(feed=entry.feed, outcome="rejected").inc()
         return after
 
     return counting

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
@@ -34,7 +34,7 @@ from storage.marks import SqlMarks
 from storage.progress import SqlProgress
 from storage.stored_names import PartitionAdmission
 from streams.pipeline import Pipeline
-from streams.runtimes.faust_worker import Cluster, Host, Make
+from streams.runtimes.faust_worker import STUCK, Cluster, Host, Make, Slot
 from streams.runtimes.group_partitions import GroupPartition
 from streams.runtimes.keeping import PartitionSnapshots
 from streams.runtimes.partitions import Partition, Parts
@@ -76,7 +76,8 @@ class WorkerRole(Role):
                 own = FolderShelf(settings.kafka.snapshots / f"{topic}-{partition}")
             return StaleShelf(own) if planted("stale_snapshot") else own
 
-        telling = Telling(paths.top / "worker.json", self.metrics, self.clock, layout.partitions * (2 if several else 1))
+        self._die = die
+        telling = self._telling = Telling(paths.top / "worker.json", self.metrics, self.clock, layout.partitions * (2 if several else 1))
 
         def parts(
             topic: str,
@@ -135,7 +136,7 @@ class WorkerRole(Role):
             stuck_seconds=settings.kafka.stuck_seconds,
             more=tuple(name for name in make if name != topic),
         )
-        self.host = Host(cluster, make, SqlProgress(self.database, self.clock), die=die, on_look=telling.look)
+        self.host = Host(cluster, make, SqlProgress(self.database, self.clock), die=die, on_look=self.look)
 
     def load(self, version: str) -> RuleSet:
         """Return what partitions of objects run of a stored rule set: all of it where there is one partition.
@@ -187,6 +188,13 @@ class WorkerRole(Role):
         """Work until SIGINT or SIGTERM."""
         with self._post:
             self.host.run()
+
+    def look(self, partitions: Mapping[Slot, Partition], ends: Mapping[Slot, int]) -> None:
+        """Tell how partitions stand; end where their letters stay, since rules about areas and groups would wait for them in silence."""
+        self._telling.look(partitions, ends)
+        if self._post.ended():
+            log.critical("worker.ended", reason="the post has ended; its log says why", status=STUCK)
+            self._die(STUCK)
 
     def _letters(self) -> list[Item]:
         """Return the letters of the partitions that are worked on here, for the post."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -126,8 +127,9 @@ def edge(
     settings = _settings(config, bootstrap, prefix, partitions, reduced_durability=reduced_durability, **flags)
     with _as_service(verbose=verbose):
         from app.cluster.edge import EdgeRole
-        from app.server import Server
+        from app.server import TURN, Server
 
+        sys.setswitchinterval(TURN)
         with EdgeRole(settings) as role:
             where = f"http://{role.settings.host}:{role.settings.port}"  # not where links lead: that is the console
             note(f"烽燧 Fengsui edge  {where}/   令牌文件 / token: {settings.data / 'admin-token'}")
@@ -203,8 +205,9 @@ def api(
     settings = _settings(config, bootstrap, prefix, partitions, reduced_durability=reduced_durability, **flags)
     with _as_service(verbose=verbose):
         from app.cluster.api import ApiRole
-        from app.server import Server
+        from app.server import TURN, Server
 
+        sys.setswitchinterval(TURN)
         with ApiRole(settings) as role:
             note(f"烽燧 Fengsui api  {role.settings.base_url}/   令牌文件 / token: {settings.data / 'admin-token'}")
             Server(role).run()

@@ -5,16 +5,12 @@ from __future__ import annotations
 import gc
 import sys
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
 from app.commands.output import USAGE, note, plain_errors
 from domain.messages import both
-
-# Seconds for which a thread at work keeps the others waiting. An answer passes from thread to thread six times, and each time it would
-# wait for as long behind a rule set that is being loaded or a batch that is being stepped.
-TURN: Final = 0.0005
 
 
 def serve(
@@ -32,8 +28,9 @@ def serve(
     with plain_errors():
         settings = load_settings(config, data=data, rules=rules, host=host, port=port)
     configure(verbose=verbose)
+    from app.server import TURN, Server
+
     sys.setswitchinterval(TURN)
-    from app.server import Server
     from app.wiring import Application
 
     with plain_errors():

@@ -71,6 +71,10 @@ class Post:
         if self._thread.is_alive():
             self._thread.join(CLOSE_SECONDS)
 
+    def ended(self) -> bool:
+        """Tell whether nothing is sent any more, though nobody closed it."""
+        return not self._closing and not self._thread.is_alive()
+
     def __enter__(self) -> Self:
         self.start()
         return self

@@ -22,6 +22,7 @@ import msgspec
 from domain.inference import Program, concluded
 
 LATER: Final = 5  # niceness: nobody waits for the answer, and whoever judges goes first
+MOST_SECONDS: Final = 60  # of computing, in its whole life: one that goes round in circles ends, though its parent was killed
 MOST_BYTES: Final = 2**30  # of address space: durable-rules has been seen to grow without end
 HOLDS: Final = "t"  # the field of an asserted fact that is so
 LACKS: Final = "n"  # of one that is not
@@ -99,6 +100,7 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     os.nice(LATER)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, MOST_SECONDS))
     resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
     from durable import engine  # noqa: PLC0415  # only here: nothing else may load it
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,12 +129,12 @@ def test_no_route_and_no_page_breaks_where_no_engine_is(console: Console) -> Non
     asked = console.ask("GET", "/objects/o-gas", "duty", headers={"accept": "text/html"}).text
     assert ("没有引擎，不能回答" in asked, "why-rule" in asked) == (True, False), "no form for what is never answered"
     pages = {lang: console.ask("GET", f"/feeds?lang={lang}", headers={"accept": "text/html"}).text for lang in ("zh", "en")}
-    assert [("各研判进程的 worker.json" in page, "stand in each worker" in page) for page in pages.values()] == [
+    assert [("各接入进程数据目录 inbox" in page, "of each edge's inbox" in html.unescape(page)) for page in pages.values()] == [
         (True, False),
         (False, True),
     ], "each reader in his language"
     notices = [console.ask("GET", f"/rules?lang={lang}", headers={"accept": "text/html"}).text for lang in ("zh", "en")]
-    assert [("指标预热与推断引擎" in page, "put in force by fengsui rules publish" in page) for page in notices] == [
+    assert [("指标预热与推断的复核" in page, "put in force by fengsui rules publish" in page) for page in notices] == [
         (True, False),
         (False, True),
     ]

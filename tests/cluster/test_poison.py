@@ -8,7 +8,9 @@ import time
 
 import pytest
 
+from app.cluster.aside import aside
 from app.cluster.plants import DEADLY
+from app.doctor import examine
 from domain.objects import Resolution
 from tests.cluster.world import Make, leak
 from tests.factories import at, make_entry
@@ -45,5 +47,10 @@ def test_a_record_that_kills_is_set_aside_after_a_few_deaths_in_all(make: Make) 
     assert len(dead) == DEATHS
     told = "".join(cluster.log(name) for name in alive)
     assert told.count("partition.record_quarantined") == 1
+    with cluster.database.read() as connection:
+        shown = aside(connection)
+    assert [(one.type, one.feed, one.id) for one in shown] == [("signal", deadly.feed, DEADLY)], "the api shows it, wherever it was judged"
+    [said] = [one for one in examine(cluster.folder / "nobody", cluster.rules, settings=cluster.settings) if one.what == "records"]
+    assert (said.ok, said.detail.startswith("1 条记录使研判进程崩溃")) == (False, True)
     assert cluster.signal_ids() == sorted([DEADLY, *(f"s-{number}" for number in range(200))])
     assert cluster.warnings() == cluster.replayed()

@@ -13,6 +13,7 @@ from kafka.structs import OffsetAndMetadata
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import select
 
+from app.cluster.worker import WorkerRole
 from deploy.kafka.local import free_port
 from domain.frames import Frame, encode
 from domain.ports import Offer
@@ -38,6 +39,13 @@ def test_one_worker_gives_what_a_replay_gives(make: Make) -> None:
     cluster.until(lambda: version in cluster.status())
 
 
+def scraped(port: int) -> dict[str, float]:
+    """Return what a worker's metrics say, by names and values of labels."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        families = text_string_to_metric_families(answer.read().decode())
+    return {f"{one.name}{sorted(one.labels.values())}": one.value for family in families for one in family.samples}
+
+
 def _lagging(told: dict[str, float]) -> list[str]:
     return [key for key, value in told.items() if key.startswith("fengsui_partition_lag_frames") and value]
 
@@ -53,19 +61,14 @@ def test_a_worker_serves_its_metrics(make: Make) -> None:
     producer.close()
     cluster.await_done()
 
-    def found() -> dict[str, float]:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-            families = text_string_to_metric_families(answer.read().decode())
-        return {f"{one.name}{sorted(one.labels.values())}": one.value for family in families for one in family.samples}
-
     def settled() -> bool:
         """Every frame, ticks that followed among them, is committed, and the loop's last look has seen it."""
-        told, done = found(), cluster.done()
+        told, done = scraped(port), cluster.done()
         same = all(told.get(f"fengsui_partition_offset_done['{number}']") == done[number] for number in (0, 1))
         return same and told["fengsui_worker_frames_total[]"] == sum(done.values()) + 2 and not _lagging(told)
 
     cluster.until(settled)
-    told = found()
+    told = scraped(port)
     assert (told["fengsui_partitions[]"], told["fengsui_worker_signals_total[]"]) == (4, 300)
     assert told["fengsui_worker_frames_total[]"] <= told["fengsui_commit_seconds_count[]"]
     assert sorted(key for key in told if key.startswith("fengsui_partition_epoch")) == [
@@ -169,11 +172,13 @@ def test_foreign_messages_and_cut_frames_are_set_aside(make: Make) -> None:
 
 def test_conflicting_content_is_judged_in_the_order_of_the_log(make: Make) -> None:
     """The same name with other content: a rejection behind the first, also where the worker is killed and reads both again."""
-    cluster = make()
+    cluster, port = make(), free_port()
     cluster.activate()
-    cluster.start("first")
+    cluster.start("first", metrics_port=port)
     cluster.send([leak(1), leak(1, severity=3), leak(2), leak(2)], call=1)
     cluster.await_done()
+    refused = f"fengsui_records_total{sorted([leak(1).feed, 'rejected'])}"  # which its edge took for accepted
+    cluster.until(lambda: scraped(port).get(refused) == 1)
     cluster.kill("first")
     cluster.start("second")
     cluster.send([leak(1, severity=2), leak(3)], call=1)
@@ -182,3 +187,12 @@ def test_conflicting_content_is_judged_in_the_order_of_the_log(make: Make) -> No
         found = [row.reason for row in connection.execute(select(rejections).order_by(rejections.c.seq))]
     assert found == ["conflicting_content", "conflicting_content"]
     assert cluster.signal_ids() == ["s-1", "s-2", "s-3"]
+
+
+def test_a_worker_whose_letters_stay_ends(make: Make) -> None:
+    """Where what partitions tell each other is sent no more, the process ends to be started anew, instead of judging on without it."""
+    cluster = make(partitions=2)
+    ended: list[int] = []
+    with WorkerRole(cluster.settings.model_copy(update={"data": cluster.folder / "own"}), die=ended.append) as role:
+        role.look({}, {})  # as the loop does each second; the post was never begun
+        assert ended == [70]
