@@ -237,9 +237,11 @@ class Watching:
 
     def _moment(self, live: Live, cells: Cells) -> Moment:
         key = Key(live.entry.resolution.object_id)
+        shown: dict[str, Cell] = {}
         for variable, value in zip(cells.indicators, cells.values, strict=True):
             known: Value = None if math.isnan(value) else int(value) if self._whole[variable] else value
-            key.cells[self._variables[variable]] = _Shown(known)
+            shown[self._variables[variable]] = _Shown(known)
+        key.cells = shown
         return Moment(live, None, live.entry.signal.region, {"object": key}, {})
 
     def _sync(self, risk: Risk) -> None:

@@ -25,6 +25,7 @@ Item = tuple[int, int, Value, Live]  # (time, seq, value, signal), in this order
 KEPT: Final = 1_000  # signals of a key inside an indicator without a window: as many withdrawals change nothing but what they should
 _INT_MAX: Final = 1 << 53  # greater integers are kept as floats
 _SHORT: Final = 24
+_FEW: Final = 8  # signals
 STEPS: Final = 1 << 1074  # every finite float is a whole multiple of 1/STEPS
 
 
@@ -277,29 +278,47 @@ class Max(Extreme):
 
 
 class Distinct(Cell):
-    """The number of different values; what is not given does not count."""
+    """The number of different values; what is not given does not count.
 
-    __slots__ = ("times",)
+    How often each value is inside is only kept where there are more signals than can be looked through at each reading.
+    """
+
+    __slots__ = ("_times",)
 
     def __init__(self, frame: Frame, name: str, key: Key) -> None:
         super().__init__(frame, name, key)
-        self.times: dict[Value, int] = {}
+        self._times: dict[Value, int] | None = None
 
     def gain(self, value: Value) -> None:
         """Count one more of `value`."""
-        self.times[value] = self.times.get(value, 0) + 1
+        if self._times is not None:
+            self._times[value] = self._times.get(value, 0) + 1
 
     def lose(self, value: Value) -> None:
         """Count one less of `value`."""
-        left = self.times[value] - 1
+        if self._times is None:
+            return
+        left = self._times[value] - 1
         if left:
-            self.times[value] = left
+            self._times[value] = left
         else:
-            del self.times[value]
+            del self._times[value]
+
+    def times(self) -> dict[Value, int]:
+        """Return how often each value is inside."""
+        if self._times is not None:
+            return self._times
+        found: dict[Value, int] = {}
+        for item in self.items:
+            if item[2] is not None:
+                found[item[2]] = found.get(item[2], 0) + 1
+        if len(self.items) > _FEW:
+            self._times = found
+        return found
 
     def value(self) -> Value:
         """Return the number of different values inside."""
-        return len(self.times)
+        return len(self.times())
 
 
 class Last(Cell):

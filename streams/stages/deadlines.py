@@ -16,6 +16,7 @@ from streams.stages.feeds import Feeds
 from streams.stages.indicators import Moment
 from streams.stages.rule_plans import RulePlan
 from streams.stages.rules import HOLD, RuleStage
+from streams.stages.small import having, lacking
 from streams.stages.subjects import BLIND, Reading, Standing, Subject
 from streams.stages.windows import from_us
 
@@ -87,13 +88,13 @@ class Deadlines:
         """A rule has been true for as long as it has to be."""
         moment = self._rules.last_moment(subject.name)
         if moment is None or not self._rules.true(plan, self._rules.facts(subject, moment, plan), subject, moment, decision.at):
-            del subject.holding[plan.id]
+            subject.holding = lacking(subject.holding, plan.id)
             return
         if self._feeds.all_silent(plan.rule.feeds):
-            subject.holding[plan.id] = BLIND
+            subject.holding = having(subject.holding, plan.id, BLIND)
             decision.blind = self._blind(subject, plan, moment, decision.at, plan.rule.feeds)
             return
-        del subject.holding[plan.id]
+        subject.holding = lacking(subject.holding, plan.id)
         self._rise(subject, plan, moment, decision, fed=False, lasting=True)
 
     def _missed(self, subject: Subject, plan: RulePlan, course: Course, first: First, decision: Decision) -> None:
@@ -122,7 +123,7 @@ class Deadlines:
             standing = Standing(plan, *self._rules.matter(plan.rule.sector, moment))
             hit = self._rules.may_hit(subject, plan, decision.at)
             if lasting:
-                subject.true[plan.id] = standing
+                subject.true = having(subject.true, plan.id, standing)
         facts = self._rules.facts(subject, moment, plan)
         decision.readings.append((Reading(subject.name, standing, facts, hit=hit, fed=fed), moment))
 
@@ -158,7 +159,7 @@ class Deadlines:
             for rule in [rule for rule, due in subject.holding.items() if due == BLIND]:
                 plan = self._rules.plans[rule]
                 if not self._feeds.all_silent(plan.rule.feeds):
-                    del subject.holding[rule]
+                    subject.holding = lacking(subject.holding, rule)
                     self._rules.hold(subject, plan, now)
             for rule, course in subject.courses.items():
                 sequence = self._rules.plans[rule].sequence

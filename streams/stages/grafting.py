@@ -15,6 +15,7 @@ from streams.stages.keys import Key
 from streams.stages.ledger import Ledger, Live
 from streams.stages.models import SeriesDetectors
 from streams.stages.rules import RuleStage
+from streams.stages.small import having
 
 
 class Past:
@@ -108,7 +109,8 @@ class _Graft:
 
     def _window(self, key: Key, name: str, cell: Cell) -> None:
         plan = self._indicators.plans[name]
-        new = key.cells[name] = plan.cell(plan.frame, name, key)  # type: ignore[misc]  # what has windows has a cell
+        new = plan.cell(plan.frame, name, key)  # type: ignore[misc]  # what has windows has a cell
+        key.cells = having(key.cells, name, new)
         values = cell.values()
         items = [(item[0], item[1], value, self._own(item[3])) for item, value in zip(cell.items, values or repeat(None), strict=False)]
         new.put_back(items, cell.clock, cell.seen)

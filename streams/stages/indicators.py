@@ -15,11 +15,12 @@ from domain.records import SignalEntry
 from rules.ruleset import By, Facts, Indicator, RuleSet, Value
 from streams.stages.cells import Cell, Item
 from streams.stages.groups import area_name, group_at
-from streams.stages.keys import NOTHING, Key, shared
+from streams.stages.keys import Key, shared
 from streams.stages.ledger import Ledger, Live
 from streams.stages.peers import Peers
 from streams.stages.plans import PEERS, Plan, definition_of, kinds_of
 from streams.stages.selecting import Selector, combination_of
+from streams.stages.small import NOTHING, having, lacking
 from streams.stages.windows import NEVER
 
 
@@ -115,7 +116,8 @@ class IndicatorStage:
     def _drop(self, key: Key, name: str) -> None:
         """Let go of a window of `key` and of what it holds."""
         key.lose(name)
-        cell = key.cells.pop(name, None)
+        cell = key.cells.get(name)
+        key.cells = lacking(key.cells, name)
         for item in cell.items if cell is not None else ():
             self._ledger.release(item[3])
 
@@ -206,7 +208,7 @@ class IndicatorStage:
         if not cell.add(item):
             return None
         if new:
-            key.cells[plan.name] = cell
+            key.cells = having(key.cells, plan.name, cell)
         live.holds += 1
         if plan.keeps and (spare := cell.shed(plan.keeps)) is not None:
             self._ledger.release(spare[3])
@@ -254,7 +256,7 @@ class IndicatorStage:
                     self._stirred.add(key.name)
                     self._ledger.release(live)
                     if cell.seen == 0:
-                        del key.cells[name]
+                        key.cells = lacking(key.cells, name)
         return changed
 
     def value(self, name: str, moment: Moment) -> Value:
@@ -366,7 +368,8 @@ class IndicatorStage:
             key.clock, key.expires, key.scores = clock, expires, dict(scores) or NOTHING
             for indicator, cell_clock, seen, seqs, values, *memory in cells:
                 plan = self.plans[indicator]
-                cell = key.cells[indicator] = plan.cell(plan.frame, indicator, key)  # type: ignore[misc]  # anomaly indicators have no windows
+                cell = plan.cell(plan.frame, indicator, key)  # type: ignore[misc]  # anomaly indicators have no windows
+                key.cells = having(key.cells, indicator, cell)
                 items = [(lives[seq].t, seq, value, lives[seq]) for seq, value in zip(seqs, values or repeat(None), strict=False)]
                 cell.put_back(items, cell_clock, seen)
                 if memory:

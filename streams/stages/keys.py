@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
+from streams.stages.small import NOTHING, having, lacking
 from streams.stages.windows import NEVER
 
 if TYPE_CHECKING:
     from rules.ruleset import By
     from streams.stages.cells import Cell
-
-NOTHING: Final[Mapping[Any, Any]] = MappingProxyType({})  # most keys have no scores: an empty dict each would cost more than the key
 
 
 class Key:
@@ -27,18 +25,17 @@ class Key:
         self.name = name
         self.clock = -NEVER
         self.expires = NEVER
-        self.cells: dict[str, Cell] = {}
+        self.cells: Mapping[str, Cell] = NOTHING
         self.scores: Mapping[str, float] = NOTHING
         self.beside: Mapping[By, Key] = NOTHING
 
     def note(self, name: str, score: float) -> None:
         """Have a score of an indicator."""
-        self.scores = {**self.scores, name: score}
+        self.scores = having(self.scores, name, score)
 
     def lose(self, name: str) -> None:
         """Have no score of an indicator any more."""
-        if name in self.scores:
-            self.scores = {other: score for other, score in self.scores.items() if other != name} or NOTHING
+        self.scores = lacking(self.scores, name)
 
 
 def shared(keys: Mapping[By, Key]) -> Mapping[By, Key]:

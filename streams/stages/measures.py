@@ -176,9 +176,10 @@ class NewValue(Distinct):
     def value(self) -> Value:
         """Return true where the newest value is there once; a late signal with the same value makes it an old one."""
         newest = next((item[2] for item in reversed(self.items) if item[2] is not None), None)
-        if newest is None or sum(self.times.values()) < 2:
+        times = self.times()
+        if newest is None or sum(times.values()) < 2:
             return None
-        return self.times[newest] == 1
+        return times[newest] == 1
 
 
 class Change(Cell):

@@ -8,6 +8,7 @@ from typing import Any
 from rules.ruleset import RuleSet
 from streams.stages.ledger import Live
 from streams.stages.rules import RuleStage
+from streams.stages.small import NOTHING, having
 from streams.stages.subjects import Standing, Subject
 
 
@@ -22,8 +23,8 @@ def dump_rules(stage: RuleStage) -> dict[str, Any]:
                 [rule, standing.matter, standing.sector, standing.spent, standing.judged, standing.muted]
                 for rule, standing in each.true.items()
             ],
-            each.hits,
-            each.holding,
+            dict(each.hits),
+            dict(each.holding),
             [course.dump() for course in each.courses.values()],
         ]
         for each in stage.subjects.values()
@@ -42,17 +43,18 @@ def load_rules(stage: RuleStage, state: Mapping[str, Any], ruleset: RuleSet, liv
     stage.subjects, stage.waiting = {}, {}
     for name, epoch, last, true, hits, holding, courses in state["subjects"]:
         subject = stage.subjects[name] = Subject(name, epoch)
-        subject.hits, subject.holding = dict(hits), dict(holding)
+        subject.hits, subject.holding = dict(hits) or NOTHING, dict(holding) or NOTHING
         if last is not None:
             subject.last = lives[last]
             subject.last.holds += 1
         for rule, matter, sector, spent, judged, muted in true:
-            standing = subject.true[rule] = Standing(stage.plans[rule], matter, sector, spent)
+            standing = Standing(stage.plans[rule], matter, sector, spent)
             standing.judged, standing.muted = judged, muted
+            subject.true = having(subject.true, rule, standing)
         for saved in courses:
             sequence = stage.plans[saved[0]].sequence
             assert sequence is not None
-            subject.courses[saved[0]] = stage.courses.load(saved, sequence, lives)
+            subject.courses = having(subject.courses, saved[0], stage.courses.load(saved, sequence, lives))
         if subject.courses:
             stage.waiting[name] = subject
     stage.set_timers()

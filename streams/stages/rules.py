@@ -19,6 +19,7 @@ from streams.stages.indicators import IndicatorStage, Moment
 from streams.stages.ledger import Ledger, Live
 from streams.stages.proofs import Proofs
 from streams.stages.rule_plans import Group, RulePlan, plans_of, same_course
+from streams.stages.small import NOTHING, having, lacking
 from streams.stages.subjects import BLIND, Before, Reading, Standing, Subject, Turn, Untrue
 from streams.stages.windows import NEVER
 
@@ -76,19 +77,19 @@ class RuleStage:
             plan = self.plans.get(name)
             if plan is None or not same_course(plan, before.get(name) or before[plan.rule.renamed_from]):
                 self.courses.clear(course)
-                del subject.courses[name]
+                subject.courses = lacking(subject.courses, name)
         if not subject.courses:
             self.waiting.pop(subject.name, None)
 
     def _read_again(self, subject: Subject, now: int, same: set[str], changed: Mapping[By, Sequence[RulePlan]]) -> None:
         """Let the rules that are new or changed be true for `subject` where they are on the state as it stands."""
         kept = {name: standing for name, standing in subject.true.items() if name in self.plans}
-        subject.hits = {name: at for name, at in subject.hits.items() if name in self.plans}
-        subject.holding = {name: due for name, due in subject.holding.items() if name in self.plans and self.plans[name].hold}
+        subject.hits = {name: at for name, at in subject.hits.items() if name in self.plans} or NOTHING
+        subject.holding = {name: due for name, due in subject.holding.items() if name in self.plans and self.plans[name].hold} or NOTHING
         steady = kept.keys() & same if subject.last is not None else kept.keys()
         subject.true = {
             name: Standing(self.plans[name], old.matter, old.sector, old.spent).told_by(old) for name, old in kept.items() if name in steady
-        }
+        } or NOTHING
         if subject.last is None or not any(changed.values()):
             return
         moment = self.moment_of(subject, subject.last)
@@ -99,7 +100,8 @@ class RuleStage:
                 continue
             kept_matter = before is not None and before.plan.rule.sector == plan.rule.sector
             matter = (before.matter, before.sector, before.spent) if before and kept_matter else self.matter(plan.rule.sector, moment)
-            standing = subject.true[plan.id] = Standing(plan, *matter)
+            standing = Standing(plan, *matter)
+            subject.true = having(subject.true, plan.id, standing)
             if before is not None:
                 standing.told_by(before)
 
@@ -177,7 +179,7 @@ class RuleStage:
                 concern = group.concern(tuple(changed.get(group.by, ())), moment, new=new)
                 candidates = concern.read
                 for plan in concern.untrue if subject.true else ():
-                    subject.true.pop(plan.id, None)
+                    subject.true = lacking(subject.true, plan.id)
             subject.epoch = self.epoch
             if group.courses:
                 candidates = self._tell(group, subject, moment, now, changed, candidates)
@@ -200,7 +202,10 @@ class RuleStage:
             first, then = sequence.first.evaluate(moment.facts) is True, sequence.then.evaluate(moment.facts) is True
             if not (first or then):
                 continue
-            course = subject.courses.setdefault(plan.id, Course(plan.id, sequence))
+            course = subject.courses.get(plan.id)
+            if course is None:
+                course = Course(plan.id, sequence)
+                subject.courses = having(subject.courses, plan.id, course)
             self.waiting[subject.name] = subject
             opened, denied = self.courses.take(course, sequence, moment.live, now, clock, first=first, then=then)
             if opened is not None and not opened.decided:
@@ -225,8 +230,8 @@ class RuleStage:
     def _read_subject(self, group: Group, turn: Turn, candidates: Iterable[RulePlan], changed: Changed, readings: list[Reading]) -> None:
         """Read the candidates, and the rules that refer to one whose truth that changes; add those that are true to `readings`."""
         subject, moment, now = turn.subject, turn.moment, turn.now
-        true, values, keys, facts = subject.true, moment.values, moment.keys, moment.facts
-        known = set(true) if group.joint else None
+        values, keys, facts = moment.values, moment.keys, moment.facts
+        known = set(subject.true) if group.joint else None
         for plan in candidates:
             if plan.patient:
                 if not plan.refers:
@@ -241,16 +246,16 @@ class RuleStage:
                 if name not in values:
                     values[name] = work_out(facts)
             if not (plan.starts <= now < plan.ends and plan.test(facts) is True):
-                if plan.id in true:
-                    del true[plan.id]
-            elif plan.id not in true:
+                if plan.id in subject.true:
+                    subject.true = lacking(subject.true, plan.id)
+            elif plan.id not in subject.true:
                 self._become(turn, plan)
         if known is not None:
             asked = {plan.id for plan in candidates if plan.refers}
             for plan in group.joint:
-                if plan.id in asked or any((name in known) != (name in true) for name in plan.refers):
+                if plan.id in asked or any((name in known) != (name in subject.true) for name in plan.refers):
                     self._read_patient(turn, plan)
-        if true:
+        if subject.true:
             self._report(turn, changed, readings)
 
     def _read_patient(self, turn: Turn, plan: RulePlan) -> None:
@@ -260,8 +265,8 @@ class RuleStage:
         moment.values.update((name, self._indicators.value(name, moment)) for name in plan.reads)
         moment.values.update((truth_of(name), name in subject.true) for name in plan.refers)
         if not self._stays(plan, moment.facts, subject, moment, turn.now, stood):
-            subject.true.pop(plan.id, None)
-            subject.holding.pop(plan.id, None)
+            subject.true = lacking(subject.true, plan.id)
+            subject.holding = lacking(subject.holding, plan.id)
         elif plan.id not in subject.true:
             self._become(turn, plan)
 
@@ -269,18 +274,19 @@ class RuleStage:
         """A rule became true: that is a hit, unless a correction had only taken its truth away or it has to be true for longer."""
         subject, earlier = turn.subject, turn.earlier(plan.id)
         if earlier is not None:
-            subject.true[plan.id] = earlier
+            subject.true = having(subject.true, plan.id, earlier)
         elif plan.hold:
             self.hold(subject, plan, turn.now)
         else:
-            subject.true[plan.id] = Standing(plan, *self.matter(plan.rule.sector, turn.moment))
+            subject.true = having(subject.true, plan.id, Standing(plan, *self.matter(plan.rule.sector, turn.moment)))
             if self.may_hit(subject, plan, turn.now):
                 turn.hits.add(plan.id)
 
     def hold(self, subject: Subject, plan: RulePlan, now: int) -> None:
         """Begin to wait until a rule has been true for long enough, where that has not begun."""
         if plan.id not in subject.holding:
-            due = subject.holding[plan.id] = now + plan.hold
+            due = now + plan.hold
+            subject.holding = having(subject.holding, plan.id, due)
             heapq.heappush(self.timers, (due, subject.name, plan.id, HOLD))
 
     @staticmethod
@@ -290,7 +296,7 @@ class RuleStage:
             return True
         if now - subject.hits.get(plan.id, -NEVER) < plan.cooldown:
             return False
-        subject.hits[plan.id] = now
+        subject.hits = having(subject.hits, plan.id, now)
         return True
 
     @staticmethod
@@ -317,11 +323,15 @@ class RuleStage:
             subject.epoch = -1  # what became true is noticed at the next signal, which may be this record's own
             last_gone = subject.last is gone.live
             moment = gone if subject.last is None or last_gone else self.moment_of(subject, subject.last)
-            found[subject.name] = [
-                Untrue(subject.true.pop(plan.id), wholly=wholly)
-                for plan in group.plans
-                if plan.id in subject.true and (wholly := self._gone(plan, subject, moment, changed, now, last_gone=last_gone)) is not None
-            ]
+            untrue = found[subject.name] = []
+            for plan in group.plans if subject.true else ():
+                standing = subject.true.get(plan.id)
+                if standing is None:
+                    continue
+                wholly = self._gone(plan, subject, moment, changed, now, last_gone=last_gone)
+                if wholly is not None:
+                    untrue.append(Untrue(standing, wholly=wholly))
+                    subject.true = lacking(subject.true, plan.id)
             if last_gone:
                 subject.last = None
                 self._ledger.release(gone.live)
@@ -362,7 +372,7 @@ class RuleStage:
                 assert sequence is not None
                 self.courses.sweep(course, sequence, now)
                 if course.empty:
-                    del subject.courses[rule]
+                    subject.courses = lacking(subject.courses, rule)
             if not subject.courses:
                 del self.waiting[name]
 

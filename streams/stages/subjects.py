@@ -10,6 +10,7 @@ from streams.stages.courses import Course
 from streams.stages.indicators import Moment
 from streams.stages.ledger import Live
 from streams.stages.rule_plans import RulePlan
+from streams.stages.small import NOTHING
 
 BLIND: Final = -1
 Before = Mapping[tuple[str, str], "Standing"]  # by subject and rule
@@ -53,19 +54,19 @@ class Subject:
         self.name = name
         self.epoch = epoch
         self.last: Live | None = None
-        self.true: dict[str, Standing] = {}
-        self.hits: dict[str, int] = {}
-        self.holding: dict[str, int] = {}
-        self.courses: dict[str, Course] = {}
+        self.true: Mapping[str, Standing] = NOTHING
+        self.hits: Mapping[str, int] = NOTHING
+        self.holding: Mapping[str, int] = NOTHING
+        self.courses: Mapping[str, Course] = NOTHING
 
     def rename(self, new: Mapping[str, str]) -> None:
         """Remember under its new id what is known of a rule that was renamed; `new` is by old id."""
         if not new.keys() & {*self.true, *self.hits, *self.holding, *self.courses}:
             return
-        self.true = {new.get(name, name): standing for name, standing in self.true.items()}
-        self.hits = {new.get(name, name): at for name, at in self.hits.items()}
-        self.holding = {new.get(name, name): due for name, due in self.holding.items()}
-        self.courses = {new.get(name, name): course for name, course in self.courses.items()}
+        self.true = {new.get(name, name): standing for name, standing in self.true.items()} or NOTHING
+        self.hits = {new.get(name, name): at for name, at in self.hits.items()} or NOTHING
+        self.holding = {new.get(name, name): due for name, due in self.holding.items()} or NOTHING
+        self.courses = {new.get(name, name): course for name, course in self.courses.items()} or NOTHING
         for name, course in self.courses.items():
             course.rule = name
 

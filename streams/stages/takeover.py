@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from domain.records import SignalEntry
 from streams.stages.ledger import Live
+from streams.stages.small import NOTHING, having
 from streams.stages.snapshot import Stages
 from streams.stages.subjects import Standing, Subject
 
@@ -25,13 +26,13 @@ def take_over(
     moment = stages.indicators.moment(last)
     name = moment.keys["object"].name
     subject = rules.subjects[name] = Subject(name, rules.epoch)
-    subject.hits = dict(hits)
+    subject.hits = dict(hits) or NOTHING
     subject.last = last
     last.holds += 1
     group = rules.group_of(subject, moment)
     for plan in group.plans if group is not None else ():
         if rules.true(plan, rules.facts(subject, moment, plan), subject, moment, now):
-            subject.true[plan.id] = Standing(plan, *rules.matter(plan.rule.sector, moment))
+            subject.true = having(subject.true, plan.id, Standing(plan, *rules.matter(plan.rule.sector, moment)))
     for live in lives:
         if live.holds:
             stages.ledger.keep(live)
