@@ -236,13 +236,14 @@ class Watching:
             _refreshed(risk, rule, since)
 
     def _moment(self, live: Live, cells: Cells) -> Moment:
-        key = Key(live.entry.resolution.object_id)
+        entry = live.entry
+        key = Key(entry.resolution.object_id)
         shown: dict[str, Cell] = {}
         for variable, value in zip(cells.indicators, cells.values, strict=True):
             known: Value = None if math.isnan(value) else int(value) if self._whole[variable] else value
             shown[self._variables[variable]] = _Shown(known)
         key.cells = shown
-        return Moment(live, None, live.entry.signal.region, {"object": key}, {})
+        return Moment(live, entry, None, entry.signal.region, {"object": key}, {})
 
     def _sync(self, risk: Risk) -> None:
         """Bring up to date until when the rules behind a risk were true."""

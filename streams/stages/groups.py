@@ -41,6 +41,8 @@ def group_name(by: By, object_id: str, thing: RegulatedObject | None, region: st
         return object_id
     if not isinstance(by, tuple):
         return _part(by, object_id, thing, region, matter)
+    if (not matter and "matter" in by) or (thing is None and "industry" in by):
+        return ""  # most signals tell no matter
     names = [_part(part, object_id, thing, region, matter) for part in by]
     return "|".join(name.replace("%", "%25").replace("|", "%7C") for name in names) if all(names) else ""
 

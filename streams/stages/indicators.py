@@ -19,6 +19,7 @@ from streams.stages.keys import Key, shared
 from streams.stages.ledger import Ledger, Live
 from streams.stages.peers import Peers
 from streams.stages.plans import PEERS, Plan, definition_of, kinds_of
+from streams.stages.rows import Rows
 from streams.stages.selecting import Selector, combination_of
 from streams.stages.small import NOTHING, having, lacking
 from streams.stages.windows import NEVER
@@ -50,15 +51,18 @@ class Moment:
 
     __slots__ = ("combination", "entry", "facts", "fed", "keys", "live", "object", "region", "values")
 
-    def __init__(self, live: Live, thing: RegulatedObject | None, region: str, keys: dict[By, Key], objects: Objects) -> None:
+    def __init__(
+        self, live: Live, entry: SignalEntry, thing: RegulatedObject | None, region: str, keys: dict[By, Key], objects: Objects
+    ) -> None:
+        """`entry` is that of `live`, which makes it anew where it is packed."""
         self.live = live
-        self.entry = live.entry
+        self.entry = entry
         self.object = thing
         self.region = region
         self.keys = keys
         self.values: dict[str, Value] = {}  # read so far, by indicator
         self.fed: list[str] = []  # indicators and courses that the signal went into as it was counted
-        self.facts = Facts(live.entry, thing, self.values, objects)
+        self.facts = Facts(entry, thing, self.values, objects)
         self.combination = combination_of(self.facts)
 
 
@@ -66,6 +70,10 @@ def _dumped(name: str, cell: Cell) -> list[Any]:
     """Return a cell as plain data; signals stand by their number."""
     memory = cell.memory()
     return [name, cell.clock, cell.seen, [item[1] for item in cell.items], cell.values(), *([] if memory is None else [memory])]
+
+
+def _row(key: Key) -> list[Any]:
+    return [key.name, key.clock, key.expires, [_dumped(name, cell) for name, cell in key.cells.items()], dict(key.scores)]
 
 
 class IndicatorStage:
@@ -136,12 +144,13 @@ class IndicatorStage:
             name = group_at(by, entry, thing, region)
             if name and (keeps is None or keeps(by, object_id)):
                 keys[by] = self.key(name)
-        return Moment(live, thing, region, keys, self.objects)
+        return Moment(live, entry, thing, region, keys, self.objects)
 
     def moment_of_undoing(self, live: Live) -> Moment:
         """Return the moment of a signal that is taken back: its keys are those that it counted for, wherever its object is now."""
-        thing = self.objects.get(live.entry.resolution.object_id)
-        return Moment(live, thing, self.region_of(live.entry), dict(live.keys), self.objects)
+        entry = live.entry
+        thing = self.objects.get(entry.resolution.object_id)
+        return Moment(live, entry, thing, self.region_of(entry), dict(live.keys), self.objects)
 
     def facts_of(self, entry: SignalEntry) -> Facts:
         """Return what can be read of a signal before it counts."""
@@ -172,9 +181,12 @@ class IndicatorStage:
                 key.clock = t
                 if t >= key.expires:
                     changed[by] = self._expire(key)
+        selected = self._selector.select(moment.combination, moment.facts)
+        if not selected:
+            return changed
         bare: Item = (t, live.seq, None, live)  # windows share what they hold of a signal
         valued = bare
-        for plan in self._selector.select(moment.combination, moment.facts):
+        for plan in selected:
             owner = moment.keys.get(plan.by)
             if owner is not None and (item := self._count(plan, owner, bare, valued, moment.facts)) is not None:
                 valued = valued if item is bare else item
@@ -350,11 +362,8 @@ class IndicatorStage:
 
     def dump(self) -> dict[str, Any]:
         """Return all windows as plain data; signals stand by their number."""
-        keys = []
-        for key in self.keys.values():
-            cells = [_dumped(name, cell) for name, cell in key.cells.items()]
-            keys.append([key.name, key.clock, key.expires, cells, dict(key.scores)])
-        return {"keys": keys, "warming_since": self.warming_since, "peers": self.peers.dump()}
+        rows = (_row(key) for key in self.keys.values())
+        return {"keys": Rows(len(self.keys), rows), "warming_since": self.warming_since, "peers": self.peers.dump()}
 
     def load(self, state: Mapping[str, Any], lives: Mapping[int, Live]) -> None:
         """Take up `dump` under the rule set that it was taken under."""

@@ -41,7 +41,9 @@ class Key:
 def shared(keys: Mapping[By, Key]) -> Mapping[By, Key]:
     """Return a mapping equal to `keys`, which is the one of an earlier signal where there is such a one."""
     for first in keys.values():
-        if first.beside != keys:
-            first.beside = keys
-        return first.beside
+        beside = first.beside
+        if beside == keys:
+            return beside
+        first.beside = keys
+        break
     return keys

@@ -60,7 +60,7 @@ class Live:
     def entry(self) -> SignalEntry:
         """The signal; made anew at each call where it is packed."""
         kept = self.kept
-        return unpack(kept, self.feed, self.id, self.t) if isinstance(kept, bytes) else kept
+        return unpack(kept, self.feed, self.id, self.t) if kept.__class__ is bytes else kept  # type: ignore[return-value]  # quicker than isinstance
 
     @entry.setter
     def entry(self, entry: SignalEntry) -> None:
@@ -117,7 +117,8 @@ class Ledger:
         """Return the signals that `entry` replaces or withdraws, in order of arrival: its own earlier content and what it corrects."""
         signal = entry.signal
         if not signal.corrects and not signal.withdraws:
-            earlier = self.named(entry.feed, signal.id)
+            own = self._by_id.get(entry.feed)
+            earlier = own.get(signal.id) if own is not None else None
             return [] if earlier is None else [earlier]
         found = {}
         for name in (signal.id, signal.corrects, signal.withdraws):
@@ -183,9 +184,10 @@ class Ledger:
         self._fresh.append(live)
 
     def settle(self) -> None:
-        """Pack what was kept since this was done last."""
+        """Pack what was kept since this was done last, and still is."""
         for live in self._fresh:
-            live.pack()
+            if live.holds or live.seq in self.waiting:
+                live.pack()
         self._fresh.clear()
 
     def release(self, live: Live) -> None:

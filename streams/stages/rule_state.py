@@ -7,6 +7,7 @@ from typing import Any
 
 from rules.ruleset import RuleSet
 from streams.stages.ledger import Live
+from streams.stages.rows import Rows
 from streams.stages.rules import RuleStage
 from streams.stages.small import NOTHING, having
 from streams.stages.subjects import Standing, Subject
@@ -14,23 +15,26 @@ from streams.stages.subjects import Standing, Subject
 
 def dump_rules(stage: RuleStage) -> dict[str, Any]:
     """Return what all subjects remember; signals stand by their number."""
-    subjects = [
-        [
-            each.name,
-            each.epoch,
-            each.last.seq if each.last is not None else None,
-            [
-                [rule, standing.matter, standing.sector, standing.spent, standing.judged, standing.muted]
-                for rule, standing in each.true.items()
-            ],
-            dict(each.hits),
-            dict(each.holding),
-            [course.dump() for course in each.courses.values()],
-        ]
-        for each in stage.subjects.values()
-    ]
+    rows = Rows(len(stage.subjects), map(_row, stage.subjects.values()))
     counted = {"too_late": stage.courses.too_late, "suppressed": stage.suppressed}
-    return {"epoch": stage.epoch, "turns": stage.turns, **counted, "subjects": subjects}
+    return {
+        "epoch": stage.epoch,
+        "turns": stage.turns,
+        **counted,
+        "subjects": rows,
+    }
+
+
+def _row(each: Subject) -> list[Any]:
+    return [
+        each.name,
+        each.epoch,
+        each.last.seq if each.last is not None else None,
+        [[rule, standing.matter, standing.sector, standing.spent, standing.judged, standing.muted] for rule, standing in each.true.items()],
+        dict(each.hits),
+        dict(each.holding),
+        [course.dump() for course in each.courses.values()],
+    ]
 
 
 def load_rules(stage: RuleStage, state: Mapping[str, Any], ruleset: RuleSet, lives: Mapping[int, Live]) -> None:

@@ -6,13 +6,21 @@ They are replaced, never changed, so that all that are empty can be one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
 
-NOTHING: Final[Mapping[Any, Any]] = MappingProxyType({})
+
+class _Nothing(dict[Any, Any]):
+    """The empty one, read as quickly as any dict."""
+
+    def __setitem__(self, name: Any, value: Any) -> None:
+        """Refuse: it is everybody's."""
+        raise TypeError(f"{name!r} was to become {value!r} for all that have nothing")
+
+
+NOTHING: Final[Mapping[Any, Any]] = _Nothing()
 
 
 def having(known: Mapping[K, V], name: K, value: V) -> Mapping[K, V]:

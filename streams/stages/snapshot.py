@@ -20,6 +20,7 @@ from streams.stages.ledger import Ledger, Live
 from streams.stages.models import ObjectModel, SeriesDetectors
 from streams.stages.packing import Packed
 from streams.stages.raising import RaiseStage
+from streams.stages.rows import Rows, encoded
 from streams.stages.rule_state import dump_rules, load_rules
 from streams.stages.rules import RuleStage
 from streams.stages.wakes import Wakes
@@ -81,18 +82,20 @@ def take(stages: Stages, place: Place) -> bytes:
         "waiting": list(stages.ledger.waiting),
         "given_up": stages.ledger.given_up,
     }
-    saved = _Saved(
-        version=VERSION,
-        place=place,
-        catalogue=stages.rules.catalogue,
-        objects=list(stages.indicators.objects.values()),
-        lives=[
-            (seq, live.pack(), live.feed, live.id, live.t, live.also, [(by, key.name) for by, key in live.keys.items()])
-            for seq, live in sorted(lives.items())
-        ],
-        state=state,
+    return encoded(
+        {
+            "version": VERSION,
+            "place": place,
+            "catalogue": stages.rules.catalogue,
+            "objects": Rows(len(stages.indicators.objects), stages.indicators.objects.values()),
+            "lives": Rows(len(lives), (_row(lives[seq]) for seq in sorted(lives))),
+            "state": state,
+        }
     )
-    return msgspec.msgpack.encode(saved)
+
+
+def _row(live: Live) -> tuple[Any, ...]:
+    return live.seq, live.pack(), live.feed, live.id, live.t, live.also, [(by, key.name) for by, key in live.keys.items()]
 
 
 def put_back(stages: Stages, data: bytes, activate: Callable[[str], RuleSet]) -> Place:
