@@ -16,8 +16,8 @@ from storage.database import Database
 log = structlog.get_logger(__name__)
 
 
-def ensure_admin_token(folder: Path, database: Database, clock: Clock) -> None:
-    """Make the token in `folder` where there is none, and let `database` know it; raises StoreUnavailable."""
+def ensure_admin_token(folder: Path, database: Database, clock: Clock, name: str = "admin") -> None:
+    """Make the token in `folder` where there is none, and let `database` know it under `name`; raises StoreUnavailable."""
     path = folder / "admin-token"
     if not path.exists():
         new = path.with_name(".admin-token.new")
@@ -28,4 +28,4 @@ def ensure_admin_token(folder: Path, database: Database, clock: Clock) -> None:
     print_of_it = fingerprint(path.read_text().strip())
     with database.write() as connection:  # a crash between file and row is mended here, a revoked token stays revoked
         if all(row.fingerprint != print_of_it for row in access.list_credentials(connection)):
-            access.add_credential(connection, print_of_it, Principal(name="admin", role="admin"), clock.now())
+            access.add_credential(connection, print_of_it, Principal(name=name, role="admin"), clock.now())

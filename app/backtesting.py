@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import select
 
 from app.desk import Desk
-from app.folder import TELL_EVERY, Folder
+from app.folder import Folder, Part, Told, silent
 from app.pipelines import make_pipeline
 from domain.base import Noun
 from domain.errors import InvalidAction
@@ -106,19 +106,17 @@ class Report(Noun, frozen=True, kw_only=True):
     names: dict[str, str]  # of departments, by id
 
 
-def backtest(folder: Folder, terms: Terms, told: Callable[[int, int], object] = lambda _seq, _head: None) -> Report:
+def backtest(folder: Folder, terms: Terms, told: Told = silent) -> Report:
     """Run both sets on the journal, which may be written meanwhile: what is synced when the run begins is what it reads.
 
     Raises:
         InvalidAction: the period is empty.
         FileProblems: a rule set, calendar or policy is wrong.
-        NotFound: there is no such rule set, or the journal does not reach back to its beginning.
-        StoreUnavailable: there is no data folder, or it cannot be read.
-        Conflict: the folder is that of a cluster's role, which has no journal.
+        NotFound: there is no such rule set, or journal or log do not reach back as far as the rules look.
+        StoreUnavailable: there is no data folder, or it cannot be read, or brokers or database of a cluster are away.
     """
     if terms.from_ >= terms.to:
         raise InvalidAction(both("backtest.empty_period", since=spoken(terms.from_), until=spoken(terms.to)))
-    folder.need_journal()
     old, new = (load_rules(folder.texts(named)) for named in (terms.old, terms.new))
     start = _start(terms, old, new)
     settings = folder.settings
@@ -175,21 +173,17 @@ def _run(
     known: Mapping[str, RealWarning],
     start: datetime | None,
     to: datetime,
-    told: Callable[[int, int], object],
+    told: Told,
 ) -> tuple[int, int]:
     """Return how many records and signals were taken."""
     records = signals = last = 0
-    head, aside = folder.journal.head(), folder.quarantined()
     later: list[OutcomeEntry] = []
-    for record in folder.journal.read(0):
-        if record.seq % TELL_EVERY == 0:
-            told(record.seq, head)
+    for record in folder.records(Part(since=start, until=to, answers=True), told):
         if record.received_at >= to:
             later += [record.entry] if isinstance(record.entry, OutcomeEntry) else []
             continue
         last = record.seq
-        early = start is not None and record.received_at < start
-        if record.seq in aside or (early and not isinstance(record.entry, ALWAYS)):
+        if start is not None and record.received_at < start and not isinstance(record.entry, ALWAYS):
             continue
         records += 1
         signals += isinstance(record.entry, SignalEntry)
@@ -199,7 +193,6 @@ def _run(
         trial.end(last, to)
         for entry in later:  # what was found later about what was raised in the period
             trial.hear(entry, known.get(entry.warning_id))
-    told(head, head)
     return records, signals
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from datetime import datetime
 
 import msgspec
 from sqlalchemy import Connection, select
 
-from app.folder import Folder
+from app.folder import Folder, Told, silent
 from app.settings import Settings
 from app.views.scope import sight, within
 from app.views.why import Why, gather, reckon
@@ -42,7 +41,7 @@ def why_not(
     subject: str,
     rule: str,
     at: datetime | None,
-    told: Callable[[int, int], object] = lambda _seq, _head: None,
+    told: Told = silent,
     asker: Principal = OWNER,
 ) -> Inquiry:
     """Return why a rule is or is not true for a subject at an instant (None: after the last record), from a replay of the journal.
@@ -53,13 +52,11 @@ def why_not(
 
     Raises:
         NotFound: the rule set of that time has no such rule, or the registry no such object.
-        StoreUnavailable: there is no data folder, or it cannot be read.
-        Conflict: the folder is that of a cluster's role, which has no journal.
+        StoreUnavailable: there is no data folder, or it cannot be read, or brokers or database of a cluster are away.
     """
-    folder.need_journal()
     with folder.look() as connection:
         about = _subject(connection, subject)
-    found = folder.pipeline(at, told).inquire(rule, about, restricted=asker.sees_all)
+    found = folder.inquire(rule, about, at, told, restricted=asker.sees_all)
     if asker.sees_all:
         return found
     with folder.look() as connection:
@@ -72,8 +69,6 @@ def why_not(
 
 class Asking:
     """Answers `why_not` beside the running engine, one question at a time: each replays the journal from the newest snapshot on."""
-
-    refusal = ""
 
     def __init__(self, settings: Settings) -> None:
         """Open nothing yet."""

@@ -16,9 +16,10 @@ from app.rulebook import read_folder, stored
 from app.settings import Settings
 from app.stores import look
 from app.version import VERSION
-from domain.errors import Conflict, NotFound
+from domain.base import Noun
+from domain.errors import NotFound
 from domain.messages import both
-from domain.records import Record, TickEntry
+from domain.records import SCENE, OutcomeEntry, Record, TickEntry
 from rules.ruleset import RuleSet
 from storage import progress, risk
 from storage.artifacts import ArtifactStore
@@ -28,9 +29,58 @@ from storage.snapshots import sound_snapshots
 from storage.tables import rulesets
 from streams.pipeline import Pipeline
 from streams.runtimes.poison import PoisonGuard
+from streams.stages.inquiry import Inquiry
 
 TELL_EVERY: Final = 100  # records
 SHORTEST: Final = 6  # characters of a version that name it
+Told = Callable[[int, int], object]  # how far a long reading is: (done, all)
+
+
+def silent(_done: int, _all: int) -> None:
+    """Tell nobody how far it is."""
+
+
+class Part(Noun, frozen=True, kw_only=True):
+    """Which part of a journal or log is read: received in [since, until), None for no bound.
+
+    What that cannot be read without (`SCENE`) is there from before too; with `answers` so is what the departments found later.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    answers: bool = False
+
+    def has(self, record: Record) -> bool:
+        """Say whether a record belongs to it."""
+        if self.since is not None and record.received_at < self.since:
+            return isinstance(record.entry, SCENE)
+        if self.until is not None and record.received_at >= self.until:
+            return self.answers and isinstance(record.entry, OutcomeEntry)
+        return True
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Folder]:
+    """Give what was read where `settings` point: the journal of a data folder, or the log of a cluster, which its database shows.
+
+    Raises:
+        StoreUnavailable: there is no database, or database or brokers cannot be reached.
+    """
+    if is_shared(settings):
+        from app.cluster.folder import cluster_folder  # noqa: PLC0415  Kafka's client is no business of whoever has no cluster
+
+        with cluster_folder(settings) as found:
+            yield found
+    else:
+        yield Folder(settings)
+
+
+def is_shared(settings: Settings) -> bool:
+    """Say whether `settings` are those of a cluster: workers judge over its database. Raises StoreUnavailable."""
+    if not settings.database_url:
+        return False
+    with look(settings) as connection:
+        return progress.anywhere(connection)
 
 
 class Folder:
@@ -54,11 +104,28 @@ class Folder:
         with look(self.settings) as connection:
             yield connection
 
-    def need_journal(self) -> None:
-        """Raise Conflict where the database is a cluster's: what its workers read is in Kafka, not in this folder."""
-        with self.look() as connection:
-            if progress.anywhere(connection):
-                raise Conflict(both("cluster.no_journal", where=self.paths.top))
+    def records(self, part: Part, told: Told = silent) -> Iterator[Record]:
+        """Yield what the engine read, in order, but for what was set aside; `told` hears how far that is.
+
+        Raises:
+            NotFound: the beginning of what is wanted was deleted.
+            StoreCorrupt: a record is damaged.
+        """
+        head, aside = self.journal.head(), self.quarantined()
+        for record in self.journal.read(0):
+            if record.seq % TELL_EVERY == 0:
+                told(record.seq, head)
+            if record.seq not in aside and part.has(record):
+                yield record
+        told(head, head)
+
+    def inquire(self, rule: str, subject: str, at: datetime | None, told: Told = silent, *, restricted: bool) -> Inquiry:
+        """Return why a rule is or is not true for an object's id or an area's name, as of `at` or the last record.
+
+        `restricted` says whether the asker may read the text of restricted signals. Raises as `pipeline`, and NotFound where the rule set
+        of that time has no such rule.
+        """
+        return self.pipeline(at, told).inquire(rule, subject, restricted=restricted)
 
     def version(self, named: str) -> str:
         """Return the stored rule set that `named` means: `active`, or the first characters of a version (at least 6).
@@ -95,7 +162,7 @@ class Folder:
         """
         return frozenset(PoisonGuard(self.paths.top / "stepping").quarantined)
 
-    def pipeline(self, at: datetime | None = None, told: Callable[[int, int], object] = lambda _seq, _head: None) -> Pipeline:
+    def pipeline(self, at: datetime | None = None, told: Told = silent) -> Pipeline:
         """Return the engine's state as it stood at `at`, or after the last record: the newest snapshot before it, and the journal since.
 
         `told` hears how far it is, by record number and the journal's head.

@@ -6,7 +6,8 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
@@ -65,6 +66,24 @@ def configure(*, verbose: bool = False) -> None:
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+@contextmanager
+def only_warnings() -> Iterator[None]:
+    """Let a command that asks by the services' own parts write nothing but warnings of theirs, on standard error."""
+    before, kafka = structlog.get_config(), logging.getLogger("kafka")
+    least = kafka.level
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    kafka.setLevel(logging.CRITICAL)  # that brokers are away is told in one sentence, by the error
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+        kafka.setLevel(least)
 
 
 class _Forward(logging.Handler):

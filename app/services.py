@@ -82,13 +82,8 @@ class Errands(Protocol):
 class Asked(Protocol):
     """What answers why a rule did not hit."""
 
-    @property
-    def refusal(self) -> str:
-        """The message that says why no such question is answered in this process, "" where they are."""
-        ...
-
     def why_not(self, asker: Principal, subject: str, rule: str, at: datetime | None) -> Inquiry:
-        """Return the answer; raises NotFound, StoreUnavailable, and Conflict where it cannot be had in this process."""
+        """Return the answer; raises NotFound, StoreUnavailable, and Conflict where it cannot be had."""
         ...
 
 

@@ -74,6 +74,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "audit.attention": ("报值班员处理", "laid before the duty desk"),
     "audit.no_answer": ("督办未答复", "no answer"),
     "audit.overdue": ("逾期", "overdue"),
+    "audit.journal_exported": ("导出日志", "exported the log"),
     "audit.personal_erased": ("删除个人信息", "erased personal values"),
     "audit.personal_read": ("查看个人信息", "read a personal value"),
     "audit.raise_level": ("上调等级", "level raised"),
@@ -239,17 +240,37 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "指标端口 {address} 不能使用：{error}；请另选 metrics_port",
         "the port of the metrics {address} cannot be used: {error}; choose another metrics_port",
     ),
-    "cluster.no_journal": (
-        "{where} 属于集群，其记录在 Kafka 中；此命令只读 serve 的日志",
-        "{where} belongs to a cluster, whose records are in Kafka; this command reads the journal of a serve",
+    "cluster.judged_nowhere": (
+        "规则 {rule} 读取全部对象（peers），{partitions} 个分区的集群不研判它，因而不会命中",
+        "rule {rule} reads all objects (peers), which no partition of a cluster of {partitions} sees: it is not judged and cannot hit",
     ),
+    "cluster.log_begins": (
+        "日志自 {begins} 起完整，此前的已按保留期限（kafka.retention_days）删除；要求的是自 {wanted} 起。请改用较晚的起点",
+        "the log is whole from {begins} on, what was before is deleted (kafka.retention_days); {wanted} was asked for: begin later",
+    ),
+    "cluster.log_gone": (
+        "{topic} 分区 {partition} 的开头已被删除，且从未研判；请先让研判进程运行，再试一次",
+        "the beginning of {topic}/{partition} is deleted and was never judged: let a worker run, then try again",
+    ),
+    "cluster.log_moves": (
+        "分区 {partition} 的记录正在按保留期限删除；请再试一次",
+        "records of partition {partition} are being deleted by retention: try again",
+    ),
+    "cluster.log_not_whole": (
+        "规则要从日志的开头读起（有指标没有时间界限），而日志自 {begins} 起才完整；请用 --warm-up 定一个预热时长，使起点不早于此",
+        (
+            "the rules look back without bound, and the log is whole only from {begins} on: name a --warm-up that does not reach back "
+            "beyond that"
+        ),
+    ),
+    "cluster.no_partition": ("没有分区 {read}；可选 0 至 {last}", "there is no partition {read}; legal: 0 to {last}"),
     "cluster.no_serve": (
         "{where} 属于集群，serve 不能使用；请改用 fengsui edge、worker、duty、api，或用 --config 指明另一个数据库",
         "{where} belongs to a cluster and is not for serve: run fengsui edge, worker, duty and api, or name another database with --config",
     ),
-    "cluster.no_why_not": (
-        "集群的接口进程没有引擎，不能回答未命中的原因；留存了信号的，可用 fengsui replay 在其上查",
-        "the api of a cluster has no engine and cannot say why a rule did not hit; signals that you kept can be asked with fengsui replay",
+    "cluster.nothing_judged": (
+        "{topic} 分区 {partition} 还没有研判进程接手；请启动 fengsui worker",
+        "no worker has taken {topic}/{partition} yet: start fengsui worker",
     ),
     "cluster.partitions": (
         "{partitions} 个分区，最近由 {workers} 个研判进程处理：日志 {written} 条消息，已研判 {done} 条",
@@ -266,6 +287,25 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "cluster.rules_shown": (
         "规则由 fengsui rules publish 启用（须批准的，批准后再执行一次）；指标预热与推断的复核在研判进程中，此处看不到",
         "rules are put in force by fengsui rules publish (again, once approved); what warms up and who checks inferences is not seen here",
+    ),
+    "cluster.answer_busy": (
+        "正在回答另一个未命中的原因；请稍后再问",
+        "the same is being worked out for somebody else: ask again in a moment",
+    ),
+    "cluster.answer_died": (
+        "回答未命中的原因的子进程没有得出结果（{how}）；请在任一机器上用 fengsui rules why-not --config 查询",
+        "the child that works out why a rule did not hit ended without an answer ({how}): ask by fengsui rules why-not --config",
+    ),
+    "cluster.answer_too_long": (
+        "{seconds} 秒内没有得出结果：离最近的快照太远；请在任一机器上用 fengsui rules why-not --config 查询，那里不限时间",
+        (
+            "no answer within {seconds} s: it is too far from the newest snapshot; ask by fengsui rules why-not --config, which takes the "
+            "time it needs"
+        ),
+    ),
+    "cluster.answer_too_large": (
+        "该分区的状态超过 {mib} MiB，接口进程不予读取；请用 fengsui rules why-not --config 查询",
+        "the partition's state takes more than {mib} MiB, which the api does not give it: ask by fengsui rules why-not --config",
     ),
     "cluster.another_schema": (
         "{where} 的表已变为另一版本（本程序 {own}，数据库 {held}）；本进程结束，请安装与数据库相同的版本后再启动",
@@ -390,6 +430,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "console.decided.confirmed": ("已确认对象，线索从现在起计入", "the object is confirmed; the signal counts from now on"),
     "console.decided.none": ("已记录：不属于任何登记对象，不计入", "noted: none of the registered objects; it does not count"),
     "console.defect": ("内部错误，已记录", "an internal error; it has been logged"),
+    "console.no_page": ("没有 {path} 这个页面", "there is no page {path}"),
     "console.deliveries": ("送达记录", "deliveries"),
     "console.deliveries_caption": ("告知了谁、何时送达、每次投递的结果", "who was told, when it arrived, what came of every attempt"),
     "console.deliveries_dead": ("投递失败", "deliveries given up"),
@@ -1056,6 +1097,17 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "记录 {seq} 启用的规则自记录 {first} 起补算，启动时可能再读，不能舍弃到 {last}。重启 serve 两次后再试",
         "record {seq} activates rules that count from record {first} on and may be read by a start: {last} is too far, restart serve twice",
     ),
+    "journal.begins": (
+        "日志的开头已按保留期限删除，本次导出自 {begins} 起；其前的监管对象与事项清单取自数据库的现状，规则取当时启用的一套",
+        (
+            "retention has deleted the log's beginning: this export begins at {begins}; objects and catalogue of before are as they are in "
+            "the database today, the rules are those in force then"
+        ),
+    ),
+    "journal.counts_from_here": (
+        "导出的部分中有启用记录需要补算：重放时其新指标自本次导出的第一条记录起计，与当时不尽相同",
+        "an activation in it counts back: in a replay its new indicators count from this export's first record on, which is less than then",
+    ),
     "journal.forgotten": (
         "舍弃记录 {first} 至 {last}（{segments} 个文件，{mib} MiB）；日志自记录 {next} 起",
         "records {first} to {last} are gone ({segments} files, {mib} MiB); the journal begins with record {next}",
@@ -1069,9 +1121,25 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "本版本的完好快照不足两份，一条也不能舍弃；每次停止 serve 留下一份",
         "there are not two sound snapshots of this version, so nothing may go; each stop of serve leaves one",
     ),
+    "journal.no_partitions": (
+        "serve 的日志不分区；--partition 用于集群，请用 --config 指明其设置文件",
+        "the journal of a serve has no partitions; --partition is for a cluster: name its settings file with --config",
+    ),
+    "journal.no_room": ("{file} 写不下去：{error}；未完成的部分已删除", "{file} cannot be written: {error}; what was half done is gone"),
     "journal.none": (
-        "{folder} 中没有日志：请用 --data 指明 serve 的数据目录；集群的记录在 Kafka 中",
-        "{folder} holds no journal: name the data folder of a serve with --data; the records of a cluster are in Kafka",
+        "{folder} 中没有日志：请用 --data 指明 serve 的数据目录；集群的记录在 Kafka 中，请用 --config 指明集群的设置文件",
+        (
+            "{folder} holds no journal: name the data folder of a serve with --data; the records of a cluster are in Kafka: name its "
+            "settings file with --config"
+        ),
+    ),
+    "journal.not_after": (
+        "集群的记录没有统一的序号；请用 --from 代替 --after",
+        "the records of a cluster have no common numbers: use --from instead of --after",
+    ),
+    "journal.unjudged": (
+        "另有 {messages} 条消息尚未研判，未导出",
+        "{messages} messages are not judged yet and were left out",
     ),
     "journal.would_forget": (
         (

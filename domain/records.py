@@ -146,6 +146,10 @@ AnyEntry = (
 )  # fmt: skip
 
 
+# What a part of a log cannot be read without, though it was written before that part.
+SCENE = (RulesetEntry, ObjectsEntry, CatalogueEntry, FeedEntry)
+
+
 class Record(Noun, frozen=True, kw_only=True):
     """One numbered record of the journal."""
 

@@ -43,9 +43,14 @@ def keep(connection: Connection, topic: str, partition: int, software: str, snap
     connection.execute(delete(rows).where(*mine, rows.c.offset < oldest))
 
 
-def newest(connection: Connection, topic: str, partition: int, software: str) -> Stored | None:
-    """Return the newest sound snapshot of version `software` of a partition, None where there is none; damaged ones are logged."""
-    mine = (rows.c.topic == topic, rows.c.partition == partition, rows.c.software == software)
+def newest(connection: Connection, topic: str, partition: int, software: str, upto: datetime | None = None) -> Stored | None:
+    """Return the newest sound snapshot of version `software` of a partition, None where there is none; damaged ones are logged.
+
+    `upto` leaves those out that took in what was received later, and those that do not say.
+    """
+    mine = [rows.c.topic == topic, rows.c.partition == partition, rows.c.software == software]
+    if upto is not None:
+        mine.append(rows.c.received_at <= upto)
     for offset in connection.scalars(select(rows.c.offset).where(*mine).distinct().order_by(rows.c.offset.desc())).all():
         try:
             return _read(connection, topic, partition, offset)

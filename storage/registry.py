@@ -114,6 +114,11 @@ def search_objects(connection: Connection, words: str, limit: int = 20) -> list[
     return [_object.decode(body) for body in connection.scalars(query)]
 
 
+def all_objects(connection: Connection) -> list[RegulatedObject]:
+    """Return every object as it stands, by id."""
+    return [_object.decode(body) for body in connection.scalars(select(objects.c.body).order_by(objects.c.id))]
+
+
 def registry_version(connection: Connection) -> int:
     """Return the registry's version, 0 for an empty one."""
     return int(connection.scalar(select(meta.c.value).where(meta.c.key == _VERSION)) or 0)
@@ -184,8 +189,7 @@ class MemoryObjectLookup:
     def of(cls, connection: Connection) -> MemoryObjectLookup:
         """Return one with everything that the tables hold."""
         lookup = cls()
-        things = tuple(_object.decode(body) for body in connection.scalars(select(objects.c.body).order_by(objects.c.id)))
-        lookup.apply(ObjectsEntry(version=registry_version(connection), objects=things))
+        lookup.apply(ObjectsEntry(version=registry_version(connection), objects=tuple(all_objects(connection))))
         lookup._read = lookup._version
         return lookup
 

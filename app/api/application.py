@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from litestar import Litestar, Router
+from litestar import Litestar, Request, Response, Router
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
@@ -17,6 +18,7 @@ from app.api.counted import counted
 from app.api.parameters import only_known
 from app.api.problems import on_fengsui_error, on_http_error, on_too_deep, on_unexpected
 from app.api.roles import NOBODY, guard, principal_of
+from app.console import failures
 from app.console.pages import console_router, login_page
 from app.gate import AsgiApp, Credentials, Gate, SignInPage
 from app.metrics import Metrics
@@ -98,7 +100,7 @@ def _litestar(services: Services | Door, routes: Sequence[ControllerRouterHandle
         },
         exception_handlers={
             FengsuiError: on_fengsui_error,
-            HTTPException: on_http_error,
+            HTTPException: on_http_error if door else _on_http_error,
             RecursionError: on_too_deep,
             Exception: on_unexpected,
         },
@@ -116,6 +118,13 @@ def _litestar(services: Services | Door, routes: Sequence[ControllerRouterHandle
         debug=False,
         logging_config=None,
     )
+
+
+def _on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    """Answer a browser that is anywhere but in the API with a page, everybody else with a problem document."""
+    if "text/html" in request.headers.get("accept", "") and not request.scope["path"].startswith("/v1/"):
+        return failures.on_http_error(request, error)
+    return on_http_error(request, error)
 
 
 def make_asgi(services: Services, credentials: Credentials) -> AsgiApp:

@@ -1,6 +1,6 @@
 """`fengsui api`: the API and the console of `serve` over the cluster's database; what people decide goes into the log by Kafka.
 
-No engine runs here. What only an engine knows is said to be elsewhere.
+No engine runs here: why a rule did not hit a child works out (`app.cluster.child`), what else only an engine knows is elsewhere.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from sqlalchemy import func, select
 from app.answers import Answers
 from app.api.application import make_asgi
 from app.cluster.aside import aside, left_out
+from app.cluster.child import AskingChild
 from app.cluster.doors import DoorRole
 from app.cluster.duty import SCHEMA_SECONDS
-from app.cluster.rules import NotHere, PublishedRules
+from app.cluster.rules import PublishedRules
 from app.cluster.stores import another_schema
 from app.gate import AsgiApp, Credentials
 from app.metrics import Sample
@@ -119,7 +120,7 @@ class ApiRole(DoorRole):
             privacy=Privacy(self.database, doors.vault, doors.tokens, doors.raw, self.inbox_folder, self.clock, elsewhere=elsewhere),
             mappings=doors.mappings,
             rulebook=rules,
-            asking=NotHere(),
+            asking=AskingChild(settings),
             health=self._health,
             desk=desk,
             writer=writer,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -162,7 +163,8 @@ class DoorRole(Role):
 
     def start(self) -> None:
         """Connect to the brokers and start the watches; raises StoreUnavailable."""
-        ensure_admin_token(self.settings.data, self.database, self.clock)
+        own = f"admin@{socket.gethostname()}:{self.settings.data.resolve()}"  # each door has one: lists and audit tell them apart
+        ensure_admin_token(self.settings.data, self.database, self.clock, own)
         self.doors.intake.start()
         super().start()
 

@@ -12,12 +12,10 @@ from app.workshop import Progress
 from domain.errors import Conflict, Problem
 from domain.messages import both, text
 from domain.ports import Clock
-from domain.principals import Principal
 from rules.ruleset import RuleSet
 from storage import risk, rule_versions
 from storage.database import Database
 from storage.rule_versions import Pin
-from streams.stages.inquiry import Inquiry
 
 HELD = 4  # rule sets in memory
 
@@ -87,13 +85,3 @@ class PublishedRules:
 
     def settle(self, seconds: float) -> None:
         """Return at once: nothing was decided here."""
-
-
-class NotHere:
-    """`app.services.Asked` where no engine is: the answer needs a replay of the journal, which this process has not."""
-
-    refusal = "cluster.no_why_not"
-
-    def why_not(self, asker: Principal, subject: str, rule: str, at: datetime | None) -> Inquiry:  # noqa: ARG002  the protocol's signature
-        """Refuse, and say what can be asked instead."""
-        raise Conflict(both(self.refusal))

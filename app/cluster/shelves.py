@@ -5,14 +5,20 @@ A state of other software is not taken up: the log gives it anew.
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 from app.version import VERSION
 from storage import partition_snapshots
 from storage.database import Database
-from storage.snapshots import Snapshot, SnapshotStore
+from storage.snapshots import Snapshot, SnapshotStore, sound_snapshots
 from storage.tables import from_us, to_us
-from streams.runtimes.keeping import Kept
+from streams.runtimes.keeping import Kept, PartitionSnapshots
+
+
+def shelf_of(folder: Path | None, database: Database, topic: str, partition: int) -> PartitionSnapshots:
+    """Return where a partition's snapshots are kept: below `folder`, None in the database."""
+    return DatabaseShelf(database, topic, partition) if folder is None else FolderShelf(folder / f"{topic}-{partition}")
 
 
 class DatabaseShelf:
@@ -53,7 +59,32 @@ class FolderShelf:
     def load(self) -> Kept | None:
         """Return the newest sound snapshot of this version."""
         found = self._store.load().snapshot
-        if found is None or found.software != VERSION:
-            return None
-        received = found.state["received_at"]
-        return Kept(found.state["offset"], None if received is None else from_us(received), found.state["pipeline"])
+        return None if found is None or found.software != VERSION else _kept(found)
+
+
+class PastShelf:
+    """What was kept of a partition, for a question about the instant `at` (None: the newest); nothing is kept there."""
+
+    def __init__(self, folder: Path | None, database: Database, topic: str, partition: int, at: datetime | None) -> None:
+        """Look where `shelf_of` keeps."""
+        self._folder = folder
+        self._database = database
+        self._place = (topic, partition)
+        self._at = at
+
+    def save(self, kept: Kept) -> None:
+        """Keep nothing."""
+
+    def load(self) -> Kept | None:
+        """Return the newest sound snapshot of this version that is not of later than the instant; raises StoreUnavailable."""
+        if self._folder is None:
+            with self._database.read() as connection:
+                found = partition_snapshots.newest(connection, *self._place, VERSION, self._at)
+            return None if found is None else Kept(*found)
+        kept = (_kept(each) for each in sound_snapshots(self._folder / "{}-{}".format(*self._place)) if each.software == VERSION)
+        return next((each for each in kept if self._at is None or (each.received_at is not None and each.received_at <= self._at)), None)
+
+
+def _kept(found: Snapshot) -> Kept:
+    received = found.state["received_at"]
+    return Kept(found.state["offset"], None if received is None else from_us(received), found.state["pipeline"])

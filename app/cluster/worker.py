@@ -4,30 +4,25 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import structlog
 
+from app.cluster.engines import Engines
 from app.cluster.outputs import Outputs
 from app.cluster.plants import StaleShelf, mortal, with_plants
 from app.cluster.role import Role
-from app.cluster.shelves import DatabaseShelf, FolderShelf
+from app.cluster.shelves import shelf_of
 from app.cluster.watching import Telling, measured
 from app.commit import Consequences, PartitionedCommit, Tell
 from app.inferring import Inferring
-from app.pipelines import make_pipeline
-from app.rulebook import stored
 from app.settings import Settings
 from app.wiring import make_desk, make_writer
 from connectors.kafka.log import KafkaFrames
 from connectors.kafka.post import Item, Post
-from domain.messages import both
 from domain.ports import Clock, FrameLog, History
-from rules.ruleset import RuleSet
-from rules.spread import Spread, spread
-from storage import backfills
 from storage import letters as mail
 from storage.crashpoints import planted
 from storage.marks import SqlMarks
@@ -53,13 +48,11 @@ class WorkerRole(Role):
         paths = self.paths
         self._inferring = Inferring(self.metrics)
         self.closing.callback(self._inferring.close)
-        self._sets: dict[str, RuleSet] = {}
-        self._spread: dict[str, Spread] = {}
+        engines = Engines(settings, self.database, self._inferring)
         self._committing = ThreadPoolExecutor(COMMITS, thread_name_prefix="commits")
         self.closing.callback(self._committing.shutdown)
         desk, writer = make_desk(settings, self.clock), make_writer(settings, paths.top)
         layout, access = settings.kafka.layout(), settings.kafka.access()
-        self._partitions = layout.partitions
         topic = layout.topic("frames")
         self._groups = layout.topic("groups")
 
@@ -71,9 +64,7 @@ class WorkerRole(Role):
         self._post = Post(access, lambda name: f"{layout.prefix}.{name}", self._letters, self._strike)
 
         def shelf(topic: str, partition: int) -> PartitionSnapshots:
-            own: PartitionSnapshots = DatabaseShelf(self.database, topic, partition)
-            if settings.kafka.snapshots is not None:
-                own = FolderShelf(settings.kafka.snapshots / f"{topic}-{partition}")
+            own = shelf_of(settings.kafka.snapshots, self.database, topic, partition)
             return StaleShelf(own) if planted("stale_snapshot") else own
 
         self._die = die
@@ -99,24 +90,24 @@ class WorkerRole(Role):
                 on_set_aside=set_aside,
                 committing=self._committing,
                 groups=groups,
-                spread_of=self._spread_of,
+                spread_of=engines.spread_of,
                 log=log,
-                worked_out=self._worked_out,
+                worked_out=engines.worked_out,
                 beside=beside,
             )
 
         own = parts(
             topic,
-            lambda past: mortal(make_pipeline(settings, self.load, past, self._inferring.engine)),
+            lambda past: mortal(engines.objects(past)),
             telling.set_aside,
             layout.partitions if several else 0,
             KafkaFrames(access, topic),
         )
         groups = parts(
             self._groups,
-            lambda _past: make_pipeline(settings, lambda version: self._spread_of(version).areas, None, passed_on=True),
+            lambda _past: engines.areas(),
             lambda _number: self.metrics.loop_errors.labels(loop="quarantine").inc(),
-            beside=lambda: make_pipeline(settings, self._of_groups, None, self._inferring.engine, passed_on=True),
+            beside=engines.groups,
         )
         make: dict[str, Make] = {topic: lambda grant, stopping: Partition(grant, own, stopping)}
         if several:
@@ -137,47 +128,6 @@ class WorkerRole(Role):
             more=tuple(name for name in make if name != topic),
         )
         self.host = Host(cluster, make, SqlProgress(self.database, self.clock), die=die, on_look=self.look)
-
-    def load(self, version: str) -> RuleSet:
-        """Return what partitions of objects run of a stored rule set: all of it where there is one partition.
-
-        Raises:
-            NotFound: the version is not in the database: the worker stops before the record that activates it.
-        """
-        if self._partitions > 1:
-            return self._gated(version).objects
-        found = self._stored(version)
-        self._inferring.gate(found)
-        return found
-
-    def _of_groups(self, version: str) -> RuleSet:
-        """Return what partitions of groups run of a stored rule set for their objects."""
-        return self._gated(version).groups
-
-    def _gated(self, version: str) -> Spread:
-        """Return how a rule set that comes into force is spread, while its inferences are tried on durable-rules."""
-        found = self._spread_of(version)
-        self._inferring.gate(found.objects, found.groups)
-        return found
-
-    def _stored(self, version: str) -> RuleSet:
-        if version not in self._sets:
-            with self.database.read() as connection:
-                self._sets[version] = stored(connection, version)
-        return self._sets[version]
-
-    def _spread_of(self, version: str) -> Spread:
-        """Return how a rule set is spread over several partitions; what nobody judges is named in the log."""
-        if version not in self._spread:
-            found = self._spread[version] = spread(self._stored(version))
-            if found.left_out:
-                log.warning("rules.not_judged", detail=both("worker.groups", partitions=self._partitions, rules=", ".join(found.left_out)))
-        return self._spread[version]
-
-    def _worked_out(self, name: str) -> Iterator[bytes] | None:
-        with self.database.read() as connection:
-            found = backfills.load(connection, name)
-        return None if found is None else iter(found)
 
     def start(self) -> None:
         """Serve the metrics, where a port is named for them."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.commands.output import FINDINGS, USAGE, Output, OutputOption, note, plain_errors, show
+from app.commands.output import FINDINGS, USAGE, Output, OutputOption, needs_extra, note, plain_errors, show
 from domain.instants import spoken
 from domain.messages import both
 
@@ -268,18 +268,6 @@ def _topics(settings: Settings) -> Iterator[Topics]:
 
         with Topics(settings.kafka.access(), settings.kafka.layout()) as found:
             yield found
-
-
-@contextmanager
-def needs_extra() -> Iterator[None]:
-    """Say what to install where the extra `kafka` is missing."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in {"aiokafka", "faust", "kafka", "mode"}:
-            raise
-        note(both("kafka.extra"))
-        raise typer.Exit(USAGE) from error
 
 
 @contextmanager

@@ -3,48 +3,71 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from errno import ENOENT
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.commands.options import DATA, DataOption
-from app.commands.output import FINDINGS, USAGE, instant, note, plain_errors
+from app.commands.options import DATA, ConfigOption, DataOption
+from app.commands.output import FINDINGS, USAGE, asking_services, instant, note, plain_errors, progress
+
+if TYPE_CHECKING:
+    from app.exporting import Exported
+    from app.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="日志 / The journal")
 
 
 @app.command()
 def export(
-    after: Annotated[int, typer.Option(min=0, help="从此序号之后 / records after this number")] = 0,
+    after: Annotated[int, typer.Option(min=0, help="从此序号之后，限 serve / records after this number, of a serve")] = 0,
+    start: Annotated[str, typer.Option("--from", help="收到时间自（含），日期或 RFC 3339 / received from, a date or an instant")] = "",
+    end: Annotated[str, typer.Option("--to", help="至（不含）/ up to, not included")] = "",
+    partition: Annotated[list[int] | None, typer.Option(help="只要此分区，可多次给出，限集群 / of this partition alone")] = None,
     rules: Annotated[Path | None, typer.Option(help="启用过的各套规则写到此目录下，供 replay --rules / the rule sets go there")] = None,
+    out: Annotated[Path | None, typer.Option(dir_okay=False, help="写到此文件，写完才有 / into this file, once whole")] = None,
     data: DataOption = DATA,
+    config: ConfigOption = None,
 ) -> None:
-    """逐行输出日志（NDJSON），服务运行时也可用 / Write the journal as NDJSON; also beside a running serve."""
-    import msgspec
-
-    from domain.errors import NotFound
+    """逐行输出日志（NDJSON），服务运行时也可用；集群的用 --config / Write the journal as NDJSON, or with --config a cluster's log."""
+    since, until = instant("--from", start) if start else None, instant("--to", end) if end else None
+    from app.exporting import export_journal, export_log, whole_file
+    from app.folder import Folder, Part, is_shared
+    from app.settings import load_settings
+    from domain.errors import IllegalValue
     from domain.messages import both
-    from domain.records import RulesetEntry
-    from storage.datadir import DataPaths
-    from storage.journal_folder import JournalFolder
 
-    encoder = msgspec.json.Encoder()
-    with plain_errors():
-        folder = DataPaths(data).journal
-        if not folder.is_dir():
-            raise FileNotFoundError(ENOENT, "no journal", str(folder))
-        if not any(folder.iterdir()):  # a role of a cluster has the folder, and keeps nothing there
-            raise NotFound(both("journal.none", folder=folder))
-        versions: dict[str, None] = {}
-        for record in JournalFolder(folder).read(after):
-            sys.stdout.buffer.write(encoder.encode(record) + b"\n")
-            if isinstance(record.entry, RulesetEntry):
-                versions[record.entry.version] = None
+    with asking_services(), ExitStack() as stack:
+        settings, part = load_settings(config, data=data), Part(since=since, until=until)
+        shared = is_shared(settings)
+        if (shared and after) or (partition and not shared):
+            raise IllegalValue(both("journal.not_after" if shared else "journal.no_partitions"))
+        write = stack.enter_context(whole_file(out)).write if out is not None else sys.stdout.buffer.write
+        told = stack.enter_context(progress())
+        if shared:
+            done = export_log(settings, write, part, partition or (), told)
+        else:
+            done = export_journal(Folder(settings), write, after, part, told)
         if rules is not None:
-            _write_sets(DataPaths(data).database, list(versions), rules)
+            _write_sets(settings, done.versions, rules)
+    for line in _remarks(done):
+        note(line)
+
+
+def _remarks(done: Exported) -> Iterator[str]:
+    """Yield what has to be known of an export beside what is in it."""
+    from domain.instants import spoken
+    from domain.messages import both
+
+    if done.begins is not None:
+        yield both("journal.begins", begins=spoken(done.begins))
+    if done.counts_back:
+        yield both("journal.counts_from_here")
+    if done.unjudged:
+        yield both("journal.unjudged", messages=done.unjudged)
 
 
 @app.command()
@@ -84,13 +107,13 @@ def forget(
                 typer.echo(both("journal.forgotten", **told))
 
 
-def _write_sets(database: Path, versions: Sequence[str], target: Path) -> None:
+def _write_sets(settings: Settings, versions: Sequence[str], target: Path) -> None:
     """Write stored rule sets as folders, numbered in the order of their first activation; existing files are written over."""
+    from app.stores import look
     from domain.errors import NotFound
     from storage import risk
-    from storage.database import Database
 
-    with Database.look(database) as connection:
+    with look(settings) as connection:
         for number, version in enumerate(versions, start=1):
             texts = risk.ruleset_texts(connection, version)
             if texts is None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import ExitStack
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from app.commands.options import DATA, URL, ConfigOption, DataOption, UrlOption
-from app.commands.output import FINDINGS, Output, OutputOption, instant, note, plain_errors, progress, show, span
+from app.commands.output import FINDINGS, Output, OutputOption, asking_services, instant, note, plain_errors, progress, show, span
 
 
 def explain(
@@ -56,13 +57,13 @@ def why_not(
     import msgspec
 
     from app.explaining import why_not as ask
-    from app.folder import Folder
+    from app.folder import opened
     from app.settings import load_settings
     from app.why_text import why_not_lines
 
     moment = instant("--at", at) if at else None
-    with plain_errors(), progress() as told:
-        found = ask(Folder(load_settings(config, data=data)), subject, rule, moment, told)
+    with asking_services(), opened(load_settings(config, data=data)) as folder, progress() as told:
+        found = ask(folder, subject, rule, moment, told)
     if output is Output.JSON:
         json.dump(msgspec.to_builtins(found), sys.stdout, ensure_ascii=False, indent=1)
         sys.stdout.write("\n")
@@ -118,10 +119,10 @@ def backtest(
 
     from app.backtest_text import report_lines
     from app.backtesting import Terms, backtest
-    from app.folder import Folder
+    from app.folder import opened
     from app.settings import load_settings
 
-    with plain_errors(), progress() as told:
+    with asking_services(), ExitStack() as stack:
         settings = load_settings(config, data=data)
         terms = Terms(
             from_=since,
@@ -130,7 +131,8 @@ def backtest(
             old=against,
             warm_up=warming,
         )
-        report = backtest(Folder(settings), terms, told)
+        folder, told = stack.enter_context(opened(settings)), stack.enter_context(progress())
+        report = backtest(folder, terms, told)
     if output is Format.JSON:
         json.dump(msgspec.to_builtins(report), sys.stdout, ensure_ascii=False, indent=1)
         sys.stdout.write("\n")

@@ -130,3 +130,24 @@ def plain_errors() -> Iterator[None]:
             raise  # no file that somebody named: a defect, to be seen whole
         note(f"{error.filename} 不能读写：{error.strerror} / cannot be read or written: check path, owner and rights")
         raise typer.Exit(USAGE) from error
+
+
+@contextmanager
+def asking_services() -> Iterator[None]:
+    """Tell errors plainly where a command asks what services hold, of a cluster too; what their parts log is left out but for warnings."""
+    from app.logs import only_warnings
+
+    with plain_errors(), needs_extra(), only_warnings():
+        yield
+
+
+@contextmanager
+def needs_extra() -> Iterator[None]:
+    """Say what to install where the extra `kafka` is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in {"aiokafka", "faust", "kafka", "mode"}:
+            raise
+        note(both("kafka.extra"))
+        raise typer.Exit(USAGE) from error

@@ -28,8 +28,11 @@ def on_error(request: Request[Any, Any, Any], error: FengsuiError) -> Response[b
 
 
 def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
-    """Show what the framework refused: a bad query, a body over the limit."""
-    return _failure(request, error.status_code, error.detail, {})
+    """Show what the framework refused: a page that there is none of, a bad query, a body over the limit."""
+    detail = error.detail
+    if error.status_code == 404:
+        detail = Words(language_of(request)).t("console.no_page", path=request.scope["path"])
+    return _failure(request, error.status_code, detail, {})
 
 
 def on_defect(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

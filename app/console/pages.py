@@ -132,7 +132,7 @@ def regulated_object(
     active = services.rulebook.current()
     choices = [] if active is None else sorted((each.id, each.title) for each in active.rules if each.status in {"active", "shadow"})
     said = list(why_not_lines(asked, language_of(request))) if asked is not None else []
-    told: dict[str, Any] = {"rules": choices, "rule": rule, "said": said, "refusal": services.asking.refusal}
+    told: dict[str, Any] = {"rules": choices, "rule": rule, "said": said}
     return page(request, "object.html", services.clock, principal, page=found, after=after, **told)
 
 

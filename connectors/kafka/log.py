@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -31,9 +31,25 @@ class KafkaFrames:
 
     def bounds(self, partition: int) -> tuple[int, int]:
         """Return the offset of the first message that is kept, and that of the next one to come; raises StoreUnavailable."""
-        place = TopicPartition(self._topic, partition)
+        return self.bounds_of([partition])[partition]
+
+    def bounds_of(self, partitions: Iterable[int]) -> dict[int, tuple[int, int]]:
+        """Return the same of several partitions; raises StoreUnavailable."""
+        places = [TopicPartition(self._topic, partition) for partition in partitions]
         with told_plainly(self._access), contextlib.closing(self._consumer()) as reader:
-            return int(reader.beginning_offsets([place])[place]), int(reader.end_offsets([place])[place])
+            first, end = reader.beginning_offsets(places), reader.end_offsets(places)
+        return {place.partition: (int(first[place]), int(end[place])) for place in places}
+
+    def behind(self, at: datetime, partitions: Iterable[int]) -> dict[int, int]:
+        """Return the first offset of each partition that the brokers took at the instant `at` or later.
+
+        A partition without any such message is left out. Raises StoreUnavailable.
+        """
+        moment = int(at.timestamp() * 1000)
+        asked = {TopicPartition(self._topic, partition): moment for partition in partitions}
+        with told_plainly(self._access), contextlib.closing(self._consumer()) as reader:
+            found = reader.offsets_for_times(asked)
+        return {place.partition: int(each.offset) for place, each in found.items() if each is not None}
 
     def read(self, partition: int, first: int, last: int) -> Generator[Message]:
         """Yield the messages from offset `first` to `last`, which is there.

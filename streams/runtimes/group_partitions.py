@@ -75,6 +75,7 @@ class GroupPartition(Partition):
         self._waiting: list[Waiting] = []  # a heap
         self._released = 0
         self._asked: dict[int, datetime] = {}
+        self.until: datetime | None = None  # what was received later is not judged, where somebody asks how things stood then
         if parts.beside is None:
             raise TypeError("a partition of groups has two pipelines: say how to make the second one")
         self._objects = parts.beside()
@@ -85,6 +86,15 @@ class GroupPartition(Partition):
     def waits(self) -> int:
         """How many records wait for the time of all sources."""
         return len(self._waiting)
+
+    @property
+    def beside(self) -> Pipeline:
+        """The state of its objects, for looking at; `pipeline` is that of its areas."""
+        return self._objects
+
+    def is_past(self, at: datetime) -> bool:
+        """Say whether every source is past an instant: all that was received by then is judged."""
+        return len(self._marks) == self._sources and min(self._marks.values()) > at
 
     def ticks_due(self) -> list[tuple[int, datetime]]:
         """Return the sources whose time is waited for, by a record or by something that falls due; each once in a while."""
@@ -142,6 +152,8 @@ class GroupPartition(Partition):
         reached: tuple[datetime, int] | None = None
         if len(self._marks) == self._sources:
             reached = min((at, source) for source, at in self._marks.items())
+            if self.until is not None:
+                reached = min(reached, (self.until, self._sources))
         while self._waiting and (len(self._waiting) > MOST_WAITING or (reached is not None and self._waiting[0][:2] <= reached)):
             next_ = heapq.heappop(self._waiting)
             if reached is None or next_[:2] > reached:

@@ -102,9 +102,7 @@ class Inquirer:
         Raises:
             NotFound: the set has no such rule, or the rule is not about subjects of this kind.
         """
-        rule = next((each for each in ruleset.rules if each.id == rule_id), None)
-        if rule is None:
-            raise NotFound(_no_rule(ruleset, rule_id, from_us(now)))
+        rule = rule_of(ruleset, rule_id, from_us(now))
         plan = self.rules.plans.get(rule_id) or RulePlan(rule, ruleset)
         about = self._subject(rule, subject)
         known = self.rules.subjects.get(about)
@@ -150,7 +148,7 @@ class Inquirer:
 
     def _subject(self, rule: Rule, subject: str) -> str:
         if subject.startswith(AREA):
-            return _area(rule, subject)
+            return area_of(rule, subject)
         if rule.by == "object":
             return subject
         moment = self.rules.last_moment(subject)
@@ -242,6 +240,14 @@ class Inquirer:
                 yield Obstacle(reason="warming", detail=name, until=from_us(since + reach // MICROSECOND))
 
 
+def rule_of(ruleset: RuleSet, rule_id: str, at: datetime) -> Rule:
+    """Return a rule of the set that is active at the instant `at`; raises NotFound."""
+    rule = next((each for each in ruleset.rules if each.id == rule_id), None)
+    if rule is None:
+        raise NotFound(_no_rule(ruleset, rule_id, at))
+    return rule
+
+
 def _no_rule(ruleset: RuleSet, rule_id: str, now: datetime) -> str:
     """Return why a set does not have a rule, and what it has."""
     if not ruleset.rules:
@@ -255,7 +261,7 @@ def _no_rule(ruleset: RuleSet, rule_id: str, now: datetime) -> str:
     return both("why_not.no_rule", **told, more="" if len(ids) <= LISTED else f" … ({len(ids)})")
 
 
-def _area(rule: Rule, subject: str) -> str:
+def area_of(rule: Rule, subject: str) -> str:
     """Return the area that a rule keeps its state for.
 
     Raises:

@@ -262,3 +262,14 @@ def test_a_signed_answer_that_does_not_pass_is_told_what_a_signature_needs(share
     (detail,) = told
     assert "写明 task" in detail
     assert "Bearer" not in detail
+
+
+def test_a_page_that_there_is_none_of_is_told_on_a_page(shared: World) -> None:
+    """A browser gets a page in the reader's language with the way back, on paths of the console; a program a problem document."""
+    found = {lang: shared.ask("duty", "GET", f"/warning?lang={lang}", headers={"accept": "text/html"}) for lang in ("zh", "en")}
+    assert [(each.status_code, each.headers["content-type"].split(";")[0]) for each in found.values()] == [(404, "text/html")] * 2
+    assert ("没有 /warning 这个页面" in found["zh"].text, "there is no page /warning" in found["en"].text) == (True, True)
+    assert 'href="/"' in found["zh"].text
+    for path, accept in (("/warning", "application/json"), ("/v1/nothing", "text/html")):
+        answer = shared.ask("duty", "GET", path, headers={"accept": accept})
+        assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")

@@ -1,4 +1,4 @@
-"""What a database that is a cluster's does not take: a serve beside its workers, and commands that read a journal which is not there."""
+"""What a cluster's data folder and database do not take: a serve beside the workers, and an export of a journal that is not there."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from pathlib import Path
 import pytest
 
 from app.clock import SystemClock
-from app.explaining import why_not
-from app.folder import Folder
 from app.settings import Settings
 from app.wiring import Application
-from domain.errors import Conflict, StoreUnavailable
+from domain.errors import StoreUnavailable
 from storage.database import Database
 from storage.datadir import DataPaths
 from storage.progress import SqlProgress
@@ -35,16 +33,8 @@ def test_serve_does_not_start_on_it(settings: Settings) -> None:
         Application(settings)
 
 
-def test_a_question_to_the_journal_says_where_the_records_are(settings: Settings) -> None:
-    """An empty journal is no answer to why a rule did not hit, or to what other rules would have found."""
-    with pytest.raises(Conflict, match="in Kafka"):
-        why_not(Folder(settings), "o-1", "gas-leaks", None)
-    told = run("rules", "backtest", "--from", "2026-01-01", "--to", "2026-02-01", "--data", settings.data)
-    assert (told.exit_code, "in Kafka" in told.stderr) == (2, True)
-
-
 def test_an_export_of_nothing_is_refused(tmp_path: Path) -> None:
-    """The folder of a role has a folder for a journal and none in it."""
+    """The folder of a role has a folder for a journal and none in it: how to export a cluster's log is said."""
     (tmp_path / "journal").mkdir()
     told = run("journal", "export", "--data", tmp_path)
-    assert (told.exit_code, told.stdout, "in Kafka" in told.stderr) == (2, "", True)
+    assert (told.exit_code, told.stdout, "settings file with --config" in told.stderr) == (2, "", True)

@@ -1,15 +1,16 @@
-"""What `fengsui replay` gives for the log that workers consumed: a process of its own, which shares nothing with them but the log."""
+"""What `fengsui replay` gives for the log that workers consumed, exported as `fengsui journal export` does: in a process of its own."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
-from domain.records import Record, RulesetEntry, SignalEntry
+from app.exporting import export_log, whole_file
+from app.folder import Part
+from domain.records import SignalEntry
 from tests.campaigns.serving import ROOT
 from tests.cluster.world import Cluster
 
@@ -17,30 +18,13 @@ Answer = tuple[str, str, str]  # a warning's id, level and rules
 
 
 def export(cluster: Cluster, file: Path) -> int:
-    """Write the consumed log as a journal export, in the order of receipt, each name once; return how many signals it has.
-
-    Time never goes back within a partition, as for the worker; ticks are left out, a replay makes its own.
-    """
-    merged: list[tuple[datetime, int, SignalEntry | RulesetEntry]] = []
-    seen: set[tuple[str, str]] = set()
-    for partition in range(cluster.settings.kafka.partitions):
-        received: datetime | None = None
-        for _, said, frame in cluster.log_of(partition):
-            received = said if received is None else max(received, said)
-            for offer in frame.offers:
-                entry = offer.entry
-                if isinstance(entry, SignalEntry):
-                    name = (entry.feed, entry.signal.id)
-                    if name not in seen:
-                        seen.add(name)
-                        merged.append((received, partition, entry))
-                elif isinstance(entry, RulesetEntry) and partition == 0:
-                    merged.append((received, -1, msgspec.structs.replace(entry, prepared=None)))  # it comes first of all
-    merged.sort(key=lambda one: (not isinstance(one[2], RulesetEntry), one[0], one[1]))
-    with file.open("wb") as out:
-        for seq, (received, _, entry) in enumerate(merged, start=1):
-            out.write(msgspec.json.encode(Record(seq=seq, received_at=received, entry=entry)) + b"\n")
-    return len(seen)
+    """Write the consumed log as `fengsui journal export` does; return how many signals have a name in it, as the brokers have it."""
+    with whole_file(file) as out:
+        done = export_log(cluster.settings, out.write, Part())
+    assert (done.begins, done.unjudged) == (None, 0), "all of the log is judged, and nothing of it is deleted"
+    frames = (frame for number in range(cluster.settings.kafka.partitions) for *_, frame in cluster.log_of(number))
+    offered = (offer.entry for frame in frames for offer in frame.offers)
+    return len({(entry.feed, entry.signal.id) for entry in offered if isinstance(entry, SignalEntry)})
 
 
 def replayed(rules: Path, signals: Path, folder: Path, *more: str) -> list[Answer]:

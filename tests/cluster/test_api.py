@@ -123,11 +123,14 @@ def test_no_route_and_no_page_breaks_where_no_engine_is(console: Console) -> Non
             assert response.status_code < 500, f"{path}: {response.text}"
             seen += 1
     assert seen > 30
-    told = console.ask("GET", "/v1/rules/leaks/why-not?object=o-gas")
-    assert (told.status_code, "no engine" in told.text) == (409, True)
-    assert "no engine" in console.ask("GET", "/objects/o-gas?rule=leaks", "duty", headers={"accept": "text/html"}).text
-    asked = console.ask("GET", "/objects/o-gas", "duty", headers={"accept": "text/html"}).text
-    assert ("没有引擎，不能回答" in asked, "why-rule" in asked) == (True, False), "no form for what is never answered"
+    told = console.call("GET", "/v1/rules/leaks/why-not?object=o-gas")
+    assert (told["subject"], [one["reason"] for one in told["obstacles"]][:1]) == ("o-gas", ["unseen"])
+    answered = console.ask("GET", "/objects/o-gas?rule=leaks", "duty", headers={"accept": "text/html"}).text
+    assert ("why-rule" in answered, "leaks &gt;= 3" in answered) == (True, True)
+    [version] = console.call("GET", "/v1/rules/versions")
+    assert version["times"] == 1, "one activation, in three partitions"
+    own = [row["name"] for row in console.call("GET", "/v1/access") if row["role"] == "admin"]
+    assert [name.startswith("admin@") and name.endswith("/api") for name in own] == [True]
     pages = {lang: console.ask("GET", f"/feeds?lang={lang}", headers={"accept": "text/html"}).text for lang in ("zh", "en")}
     assert [("各接入进程数据目录 inbox" in page, "of each edge's inbox" in html.unescape(page)) for page in pages.values()] == [
         (True, False),
