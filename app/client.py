@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from domain.errors import ServerSaid
+from domain.messages import both
 
 
 class Client:
@@ -39,7 +40,7 @@ class Client:
         """
         secret = data / "admin-token"
         if not secret.is_file():
-            raise ServerSaid(f"{secret} 不存在：请用 --data 指明数据目录 / no token there: name the folder with --data")
+            raise ServerSaid(both("client.no_token", path=secret))
         return cls(url, secret.read_text().strip())
 
     def call(self, method: str, path: str, body: bytes | None = None, content_type: str = "application/json") -> Any:
@@ -50,7 +51,7 @@ class Client:
         """
         headers = {"authorization": f"Bearer {self._token}", "content-type": content_type}
         if not self._url.startswith(("http://", "https://")):
-            raise ServerSaid(f"{self._url!r} 不是服务地址，应如 http://127.0.0.1:8080 / no address of a server: write it like http://…")
+            raise ServerSaid(both("client.no_address", given=self._url))
         request = urllib.request.Request(self._url + path, data=body, method=method, headers=headers)  # noqa: S310  # the operator names it
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
@@ -59,10 +60,7 @@ class Client:
         except urllib.error.HTTPError as error:
             raise ServerSaid(_words(error.read(), error.code)) from error
         except OSError as error:
-            raise ServerSaid(
-                f"{self._url} 无应答：{error}；请先运行 fengsui serve（集群为 fengsui api），或用 --url 指明地址 / "
-                "no answer: is fengsui serve running there (in a cluster fengsui api)? --url names another address"
-            ) from error
+            raise ServerSaid(both("client.no_answer", url=self._url, error=error)) from error
 
 
 def _words(body: bytes, status: int) -> str:

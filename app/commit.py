@@ -25,7 +25,7 @@ from dispatch.route import route, unroutable
 from domain.catalogue import Catalogue
 from domain.errors import Conflict, InvalidAction, NotFound
 from domain.findings import EarlyWarning, EpisodeEnded, Outcome, RuleBlind, RuleHit, WarningRaised, WarningUpdated
-from domain.messages import text
+from domain.messages import both, text
 from domain.ports import Clock, Grant, Letter
 from domain.records import Record
 from domain.tasks import Task, WarningCase
@@ -190,9 +190,8 @@ class PartitionedCommit:
             if upto <= done:
                 return msgspec.structs.replace(grant, offset_done=done)
             if done != grant.offset_done:
-                raise Conflict(
-                    f"partition {grant.partition} of {grant.topic} is done up to {done}, not {grant.offset_done}; go on from there"
-                )
+                place = {"partition": grant.partition, "topic": grant.topic}
+                raise Conflict(both("partition.done", **place, done=done, offset=grant.offset_done))
             self._consequences.write(connection, records, outcomes, after=0)
             mail.add(connection, grant, [*letters, *self._tell(grant, upto, outcomes)])
             moved = progress.move(connection, grant, upto, self._clock.now())

@@ -85,7 +85,7 @@ def forget(paths: DataPaths, wanted: Plan, archive: Path | None) -> int:
         with Journal.open(paths.journal) as journal:
             return journal.forget_before(wanted.last + 1)
     except OSError as error:
-        raise StoreUnavailable(f"{error.filename or archive}: {error.strerror or error}; check --archive, its rights and space") from error
+        raise StoreUnavailable(both("journal.archive", where=error.filename or archive, error=error.strerror or error)) from error
 
 
 def _copy(segment: Path, archive: Path) -> None:

@@ -88,7 +88,7 @@ def stored(connection: Connection, version: str) -> RuleSet:
     """
     texts = risk.ruleset_texts(connection, version)
     if texts is None:
-        raise NotFound(f"rule set {version} is not stored in this data folder")
+        raise NotFound(both("rules.not_stored", version=version))
     return load_rules(texts)
 
 

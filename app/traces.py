@@ -128,9 +128,9 @@ def _batches(connection: Connection, token: str, feeds: Collection[str]) -> set[
 
 
 def _look_at_rejections(connection: Connection, vault: Vault, needle: _Needle, feeds: Collection[str], traces: Traces) -> None:
-    before = 0
-    while found := intake_reads.list_rejections(connection, before=before, limit=_PAGE):
-        before = found[-1].seq
+    after = 0
+    while found := intake_reads.walk_rejections(connection, after, _PAGE):
+        after = found[-1].seq
         for one in found:
             if one.sealed is None or one.raw or not (needle.everywhere or one.feed in feeds):
                 continue

@@ -26,9 +26,14 @@ class Watch(threading.Thread):
 
     def run(self) -> None:
         """Look again and again; a folder that cannot be read now is looked at the next time."""
+        told = ""
         while self.seconds > 0 and not self._end.wait(self.seconds):
             try:
                 self._look()
-            except (FengsuiError, OSError):
+            except (FengsuiError, OSError) as error:
                 self._metrics.loop_errors.labels(loop=self.name).inc()
-                log.exception("watch.failed", watch=self.name)
+                if str(error) != told:  # what stays wrong is told once, however often it is looked at
+                    told = str(error)
+                    log.exception("watch.failed", watch=self.name)
+            else:
+                told = ""

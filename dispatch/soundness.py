@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, time, timedelta
 
 from domain.instants import SHANGHAI, rfc3339
+from domain.messages import both
 from domain.policies import Limit
 from domain.tasks import Clock, Stage, Task, Timer, WarningCase
 
@@ -36,14 +37,12 @@ def faults(case: WarningCase, tasks: Iterable[Task], timers: Iterable[Timer], no
     found += _timers(case, pending, running)
     for (owner, kind), clock in running.items():
         if clock.start_at > now:
-            found.append(f"clock {kind} of {owner or case.id} starts in the future, {rfc3339(clock.start_at)}")
+            found.append(both("fault.future", kind=kind, owner=owner or case.id, at=rfc3339(clock.start_at)))
         earliest, latest = ends(clock.start_at, clock.limit)
         if not clock.moved and not earliest <= clock.due_at <= latest:
-            last = "" if latest == NEVER else f" and no later than {rfc3339(latest)}"
-            found.append(
-                f"clock {kind} of {owner or case.id} is due {rfc3339(clock.due_at)}, but {clock.limit} from {rfc3339(clock.start_at)}"
-                f" end no earlier than {rfc3339(earliest)}{last}"
-            )
+            told = {"kind": kind, "owner": owner or case.id, "due": rfc3339(clock.due_at), "limit": clock.limit}
+            told |= {"start": rfc3339(clock.start_at), "earliest": rfc3339(earliest)}
+            found.append(both("fault.due", **told, latest="-" if latest == NEVER else rfc3339(latest)))
     return found
 
 
@@ -67,13 +66,13 @@ def ends(start: datetime, limit: Limit) -> tuple[datetime, datetime]:
 
 def _responsibility(case: WarningCase, tasks: tuple[Task, ...]) -> list[str]:
     if case.status not in LIVE:
-        return [f"task {task.id} is {task.stage.value} although its warning is {case.status}" for task in tasks if task.open]
+        return [both("fault.open_task", task=task.id, stage=task.stage.value, status=case.status) for task in tasks if task.open]
     found = []
     leads = [task for task in tasks if task.role == "lead" and (task.open or task.awaits_ruling)]
     if len(leads) != (1 if case.status == "open" else 0):
-        found.append(f"{len(leads)} open lead tasks although the warning is {case.status}")
+        found.append(both("fault.leads", count=len(leads), status=case.status))
     if not any(clock.state == "running" for clock in case.clocks):
-        found.append("no clock of the warning runs")
+        found.append(both("fault.no_clock"))
     return found
 
 
@@ -82,11 +81,12 @@ def _holdings(case: WarningCase) -> list[str]:
     if case.attempt == 1:  # between closing and reopening nobody holds it
         for earlier, later in zip(case.holdings, case.holdings[1:], strict=False):
             if earlier.until != later.since:
-                found.append(f"held by {earlier.holder} until {earlier.until}, by {later.holder} since {later.since}")
+                told = {"one": earlier.holder, "until": earlier.until, "other": later.holder, "since": later.since}
+                found.append(both("fault.gap", **told))
         if not case.holdings or case.holdings[0].since != case.generated_at:
-            found.append("nobody held it from the beginning")
+            found.append(both("fault.not_held"))
     if case.holdings and (case.holdings[-1].until is None) != (case.status in LIVE):
-        found.append(f"the last holding does not end with the warning, which is {case.status}")
+        found.append(both("fault.holding_end", status=case.status))
     return found
 
 
@@ -96,17 +96,17 @@ def _timers(case: WarningCase, pending: list[Timer], running: dict[tuple[str, st
     for timer in pending:
         if timer.what == "revisit":
             if case.status != "closed":
-                found.append(f"revisit {timer.id} is pending although the warning is {case.status}")
+                found.append(both("fault.revisit", timer=timer.id, status=case.status))
             continue
         clock = running.get((timer.task_id, timer.kind))
         if clock is None or clock.version != timer.version:
-            found.append(f"timer {timer.id} ({timer.kind} {timer.what}) is pending for no running clock")
+            found.append(both("fault.stray_timer", timer=timer.id, kind=timer.kind, what=timer.what))
         elif timer.what in ENDS:
             ends[timer.task_id, timer.kind] = timer
             if timer.due_at != clock.due_at:
-                found.append(f"timer {timer.id} is due {rfc3339(timer.due_at)}, its clock {rfc3339(clock.due_at)}")
+                found.append(both("fault.other_due", timer=timer.id, at=rfc3339(timer.due_at), due=rfc3339(clock.due_at)))
     found += [
-        f"clock {kind} of {owner or case.id} runs without a timer"
+        both("fault.no_timer", kind=kind, owner=owner or case.id)
         for (owner, kind), clock in running.items()
         if not clock.missed and (owner, kind) not in ends
     ]
@@ -116,7 +116,7 @@ def _timers(case: WarningCase, pending: list[Timer], running: dict[tuple[str, st
 def orphaned(tasks: Iterable[Task]) -> list[str]:
     """Return the tasks that ended as returned or transferred and that nobody took over."""
     return [
-        f"task {task.id} of {task.department} is {task.stage.value} without a successor"
+        both("fault.orphan", task=task.id, department=task.department, stage=task.stage.value)
         for task in tasks
         if task.stage in {Stage.RETURNED, Stage.TRANSFERRED} and not task.successor and not task.awaits_ruling
     ]

@@ -48,6 +48,11 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "ailment.starved": ("没有数据", "starved"),
     "ailment.warming": ("窗口未满", "warming"),
     # api: why a request was not taken
+    "api.cross_site": ("已拒绝跨站请求", "cross-site request refused"),
+    "api.no_feed": ("没有数据源 {feed}；可用：{legal}", "no feed {feed}; legal: {legal}"),
+    "api.no_file": ("没有文件 {name}；可用：{legal}", "no file {name}; there are: {legal}"),
+    "api.other_feed": ("此凭证只用于数据源 {feed}", "this credential is for the feed {feed}"),
+    "api.wrong_role": ("角色 {role} 无权执行此操作；可以执行的角色：{legal}", "role {role} may not do this; it takes one of: {legal}"),
     "api.body_too_large": ("请求正文超过 {limit} 字节；请拆分后再送", "the body is over {limit} bytes; send it in parts"),
     "api.description": (
         "接收各部门记录、查看预警、答复任务的接口；怎样接入见 docs/interfaces.md",
@@ -71,6 +76,8 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "api.unknown_feed": ('没有数据源 "{value}"；现有：{legal}{near}', 'no feed is called "{value}"; there are: {legal}{near}'),
     "api.unreadable": ("无法读取请求：{reason}", "the request is not readable: {reason}"),
     # audit: what the system notes in a warning's trail
+    "audit.changed": ("第 {n} 条留痕被改动", "entry {n} was changed"),
+    "audit.missing": ("缺少第 {n} 条留痕", "entry {n} is missing"),
     "audit.attention": ("报值班员处理", "laid before the duty desk"),
     "audit.no_answer": ("督办未答复", "no answer"),
     "audit.overdue": ("逾期", "overdue"),
@@ -209,6 +216,16 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "choice.unverifiable": ("无法核实", "unverifiable"),
     "choice.video": ("视频核查", "by video"),
     "choice.yes": ("是", "yes"),
+    # client: why a command did not reach the server
+    "client.no_address": (
+        "{given} 不是服务地址，应如 http://127.0.0.1:8080",
+        "{given} is no address of a server: write it like http://127.0.0.1:8080",
+    ),
+    "client.no_answer": (
+        "{url} 无应答：{error}；请先运行 fengsui serve（集群为 fengsui api），或用 --url 指明地址",
+        "no answer from {url}: {error}; is fengsui serve running there (in a cluster fengsui api)? see --url",
+    ),
+    "client.no_token": ("{path} 不存在：请用 --data 指明数据目录", "{path}: no token there: name the folder with --data"),
     # clock: limits by stage
     "clock.accept": ("审核", "review"),
     "clock.designate": ("指定办理", "designation"),
@@ -737,6 +754,8 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     ),
     "dashboards.not_written": ("无法写入文件夹 {folder}：{reason}", "cannot write to folder {folder}: {reason}"),
     "dashboards.out": ("写入的文件夹，不存在则新建", "folder to write to; made where it is missing"),
+    # delivery: what a delivery is
+    "delivery.not_found": ("没有编号为 {id} 的送达", "no delivery {id}"),
     # delivery_state: where a delivery stands
     "delivery.cancelled": (
         "投递 {id} 已取消：预警 {warning} 已撤回，撤回通知另行送达",
@@ -746,6 +765,9 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "delivery_state.dead": ("投递失败", "given up"),
     "delivery_state.sent": ("已送达", "delivered"),
     "delivery_state.waiting": ("待送达", "waiting"),
+    # demo:
+    "demo.failed": ("{what}：HTTP {status}：{said}", "{what}: HTTP {status}: {said}"),
+    "demo.refused": ("{who} 的 {what}：HTTP {status}；原因见服务日志", "{who}, {what}: HTTP {status}; the server's log says why"),
     # department: what is wrong with a question about one
     "department.not_found": ("没有部门 {id}；请先导入部门名录", "no department {id}; import it first"),
     # doctor: what it found
@@ -772,6 +794,12 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "记录有 {replicas} 份，确认前写下 {in_sync} 份",
         "the log has {replicas} copies, {in_sync} of them before a record is acknowledged",
     ),
+    # engine: why the engine does not go on
+    "engine.ahead": (
+        "数据库已写到第 {applied} 条记录，日志只到第 {end} 条；请用同一次备份恢复两者",
+        "the database has applied record {applied}, the journal ends at {end}; restore both from one backup",
+    ),
+    "engine.stopped": ("研判引擎没有运行", "the engine is not running"),
     # event: what a message is about
     "event.case.attention": ("须值班员处理", "for the duty officer to decide"),
     "event.case.assessed": ("综合研判纪要", "minutes of a joint assessment"),
@@ -841,6 +869,29 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "explain.true": ("是", "yes"),
     "explain.unknown": ("未知", "unknown"),
     "explain.window": ("{number} 条信号，{first} 至 {last}", "{number} signals from {first} to {last}"),
+    # fault: what doctor finds wrong with a case, its tasks and its timers
+    "fault.due": (
+        "{owner} 的 {kind} 计时定于 {due} 到期，但自 {start} 起 {limit} 应不早于 {earliest}、不晚于 {latest}",
+        "clock {kind} of {owner} is due {due}, but {limit} from {start} end no earlier than {earliest} and no later than {latest}",
+    ),
+    "fault.future": ("{owner} 的 {kind} 计时从未来的 {at} 开始", "clock {kind} of {owner} starts in the future, {at}"),
+    "fault.gap": ("{one} 负责到 {until}，而 {other} 从 {since} 起负责", "held by {one} until {until}, by {other} since {since}"),
+    "fault.holding_end": (
+        "预警为 {status}，最后一段负责却没有随之结束",
+        "the last holding does not end with the warning, which is {status}",
+    ),
+    "fault.leads": ("预警为 {status}，却有 {count} 个在办的牵头任务", "{count} open lead tasks although the warning is {status}"),
+    "fault.no_clock": ("预警没有任何计时在走", "no clock of the warning runs"),
+    "fault.no_timer": ("{owner} 的 {kind} 计时在走，却没有定时器", "clock {kind} of {owner} runs without a timer"),
+    "fault.not_held": ("预警开始时无人负责", "nobody held it from the beginning"),
+    "fault.open_task": ("预警为 {status}，任务 {task} 却仍为 {stage}", "task {task} is {stage} although its warning is {status}"),
+    "fault.orphan": ("{department} 的任务 {task} 为 {stage}，却无人接手", "task {task} of {department} is {stage} without a successor"),
+    "fault.other_due": ("定时器 {timer} 定于 {at}，其计时定于 {due}", "timer {timer} is due {at}, its clock {due}"),
+    "fault.revisit": ("预警为 {status}，回访 {timer} 却仍在等待", "revisit {timer} is pending although the warning is {status}"),
+    "fault.stray_timer": (
+        "定时器 {timer}（{kind} {what}）仍在等待，却没有对应的计时",
+        "timer {timer} ({kind} {what}) is pending for no running clock",
+    ),
     # field: questions of the forms
     "field.approval": ("入企检查审批文号", "approval number of the visit"),
     "field.attended": ("到会单位编号", "ids of the units that attended"),
@@ -1073,6 +1124,55 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "intake.xml_entities": ("XML 含有 DOCTYPE 或实体声明，不予处理", "XML with a DOCTYPE or entities is refused"),
     "intake.zip_bomb": ("解压后超过 {limit} MB 或文件过多，不予打开", "unpacks to more than {limit} MB or too many files; not opened"),
     # journal: why the journal keeps a signal as a rejection, or does not answer
+    "journal.slow": ("日志未能在 {seconds} 秒内落盘；请重新发送", "the journal did not sync within {seconds} s; send again"),
+    "journal.archive": ("{where}：{error}；请检查 --archive 及其权限与空间", "{where}: {error}; check --archive, its rights and space"),
+    "journal.begins_later": (
+        "{folder} 从第 {first} 条记录开始；第 {wanted} 条已按保存期限删除",
+        "{folder} starts at record {first}; {wanted} was deleted by retention",
+    ),
+    "journal.closed": ("日志已关闭；服务恢复后请重新发送", "the journal is closed; send again when the service is back"),
+    "journal.damaged": (
+        "{path} 第 {offset} 字节处：{error}；请从备份恢复该文件",
+        "{path} at {offset}: {error}; restore the file from a backup",
+    ),
+    "journal.damaged_synced": (
+        "{path} 第 {offset} 字节处：{error}，而它曾已落盘；请从备份恢复该文件",
+        "{path} at {offset}: {error}, and it had been synced; restore the file from a backup",
+    ),
+    "journal.deleted": ("{path} 已按保存期限删除", "{path} was deleted by retention"),
+    "journal.ends_early": (
+        "{path} 第 {offset} 字节处：文件在第 {seq} 条记录之前结束；请从备份恢复",
+        "{path} at {offset}: the file ends before record {seq}; restore it from a backup",
+    ),
+    "journal.full": (
+        "接收队列已有 {held}/{most} 条、{bytes}/{most_bytes} 字节，放不下 {count} 条 {size} 字节；请稍后重试或拆分",
+        "{held} of {most} records and {bytes} of {most_bytes} bytes are queued, no room for {count} of {size}; send again, in parts",
+    ),
+    "journal.header_damaged": (
+        "{path} 文件头损坏；请从备份恢复该文件",
+        "{path} at 0: the header is damaged; restore the file from a backup",
+    ),
+    "journal.header_foreign": (
+        "{path} 的文件头属于另一个文件；请从备份恢复该文件",
+        "{path} at 0: the header is that of another file; restore the file from a backup",
+    ),
+    "journal.no_record": (
+        "{path} 第 {offset} 字节处：不是本格式的记录（{error}）；请安装写入它的版本",
+        "{path} at {offset}: no record of this format ({error}); install the version that wrote it",
+    ),
+    "journal.other_format": (
+        "{path} 的日志格式为 {held}，本版本读取 {own}；请安装写入它的版本",
+        "{path} at 8: journal format {held}, this version of Fengsui reads {own}; install the one that wrote it",
+    ),
+    "journal.stopped": (
+        "日志写入线程已停止，这批记录都没有确认；请重启进程",
+        "the appender has stopped; nothing of this was acknowledged; restart the process",
+    ),
+    "journal.sync_failed": ("{where} 落盘失败（{error}）；请重启进程", "{where}: sync failed: {error}; restart the process"),
+    "journal.wrong_number": (
+        "{path} 第 {offset} 字节处：应为第 {seq} 条记录，却是第 {found} 条；请从备份恢复该文件",
+        "{path} at {offset}: record {found} stands in the place of {seq}; restore the file from a backup",
+    ),
     "journal.not_synced": (
         "日志在 {seconds} 秒内没有写入磁盘，可能稍后写入；请检查磁盘后重试",
         "the journal was not synced within {seconds} s and may still be; look at the disk, then try again",
@@ -1154,6 +1254,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         ),
     ),
     # kafka: why the brokers do not answer
+    "kafka.source_wrong": ("kafka.sources 的 {topic}：{error}", "kafka.sources, {topic}: {error}"),
     "kafka.bad_address": ("kafka.bootstrap {value} 不是“主机:端口”", "kafka.bootstrap {value} is not HOST:PORT"),
     "kafka.unreachable": (
         "连不上 Kafka {address}：{error}；请启动该服务或改正 kafka.bootstrap",
@@ -1438,6 +1539,19 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     ),
     "parameter.status": ("只看此状态的预警，空为全部", "only warnings in this state, empty for all"),
     "parameter.warning": ("预警编号", "id of a warning"),
+    # partition: why a process writes nothing for a partition
+    "partition.done": (
+        "{topic} 的第 {partition} 分区已完成到 {done}，不是 {offset}；请从那里继续",
+        "partition {partition} of {topic} is done up to {done}, not {offset}; go on from there",
+    ),
+    "partition.fenced": (
+        "{topic} 的第 {partition} 分区在第 {epoch} 任之后已另行分配；本进程不再为它写入",
+        "partition {partition} of {topic} was assigned again since epoch {epoch}; this process writes nothing for it any more",
+    ),
+    "partition.given_up": (
+        "等待期间，{topic} 的第 {partition} 分区的分配已放弃",
+        "the assignment of partition {partition} of {topic} was given up while its row was waited for",
+    ),
     # pause_reason: why a clock may stand still
     "pause_reason.court": ("司法程序", "court"),
     "pause_reason.force_majeure": ("不可抗力", "force majeure"),
@@ -1506,10 +1620,6 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "{where} 不可用：{error}；请确认服务器在运行且可写，然后重做",
         "{where}: {error}; see that the server runs and takes writes, then do it again",
     ),
-    "postgres.turn_taken": (
-        "{where}：另一个进程正在处理 {what}，{seconds} 秒内未轮到；什么都没有做，请稍后再试",
-        "{where}: somebody else was at {what} for longer than {seconds} s; nothing was done, do it again in a moment",
-    ),
     "postgres.turn_lost": (
         "{where}：所做的均已保存，但处理 {what} 期间与数据库的连接中断，可能有另一个进程同时在处理；请再做一次，不会重复：{error}",
         "{where}: all was done and is kept, but the turn at {what} was lost; do it again, which repeats nothing: {error}",
@@ -1575,6 +1685,13 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     # quorum: who has to come to a joint assessment
     "quorum.all": ("牵头单位和全部配合单位", "the lead and all cooperating units"),
     "quorum.half": ("牵头单位和至少半数的配合单位", "the lead and at least half of the cooperating units"),
+    # raw: why raw input is not there
+    "raw.no_digest": ("{given} 不是小写十六进制的 SHA-256", "{given} is no SHA-256 in lower-case hexadecimal"),
+    "raw.none": ("没有原始输入 {digest}；可能已按保存期限删除", "no raw input {digest}; retention may have deleted it"),
+    "raw.not_deleted": (
+        "{error}；数据源 {feed} 有 {count} 份原始输入无法删除：请修正属主或权限",
+        "{error}; {count} raw inputs of {feed} cannot be deleted: mend owner or mode",
+    ),
     # recipient: whom a rung reaches
     "recipient.department": ("承办部门", "department"),
     "recipient.department_lead": ("部门负责人", "head of department"),
@@ -1582,6 +1699,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "recipient.duty_desk": ("值班台", "duty desk"),
     "recipient.task_force": ("专班", "task force"),
     # rejection: why a record was not taken
+    "rejection.none": ("第 {seq} 条记录不是退件", "record {seq} is no rejection"),
     "rejection.bad_date": ("日期无法识别", "not a date"),
     "rejection.bad_encoding": ("编码无法识别", "unknown encoding"),
     "rejection.bad_header": ("缺少必需的列", "a required column is missing"),
@@ -1619,6 +1737,19 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "relation.operates": ("经营", "operates"),
     "relation.parent": ("上级单位", "parent"),
     "relation.uses": ("使用", "uses"),
+    # replay: why a journal or files cannot be replayed
+    "replay.no_set": (
+        "日志启用了规则集 {version}，而它没有给出；已给出：{given}",
+        "the journal activates rule set {version}, which was not given; given: {given}",
+    ),
+    "replay.pipe": (
+        "输入不能读第二遍，而某次启用要向前计数：请给文件，不要用管道",
+        "the input cannot be read a second time, and an activation counts back: give files, no pipe",
+    ),
+    "replay.too_late": (
+        "第 {number} 条记录启用规则集 {version}，其新指标从第 {first} 条起计数，而输入从第 {oldest} 条开始：请用 --after {after} 导出日志",
+        "record {number} activates {version}, which counts from record {first} on; the input has {oldest} on: export with --after {after}",
+    ),
     # retention: what could not be deleted when its time was over
     "retention.failed": (
         "到期删除有 {count} 处失败，其余已删除，一小时后重试；第一处：{first}",
@@ -1688,6 +1819,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "rule_status.draft": ("草稿", "draft"),
     "rule_status.shadow": ("试运行", "on trial"),
     # rules: what is wrong in a rule file
+    "rules.not_stored": (
+        "规则集 {version} 没有存档：请恢复数据目录",
+        "rule set {version} is not stored in this data folder; restore the data folder",
+    ),
     "rules.absence_needs_source": (
         "then_not 必须写明 source：否则数据源静默时看不出“没有发生”与“没有收到”的差别",
         "then_not must name its source: else “did not happen” and “was not received” look the same when a feed is silent",
@@ -2212,6 +2347,24 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "skipped.heartbeat": ("心跳", "heartbeat"),
     "skipped.sheet_without_header": ("工作表没有可识别的表头", "sheet without a known header"),
     "skipped.unlisted-kind": ("不属于所监测的事件类型", "event of a kind that is not monitored"),
+    # snapshot: why a snapshot is of no use
+    "snapshot.header_damaged": ("{path}：快照的头部损坏", "{path}: the header is damaged"),
+    "snapshot.no_backfill": ("不是补算结果：{error}；改为读取日志", "not a back-fill: {error}; the journal is read instead"),
+    "snapshot.no_group": (
+        "不是分组分区的快照：{error}；请删除它，改为读取日志",
+        "no snapshot of a partition of groups: {error}; remove it, the log is read instead",
+    ),
+    "snapshot.no_kernel": ("不是计算内核的快照：{error}；请删除它", "not a snapshot of the kernel: {error}; remove it"),
+    "snapshot.no_pipeline": (
+        "不是研判状态的快照：{error}；请删除它，改为重放日志",
+        "not a snapshot of the pipeline: {error}; remove it, the journal is replayed instead",
+    ),
+    "snapshot.other_format": (
+        "快照格式为 {held}，本版本读取 {own}；请删除它，改为重放日志",
+        "snapshot format {held}, this version reads {own}; remove it, the journal is replayed instead",
+    ),
+    "snapshot.state_damaged": ("{path}：快照的内容损坏或不全", "{path}: the state is damaged or cut short"),
+    "snapshot.unreadable": ("{path}：不是本格式的快照（{error}）", "{path}: not a snapshot of this format ({error})"),
     # source: where signals come from
     "source.assigned": ("上级交办", "assigned from above"),
     "source.complaint": ("投诉举报", "complaint"),
@@ -2242,6 +2395,40 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "stage.unrouted": ("待指定", "unrouted"),
     "stage.verified": ("已核查", "verified"),
     "stage.withdrawn": ("已撤回", "withdrawn"),
+    # store: why a store does not take or give anything
+    "store.cut_short": ("内容不全", "it is cut short"),
+    "store.damaged": ("{where}：{error}；请从备份恢复", "{where}: {error}; restore it from a backup"),
+    "store.disk": (
+        "{where}：{error}；请腾出空间或恢复该设备，然后重试",
+        "{where}: {error}; free space or restore the device, then try again",
+    ),
+    "store.in_use": (
+        "数据目录 {top} 正由进程 {holder} 使用：请先停止它，或用 --data 另指目录",
+        "data folder {top} is in use by process {holder}; stop that one, or start this one with another --data",
+    ),
+    "store.mark_damaged": (
+        "{where}：{error}；可以删除它，它只记着正在处理哪条记录",
+        "{where}: {error}; delete it, it only says which record was being worked on",
+    ),
+    "store.network": (
+        "{top} 位于网络文件系统 {kind}，已写入的内容可能丢失；请用本地磁盘",
+        "{top} lies on {kind}, a network file system, which may lose what it said was written; use a local disk",
+    ),
+    "store.newer_tables": (
+        "{where} 的表版本为 {held}，本版本只认识到 {own}；请重新安装较新的版本，或恢复升级前的备份",
+        "{where} has tables of revision {held}, this version knows up to {own}; install the newer one again, or restore an older backup",
+    ),
+    "store.not_there": ("{path} 不存在：请用 --data 指明数据目录", "{path} is not there: name the data folder of a serve that has run"),
+    "store.partition_snapshot": (
+        "partition_snapshots 表 {where}：{how}；改用更早的快照，或从头读取日志；请删除这些行",
+        "partition_snapshots, {where}: {how}; the snapshot before it, or the log from its beginning, is read instead; delete these rows",
+    ),
+    "store.readers": ("{where}：{count} 个读连接都在忙；请稍后重试", "{where}: all {count} readers are busy; try again in a second"),
+    "store.rights": ("{where}：{error}；请检查属主、权限与空间", "{where}: {error}; check owner, rights and space"),
+    "store.turn_taken": (
+        "{where}：有人正在处理 {what}，{seconds} 秒内未轮到；什么都没有做，请稍后再试",
+        "{where}: somebody else was at {what} for longer than {seconds} s; nothing was done, do it again in a moment",
+    ),
     # table: what is wrong in a table that a person keeps
     "table.check_digit": ('代码 "{value}" 的校验位不符，已保留并标记', 'code "{value}" fails its check digit; kept and flagged'),
     "table.credit": ('信用等级 "{value}" 不是 A、B、C、D', 'grade "{value}" is not A, B, C or D'),

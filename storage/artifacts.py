@@ -15,6 +15,7 @@ from pathlib import Path
 import structlog
 
 from domain.errors import StoreUnavailable
+from domain.messages import both
 from storage.files import sync_folder
 
 _log = structlog.get_logger(__name__)
@@ -53,7 +54,7 @@ class ArtifactStore:
             sync_folder(self._folder)
         except OSError as error:
             temporary.unlink(missing_ok=True)
-            raise StoreUnavailable(f"{self._folder}: {error.strerror or error}; free space or restore the device") from error
+            raise StoreUnavailable(both("store.disk", where=self._folder, error=error.strerror or error)) from error
         return name
 
     def frames(self, name: str) -> Iterator[bytes] | None:

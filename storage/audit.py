@@ -16,6 +16,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select
 
 from domain.base import Noun
 from domain.instants import rfc3339
+from domain.messages import both
 from storage.dialects import parts
 from storage.duty_tables import audit
 
@@ -106,10 +107,10 @@ def verify(entries: Iterable[AuditEntry]) -> str:
     previous = ""
     for n, entry in enumerate(entries, start=1):
         if entry.n != n:
-            return f"entry {n} is missing"
+            return both("audit.missing", n=n)
         said = (entry.actor, entry.what, entry.detail)
         if entry.previous != previous or entry.hash != entry_hash(entry.warning_id, n, entry.at, said, previous):
-            return f"entry {n} was changed"
+            return both("audit.changed", n=n)
         previous = entry.hash
     return ""
 

@@ -10,6 +10,7 @@ from typing import Self
 import msgspec
 
 from domain.errors import StoreUnavailable
+from domain.messages import both
 
 # File systems on which locks or syncs do not mean what the journal and SQLite need (https://www.sqlite.org/howtocorrupt.html §2.1).
 NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "fuse.glusterfs", "afs", "ncpfs"})
@@ -72,21 +73,16 @@ class DataDir:
                 folder.chmod(0o700)
             kind = file_system(self.paths.top.resolve(), Path("/proc/self/mounts").read_text(encoding="utf-8"))
             if kind in NETWORK:
-                raise StoreUnavailable(
-                    f"{top} lies on {kind}, a network file system, which may lose what it said was written; use a local disk"
-                )
+                raise StoreUnavailable(both("store.network", top=top, kind=kind))
             self._lock = os.open(self.paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise StoreUnavailable(f"{error.filename or top}: {error.strerror or error}; check owner, rights and space") from error
+            raise StoreUnavailable(both("store.rights", where=error.filename or top, error=error.strerror or error)) from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             holder = os.read(self._lock, 32).decode(errors="replace").strip() or "unknown"
             os.close(self._lock)
-            raise StoreUnavailable(
-                f"数据目录 {top} 正由进程 {holder} 使用：请先停止它，或用 --data 另指目录 / "
-                f"data folder {top} is in use by process {holder}; stop that one, or start this one with another --data"
-            ) from error
+            raise StoreUnavailable(both("store.in_use", top=top, holder=holder)) from error
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
 

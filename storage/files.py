@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from domain.errors import StoreUnavailable
+from domain.messages import both
 from storage.crashpoints import reach
 
 
@@ -59,4 +60,4 @@ def write_whole(path: Path, data: bytes, *, point: str, sync: Callable[[int], No
         sync_folder(path.parent)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise StoreUnavailable(f"{path}: {error.strerror or error}; free space or restore the device, then try again") from error
+        raise StoreUnavailable(both("store.disk", where=path, error=error.strerror or error)) from error

@@ -19,6 +19,7 @@ import msgspec
 import structlog
 
 from domain.errors import StoreUnavailable
+from domain.messages import both
 from domain.ports import JournalReader
 from domain.records import AnyEntry, Record, RejectionEntry, SignalEntry
 from storage.crashpoints import reach
@@ -142,7 +143,7 @@ class Identity:
         try:
             return sqlite3.connect(self._path or ":memory:", isolation_level=None, check_same_thread=False)
         except sqlite3.Error as error:
-            raise StoreUnavailable(f"{self._path}: {error}; free space or restore the device, then start again") from error
+            raise StoreUnavailable(both("store.disk", where=self._path, error=error)) from error
 
     def _catch_up(self) -> None:
         """Read the journal from where the file stands; raises `_Unusable` or sqlite3.DatabaseError for a file of no use."""
@@ -180,7 +181,7 @@ class Identity:
     def _rebuild(self, error: Exception) -> None:
         """Throw the file away and read the whole journal, where the file is at fault and not the disk."""
         if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF not in _DAMAGED:
-            raise StoreUnavailable(f"{self._path}: {error}; free space or restore the device, then try again") from error
+            raise StoreUnavailable(both("store.disk", where=self._path, error=error)) from error
         _log.error("identity_rebuilt", file=str(self._path), reason=str(error))
         self._connection.close()
         if self._path is not None:
@@ -191,7 +192,7 @@ class Identity:
         try:
             self._catch_up()
         except sqlite3.Error as again:
-            raise StoreUnavailable(f"{self._path}: {again}; free space or restore the device, then try again") from again
+            raise StoreUnavailable(both("store.disk", where=self._path, error=again)) from again
 
     def _found(self, keys: Sequence[Key]) -> dict[Key, Known]:
         found: dict[Key, Known] = {}

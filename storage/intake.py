@@ -18,6 +18,7 @@ import msgspec
 import structlog
 
 from domain.errors import FengsuiError, StoreUnavailable
+from domain.messages import both
 from domain.ports import Clock, Offer, Receipt
 from domain.records import Record
 from storage.admission import Plan, admit, storable
@@ -115,11 +116,18 @@ class Appender:
         size = sum(sizes)
         with self._changed:
             if self._closing:
-                raise StoreUnavailable("the journal is closed; send again when the service is back")
+                raise StoreUnavailable(both("journal.closed"))
             if self._offers + len(offers) > self._max_offers or self._bytes + size > self._max_bytes:
                 raise StoreUnavailable(
-                    f"the intake queue holds {self._offers} of {self._max_offers} records and {self._bytes} of {self._max_bytes} bytes, "
-                    f"no room for {len(offers)} records of {size} bytes; send again in a second, larger batches in parts"
+                    both(
+                        "journal.full",
+                        held=self._offers,
+                        most=self._max_offers,
+                        bytes=self._bytes,
+                        most_bytes=self._max_bytes,
+                        count=len(offers),
+                        size=size,
+                    )
                 )
             self._offers += len(offers)
             self._bytes += size
@@ -164,7 +172,7 @@ class Appender:
                 self._closing = True
                 left = [*self._group, *self._queue]
                 self._queue.clear()
-            _fail(left, StoreUnavailable("the appender has stopped; nothing of this was acknowledged; restart the process"))
+            _fail(left, StoreUnavailable(both("journal.stopped")))
 
     def _collect(self) -> bool:
         """Wait for work and take a group from the queue; False once closed and empty."""

@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, literal_column, not_, or_, select, tuple_, update
 
 from domain.errors import Conflict, NotFound
+from domain.messages import both
 from domain.records import SignalEntry
 from storage.dialects import json_at
 from storage.tables import feeds, rejected_raw, rejections, signals
@@ -189,14 +190,23 @@ def _signal(row: Row[Any]) -> StoredSignal:
 def list_rejections(
     connection: Connection, *, feed: str = "", reason: str = "", status: str = "", before: int = 0, limit: int = 50
 ) -> list[Rejection]:
-    """Return rejections, newest first; "" means any, `before` is the `seq` of the last one of the page before, 0 for the first page."""
+    """Return rejections, those received last first; "" means any, `before` is the `seq` of the last one of the page before, 0 for none."""
     query = _REJECTIONS
     for column, wanted in ((rejections.c.feed, feed), (rejections.c.reason, reason), (rejections.c.status, status)):
         if wanted:
             query = query.where(column == wanted)
     if before:
-        query = query.where(rejections.c.seq < before)
-    return [Rejection(**row._mapping) for row in connection.execute(query.order_by(rejections.c.seq.desc()).limit(limit))]  # noqa: SLF001  SQLAlchemy's public name
+        last = rejections.alias()
+        at = select(last.c.received_at).where(last.c.seq == before).scalar_subquery()
+        query = query.where(tuple_(rejections.c.received_at, rejections.c.seq) < tuple_(at, before))
+    newest = (rejections.c.received_at.desc(), rejections.c.seq.desc())  # numbers of two partitions tell no order
+    return [Rejection(**row._mapping) for row in connection.execute(query.order_by(*newest).limit(limit))]  # noqa: SLF001  SQLAlchemy's public name
+
+
+def walk_rejections(connection: Connection, after: int, limit: int) -> list[Rejection]:
+    """Return rejections behind record `after` by their numbers: for whoever looks at all of them."""
+    query = _REJECTIONS.where(rejections.c.seq > after).order_by(rejections.c.seq).limit(limit)
+    return [Rejection(**row._mapping) for row in connection.execute(query)]  # noqa: SLF001  SQLAlchemy's public name
 
 
 def get_rejection(connection: Connection, seq: int) -> Rejection | None:
@@ -238,8 +248,8 @@ def _settle(connection: Connection, seq: int, values: dict[str, object]) -> None
         return
     held = get_rejection(connection, seq)
     if held is None:
-        raise NotFound(f"record {seq} is no rejection")
-    raise Conflict(f"rejection {seq} is {held.status} already")
+        raise NotFound(both("rejection.none", seq=seq))
+    raise Conflict(both("rejection.settled", seq=seq, status=held.status))
 
 
 def unseen(feed: str) -> FeedStatus:

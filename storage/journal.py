@@ -16,6 +16,7 @@ import msgspec
 import structlog
 
 from domain.errors import StoreCorrupt, StoreUnavailable
+from domain.messages import both
 from domain.records import Record
 from storage.crashpoints import reach
 from storage.files import sync_folder, write_fully
@@ -99,7 +100,7 @@ class Journal:
             write_fully(scan.descriptor, mark(scan.end), scan.end)
             scan.end += MARK_BYTES
         except OSError as error:
-            raise StoreUnavailable(f"{folder}: {error.strerror or error}; free space or restore the device, then start again") from error
+            raise StoreUnavailable(both("store.disk", where=folder, error=error.strerror or error)) from error
         if scan.report.torn_file:
             _log.warning("journal_tail_cut", **msgspec.structs.asdict(scan.report))
         return cls(folder, sync=sync, die=die, segment_bytes=segment_bytes, scan=scan)
@@ -132,7 +133,7 @@ class Journal:
             StoreUnavailable: the disk does not take them; the journal is as before and may be tried again.
         """
         if self._failed:
-            raise StoreUnavailable(f"{self._folder}: a sync failed; restart the process")
+            raise StoreUnavailable(both("journal.sync_failed", where=self._folder, error="fsync"))
         if records[0].seq != self._written + 1:
             raise ValueError(f"record {records[0].seq} does not follow {self._written}")
         reach("journal.before_write")
@@ -148,9 +149,8 @@ class Journal:
             self._ragged = False
         except OSError as error:
             self._cut()
-            raise StoreUnavailable(
-                f"{segment_path(self._folder, self._first)}: {error.strerror or error}; free space or restore the device, then send again"
-            ) from error
+            where = segment_path(self._folder, self._first)
+            raise StoreUnavailable(both("store.disk", where=where, error=error.strerror or error)) from error
         for record, data in zip(records, encoded, strict=True):
             if (record.seq - self._first) % STRIDE == 0:
                 self._reader.remember(self._first, record.seq, self._end)
@@ -171,7 +171,7 @@ class Journal:
             self._failed = True
             _log.critical("journal_sync_failed", file=str(segment_path(self._folder, self._first)), error=str(error))
             self._die(SYNC_FAILED)
-            raise StoreUnavailable(f"{self._folder}: sync failed: {error}; restart the process") from error
+            raise StoreUnavailable(both("journal.sync_failed", where=self._folder, error=error)) from error
         reach("journal.after_sync")
         self._last_received = self._received
         self._head = self._written
@@ -271,7 +271,7 @@ class _Scan:
                 self.end = offset + FRAME_BYTES + len(payload)
         except BadFrame as bad:
             if marked_behind(self.descriptor, bad.offset):
-                raise StoreCorrupt(f"{path} at {bad.offset}: {bad}, and it had been synced; restore the file from a backup") from bad
+                raise StoreCorrupt(both("journal.damaged_synced", path=path, offset=bad.offset, error=bad)) from bad
             cut = (path.name, bad.offset, os.fstat(self.descriptor).st_size - bad.offset)
             os.ftruncate(self.descriptor, bad.offset)
         if last:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from domain.errors import StoreCorrupt
+from domain.messages import both
 from domain.records import Record
 from storage.segment_reader import SegmentReader
 from storage.segments import FRAME_BYTES, HEADER_BYTES, BadFrame, check_header, first_seqs, frames, is_mark, marked_behind, segment_path
@@ -65,7 +66,7 @@ class JournalFolder:
             if bad is not None and marked_behind(descriptor, bad.offset):
                 again = self._to_last_mark(descriptor)  # the first look may have met a frame half written, and its mark since
                 if again is not None and again.offset == bad.offset:
-                    raise StoreCorrupt(f"{path} at {bad.offset}: {bad}; restore the file from a backup") from bad
+                    raise StoreCorrupt(both("journal.damaged", path=path, offset=bad.offset, error=bad)) from bad
         finally:
             os.close(descriptor)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, bindparam, select, update
 
 from domain.errors import Fenced
+from domain.messages import both
 from storage.database import Database
 from storage.tables import progress
 
@@ -51,5 +52,5 @@ class SqlMarks:
         with self._database.write() as connection:
             given = {"of_epoch": epoch, "takeovers": takeovers, "mark": mark.decode()}
             if connection.execute(_WRITE, self._place | given).rowcount != 1:
-                place = "partition {of_partition} of {of_topic}".format(**self._place)
-                raise Fenced(f"{place} was assigned again since epoch {epoch}; this process writes nothing for it any more")
+                place = self._place
+                raise Fenced(both("partition.fenced", partition=place["of_partition"], topic=place["of_topic"], epoch=epoch))

@@ -10,6 +10,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from domain.errors import StoreUnavailable
+from domain.messages import both
 
 _FOLDER = Path(__file__).parent / "migrations"
 
@@ -40,10 +41,7 @@ def migrate(connection: Connection, where: str) -> list[str]:
         held = (current,) if isinstance(current, str) else current
         foreign = [revision for revision in held if revision not in known]
         if foreign:
-            raise StoreUnavailable(
-                f"{where} has tables of revision {foreign[0]}, this version of Fengsui knows them up to {newest()}; "
-                "install the newer version again or restore a backup from before the upgrade"
-            )
+            raise StoreUnavailable(both("store.newer_tables", where=where, held=foreign[0], own=newest()))
         revisions = list(script.iterate_revisions("head", held[0] if held else "base"))[::-1]
         done.extend(revision.revision for revision in revisions)
         return [MigrationStep.upgrade_from_script(script.revision_map, revision) for revision in revisions]

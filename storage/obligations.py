@@ -180,7 +180,7 @@ def get_task(connection: Connection, task_id: str) -> Task:
     """
     body = connection.scalar(_TASK, {"key": task_id})
     if body is None:
-        raise NotFound(f"no task {task_id}")
+        raise NotFound(text("task.not_found", id=task_id))
     return _task.decode(body)
 
 

@@ -200,7 +200,7 @@ def get(connection: Connection, delivery_id: str) -> Delivery:
     """
     row = connection.execute(select(outbox).where(outbox.c.id == delivery_id)).one_or_none()
     if row is None:
-        raise NotFound(f"no delivery {delivery_id}")
+        raise NotFound(text("delivery.not_found", id=delivery_id))
     return _delivery(row)
 
 

@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy import Connection, delete, insert, select
 
 from domain.errors import StoreCorrupt
+from domain.messages import both
 from storage.snapshots import KEEP
 from storage.tables import partition_snapshots as rows
 
@@ -68,7 +69,7 @@ def _read(connection: Connection, topic: str, partition: int, offset: int) -> St
     except zlib.error as error:
         raise _damaged(topic, partition, offset, str(error)) from error
     if not unpacking.eof:
-        raise _damaged(topic, partition, offset, "it is cut short")
+        raise _damaged(topic, partition, offset, both("store.cut_short"))
     return Stored(offset, found[0].received_at, state)
 
 
@@ -85,6 +86,4 @@ def _pieces(state: bytes) -> Iterator[bytes]:
 
 def _damaged(topic: str, partition: int, offset: int, how: str) -> StoreCorrupt:
     where = f"topic = '{topic}' AND partition = {partition} AND \"offset\" = {offset}"
-    return StoreCorrupt(
-        f"partition_snapshots, {where}: {how}; the snapshot before it, or the log from its beginning, is read instead; delete these rows"
-    )
+    return StoreCorrupt(both("store.partition_snapshot", where=where, how=how))

@@ -112,7 +112,7 @@ class Postgres:
             except DBAPIError as error:
                 if getattr(error.orig, "sqlstate", None) != _LOCK_TIMEOUT:
                     raise
-                raise StoreUnavailable(both("postgres.turn_taken", where=self.where, what=what, seconds=LOCK_SECONDS)) from error
+                raise StoreUnavailable(both("store.turn_taken", where=self.where, what=what, seconds=LOCK_SECONDS)) from error
             try:
                 yield
             finally:
@@ -140,7 +140,7 @@ class Postgres:
             return error
         state = getattr(error.orig, "sqlstate", None) or ""
         if state in _CORRUPT:
-            return StoreCorrupt(f"{self.where}: {error.orig}; restore it from a backup")
+            return StoreCorrupt(both("store.damaged", where=self.where, error=error.orig))
         lost = isinstance(error, OperationalError) and not state  # the driver's own: no connection, or none any more
         if lost or ((state.startswith(_UNAVAILABLE_CLASSES) or state in _UNAVAILABLE) and not (reading and state == _READ_ONLY)):
             return StoreUnavailable(both("postgres.away", where=self.where, error=_one_line(error)))

@@ -24,6 +24,7 @@ import structlog
 from sqlalchemy import Connection, bindparam, select, text, update
 
 from domain.errors import Fenced, StoreUnavailable
+from domain.messages import both
 from domain.ports import Clock, Grant
 from storage.database import Database
 from storage.dialects import upsert
@@ -77,7 +78,7 @@ class SqlProgress:
             with self._database.write() as connection:
                 connection.execute(_ASSIGN, row)
                 if not still():
-                    raise Fenced(f"the assignment of partition {partition} of {topic} was given up while its row was waited for")
+                    raise Fenced(both("partition.given_up", partition=partition, topic=topic))
                 return Grant(**connection.execute(_STANDING, {"of_topic": topic, "of_partition": partition}).mappings().one())
         except StoreUnavailable:
             self._end_holder(topic, partition)
@@ -154,5 +155,4 @@ def _key(grant: Grant) -> dict[str, object]:
 
 
 def _fenced(grant: Grant) -> Fenced:
-    place = f"partition {grant.partition} of {grant.topic}"
-    return Fenced(f"{place} was assigned again since epoch {grant.epoch}; this process writes nothing for it any more")
+    return Fenced(both("partition.fenced", partition=grant.partition, topic=grant.topic, epoch=grant.epoch))

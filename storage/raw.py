@@ -14,6 +14,7 @@ from pathlib import Path
 
 from domain.errors import NotFound, StoreUnavailable
 from domain.instants import SHANGHAI
+from domain.messages import both
 from storage.files import sync_folder, write_whole
 from storage.sealing import Seal
 
@@ -67,7 +68,7 @@ class RawStore:
                     sync_folder(kept[0])
                     return digest
             except OSError as error:
-                raise StoreUnavailable(f"{day}: {error.strerror or error}; free space or restore the device, then send again") from error
+                raise StoreUnavailable(both("store.disk", where=day, error=error.strerror or error)) from error
             write_whole(day / digest, self._seal.close(data, digest), point="raw")
         return digest
 
@@ -79,13 +80,13 @@ class RawStore:
             StoreCorrupt: the file is not what was kept under this hash.
         """
         if _HASH.fullmatch(digest) is None:
-            raise NotFound(f"{digest!r} is no SHA-256 in lower-case hexadecimal")
+            raise NotFound(both("raw.no_digest", given=repr(digest)))
         for path in sorted(self._folder.glob(f"*/*/{digest}")):
             try:
                 return self._seal.open(path.read_bytes(), digest)
             except FileNotFoundError:  # retention, or the same bytes again, moved it in between
                 continue
-        raise NotFound(f"no raw input {digest}; retention may have deleted it")
+        raise NotFound(both("raw.none", digest=digest))
 
     def feeds(self) -> list[str]:
         """Return every feed of which there is raw input, sorted; one without a mapping (any more) is among them."""
@@ -102,7 +103,7 @@ class RawStore:
             NotFound: this is no SHA-256.
         """
         if _HASH.fullmatch(digest) is None:
-            raise NotFound(f"{digest!r} is no SHA-256 in lower-case hexadecimal")
+            raise NotFound(both("raw.no_digest", given=repr(digest)))
         gone = 0
         with self._lock:
             for path in sorted(self._folder.glob(f"*/*/{digest}")):
@@ -133,7 +134,8 @@ class RawStore:
                 if not any(folder.iterdir()):
                     folder.rmdir()
         if failed:
-            raise StoreUnavailable(f"{failed[0]}; {len(failed)} raw inputs of {feed} cannot be deleted: mend owner or mode") from failed[0]
+            told = both("raw.not_deleted", error=failed[0], count=len(failed), feed=feed)
+            raise StoreUnavailable(told) from failed[0]
         return gone
 
     def _days(self, home: Path) -> list[Path]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from domain.errors import NotFound, StoreCorrupt
+from domain.messages import both
 from domain.records import Record
 from storage.segments import HEADER_BYTES, BadFrame, check_header, first_seqs, frames, is_mark, segment_path
 
@@ -49,7 +50,7 @@ class SegmentReader:
             return
         firsts = first_seqs(self._folder)
         if not firsts or firsts[0] > wanted:
-            raise NotFound(f"{self._folder} starts at record {firsts[0] if firsts else head + 1}; {wanted} was deleted by retention")
+            raise NotFound(both("journal.begins_later", folder=self._folder, first=firsts[0] if firsts else head + 1, wanted=wanted))
         at = bisect.bisect_right(firsts, wanted) - 1
         ends = [*firsts[at + 1 :], head + 1]
         for first, end in zip(firsts[at:], ends, strict=True):
@@ -66,7 +67,7 @@ class SegmentReader:
         try:
             descriptor = os.open(path, os.O_RDONLY)
         except FileNotFoundError as error:
-            raise NotFound(f"{path} was deleted by retention") from error
+            raise NotFound(both("journal.deleted", path=path)) from error
         try:
             check_header(descriptor, path, first)
             for offset, payload in frames(descriptor, start):
@@ -80,10 +81,10 @@ class SegmentReader:
                     return
                 seq += 1
         except BadFrame as bad:
-            raise StoreCorrupt(f"{path} at {bad.offset}: {bad}; restore the file from a backup") from bad
+            raise StoreCorrupt(both("journal.damaged", path=path, offset=bad.offset, error=bad)) from bad
         finally:
             os.close(descriptor)
-        raise StoreCorrupt(f"{path} at {offset}: the file ends before record {seq}; restore it from a backup")
+        raise StoreCorrupt(both("journal.ends_early", path=path, offset=offset, seq=seq))
 
     def _start(self, first: int, wanted: int) -> tuple[int, int]:
         """Return the nearest remembered (seq, offset) at or before `wanted`."""
@@ -112,9 +113,9 @@ def check_number(payload: bytes, seq: int, path: Path, offset: int) -> None:
     try:
         number = _number.decode(payload).seq
     except msgspec.MsgspecError as error:
-        raise StoreCorrupt(f"{path} at {offset}: no record of this format ({error}); install the version that wrote it") from error
+        raise StoreCorrupt(both("journal.no_record", path=path, offset=offset, error=error)) from error
     if number != seq:
-        raise StoreCorrupt(f"{path} at {offset}: record {number} stands in the place of {seq}; restore the file from a backup")
+        raise StoreCorrupt(both("journal.wrong_number", path=path, offset=offset, found=number, seq=seq))
 
 
 def decoded(payload: bytes, seq: int, path: Path, offset: int) -> Record:
@@ -122,7 +123,7 @@ def decoded(payload: bytes, seq: int, path: Path, offset: int) -> Record:
     try:
         record = _decoder.decode(payload)
     except msgspec.MsgspecError as error:
-        raise StoreCorrupt(f"{path} at {offset}: no record of this format ({error}); install the version that wrote it") from error
+        raise StoreCorrupt(both("journal.no_record", path=path, offset=offset, error=error)) from error
     if record.seq != seq:
-        raise StoreCorrupt(f"{path} at {offset}: record {record.seq} stands in the place of {seq}; restore the file from a backup")
+        raise StoreCorrupt(both("journal.wrong_number", path=path, offset=offset, found=record.seq, seq=seq))
     return record

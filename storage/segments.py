@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from domain.errors import StoreCorrupt
+from domain.messages import both
 
 SUFFIX = ".seg"
 FORMAT = 1
@@ -68,12 +69,12 @@ def check_header(descriptor: int, path: Path, first: int) -> None:
     """
     data = os.pread(descriptor, HEADER_BYTES, 0)
     if len(data) < HEADER_BYTES or _CRC.unpack_from(data, _HEADER.size)[0] != zlib.crc32(data[: _HEADER.size]):
-        raise StoreCorrupt(f"{path} at 0: the header is damaged; restore the file from a backup")
+        raise StoreCorrupt(both("journal.header_damaged", path=path))
     magic, version, named = _HEADER.unpack_from(data)
     if magic != _MAGIC or named != first:
-        raise StoreCorrupt(f"{path} at 0: the header is that of another file; restore the file from a backup")
+        raise StoreCorrupt(both("journal.header_foreign", path=path))
     if version != FORMAT:
-        raise StoreCorrupt(f"{path} at 8: journal format {version}, this version of Fengsui reads {FORMAT}; install the one that wrote it")
+        raise StoreCorrupt(both("journal.other_format", path=path, held=version, own=FORMAT))
 
 
 def frame(payload: bytes) -> bytes:

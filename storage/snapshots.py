@@ -16,6 +16,7 @@ import msgspec
 import structlog
 
 from domain.errors import StoreCorrupt
+from domain.messages import both
 from storage.files import sync_folder, write_whole
 
 _log = structlog.get_logger(__name__)
@@ -124,12 +125,12 @@ def _read(path: Path) -> Snapshot:
         magic, length, crc = _LEAD.unpack_from(data)
         header_bytes = data[_LEAD.size : _LEAD.size + length]
         if magic != _MAGIC or zlib.crc32(header_bytes) != crc:
-            raise StoreCorrupt(f"{path}: the header is damaged")
+            raise StoreCorrupt(both("snapshot.header_damaged", path=path))
         header = msgspec.msgpack.decode(header_bytes, type=_Header)
         body = memoryview(data)[_LEAD.size + length :]
         if len(body) != header.length or zlib.crc32(body) != header.crc:
-            raise StoreCorrupt(f"{path}: the state is damaged or cut short")
+            raise StoreCorrupt(both("snapshot.state_damaged", path=path))
         state = msgspec.msgpack.decode(body, type=dict[str, Any])
     except (struct.error, msgspec.MsgspecError) as error:
-        raise StoreCorrupt(f"{path}: not a snapshot of this format ({error})") from error
+        raise StoreCorrupt(both("snapshot.unreadable", path=path, error=error)) from error
     return Snapshot(position=header.position, ruleset=header.ruleset, software=header.software, state=state)

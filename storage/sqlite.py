@@ -21,6 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from domain.errors import FengsuiError, StoreCorrupt, StoreUnavailable
+from domain.messages import both
 from domain.ports import Clock
 
 _log = structlog.get_logger(__name__)
@@ -122,7 +123,7 @@ class Sqlite:
         """Let threads that name the same thing follow one another: one process has the file."""
         lock = self._turns.setdefault(what, threading.Lock())
         if not lock.acquire(timeout=TURN_SECONDS):
-            raise StoreUnavailable(f"{self.where}: somebody else is at {what} for longer than {TURN_SECONDS} s; do it again in a moment")
+            raise StoreUnavailable(both("store.turn_taken", where=self.where, what=what, seconds=TURN_SECONDS))
         try:
             yield
         finally:
@@ -131,7 +132,7 @@ class Sqlite:
     def translated(self, error: Exception, *, reading: bool) -> Exception:
         """Return what the caller of a door should see."""
         if isinstance(error, PoolTimeout):
-            return StoreUnavailable(f"{self.where}: all {READERS} readers are busy; try again in a second")
+            return StoreUnavailable(both("store.readers", where=self.where, count=READERS))
         if reading and _code(error) & 0xFF == sqlite3.SQLITE_READONLY:
             return error
         return translated(error, self.where, self._die)
@@ -170,7 +171,7 @@ def looking(path: Path) -> Iterator[Connection]:
         StoreUnavailable: there is no database, or it cannot be read.
     """
     if not path.is_file():
-        raise StoreUnavailable(f"{path} 不存在：请用 --data 指明数据目录 / not there: name the data folder of a serve that has run")
+        raise StoreUnavailable(both("store.not_there", path=path))
     engine = _engine(lambda: _read_only(path), "BEGIN")
     try:
         with engine.connect() as connection, connection.begin():
@@ -219,9 +220,9 @@ def translated(error: Exception, where: str, die: Callable[[int], Any]) -> Excep
         _log.critical("database_sync_failed", file=where, error=str(original))
         die(SYNC_FAILED)
     if code & 0xFF in _CORRUPT:
-        found = StoreCorrupt(f"{where}: {original}; restore it from a backup")
+        found = StoreCorrupt(both("store.damaged", where=where, error=original))
     elif code & 0xFF in _UNAVAILABLE:
-        found = StoreUnavailable(f"{where}: {original}; free space or restore the device, then send again")
+        found = StoreUnavailable(both("store.disk", where=where, error=original))
     else:
         return error
     return found

@@ -66,7 +66,7 @@ def grant(
     if unit is None and (data.department or data.role in {"department", "department_lead"}):
         raise NotFound(both("department.not_found", id=data.department))
     if data.role == "feed" and data.feed not in services.mappings and data.feed != "signals":
-        raise NotFound(f"没有数据源 {data.feed!r} / no such feed; legal: signals, {', '.join(sorted(services.mappings))}")
+        raise NotFound(both("api.no_feed", feed=data.feed, legal=", ".join(("signals", *sorted(services.mappings)))))
     token = secrets.token_urlsafe(32)
     principal = Principal(name=data.name, role=data.role, department=data.department, feed=data.feed)
     with services.database.write() as connection:

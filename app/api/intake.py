@@ -151,7 +151,7 @@ def _within_limits(taken: Taken) -> Answer:
 
 def _own(principal: Principal, feed: str) -> None:
     if principal.role == "feed" and principal.feed != feed:
-        raise Forbidden(f"this credential is for the feed {principal.feed!r}")
+        raise Forbidden(both("api.other_feed", feed=principal.feed))
 
 
 def _unknown(feed: str, legal: Iterable[str]) -> NotFound:

@@ -8,6 +8,7 @@ from litestar.connection import ASGIConnection, Request
 from litestar.handlers import BaseRouteHandler
 
 from domain.errors import Forbidden
+from domain.messages import both
 from domain.principals import Principal
 
 OPEN: frozenset[str] = frozenset({"anyone"})  # the two probes and the login form
@@ -34,7 +35,7 @@ def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHand
     principal: Principal | None = connection.scope["state"].get("principal")  # None: another method of an open path
     role = principal.role if principal is not None else ""
     if role not in roles:
-        raise Forbidden(f"role {role!r} may not do this; it takes one of: {', '.join(sorted(roles)) or 'none'}")
+        raise Forbidden(both("api.wrong_role", role=role, legal=", ".join(sorted(roles)) or "-"))
 
 
 def principal_of(request: Request[Any, Any, Any]) -> Principal:

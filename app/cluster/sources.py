@@ -121,7 +121,7 @@ def _foreign(kafka: Kafka, source: Source) -> Foreign:
     try:
         access = kafka.access_of(source)
     except StoreUnavailable as error:
-        raise StoreUnavailable(f"kafka.sources, {source.topic}: {error}") from error
+        raise StoreUnavailable(both("kafka.source_wrong", topic=source.topic, error=error)) from error
     return Foreign(source.topic, access, own=source.topic in {kafka.layout().topic(name) for name in NAMES})
 
 

@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Final
 
 import structlog
@@ -22,7 +23,7 @@ from app.settings import Settings
 from app.wiring import make_desk, make_writer
 from connectors.kafka.log import KafkaFrames
 from connectors.kafka.post import Item, Post
-from domain.ports import Clock, FrameLog, History
+from domain.ports import Clock, FrameLog, History, PartitionCommit
 from storage import letters as mail
 from storage.crashpoints import planted
 from storage.marks import SqlMarks
@@ -51,15 +52,10 @@ class WorkerRole(Role):
         engines = Engines(settings, self.database, self._inferring)
         self._committing = ThreadPoolExecutor(COMMITS, thread_name_prefix="commits")
         self.closing.callback(self._committing.shutdown)
-        desk, writer = make_desk(settings, self.clock), make_writer(settings, paths.top)
         layout, access = settings.kafka.layout(), settings.kafka.access()
         topic = layout.topic("frames")
         self._groups = layout.topic("groups")
-
-        outputs = Outputs(f"/fengsui/{settings.kafka.prefix}/{settings.namespace}", layout.partitions)
-        tell: Tell = outputs if settings.kafka.outputs else lambda _grant, _upto, _found: ()
-        consequences = Consequences(desk, writer, self.clock, self.metrics)
-        commit = with_plants(measured(PartitionedCommit(self.database, consequences, self.clock, tell=tell), self.metrics, topic))
+        commit = self._commit(settings, topic)
         several = layout.partitions > 1
         self._post = Post(access, lambda name: f"{layout.prefix}.{name}", self._letters, self._strike)
 
@@ -112,22 +108,16 @@ class WorkerRole(Role):
         make: dict[str, Make] = {topic: lambda grant, stopping: Partition(grant, own, stopping)}
         if several:
             make[self._groups] = lambda grant, stopping: GroupPartition(grant, groups, stopping, layout.partitions)
-        cluster = Cluster(
-            bootstrap=access.bootstrap,
-            topic=topic,
-            partitions=layout.partitions,
-            group=f"{settings.kafka.prefix}-workers",
-            owner=f"{socket.gethostname()}:{os.getpid()}",
-            folder=paths.top / "faust",
-            context=access.context(),
-            mechanism=access.mechanism,
-            user=access.user,
-            password=access.password,
-            session_seconds=settings.kafka.session_seconds,
-            stuck_seconds=settings.kafka.stuck_seconds,
-            more=tuple(name for name in make if name != topic),
-        )
+        cluster = _cluster(settings, topic, paths.top / "faust", [name for name in make if name != topic])
         self.host = Host(cluster, make, SqlProgress(self.database, self.clock), die=die, on_look=self.look)
+
+    def _commit(self, settings: Settings, topic: str) -> PartitionCommit:
+        """Return what writes down what follows from messages; `topic` is that of the frames."""
+        outputs = Outputs(f"/fengsui/{settings.kafka.prefix}/{settings.namespace}", settings.kafka.partitions)
+        tell: Tell = outputs if settings.kafka.outputs else lambda _grant, _upto, _found: ()
+        desk, writer = make_desk(settings, self.clock), make_writer(settings, self.paths.top)
+        consequences = Consequences(desk, writer, self.clock, self.metrics)
+        return with_plants(measured(PartitionedCommit(self.database, consequences, self.clock, tell=tell), self.metrics, topic))
 
     def start(self) -> None:
         """Serve the metrics, where a port is named for them."""
@@ -160,3 +150,23 @@ class WorkerRole(Role):
     def _strike(self, ids: Sequence[int]) -> None:
         with self.database.write() as connection:
             mail.strike(connection, ids)
+
+
+def _cluster(settings: Settings, topic: str, folder: Path, more: Sequence[str]) -> Cluster:
+    """Return what Faust is told of the brokers; `more` are the topics beside that of the frames."""
+    kafka, access = settings.kafka, settings.kafka.access()
+    return Cluster(
+        bootstrap=access.bootstrap,
+        topic=topic,
+        partitions=kafka.partitions,
+        group=f"{kafka.prefix}-workers",
+        owner=f"{socket.gethostname()}:{os.getpid()}",
+        folder=folder,
+        context=access.context(),
+        mechanism=access.mechanism,
+        user=access.user,
+        password=access.password,
+        session_seconds=kafka.session_seconds,
+        stuck_seconds=kafka.stuck_seconds,
+        more=tuple(more),
+    )

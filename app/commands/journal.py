@@ -111,13 +111,14 @@ def _write_sets(settings: Settings, versions: Sequence[str], target: Path) -> No
     """Write stored rule sets as folders, numbered in the order of their first activation; existing files are written over."""
     from app.stores import look
     from domain.errors import NotFound
+    from domain.messages import both
     from storage import risk
 
     with look(settings) as connection:
         for number, version in enumerate(versions, start=1):
             texts = risk.ruleset_texts(connection, version)
             if texts is None:
-                raise NotFound(f"规则集 {version} 没有存档 / rule set {version} is not stored: restore the data folder")
+                raise NotFound(both("rules.not_stored", version=version))
             for name, text in texts.items():
                 path = target / f"{number:03}-{version[:12]}" / name
                 path.parent.mkdir(parents=True, exist_ok=True)

@@ -17,6 +17,7 @@ from app.console.parts import PartsGiven, PrincipalGiven
 from app.console.render import HEADERS, STATIC, environment, style_hash
 from app.gate import SESSION_COOKIE, fingerprint
 from domain.errors import Forbidden
+from domain.messages import both
 from storage import access
 
 LIFETIME = timedelta(hours=12)  # one shift of the duty desk
@@ -48,7 +49,7 @@ def show_login() -> Response[bytes]:
 def sign_in(request: Request[Any, Any, Any], services: PartsGiven, data: Posted) -> Response[bytes]:
     """Begin a session for a valid token of a person; anything else is 401."""
     if not _from_here(request, request.headers.get("origin", "")):
-        raise Forbidden("cross-site request refused")
+        raise Forbidden(both("api.cross_site"))
     now = services.clock.now()
     credential = fingerprint(data.get("token", "").strip())
     found = access.SqlCredentials(services.database, services.clock.now).by_token(credential)

@@ -30,6 +30,7 @@ from app.demo.behaviour import Office, Outlook, Step
 from app.demo.pages import fill_in
 from app.demo.wire import PATIENCE
 from domain.errors import ServerSaid
+from domain.messages import both
 
 
 class RigConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,7 +134,7 @@ class Rig:
         status, reply, link = await (self._by_page(step) if office.by_link and step.link else self._by_api(step, office))
         self.counts[f"{office.id}.{step.action}.{status}"] += 1
         if status >= 500 or status == 429:
-            raise ServerSaid(f"{step.office}: {step.action} of {step.task or step.warning}: HTTP {status}; the server's log says why")
+            raise ServerSaid(both("demo.refused", who=step.office, what=f"{step.action} {step.task or step.warning}", status=status))
         step = msgspec.structs.replace(step, due=max(step.due, self._now), link=link)
         if not 200 <= status < 300:
             self._plan(behaviour.after_refusal(step, status))

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from domain.errors import ServerSaid
+from domain.messages import both
 
 KEPT = 2.0  # seconds of idleness after which a new connection is made: uvicorn closes an idle one after 5
 PATIENCE = 600.0  # seconds for one request: nothing in lock-step may depend on how slow a machine is, and nothing hangs for ever
@@ -37,7 +38,9 @@ class Wire:
         content = response.read()
         self._used = time.monotonic()
         if response.status >= 300:
-            raise ServerSaid(f"{method} {path}: HTTP {response.status}: {content[:300].decode(errors='replace')}")
+            raise ServerSaid(
+                both("demo.failed", what=f"{method} {path}", status=response.status, said=content[:300].decode(errors="replace"))
+            )
         return content
 
     def close(self) -> None:

@@ -24,6 +24,7 @@ from domain.digest import digest_of
 from domain.errors import StoreUnavailable
 from domain.identifiers import is_region_code
 from domain.kinds import KINDS
+from domain.messages import both
 from domain.messages import text as say
 from domain.objects import Resolution
 from domain.personal import KeptRaw, PersonalValue
@@ -271,7 +272,7 @@ class Edge:
         try:
             return self._intake.submit(offers).result(self._timeout.total_seconds())
         except FutureTimeoutError as error:
-            raise StoreUnavailable(f"the journal did not sync within {self._timeout.total_seconds():.0f} s; send again") from error
+            raise StoreUnavailable(both("journal.slow", seconds=f"{self._timeout.total_seconds():.0f}")) from error
 
 
 def _placed(entry: RejectionEntry, found: list[Result]) -> list[Result]:

@@ -7,7 +7,6 @@ whatever fails between. A letter that arrived and could not be struck out is sen
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, Self
@@ -17,6 +16,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from connectors.kafka.access import Access
+from connectors.kafka.own_loop import OwnLoop
 from connectors.kafka.producing import open_producer
 from domain.errors import StoreUnavailable
 from domain.ports import Letter
@@ -49,31 +49,25 @@ class Post:
         self._topic = topic
         self._waiting = waiting
         self._strike = strike
-        self._loop = asyncio.new_event_loop()
+        self._own = OwnLoop("post", self._work)
         self._more = asyncio.Event()
-        self._closing = False
-        self._thread = threading.Thread(target=self._run, name="post", daemon=True)
         self._producer: AIOKafkaProducer | None = None
 
     def start(self) -> None:
         """Begin; brokers that cannot be reached are tried until they are."""
-        self._thread.start()
+        self._own.start()
 
     def look(self) -> None:
         """There is something to send; from any thread."""
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._more.set)
+        self._own.call(self._more.set)
 
     def close(self) -> None:
         """End behind the letters that are under way; the others wait where they are kept."""
-        self._closing = True
-        self.look()
-        if self._thread.is_alive():
-            self._thread.join(CLOSE_SECONDS)
+        self._own.close(CLOSE_SECONDS)
 
     def ended(self) -> bool:
         """Tell whether nothing is sent any more, though nobody closed it."""
-        return not self._closing and not self._thread.is_alive()
+        return self._own.ended
 
     def __enter__(self) -> Self:
         self.start()
@@ -84,13 +78,8 @@ class Post:
 
     # What follows runs in the thread of the post.
 
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(self._work())
-        self._loop.close()
-
     async def _work(self) -> None:
-        while not self._closing:
+        while not self._own.closing.is_set():
             self._more.clear()
             try:
                 sent = await self._round()
@@ -104,10 +93,10 @@ class Post:
         await self._drop_producer()
 
     async def _rest(self) -> None:
-        try:
-            await asyncio.wait_for(self._more.wait(), IDLE_SECONDS)
-        except TimeoutError:
-            return
+        waits = [asyncio.ensure_future(event.wait()) for event in (self._more, self._own.closing)]
+        await asyncio.wait(waits, timeout=IDLE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
 
     async def _round(self) -> int:
         """Send what waits; return how much of it arrived."""

@@ -9,7 +9,6 @@ Memory is bounded: nothing more is fetched than a poll and what the client fetch
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +25,7 @@ from connectors.inbound.survival import survived
 from connectors.kafka.access import Access
 from connectors.kafka.diagnosis import diagnose
 from connectors.kafka.foreign import Foreign, look_for
+from connectors.kafka.own_loop import OwnLoop
 from domain.errors import FengsuiError, StoreUnavailable
 from domain.messages import both
 
@@ -262,26 +262,22 @@ class Sources:
 
     def __init__(self, lanes: Sequence[Lane], own: Access) -> None:
         """Read `lanes`; `own` are our brokers. Nothing runs before `start`."""
-        self._loop = asyncio.new_event_loop()
-        self._closing = asyncio.Event()
+        self._own = OwnLoop("sources", self._all)
         self._hands = ThreadPoolExecutor(HANDS, thread_name_prefix="source")
-        self.readers = tuple(Reader(lane, own, self._closing, self._hands) for lane in lanes)
-        self._thread = threading.Thread(target=self._run, name="sources", daemon=True)
+        self.readers = tuple(Reader(lane, own, self._own.closing, self._hands) for lane in lanes)
 
     def start(self) -> None:
         """Begin; sources that cannot be read are looked for until they can."""
         if self.readers:
-            self._thread.start()
+            self._own.start()
 
     def ended(self) -> bool:
         """Tell whether the thread has ended by itself."""
-        return bool(self.readers) and not self._closing.is_set() and not self._thread.is_alive()
+        return bool(self.readers) and self._own.ended
 
     def close(self) -> None:
         """Take what is in hand, commit it, leave the groups."""
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._closing.set)
-            self._thread.join(CLOSE_SECONDS)
+        self._own.close(CLOSE_SECONDS)
         self._hands.shutdown(wait=False)
 
     def __enter__(self) -> Self:
@@ -290,11 +286,6 @@ class Sources:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(self._all())
-        self._loop.close()
 
     async def _all(self) -> None:
         await asyncio.gather(*(reader.run() for reader in self.readers))

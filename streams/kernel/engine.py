@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domain.errors import StoreCorrupt
+from domain.messages import both
 from streams.kernel import layout
 from streams.kernel.classes import FIELDS, ClassBook, classify
 from streams.kernel.columns import Columns, writable
@@ -331,7 +332,7 @@ class Kernel:
         try:
             saved = msgspec.msgpack.decode(data)
             if saved["version"] != VERSION:
-                raise StoreCorrupt(f"kernel snapshot format {saved['version']}, this version reads {VERSION}; remove it")
+                raise StoreCorrupt(both("snapshot.other_format", held=saved["version"], own=VERSION))
             words = _taken(saved["words"], np.dtype(np.int64))
             rows = _taken(saved["rows"], ROW)
             state = State(
@@ -348,7 +349,7 @@ class Kernel:
             names = {name: Names.load(text, count) for name, (count, text) in saved["names"].items()}
             self.book.load(saved["classes"])
         except (msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
-            raise StoreCorrupt(f"not a snapshot of the kernel: {error}; remove it") from error
+            raise StoreCorrupt(both("snapshot.no_kernel", error=error)) from error
         index_again(state)
         self.objects = names.pop("")
         self.names = names

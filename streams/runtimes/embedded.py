@@ -21,6 +21,7 @@ import structlog
 
 from domain.errors import FengsuiError, StoreCorrupt, StoreUnavailable
 from domain.findings import Outcome
+from domain.messages import both
 from domain.ports import Clock, Commit, JournalReader
 from domain.records import AnyEntry, Record, TickEntry
 from streams.pipeline import Pipeline
@@ -189,7 +190,7 @@ class Engine:
             self._state.notify_all()
             while not self._idle():
                 if self._failed or not self._thread.is_alive():
-                    raise FengsuiError(self._failed or "the engine is not running")
+                    raise FengsuiError(self._failed or both("engine.stopped"))
                 self._state.wait(POLL)
 
     # What follows runs in the engine's thread (`_take_up` also in `start`, before there is one).
@@ -199,9 +200,7 @@ class Engine:
         self._applied = self._applied_of_store()
         self._goal = self._journal.head()
         if self._applied > self._goal:
-            raise StoreCorrupt(
-                f"the database has applied record {self._applied}, the journal ends at {self._goal}; restore both from one backup"
-            )
+            raise StoreCorrupt(both("engine.ahead", applied=self._applied, end=self._goal))
         state = self._snapshots.load()
         if state is not None:
             self._pipeline.restore(state)

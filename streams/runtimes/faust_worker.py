@@ -228,7 +228,10 @@ class Host:
         self._collector = BatchCollector()
         sys.setswitchinterval(TURN_SECONDS)
         worker = faust.Worker(self.app, override_logging=False, redirect_stdouts=False, daemon=True, quiet=True)
-        worker.execute_from_commandline()
+        try:
+            worker.execute_from_commandline()
+        finally:
+            self._hands.close()
 
     @property
     def partitions(self) -> tuple[TP, ...]:

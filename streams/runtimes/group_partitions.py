@@ -23,6 +23,7 @@ import structlog
 from domain.errors import StoreCorrupt
 from domain.findings import Outcome
 from domain.frames import BadFrame, decode_passing
+from domain.messages import both
 from domain.partitions import IN_GROUPS, partition_of
 from domain.ports import Grant, Letter
 from domain.records import AnyEntry, Record, TickEntry
@@ -178,7 +179,7 @@ class GroupPartition(Partition):
         try:
             saved = msgspec.msgpack.decode(state, type=_Saved)
         except msgspec.MsgspecError as error:
-            raise StoreCorrupt(f"no snapshot of a partition of groups: {error}; remove it, the log is read instead") from error
+            raise StoreCorrupt(both("snapshot.no_group", error=error)) from error
         super()._put_back(saved.pipeline)
         self._objects.restore(saved.objects)
         self._seen, self._marks, self._waiting, self._released = saved.seen, saved.marks, saved.waiting, saved.released

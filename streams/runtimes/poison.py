@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from domain.errors import StoreCorrupt, StoreUnavailable
+from domain.messages import both
 
 DEATHS: Final = 2  # of one record alone
 SECTOR: Final = 512  # bytes
@@ -39,7 +40,7 @@ def read_mark(written: bytes, where: str) -> Mark:
     try:
         return msgspec.json.decode(written, type=Mark)
     except msgspec.MsgspecError as error:
-        raise StoreCorrupt(f"{where}: {error}; delete it, it only says which record was being worked on") from error
+        raise StoreCorrupt(both("store.mark_damaged", where=where, error=error)) from error
 
 
 class Guard(ABC):
@@ -156,7 +157,7 @@ class PoisonGuard(Guard):
             else:
                 self._replace(content)
         except OSError as error:
-            raise StoreUnavailable(f"{self._path}: {error.strerror or error}; free space or restore the device") from error
+            raise StoreUnavailable(both("store.disk", where=self._path, error=error.strerror or error)) from error
         self._size = len(content)
 
     def _replace(self, content: bytes) -> None:

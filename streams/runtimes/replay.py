@@ -19,6 +19,7 @@ from domain.catalogue import Catalogue
 from domain.errors import NotFound
 from domain.findings import Outcome
 from domain.levels import DEFAULT_LEVELS, LevelScale
+from domain.messages import both
 from domain.objects import RegulatedObject, Resolution
 from domain.ports import Commit, Detector, PeerComparison
 from domain.records import AnyEntry, CatalogueEntry, ObjectsEntry, Prepared, Record, RulesetEntry, SignalEntry, TickEntry
@@ -173,7 +174,7 @@ class _Again:
                 return
             if record.seq > after:
                 yield record
-        raise NotFound("the input cannot be read a second time, and an activation counts back: give files, no pipe")
+        raise NotFound(both("replay.pipe"))
 
     def artifact(self, name: str) -> None:
         """Know no stored back-fill: an export holds none."""
@@ -212,7 +213,7 @@ def replay(
 
     def load(version: str) -> RuleSet:
         if version not in sets:
-            raise NotFound(f"the journal activates rule set {version}, which was not given; given: {', '.join(sorted(sets))}")
+            raise NotFound(both("replay.no_set", version=version, given=", ".join(sorted(sets))))
         return sets[version]
 
     source = _Source(tuple(objects), catalogue, ruleset, resolve, until)
@@ -253,10 +254,8 @@ class _Places:
             return entry
         first, oldest = entry.prepared.first, self._runs[0][0] if self._runs else number
         if first < oldest:
-            raise NotFound(
-                f"record {number} activates rule set {entry.version}, whose new indicators count from record {first} on; the input begins "
-                f"with record {oldest}: export the journal from there, with --after {first - 1}"
-            )
+            told = {"number": number, "version": entry.version, "first": first, "oldest": oldest, "after": first - 1}
+            raise NotFound(both("replay.too_late", **told))
         there, here = self._runs[bisect_right(self._runs, (first, sys.maxsize)) - 1] if first > oldest else (first, 1)
         return msgspec.structs.replace(entry, prepared=Prepared(first=here + first - there))
 

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from domain.errors import StoreCorrupt
+from domain.messages import both
 from domain.objects import RegulatedObject
 from domain.partitions import elsewhere
 from domain.ports import Detector
@@ -217,7 +218,7 @@ class Backfill:
         try:
             head, *rest = (_frame.decode(frame) for frame in frames)
         except (ValueError, msgspec.MsgspecError) as error:
-            raise StoreCorrupt(f"not a back-fill: {error}; the journal is read instead") from error
+            raise StoreCorrupt(both("snapshot.no_backfill", error=error)) from error
         if not isinstance(head, _Head) or (head.format, head.scope) != (FORMAT, self.scope):
             return False
         lives: dict[int, Live] = {}

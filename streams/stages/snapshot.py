@@ -10,6 +10,7 @@ import msgspec
 
 from domain.catalogue import Catalogue
 from domain.errors import StoreCorrupt
+from domain.messages import both
 from domain.objects import RegulatedObject
 from rules.ruleset import By, RuleSet
 from streams.stages.feeds import Feeds
@@ -107,9 +108,9 @@ def put_back(stages: Stages, data: bytes, activate: Callable[[str], RuleSet]) ->
     try:
         saved = msgspec.msgpack.decode(data, type=_Saved)
     except msgspec.MsgspecError as error:
-        raise StoreCorrupt(f"not a snapshot of the pipeline: {error}; remove it, the journal is replayed instead") from error
+        raise StoreCorrupt(both("snapshot.no_pipeline", error=error)) from error
     if saved.version != VERSION:
-        raise StoreCorrupt(f"snapshot format {saved.version}, this version reads {VERSION}; remove it, the journal is replayed instead")
+        raise StoreCorrupt(both("snapshot.other_format", held=saved.version, own=VERSION))
     ruleset = activate(saved.place.ruleset)
     stages.rules.catalogue = saved.catalogue
     stages.indicators.objects = {thing.id: thing for thing in saved.objects}

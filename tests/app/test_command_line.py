@@ -247,7 +247,8 @@ def test_audit_verify_journal_export_and_doctor_read_the_folder_itself(world: Wo
         connection.execute("UPDATE timers SET state = 'cancelled'")
     forgotten = run("doctor", "--data", data)
     assert forgotten.exit_code == FINDINGS
-    assert re.search(rf"LOOK  obligations: {warning}: clock \w+ of \S+ runs without a timer", forgotten.stdout)
+    said = r"\S+ 的 \w+ 计时在走，却没有定时器 / clock \w+ of \S+ runs without a timer"
+    assert re.search(f"LOOK  obligations: {warning}: {said}", forgotten.stdout)
     with sqlite3.connect(data / "fengsui.db") as connection:
         connection.execute("UPDATE audit SET actor = 'nobody' WHERE n = 2")
     changed = run("audit", "verify", "--data", data)

@@ -208,7 +208,7 @@ def test_a_changed_trail_is_shown_as_broken(city: City) -> None:
     with city.database.write() as connection:
         connection.execute(update(audit).where(audit.c.warning_id == warning, audit.c.n == 1).values(actor="nobody"))
     with city.database.read() as connection:
-        assert story(connection, DUTY, warning, city.clock.now()).chain == "entry 1 was changed"
+        assert story(connection, DUTY, warning, city.clock.now()).chain == "第 1 条留痕被改动 / entry 1 was changed"
 
 
 def test_legal_actions_are_the_asker_s(city: City) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, select
 from domain.catalogue import Catalogue, CatalogueItem
 from domain.errors import Conflict, NotFound
 from domain.objects import Resolution
+from domain.partitions import Place
 from domain.records import (
     AnyEntry,
     CatalogueEntry,
@@ -170,6 +171,20 @@ def test_rejections_are_listed_by_what_is_asked(connection: Connection) -> None:
     )  # fmt: skip
     assert listed(connection, feed="g")[0].raw == b"\xff"
     assert intake_reads.count_open_rejections(connection) == {("f", "bad_date"): 2, ("f", "future"): 1, ("g", "bad_date"): 1}
+
+
+def test_rejections_of_two_partitions_are_listed_by_their_time(connection: Connection) -> None:
+    """Numbers of a later partition are larger, whenever they came: pages go by the time, each rejection once."""
+    numbers = [Place(partition, offset, 0).seq() for partition in (0, 1) for offset in range(3)]
+    hours = dict(zip(numbers, (0, 2, 4, 1, 2, 5), strict=True))
+    for seq, hour in hours.items():
+        risk.apply_records(connection, [Record(seq=seq, received_at=at(hour), entry=rejection(1).entry)], after=0)
+    pages: list[list[int]] = []
+    while page := intake_reads.list_rejections(connection, before=pages[-1][-1] if pages else 0, limit=2):
+        pages.append([one.seq for one in page])
+    assert [hours[seq] for page in pages for seq in page] == [5, 4, 2, 2, 1, 0]
+    assert sorted(seq for page in pages for seq in page) == numbers
+    assert [one.seq for one in intake_reads.walk_rejections(connection, numbers[1], 3)] == numbers[2:5]
 
 
 def test_a_rejection_is_settled_once(connection: Connection) -> None:

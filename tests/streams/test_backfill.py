@@ -169,7 +169,7 @@ def test_a_replay_counts_back_to_no_record_that_was_not_given() -> None:
     signals = [Record(seq=number, received_at=at(number), entry=make_entry(id=f"s{number}", occurred_at=at(number))) for number in (4, 5)]
     new = Record(seq=6, received_at=at(6), entry=RulesetEntry(version="new", prepared=Prepared(first=3)))
     options: dict[str, Any] = {"commit": lambda _records, _outcomes: None, "ruleset": OLD, "rulesets": {"new": NEW}}
-    with pytest.raises(NotFound, match=r"count from record 3 on; the input begins with record 4: .* --after 2"):
+    with pytest.raises(NotFound, match=r"counts from record 3 on; the input has 4 on: .* --after 2"):
         replay([*signals, new], again=lambda: [*signals, new], **options)
     whole = [*signals, replace(new, entry=RulesetEntry(version="new", prepared=Prepared(first=4)))]
     with pytest.raises(NotFound, match="cannot be read a second time"):
