@@ -62,5 +62,5 @@ def make_pipeline(
     """
     own = PipelineSettings(namespace=settings.namespace, quiet=settings.quiet, lateness=lateness(settings.mappings))
     if passed_on:
-        own = msgspec.structs.replace(own, waiting_limit=1)  # what is confirmed waits for a moment
+        own = msgspec.structs.replace(own, waiting_limit=1, waiting_before=own.waiting_limit)  # what is confirmed waits for a moment
     return Pipeline(DEFAULT_LEVELS, Catalogue(), load, REGISTRY, own, object_detector=comparison, history=history, inference=inference)

@@ -90,8 +90,8 @@ def confirm(parts: Workings, feed: str, signal_id: str, object_id: str, *, by: s
     entry = ResolutionEntry(feed=feed, signal_id=signal_id, object_id=object_id, by=by, reason=reason)
     if parts.partitions and object_id:
         entry = msgspec.structs.replace(entry, partition=partition_of(object_id, parts.partitions))
-        standing = [one for one in known if one.status == "active" and (one.method, one.object_id) != ("confirmed", object_id)]
-        if standing:
+        standing = [one for one in known if one.status == "active"]
+        if standing and standing[-1].object_id != object_id:  # else it counts there, or did for as long as any window held it
             entry = msgspec.structs.replace(entry, content=standing[-1].entry, content_seq=standing[-1].seq)
     [receipt] = synced(offer(parts.intake, [entry]))
     parts.await_shown(receipt.seq)

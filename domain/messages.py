@@ -257,10 +257,6 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "指标端口 {address} 不能使用：{error}；请另选 metrics_port",
         "the port of the metrics {address} cannot be used: {error}; choose another metrics_port",
     ),
-    "cluster.judged_nowhere": (
-        "规则 {rule} 读取全部对象（peers），{partitions} 个分区的集群不研判它，因而不会命中",
-        "rule {rule} reads all objects (peers), which no partition of a cluster of {partitions} sees: it is not judged and cannot hit",
-    ),
     "cluster.log_begins": (
         "日志自 {begins} 起完整，此前的已按保留期限（kafka.retention_days）删除；要求的是自 {wanted} 起。请改用较晚的起点",
         "the log is whole from {begins} on, what was before is deleted (kafka.retention_days); {wanted} was asked for: begin later",
@@ -1665,10 +1661,6 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "{where}: this account may make no roles; let one that may run: {statements}; then run it again",
     ),
     # publish: rules put in force in a cluster
-    "publish.areas": (
-        "区域、行业、上级、事项等各组的指标自启用起计，不补算：{indicators}",
-        "indicators of areas and other groups count from the activation on, nothing before it: {indicators}",
-    ),
     "publish.counted_back": (
         "新指标已补算，各分区自 {since} 起齐全：{indicators}",
         "new indicators were counted back, in all partitions from {since} on: {indicators}",
@@ -1982,13 +1974,6 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "“{read}” is neither a folder nor a stored version of the rule set; there are: {legal}",
     ),
     "rules.no_such_rules": ("没有编号符合 “{read}” 的规则；可用：{legal}{near}", "no rule's id fits “{read}”; legal: {legal}{near}"),
-    "rules.not_judged": (
-        "{partitions} 个分区时不研判兼看行业、上级或事项的对象规则：{rules}；其余照常启用请加 --without-groups，都要研判请只用一个分区",
-        (
-            "rules about objects that read an industry, parent or matter are not judged with {partitions} partitions: {rules}; "
-            "--without-groups puts the others in force, a single partition judges all"
-        ),
-    ),
     "rules.not_peers": (
         "同类按登记对象的属性分组：industry、parent、region(n) 或其列表",
         "peers are grouped by what the registry says of objects: industry, parent, region(n) or a list of these",
@@ -2755,10 +2740,6 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "worker.gap": (
         "{topic} 分区 {partition}：应为位置 {wanted}，读到 {found}：记录已被删除或读丢，停止；请查主题的保留期限",
         "{topic}/{partition}: offset {wanted} is next and {found} came: records are gone, stopped; look at the topic's retention",
-    ),
-    "worker.groups": (
-        "{partitions} 个分区时不研判读取同类基线（peers）的规则：{rules}；需要时请只用一个分区",
-        "rules that read the baseline of an object's peers are not judged with {partitions} partitions: {rules}; take one",
     ),
     "worker.moved_sectors": (
         "{sectors} 将由别的分区研判，而 {version} 的未结预警与计数留在原处：兼看行业、上级、事项或区域的规则请用 0 分，或另建集群",

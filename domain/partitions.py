@@ -62,9 +62,9 @@ def elsewhere(entry: ResolutionEntry, seq: int) -> bool:
 def everywhere(entry: AnyEntry) -> AnyEntry:
     """Return `entry` as partitions of groups are told of it: confirmed, a signal counts for areas, wherever its object is.
 
-    Indicators about areas count from an activation on: what was before it was not passed on for areas that no rule was about.
+    An activation has them count back where it says from which record of every partition on.
     """
-    if isinstance(entry, RulesetEntry):
+    if isinstance(entry, RulesetEntry) and entry.prepared is not None and not entry.prepared.firsts:
         return msgspec.structs.replace(entry, prepared=None)
     return msgspec.structs.replace(entry, partition=-1) if isinstance(entry, ResolutionEntry) else entry
 

@@ -86,10 +86,13 @@ class CatalogueEntry(Entry, frozen=True, kw_only=True, tag="catalogue"):
 class Prepared(Noun, frozen=True, kw_only=True):
     """New indicators count from record `first` of the journal on, as if they had been there: the state at the activation is what these
     records make of them. `artifact` names where that is worked out up to some record, "" for nowhere; it only saves time.
+
+    In a cluster `firsts` are such records of all partitions of the frames, in their order: partitions of groups count from these on.
     """  # noqa: D205  # one sentence reads best here
 
     first: int
     artifact: str = ""
+    firsts: tuple[int, ...] = ()
 
 
 class RulesetEntry(Entry, frozen=True, kw_only=True, tag="ruleset"):

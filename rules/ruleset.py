@@ -32,7 +32,8 @@ Aggregate = Literal[
 AGGREGATES: tuple[str, ...] = Aggregate.__args__  # type: ignore[attr-defined]  # typing has no typed way to list a Literal
 Baseline = Literal["history", "spike", "flatline", "peers"]  # an indicator against its own past, or against others'
 Derived = Literal["ratio", "formula"]  # made of other indicators when read
-Part = Literal["object", "parent", "matter", "industry"] | int  # an int is the number of digits of a region code
+# An int is the number of digits of a region code; "each" is any object wherever its rules are judged, which no document says.
+Part = Literal["object", "parent", "matter", "industry", "each"] | int
 By = Part | tuple[Part, ...]  # what a value is kept for: one of these, or several together
 SESSION_GAPS: Final = 100  # a session is cut at so many times its gap, so that what has to be kept is bounded
 
@@ -152,9 +153,9 @@ class Indicator:
 
     @property
     def fluid(self) -> bool:
-        """Whether the value may change as the object's time goes on, without any signal that comes or leaves."""
+        """Whether the value may change as the object's time goes on, or by night, without any signal that comes or leaves."""
         session = self.window is not None and self.window.kind == "session"
-        return self.as_of == "object" and (session or self.aggregate == "since" or self.base is not None)
+        return self.aggregate == "peers" or (self.as_of == "object" and (session or self.aggregate == "since" or self.base is not None))
 
 
 def truth_of(rule: str) -> str:

@@ -4,6 +4,9 @@ The partition of an object sees all signals of that object and no others. A part
 objects it sees all signals too, and every signal that counts in a window which rules about objects read beside their own: of an
 industry, a parent, a matter, an area. So a rule about an object that reads such a window is judged there, and with it what shares an
 answer with it: the rules whose points make one score, those that read each other's truth, and what is inferred from them.
+
+What an object's peers come to is worked out from the windows of all objects of the registry. Partitions of groups keep these windows for
+each object, whoever judges it, as they keep those of whole groups: by a copy of the indicator that is kept for "each".
 """
 
 from __future__ import annotations
@@ -15,17 +18,17 @@ from typing import Final
 from domain.kinds import SECTORS
 from rules.ruleset import By, Expression, Indicator, InferenceRule, Rule, RuleSet
 
-PEERS: Final = "peers"  # of all objects of the registry, wherever they are
+PEERS: Final = "peers"
 RUNNING: Final = frozenset({"active", "shadow"})
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The same version four times over: what partitions of objects run, what partitions of groups run for their areas and for their objects
-    (`groups`), and what nobody does, by rule id.
+    """The same version three times over: what partitions of objects run, and what partitions of groups run for their areas and for their
+    objects (`groups`).
 
     `digits` are those of the areas that there are rules about, ascending; `shared` the indicators whose windows all partitions of groups
-    keep, none where `groups` has no rules.
+    keep.
     """  # noqa: D205  # one sentence reads best here
 
     objects: RuleSet
@@ -33,21 +36,19 @@ class Spread:
     groups: RuleSet
     digits: tuple[int, ...]
     shared: tuple[Indicator, ...]
-    left_out: tuple[str, ...]
 
 
 def spread(ruleset: RuleSet) -> Spread:
     """Return who judges what of `ruleset` where there are several partitions."""
-    found = {rule.id: rule for rule in ruleset.rules if _can(rule, ruleset)}
-    while over := [rule for rule in found.values() if not _together(rule, found)]:
-        for rule in over:
-            del found[rule.id]
-    areas = tuple(rule for rule in found.values() if rule.by != "object")
-    about = [rule for rule in found.values() if rule.by == "object"]
+    areas = tuple(rule for rule in ruleset.rules if rule.by != "object")  # they read what is kept for their own area alone
+    about = [rule for rule in ruleset.rules if rule.by == "object"]
     mixed = {rule.id for rule in about if rule.status in RUNNING and any(not alone(each.by) for each in _read(rule, ruleset))}
     there, inferred = _with(mixed, about, ruleset.inferences)
     groups = tuple(rule for rule in about if rule.id in there)
-    needed = {each.name: each for rule in groups for each in _read(rule, ruleset)}
+    needed = {each.name for rule in groups for each in _read(rule, ruleset)}
+    there_too = _of_each({name: each for name, each in ruleset.indicators.items() if name in needed}, ruleset)
+    digits = tuple(sorted({rule.by for rule in areas if isinstance(rule.by, int)}))
+    of_areas = _of_each({name: each for name, each in ruleset.indicators.items() if each.by in digits}, ruleset)  # no others are told of
     return Spread(
         objects=replace(
             ruleset,
@@ -58,26 +59,37 @@ def spread(ruleset: RuleSet) -> Spread:
         areas=replace(
             ruleset,
             rules=areas,
-            indicators={name: each for name, each in ruleset.indicators.items() if isinstance(each.by, int)},
+            indicators=of_areas,
             inferences=(),
         ),
         groups=replace(
             ruleset,
             rules=groups,
-            indicators={name: each for name, each in ruleset.indicators.items() if name in needed},
+            indicators=there_too,
             inferences=tuple(each for each in ruleset.inferences if each.id in inferred),
         ),
-        digits=tuple(sorted({rule.by for rule in areas if isinstance(rule.by, int)})),
-        shared=tuple(each for name, each in ruleset.indicators.items() if name in needed and not alone(each.by)),
-        left_out=tuple(sorted(rule.id for rule in ruleset.rules if rule.id not in found)),
+        digits=digits,
+        shared=tuple(each for name, each in (of_areas | there_too).items() if each.by == "each" or (name in needed and not alone(each.by))),
     )
+
+
+def _of_each(indicators: dict[str, Indicator], ruleset: RuleSet) -> dict[str, Indicator]:
+    """Return the indicators with a copy, kept for each object, of what those that compare peers are about; these read the copy."""
+    found: dict[str, Indicator] = {}
+    for name, each in indicators.items():
+        if each.aggregate == PEERS:
+            copy = replace(ruleset.indicators[each.input], name=f"{each.input}@each", by="each")
+            found |= {copy.name: copy, name: replace(each, input=copy.name)}
+        else:
+            found[name] = each
+    return found
 
 
 def alone(by: By) -> bool:
     """Tell whether the signals of one object decide what an indicator that is kept for `by` comes to.
 
-    >>> [alone("object"), alone(("object", "matter")), alone(("industry", 6)), alone(6)]
-    [True, True, False, False]
+    >>> [alone("object"), alone(("object", "matter")), alone(("industry", 6)), alone(6), alone("each")]
+    [True, True, False, False, False]
     """
     return by == "object" or (isinstance(by, tuple) and "object" in by)
 
@@ -92,7 +104,7 @@ def _scored(ruleset: RuleSet) -> set[str]:
 
 
 def _read(rule: Rule, ruleset: RuleSet) -> Iterator[Indicator]:
-    """Yield the indicators that a rule reads anywhere, with all that they are made of."""
+    """Yield the indicators that a rule reads anywhere, with all that they are made of of its own; what peers come to is made of theirs."""
     sequence = (rule.sequence.first, rule.sequence.then) if rule.sequence is not None else ()
     every: tuple[Expression | None, ...] = (rule.when, rule.clear, *sequence, *(each.when for each in rule.suppressions))
     waiting = [*rule.says, *(name for each in every if each is not None for name in each.indicators)]
@@ -102,21 +114,7 @@ def _read(rule: Rule, ruleset: RuleSet) -> Iterator[Indicator]:
         if name in ruleset.indicators and name not in known:
             known.add(name)
             yield ruleset.indicators[name]
-            waiting += ruleset.indicators[name].made_of
-
-
-def _can(rule: Rule, ruleset: RuleSet) -> bool:
-    """Tell whether any partition has what a rule reads.
-
-    Of an area it is the area's own windows; an object's rule may read all but what its peers come to, which takes all objects.
-    """
-    read = list(_read(rule, ruleset))
-    return all(each.aggregate != PEERS for each in read) and (rule.by == "object" or all(each.by == rule.by for each in read))
-
-
-def _together(rule: Rule, found: dict[str, Rule]) -> bool:
-    """Tell whether the rules that a rule reads are judged, and where it is: those of one subject are."""
-    return all(name in found and found[name].by == rule.by for name in rule.when.rules)
+            waiting += ruleset.indicators[name].made_of if ruleset.indicators[name].aggregate != PEERS else ()
 
 
 def _with(mixed: Iterable[str], rules: Iterable[Rule], inferences: Iterable[InferenceRule]) -> tuple[set[str], set[str]]:

@@ -128,7 +128,8 @@ class Pipeline:
         )
         self.passage: Passage | None = None  # notes what other partitions need of the signals
         self.remote = Remote(self._stages, self._contributions, levels)
-        self._activation = Activation(self._stages, detectors, history, lambda entry: self.passage is not None and self.passage.away(entry))
+        waiting = settings.waiting_before or settings.waiting_limit
+        self._activation = Activation(self._stages, detectors, history, waiting, self._away)
         self._effects = Effects()
         self._ruleset = EMPTY
         self._position = self._now = self._sweep_at = self._unknown_resolutions = 0
@@ -309,6 +310,10 @@ class Pipeline:
             else:
                 self._ledger.wait(live)
         self._settle(effects, moment, outcomes)
+
+    def _away(self, entry: SignalEntry) -> bool:
+        """Tell whether the object of a signal is of another partition."""
+        return self.passage is not None and self.passage.away(entry)
 
     def _move(self, live: Live, replaced: Sequence[Live]) -> bool:
         """Note for other partitions what counts there from here on, or no more; tell whether the signal itself does not count here."""

@@ -16,7 +16,7 @@ from app.cluster.engines import Engines
 from app.cluster.shelves import PastShelf
 from app.settings import Settings
 from connectors.kafka.log import KafkaFrames
-from domain.errors import Conflict, NotFound
+from domain.errors import NotFound
 from domain.frames import Frame, decode
 from domain.instants import spoken
 from domain.messages import both
@@ -32,6 +32,7 @@ from storage.registry import get_object
 from storage.stored_names import PartitionAdmission
 from streams.pipeline import Pipeline
 from streams.runtimes.group_partitions import GroupPartition
+from streams.runtimes.partition_guard import aside_by
 from streams.runtimes.partitions import Partition, Parts
 from streams.runtimes.past import received_at
 from streams.stages.groups import area_name
@@ -71,7 +72,6 @@ class PartitionQuestions:
 
         Raises:
             NotFound: the rule set of that time has no such rule, or retention has deleted what the answer depends on.
-            Conflict: no partition judges the rule.
             StoreUnavailable: brokers or database say nothing.
         """
         now = at or SystemClock().now()
@@ -91,8 +91,6 @@ class PartitionQuestions:
         if not self._engines.several:
             return self._frames(0, at, told), subject
         spread = self._engines.spread_of(version)
-        if rule.id in spread.left_out:
-            raise Conflict(both("cluster.judged_nowhere", rule=rule.id, partitions=self._layout.partitions))
         if isinstance(rule.by, int):
             area = subject if subject.startswith(AREA) else area_name(self._region(subject), rule.by)
             return self._groups(partition_of(area, self._layout.partitions), at, told).pipeline, area
@@ -127,7 +125,13 @@ class PartitionQuestions:
         """Return a partition of groups as it stood."""
         topic = self._layout.topic("groups")
         source = KafkaFrames(self._settings.kafka.access(), topic)
-        parts = replace(self._parts(topic, at, lambda _past: self._engines.areas()), beside=self._engines.groups)
+        frames = self._layout.topic("frames")
+        parts = replace(
+            self._parts(topic, at, self._engines.areas),
+            beside=self._engines.groups,
+            log=KafkaFrames(self._settings.kafka.access(), frames),
+            aside=lambda source: aside_by(SqlMarks(self._database, frames, source)),
+        )
         partition = GroupPartition(self._grant(topic, number), parts, _at_once(), self._layout.partitions)
         partition.until = at
         for message in _following(source, partition, told):

@@ -6,13 +6,14 @@ what was kept is missing or does not fit, it reads the log instead and comes to 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 from sqlalchemy import select
 
+from app.cluster.counting_groups import GroupFills, scopes_of
 from app.rulebook import stored
 from app.settings import Settings
 from connectors.kafka.log import KafkaFrames
@@ -28,8 +29,9 @@ from storage.progress import SqlProgress
 from storage.stored_names import PartitionAdmission
 from storage.tables import activations
 from streams.pipeline import PipelineSettings
+from streams.runtimes.groups_past import Which
 from streams.runtimes.past import LogHistory
-from streams.stages.backfill import Backfill, scope_of
+from streams.stages.backfill import Backfill, Scope, scope_of
 from streams.stages.windows import from_us
 
 NEAR: Final = 16  # frames: what a worker reads by itself at the activation, without anybody noticing
@@ -39,16 +41,14 @@ TOLD: Final = 100_000  # records between two words about it
 
 @dataclass(slots=True)
 class CountedBack:
-    """What was counted: by partition what its activation says, the indicators, since when all partitions know them, those of groups.
+    """What was counted: by partition what its activation says, the indicators, and since when all partitions know them.
 
-    `prepared` is empty where no partition has anything to count, else it has all. `areas` are windows of areas and of groups: they start
-    empty at the activation.
+    `prepared` is empty where no partition has anything to count, else it has all.
     """
 
     prepared: dict[int, Prepared] = field(default_factory=dict)
     fresh: tuple[str, ...] = ()
     since: datetime | None = None
-    areas: tuple[str, ...] = ()
 
 
 class Counting:
@@ -78,30 +78,50 @@ class Counting:
         found = CountedBack()
         bases = {partition: self._base(partition) for partition in range(self._partitions)}
         fresh: dict[str, None] = {}
-        areas: dict[str, None] = {}
-        prepared: dict[int, Prepared] = {}
+        bounds = [self._log.bounds(partition) for partition in range(self._partitions)]
+        firsts = tuple(Place(partition, first, 0).seq() for partition, (first, _) in enumerate(bounds))
+        prepared = {
+            partition: Prepared(first=first, artifact=f"{self._ruleset.version}/{partition}", firsts=firsts if self._partitions > 1 else ())
+            for partition, first in enumerate(firsts)
+        }
         behind: list[int] = []
         for partition, base in bases.items():
             names = scope_of(self._of_objects(self._ruleset), self._of_objects(base)).names
             fresh |= dict.fromkeys(names)
-            if self._partitions > 1:
-                new, old = spread(self._ruleset), spread(base)
-                areas |= dict.fromkeys((*scope_of(new.areas, old.areas).names, *scope_of(new.groups, old.groups).names))
-            first, end = self._log.bounds(partition)
+            first, end = bounds[partition]
             if names and end > first:
                 behind.append(partition)
-            prepared[partition] = Prepared(first=Place(partition, first, 0).seq(), artifact=f"{self._ruleset.version}/{partition}")
-        found.fresh, found.areas = tuple(fresh), tuple(areas)
-        if behind:
+        scopes = scopes_of(self._ruleset, bases[0]) if self._partitions > 1 else {}  # what the first partition is told goes to groups
+        fresh |= dict.fromkeys(name for scope in scopes.values() for name in scope.names)
+        groups = self._of_groups(scopes, firsts) if scopes and any(end > first for first, end in bounds) else None
+        found.fresh = tuple(name for name in fresh if name in self._ruleset.indicators)
+        if behind or groups is not None:
             found.prepared = prepared
             with self._database.write() as connection:
                 backfills.clear(connection, {base.version for base in bases.values()} - {self._ruleset.version})
             for _ in range(ROUNDS):
                 counts = [self._count(bases[partition], prepared[partition]) for partition in behind]
+                if groups is not None:
+                    counts.append(self._count_groups(groups, prepared[0]))
                 found.since = max((since for _, since in counts if since is not None), default=None)
                 if max(read for read, _ in counts) <= NEAR:
                     break
         return found
+
+    def _of_groups(self, scopes: dict[Which, Scope], firsts: Sequence[int]) -> GroupFills:
+        return GroupFills(self._ruleset, scopes, [self._history(partition) for partition in range(self._partitions)], firsts)
+
+    def _count_groups(self, groups: GroupFills, prepared: Prepared) -> tuple[int, datetime | None]:
+        """Go on with all partitions of groups up to what is committed everywhere, and keep it; return as `_count`."""
+        standings = [self._progress.standing(self._topic, partition) for partition in range(self._partitions)]
+        read = groups.go_on([standing.offset_done if standing is not None else -1 for standing in standings])
+        if groups.since is not None:
+            with self._database.write() as connection:
+                groups.keep(connection, prepared.artifact)
+        return read, groups.since
+
+    def _history(self, partition: int) -> LogHistory:
+        return LogHistory(partition, self._log, lambda number: PartitionAdmission(self._database, number), lambda _name: None)
 
     def _base(self, partition: int) -> RuleSet:
         """Return the set that a partition was given last."""
@@ -125,8 +145,7 @@ class Counting:
             fill = self._new(ruleset, base, partition)
             fill.position = prepared.first - 1
         begun = Place.of(fill.position + 1).offset
-        history = LogHistory(partition, self._log, lambda number: PartitionAdmission(self._database, number), lambda _name: None)
-        for number, record in enumerate(history.records(fill.position, end), 1):
+        for number, record in enumerate(self._history(partition).records(fill.position, end), 1):
             fill.take(record)
             if number % TOLD == 0:
                 self._tell(both("publish.counting", partition=partition, records=number))

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import structlog
-
 from app.inferring import Inferring
 from app.pipelines import make_pipeline
 from app.rulebook import stored
 from app.settings import Settings
-from domain.messages import both
 from domain.ports import History
 from rules.ruleset import RuleSet
 from rules.spread import Spread, spread
 from storage import backfills
 from storage.database import Database
 from streams.pipeline import Pipeline
-
-log = structlog.get_logger(__name__)
 
 
 class Engines:
@@ -38,13 +33,13 @@ class Engines:
         """Return what a partition of the frames runs, for its objects; it has taken in nothing."""
         return make_pipeline(self._settings, self.load, past, self._inference)
 
-    def areas(self) -> Pipeline:
+    def areas(self, past: History | None) -> Pipeline:
         """Return what a partition of groups runs for its areas."""
-        return make_pipeline(self._settings, lambda version: self.spread_of(version).areas, None, passed_on=True)
+        return make_pipeline(self._settings, lambda version: self.spread_of(version).areas, past, passed_on=True)
 
-    def groups(self) -> Pipeline:
+    def groups(self, past: History | None) -> Pipeline:
         """Return what a partition of groups runs for its objects, whose rules read groups too."""
-        return make_pipeline(self._settings, self._of_groups, None, self._inference, passed_on=True)
+        return make_pipeline(self._settings, self._of_groups, past, self._inference, passed_on=True)
 
     def load(self, version: str) -> RuleSet:
         """Return what partitions of objects run of a stored rule set: all of it where there is one partition.
@@ -78,12 +73,9 @@ class Engines:
         return self._sets[version]
 
     def spread_of(self, version: str) -> Spread:
-        """Return how a rule set is spread over several partitions; what nobody judges is named in the log."""
+        """Return how a rule set is spread over several partitions."""
         if version not in self._spread:
-            found = self._spread[version] = spread(self.stored(version))
-            if found.left_out:
-                told = both("worker.groups", partitions=self._settings.kafka.partitions, rules=", ".join(found.left_out))
-                log.warning("rules.not_judged", detail=told)
+            self._spread[version] = spread(self.stored(version))
         return self._spread[version]
 
     def worked_out(self, name: str) -> Iterator[bytes] | None:

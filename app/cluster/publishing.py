@@ -39,18 +39,15 @@ from streams.ruletest import run_cases
 
 
 class Published(Noun, frozen=True, kw_only=True):
-    """What was put in force: the set's version, the rules that are not judged in several partitions, and tests of its own that fail.
+    """What was put in force: the set's version, how many rules it has, and tests of its own that fail.
 
-    `fresh` are indicators that no partition counted before, `counted_from` since when all partitions know them (None: from now on); those
-    about `areas` count from now on.
+    `fresh` are indicators that no partition counted before, `counted_from` since when all partitions know them (None: from now on).
     """
 
     version: str
     rules: int
-    not_judged: tuple[str, ...]
     fresh: tuple[str, ...] = ()
     counted_from: datetime | None = None
-    areas: tuple[str, ...] = ()
     failing: tuple[str, ...] = ()
 
 
@@ -60,7 +57,6 @@ def publish(
     by: str,
     clock: Clock,
     *,
-    without_groups: bool = False,
     count_back: bool = True,
     tell: Callable[[str], None] = lambda _progress: None,
 ) -> Published:
@@ -71,8 +67,8 @@ def publish(
 
     Raises:
         FileProblems: the rules are wrong.
-        IllegalValue: with several partitions some rules cannot be judged, and nobody said `without_groups`; or rules of a sector would be
-            judged by other partitions than those of the set in force, which have its open warnings.
+        IllegalValue: with several partitions, rules of a sector would be judged by others than with the set in force, which have its open
+            warnings.
         Conflict: rules have to be approved (`approve_rules`), and these are not yet, or were refused.
         StoreUnavailable: brokers, topics or database cannot be used.
     """
@@ -82,9 +78,6 @@ def publish(
     failing = tuple(f"{one.case.file}:{one.case.line} {one.case.name}" for one in results if not one.passed)
     kafka = settings.kafka
     found = spread(ruleset)
-    left_out = found.left_out if kafka.partitions > 1 else ()
-    if left_out and not without_groups:
-        raise IllegalValue(both("rules.not_judged", partitions=kafka.partitions, rules=", ".join(left_out)))
     check_topics(settings)
     database = open_database(settings, clock)
     try:
@@ -108,11 +101,9 @@ def publish(
             synced(intake.submit([Offer(entry=one) for one in entries]))
     return Published(
         version=ruleset.version,
-        rules=len(ruleset.rules) - len(left_out),
-        not_judged=left_out,
+        rules=len(ruleset.rules),
         fresh=counted.fresh,
         counted_from=counted.since,
-        areas=counted.areas,
         failing=failing,
     )
 

@@ -23,7 +23,7 @@ from app.settings import Settings
 from app.wiring import make_desk, make_writer
 from connectors.kafka.log import KafkaFrames
 from connectors.kafka.post import Item, Post
-from domain.ports import Clock, FrameLog, History, PartitionCommit
+from domain.ports import Clock, History, PartitionCommit
 from storage import letters as mail
 from storage.crashpoints import planted
 from storage.marks import SqlMarks
@@ -33,6 +33,7 @@ from streams.pipeline import Pipeline
 from streams.runtimes.faust_worker import STUCK, Cluster, Host, Make, Slot
 from streams.runtimes.group_partitions import GroupPartition
 from streams.runtimes.keeping import PartitionSnapshots
+from streams.runtimes.partition_guard import aside_by
 from streams.runtimes.partitions import Partition, Parts
 
 COMMITS: Final = 4  # at once, of different partitions: most of the time they wait for the disk
@@ -55,7 +56,7 @@ class WorkerRole(Role):
         layout, access = settings.kafka.layout(), settings.kafka.access()
         topic = layout.topic("frames")
         self._groups = layout.topic("groups")
-        commit = self._commit(settings, topic)
+        commit, frames = self._commit(settings, topic), KafkaFrames(access, topic)
         several = layout.partitions > 1
         self._post = Post(access, lambda name: f"{layout.prefix}.{name}", self._letters, self._strike)
 
@@ -71,8 +72,7 @@ class WorkerRole(Role):
             pipeline: Callable[[History | None], Pipeline],
             set_aside: Callable[[int], object],
             groups: int = 0,
-            log: FrameLog | None = None,
-            beside: Callable[[], Pipeline] | None = None,
+            beside: Callable[[History | None], Pipeline] | None = None,
         ) -> Parts:
             return Parts(
                 pipeline=pipeline,
@@ -87,7 +87,8 @@ class WorkerRole(Role):
                 committing=self._committing,
                 groups=groups,
                 spread_of=engines.spread_of,
-                log=log,
+                log=frames,
+                aside=lambda source: aside_by(SqlMarks(self.database, layout.topic("frames"), source)),
                 worked_out=engines.worked_out,
                 beside=beside,
             )
@@ -97,11 +98,10 @@ class WorkerRole(Role):
             lambda past: mortal(engines.objects(past)),
             telling.set_aside,
             layout.partitions if several else 0,
-            KafkaFrames(access, topic),
         )
         groups = parts(
             self._groups,
-            lambda _past: engines.areas(),
+            engines.areas,
             lambda _number: self.metrics.loop_errors.labels(loop="quarantine").inc(),
             beside=engines.groups,
         )

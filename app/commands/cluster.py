@@ -226,12 +226,6 @@ def publish(
     database_url: DatabaseOption = None,
     by: Annotated[str, typer.Option("--by", help="由谁启用 / who puts them in force")] = "system",
     *,
-    without_groups: Annotated[
-        bool,
-        typer.Option(
-            "--without-groups", help="多个分区时，略去读取同类基线的规则 / with several partitions, leave out rules that read peers"
-        ),
-    ] = False,
     start_empty: Annotated[
         bool, typer.Option("--start-empty", help="新指标自启用起计，不补算 / new indicators count from the activation on")
     ] = False,
@@ -244,16 +238,12 @@ def publish(
         from app.clock import SystemClock
         from app.cluster.publishing import publish as put_in_force
 
-        done = put_in_force(settings, rules, by, SystemClock(), without_groups=without_groups, count_back=not start_empty, tell=note)
+        done = put_in_force(settings, rules, by, SystemClock(), count_back=not start_empty, tell=note)
         typer.echo(both("rules.published", version=done.version, rules=done.rules))
         for failing in done.failing:
             note(both("rules.test_fails", test=failing))
         if done.counted_from is not None:
             note(both("publish.counted_back", indicators=", ".join(done.fresh), since=spoken(done.counted_from)))
-        if done.areas:
-            note(both("publish.areas", indicators=", ".join(done.areas)))
-        if done.not_judged:
-            note(both("worker.groups", partitions=settings.kafka.partitions, rules=", ".join(done.not_judged)))
 
 
 def _row(topic: str, what: str, detail: str) -> dict[str, Any]:

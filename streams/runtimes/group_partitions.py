@@ -15,6 +15,7 @@ import heapq
 import threading
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, NamedTuple
 
 import msgspec
@@ -24,12 +25,13 @@ from domain.errors import StoreCorrupt
 from domain.findings import Outcome
 from domain.frames import BadFrame, decode_passing
 from domain.messages import both
-from domain.partitions import IN_GROUPS, partition_of
+from domain.partitions import IN_GROUPS
 from domain.ports import Grant, Letter
-from domain.records import AnyEntry, Record, TickEntry
-from rules.spread import alone
+from domain.records import AnyEntry, Record, RulesetEntry, TickEntry
 from streams.pipeline import Pipeline
+from streams.runtimes.groups_past import GroupsPast, Which, kept
 from streams.runtimes.partitions import Partition, Parts
+from streams.runtimes.past import LogHistory
 
 MOST_WAITING: Final = 200_000  # records
 PATIENCE: Final = timedelta(seconds=2)  # before a source whose time is waited for is asked for a tick, and asked again
@@ -56,6 +58,7 @@ class _Saved(msgspec.Struct, kw_only=True):
     marks: dict[int, datetime]
     waiting: list[Waiting]
     released: int
+    passed_over: list[int] = msgspec.field(default_factory=list)
 
 
 class GroupPartition(Partition):
@@ -77,10 +80,9 @@ class GroupPartition(Partition):
         self._released = 0
         self._asked: dict[int, datetime] = {}
         self.until: datetime | None = None  # what was received later is not judged, where somebody asks how things stood then
-        if parts.beside is None:
-            raise TypeError("a partition of groups has two pipelines: say how to make the second one")
-        self._objects = parts.beside()
-        self._objects.keep(lambda by, about: not alone(by) or partition_of(about, sources) == grant.partition)
+        self._passed_over: set[int] = set()  # the numbers of records that brought the engine down here
+        self._pasts: tuple[GroupsPast, ...] = ()
+        self._recounted = False  # whether what was judged last counted back
         super().__init__(grant, parts, stopping)
 
     @property
@@ -111,15 +113,60 @@ class GroupPartition(Partition):
         self._asked |= dict.fromkeys(found, now)
         return [(source, now) for source in found]
 
+    @property
+    def counting_back(self) -> bool:
+        """Whether it reads the logs of the frames anew for new indicators."""
+        return any(past.busy for past in self._pasts)
+
+    @property
+    def counted_back(self) -> int:
+        """How much it was told of the past so far."""
+        return sum(past.told for past in self._pasts)
+
     def _fresh(self) -> Pipeline:
-        pipeline, mine, partitions = super()._fresh(), self.grant.partition, self._sources
-        pipeline.keep(lambda by, area: by != "object" and partition_of(area, partitions) == mine)
+        parts, mine, partitions = self._parts, self.grant.partition, self._sources
+        if parts.beside is None:
+            raise TypeError("a partition of groups has two pipelines: say how to make the second one")
+        areas, groups = self._past_of("areas"), self._past_of("groups")
+        self._pasts = tuple(past for past in (areas, groups) if past is not None)
+        pipeline, self._objects = parts.pipeline(areas), parts.beside(groups)
+        pipeline.keep(partial(kept, "areas", mine, partitions))
+        self._objects.keep(partial(kept, "groups", mine, partitions))
         return pipeline
 
+    def _past_of(self, which: Which) -> GroupsPast | None:
+        parts, wait, log = self._parts, self._until_taken, self._parts.log
+        if log is None:
+            return None
+        sources = [
+            LogHistory(source, log, parts.admission, lambda _name: None, wait, aside=partial(wait, partial(parts.aside, source)))
+            for source in range(self._sources)
+        ]
+        worked_out = parts.worked_out
+        return GroupsPast(
+            which,
+            self.grant.partition,
+            sources,
+            lambda: self._seen,
+            lambda name: wait(partial(worked_out, name)),
+            lambda: self._passed_over,
+        )
+
     def _through(self, records: Sequence[Record], *, growing: bool) -> list[Outcome]:
+        for record in records:
+            if isinstance(record.entry, RulesetEntry) and record.entry.prepared is not None:
+                self._recounted = True
+                for past in self._pasts:
+                    past.expect(record.seq, record.entry.prepared)
         return [*super()._through(records, growing=growing), *self._objects.step(records, growing=growing)]
 
+    def _counted_back(self, records: Sequence[Record]) -> bool:
+        del records  # those that were judged have their rows
+        recounted, self._recounted = self._recounted, False
+        return recounted
+
     def _pass_over(self, record: Record) -> None:
+        self._passed_over.add(record.seq)
         super()._pass_over(record)
         self._objects.skip(record)
 
@@ -172,6 +219,7 @@ class GroupPartition(Partition):
             marks=self._marks,
             waiting=sorted(self._waiting, key=_turn),
             released=self._released,
+            passed_over=sorted(self._passed_over),
         )
         return msgspec.msgpack.encode(saved)
 
@@ -183,6 +231,7 @@ class GroupPartition(Partition):
         super()._put_back(saved.pipeline)
         self._objects.restore(saved.objects)
         self._seen, self._marks, self._waiting, self._released = saved.seen, saved.marks, saved.waiting, saved.released
+        self._passed_over = set(saved.passed_over)
 
 
 def _turn(waiting: Waiting) -> tuple[datetime, int, int, int]:

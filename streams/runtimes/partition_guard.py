@@ -28,6 +28,17 @@ class Marks(Protocol):
         ...
 
 
+def aside_by(marks: Marks) -> tuple[int, ...]:
+    """Return the numbers of the records of a partition that are set aside, for others who read its log.
+
+    Raises:
+        StoreCorrupt: the mark is not one of this guard.
+        StoreUnavailable: it cannot be read.
+    """
+    _, written = marks.read()
+    return tuple(read_mark(written, "progress.mark").quarantined) if written else ()
+
+
 class PartitionGuard(Guard):
     """Called by one thread at a time."""
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
@@ -61,7 +61,8 @@ class Parts:
     the number of a record that brought the engine down twice, or of a message that is no frame. A snapshot is due after `snapshot_every`
     records or `snapshot_seconds` of judging. `groups` is the number of partitions of groups, 0 for none, and `spread_of` says how the
     rules of a version are spread over both; `beside` makes the second pipeline of a partition of groups, for its objects. Activations
-    that count back read `log`; `worked_out` is what was counted of it beforehand.
+    that count back read `log`, which is that of the frames, without what is `aside` in a partition of it for partitions of groups;
+    `worked_out` is what was counted of it beforehand.
     """
 
     pipeline: Callable[[History | None], Pipeline]
@@ -76,8 +77,9 @@ class Parts:
     committing: Executor | None = None
     groups: int = 0
     spread_of: Callable[[str], Spread] = lambda _version: spread(EMPTY)
-    beside: Callable[[], Pipeline] | None = None
+    beside: Callable[[History | None], Pipeline] | None = None
     log: FrameLog | None = None
+    aside: Callable[[int], Collection[int]] = lambda _source: ()
     worked_out: Callable[[str], Iterator[bytes] | None] = lambda _name: None
 
 
@@ -103,7 +105,7 @@ class Partition:
         self._admit = parts.admission(grant.partition)
         self._keeping = Keeping(parts.snapshots(grant.partition), parts.snapshot_every, parts.snapshot_seconds)
         self._guard = PartitionGuard(parts.marks(grant.partition), grant.epoch)
-        self._past = None if parts.log is None else self._past_in(parts.log)
+        self._past: LogHistory | None = None
         self._pipeline = self._fresh()
         self._marked: datetime | None = None  # the time that all partitions of groups know of
         self._received: datetime | None = None
@@ -198,8 +200,7 @@ class Partition:
             self._admit.settled(offset)
         self._position = offset
         self._note_replayed()
-        counted_back = any(isinstance(record.entry, RulesetEntry) and record.entry.prepared is not None for record in records)
-        if self._keeping.due or counted_back:  # whoever comes next need not count back again
+        if self._keeping.due or self._counted_back(records):  # whoever comes next need not count back again
             self.keep()
         return offset + 1
 
@@ -218,10 +219,15 @@ class Partition:
 
     def _fresh(self) -> Pipeline:
         """Return a pipeline for this partition, which has taken in nothing."""
+        self._past = None if self._parts.log is None else self._past_in(self._parts.log)
         pipeline = self._parts.pipeline(self._past)
         if partitions := self._parts.groups:
             pipeline.passage = Passage(self._parts.spread_of, lambda about: partition_of(about, partitions), self.grant.partition)
         return pipeline
+
+    def _counted_back(self, records: Sequence[Record]) -> bool:
+        """Tell whether what was judged last, of which these records are to be written, read the past."""
+        return any(isinstance(record.entry, RulesetEntry) and record.entry.prepared is not None for record in records)
 
     def _past_in(self, log: FrameLog) -> LogHistory:
         wait, parts, guard = self._until_taken, self._parts, self._guard

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Generator, Iterator
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from domain.errors import StoreUnavailable
 from domain.frames import BadFrame, Frame, decode
@@ -48,6 +48,14 @@ def at_once(ask: Callable[[], Taken]) -> Taken:
     return ask()
 
 
+class Judged(NamedTuple):
+    """A frame as its partition judged it; `received_at` is that of all its records."""
+
+    offset: int
+    received_at: datetime
+    records: list[Record]
+
+
 class LogHistory:
     """`domain.ports.History` of one partition. Everything below the record that is asked for has to be committed, or be in `log`."""
 
@@ -85,21 +93,35 @@ class LogHistory:
         """
         self.busy = True
         try:
-            self._before_reading()
-            aside, admission, end = self._aside(), self._admission(self._partition), Place.of(before)
-            received: datetime | None = None
-            for offset, appended_at, body in self._messages(Place.of(after + 1).offset, end.offset if end.nth else end.offset - 1):
-                frame = decode(body)
-                if isinstance(frame, BadFrame):
-                    continue  # a kept rejection, which has no effect
-                received = received_at(frame, appended_at, received)
-                for record in self._patiently(partial(admission, offset, frame, received)):
-                    self.told += 1
-                    if after < record.seq < before and record.seq not in aside:
-                        yield record
-                admission.settled(offset)
+            end = Place.of(before)
+            for judged in self.frames(Place.of(after + 1).offset, end.offset if end.nth else end.offset - 1):
+                yield from (record for record in judged.records if after < record.seq < before)
         finally:
             self.busy = False
+
+    def frames(self, first: int, last: int, received: datetime | None = None) -> Generator[Judged]:
+        """Yield the frames from offset `first` to `last` without what was set aside; `received` is the time that was reached before them.
+
+        Raises:
+            NotFound, StoreUnavailable: as `records`.
+        """
+        self._before_reading()
+        aside, admission = self._aside(), self._admission(self._partition)
+        for offset, appended_at, body in self._messages(first, last):
+            frame = decode(body)
+            if isinstance(frame, BadFrame):  # a kept rejection, which has no effect but on the time
+                received = appended_at if received is None else max(appended_at, received)
+                continue
+            received = received_at(frame, appended_at, received)
+            records = self._patiently(partial(admission, offset, frame, received))
+            self.told += len(records)
+            yield Judged(offset, received, [record for record in records if record.seq not in aside])
+            admission.settled(offset)
+
+    @property
+    def apart(self) -> bool:
+        """Whether anything of the log has no effect here."""
+        return bool(self._aside())
 
     def artifact(self, name: str) -> Iterator[bytes] | None:
         """Return the parts of a stored back-fill; raises StoreUnavailable as `records`."""

@@ -14,10 +14,13 @@ from streams.stages.warming import follow, rules_complete_from
 class Activation:
     """Switches the stages of one pipeline."""
 
-    def __init__(self, stages: Stages, detectors: Detectors, history: History | None, away: Away) -> None:
-        """`history` is asked for the records before an activation that is to count from the past on; `away` which do not count here."""
+    def __init__(self, stages: Stages, detectors: Detectors, history: History | None, waiting: int, away: Away) -> None:
+        """`history` is asked for the records before an activation that is to count from the past on; `away` which do not count here.
+
+        Of those whose object nobody knew then, the newest `waiting` are remembered.
+        """
         self._stages = stages
-        self._past = Past(stages.ledger, stages.series, stages.indicators, stages.rules, detectors, history, away)
+        self._past = Past(stages.ledger, stages.series, stages.indicators, stages.rules, detectors, history, waiting, away)
 
     def switch(self, ruleset: RuleSet, before: RuleSet, seq: int, prepared: Prepared | None, now: int) -> None:
         """Run `ruleset` in the place of `before` from record `seq` on, at `now`.

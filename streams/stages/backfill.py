@@ -21,7 +21,7 @@ from domain.partitions import elsewhere
 from domain.ports import Detector
 from domain.records import MovedEntry, ObjectsEntry, Record, ResolutionEntry, SignalEntry
 from rules.ruleset import EMPTY, By, RuleSet
-from streams.stages.indicators import IndicatorStage
+from streams.stages.indicators import IndicatorStage, Keeps
 from streams.stages.ledger import Identity, Ledger, Live, inherit, resolved
 from streams.stages.making import cell_of
 from streams.stages.models import SeriesDetectors
@@ -75,7 +75,8 @@ _encode = msgspec.msgpack.Encoder().encode
 def scope_of(ruleset: RuleSet, before: RuleSet) -> Scope:
     """Return what is to be back-filled where `ruleset` takes the place of `before`; without names where nothing is."""
     names = tuple(name for name in fresh_names(ruleset, before) if _counts(ruleset, name))
-    known: tuple[By, ...] = () if before.version == EMPTY.version else ("object", *kinds_of(before)[0])
+    nothing = before.version == EMPTY.version or not (before.rules or before.indicators)  # a partition of groups hears of no object then
+    known: tuple[By, ...] = () if nothing else ("object", *kinds_of(before)[0])
     kinds: tuple[By, ...] = ("object", *kinds_of(ruleset)[0])
     return Scope(version=ruleset.version, names=names, kinds=tuple(by for by in kinds if by not in known))
 
@@ -94,12 +95,21 @@ def _chunks(rows: Iterable[T]) -> Iterator[list[T]]:
 class Backfill:
     """The indicators of `scope` over a journal. One thread; state changes in place."""
 
-    def __init__(self, ruleset: RuleSet, scope: Scope, detectors: Detectors, waiting_limit: int, away: Away = lambda _entry: False) -> None:
-        """Begin before the first record; `waiting_limit` is that of the pipeline, `away` says which signals do not count in its partition.
+    def __init__(
+        self,
+        ruleset: RuleSet,
+        scope: Scope,
+        detectors: Detectors,
+        waiting_limit: int,
+        away: Away = lambda _entry: False,
+        keeps: Keeps | None = None,
+    ) -> None:
+        """Begin before the first record; `waiting_limit` and `keeps` are those of the pipeline, `away` says which signals do not count in
+        its partition.
 
         Raises:
             NotFound: no detector of a name is registered.
-        """
+        """  # noqa: D205  # one sentence reads best here
         self.scope = scope
         self.position = 0
         self.since = -1
@@ -108,6 +118,7 @@ class Backfill:
         self.series = SeriesDetectors(detectors)
         self.stage = IndicatorStage(self.ledger, self.series)
         self.last: dict[str, Live] = {}
+        self.stage.keeps = keeps
         needed = {name: ruleset.indicators[name] for name in _needed(ruleset, scope.names)}
         self.stage.activate(replace(ruleset, indicators=needed, rules=()), 0)
         self.stage.digits, self.stage.groups = kinds_of(ruleset)  # a signal knows everything that it counts for

@@ -29,15 +29,17 @@ class Past:
         rules: RuleStage,
         detectors: Detectors,
         history: History | None,
+        waiting: int,
         away: Away,
     ) -> None:
-        """Work on the stages of one pipeline; without a `history` nothing can be counted back; `away` is that of `Backfill`."""
+        """Work on the stages of one pipeline; without a `history` nothing can be counted back; `waiting` and `away` are for `Backfill`."""
         self._ledger = ledger
         self._series = series
         self._indicators = indicators
         self._rules = rules
         self._detectors = detectors
         self._history = history
+        self._waiting = waiting
         self._away = away
 
     def count_back(self, ruleset: RuleSet, before: RuleSet, seq: int, prepared: Prepared) -> None:
@@ -62,7 +64,7 @@ class Past:
         _Graft(self._ledger, self._series, self._indicators, self._rules).put(fill)
 
     def _new(self, ruleset: RuleSet, scope: Scope) -> Backfill:
-        return Backfill(ruleset, scope, self._detectors, self._ledger.waiting_limit, self._away)
+        return Backfill(ruleset, scope, self._detectors, self._waiting, self._away, self._indicators.keeps)
 
     def _stored(self, history: History, ruleset: RuleSet, scope: Scope, prepared: Prepared) -> Backfill | None:
         frames = history.artifact(prepared.artifact) if prepared.artifact else None

@@ -22,8 +22,8 @@ def _part(part: Part, object_id: str, thing: RegulatedObject | None, region: str
     """Return the name of one part of a group, "" where it is not told."""
     if isinstance(part, int):
         return area_name(region, part) if len(region) >= part else ""
-    if part == "object":
-        return f"object:{object_id}"
+    if part in {"object", "each"}:
+        return f"{part}:{object_id}"
     if part == "parent":
         relations = thing.relations if thing is not None else ()
         return f"parent:{next((each.object_id for each in relations if each.kind == PARENT), object_id)}"

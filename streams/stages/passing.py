@@ -72,7 +72,8 @@ class Passage:
         self._noted: list[Noted] = []
         self._moved: list[tuple[int, MovedEntry]] = []
         self._digits: Sequence[int] = ()
-        self._windows: Windows | None = None  # None: no rule about objects is judged by partitions of groups
+        self._windows: Windows | None = None  # None: partitions of groups need nothing of others' objects
+        self._at_home = False  # whether the rules about some objects are judged by partitions of groups
         self._members: dict[str, set[int]] = {}  # where objects are, or were, of which something is the parent
 
     @property
@@ -110,7 +111,8 @@ class Passage:
         """Pass on what the rules of `version` need from here on."""
         found = self._spread_of(version)
         self._digits = found.digits
-        self._windows = Windows(found.shared, self._home_of) if found.groups.rules else None
+        self._at_home = bool(found.groups.rules)
+        self._windows = Windows(found.shared, self._home_of) if found.shared or self._at_home else None
 
     def register(self, things: Iterable[RegulatedObject]) -> None:
         """Take note of entries of the registry."""
@@ -128,7 +130,7 @@ class Passage:
             return
         to = {self._home_of(area_name(region, digits)) for digits in self._digits if len(region) >= digits}
         if self._windows is not None:
-            to |= {self._home_of(about), *self._windows.also(about, facts.object, self._members)}
+            to |= {*({self._home_of(about)} if self._at_home else ()), *self._windows.also(about, facts.object, self._members)}
         if to:
             self._noted.append(Noted(seq, facts.entry, tuple(sorted(to))))
 

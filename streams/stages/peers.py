@@ -55,7 +55,8 @@ class Peers:
         for object_id, thing in sorted(self._indicators.objects.items()):
             for each in self._running:
                 group = group_name(each.by, object_id, thing, thing.region)
-                value = number(self._indicators.value_as_of(each.input, object_id, at)) if group else None
+                about = group_name(self._indicators.plans[each.input].by, object_id, thing, thing.region)
+                value = number(self._indicators.value_as_of(each.input, about, at)) if group else None
                 if value is not None:
                     values[each.name].setdefault(group, []).append(value)
         for key in self._indicators.keys.values():

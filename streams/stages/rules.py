@@ -64,12 +64,11 @@ class RuleStage:
         self.set_timers()
 
     def adopt(self, name: str, live: Live) -> None:
-        """Remember `live` as the newest signal of a subject, where nothing newer is known of it; its rules are read at `activate`."""
+        """Remember `live` as the newest signal of a subject that nobody remembered; its rules are read at `activate`."""
         subject = self.subjects.get(name)
         if subject is None:
             subject = self.subjects[name] = Subject(name, self.epoch)
-        if subject.last is None or subject.last.seq < live.seq:
-            self._remember(subject, live)
+        self._remember(subject, live)
 
     def _keep_courses(self, subject: Subject, before: Mapping[str, RulePlan]) -> None:
         """Keep the courses of rules whose sequence is what it was."""

@@ -19,6 +19,7 @@ from app.settings import Egress
 from deploy.kafka.local import LocalKafka
 from domain.objects import Resolution
 from domain.partitions import partition_of
+from domain.records import ResolutionEntry
 from domain.signals import ObjectRef
 from storage import risk
 from storage.intake_reads import place_in_queue, queue_for_people
@@ -177,8 +178,16 @@ def test_what_a_person_confirms_counts_in_the_partition_of_the_object(console: C
     [warning] = console.call("GET", "/v1/warnings", "duty")["warnings"]
     told = console.call("GET", f"/v1/warnings/{warning['id']}/explain", "duty")
     assert (warning["subject"], sorted(one["id"] for one in told["evidence"])) == ("o-gas", names)
+    placed = make_entry(
+        id="placed", feed="feed", resolution=Resolution(object_id="o-gas", method="name", confidence=0.9), occurred_at=at(9)
+    )
+    cluster.send([placed])
+    cluster.await_done()
+    console.call("POST", "/v1/unresolved/feed/placed", "duty", json={"object_id": "o-gas"})  # as it is: nobody has to know its content
     console.call("POST", f"/v1/unresolved/feed/{names[0]}", "duty", json={"object_id": "o-food"})
     cluster.await_done()
+    said = [offer.entry for *_, frame in cluster.log_of(home) for offer in frame.offers if isinstance(offer.entry, ResolutionEntry)]
+    assert [(one.signal_id, one.content is not None) for one in said[-2:]] == [("placed", False), (names[0], True)]
     page = console.call("GET", "/v1/objects/o-food", "duty")
     assert [one["id"] for one in page["signals"]] == [names[0]]
     assert len(console.call("GET", "/v1/warnings", "duty")["warnings"]) == 1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,10 +13,15 @@ from kafka import KafkaConsumer, TopicPartition
 
 from app.clock import SystemClock
 from app.cluster.publishing import publish
+from app.rulebook import read_folder
+from connectors.kafka.intake import KafkaIntake
 from domain.errors import IllegalValue
-from domain.objects import Relation, Resolution
+from domain.objects import RegulatedObject, Relation, Resolution
 from domain.partitions import partition_of
-from domain.records import ObjectsEntry, SignalEntry
+from domain.records import ObjectsEntry, RulesetEntry, SignalEntry
+from rules.load import load_rules
+from storage import backfills, risk
+from storage.admission import storable
 from tests.cluster.world import RULES, Cluster, Make
 from tests.factories import at, make_entry, make_object
 
@@ -94,11 +101,43 @@ rules:
 )
 
 
+PEERS = RULES.replace(
+    "rules:\n",
+    """\
+  usual:
+    title: 同业近7天泄漏反映
+    peers: leaks
+    by: industry
+    take: percentile
+    rank: 75
+rules:
+  - id: odd
+    title: 泄漏反映多于同业
+    status: active
+    basis: [城镇燃气管理条例第四十条]
+    when: leaks > usual
+    points: 30
+    say: "{leaks}次，同业{usual}"
+""",
+)
+
+
 def leak_in(number: int, **kw: Any) -> SignalEntry:
     """Return the complaint of that number: its object and its street, of three in two counties, follow from it."""
     resolution = Resolution(object_id=f"obj-{number * 7 % 40:03d}", method="id", confidence=1.0)
     region = ("610113001", "610113002", "610199001")[number % 3]
     return make_entry(id=f"s-{number}", resolution=resolution, occurred_at=at(number / 60), region=region, **kw)
+
+
+def sites() -> Iterator[RegulatedObject]:
+    """Yield the objects: five chains, two trades."""
+    for number in range(40):
+        yield make_object(
+            id=f"obj-{number:03d}",
+            region="610113",
+            industry=("D45", "H62")[number % 2],
+            relations=(Relation(kind="parent", object_id=f"obj-{number % 5:03d}"),) if number >= 5 else (),
+        )
 
 
 def await_areas(cluster: Cluster) -> None:
@@ -162,16 +201,7 @@ def test_objects_are_judged_by_what_their_groups_came_to(make: Make) -> None:
     registry between: the warnings, to which the rules about chains add, are those of one replay of everything."""  # noqa: D205, D209  # one sentence
     cluster = make(partitions=3, rules=GROUPS)
     cluster.activate()
-    things = [
-        make_object(
-            id=f"obj-{number:03d}",
-            region="610113",
-            industry=("D45", "H62")[number % 2],
-            relations=(Relation(kind="parent", object_id=f"obj-{number % 5:03d}"),) if number >= 5 else (),
-        )
-        for number in range(40)
-    ]
-    cluster.send([ObjectsEntry(version=1, objects=tuple(things))])
+    cluster.send([ObjectsEntry(version=1, objects=tuple(sites()))])
     cluster.start("first")
     cluster.start("second")
     cluster.send([leak_in(number) for number in range(100)], call=20)
@@ -189,6 +219,33 @@ def test_objects_are_judged_by_what_their_groups_came_to(make: Make) -> None:
     assert "trade" in {event["data"]["rule"] for event in read(cluster, "events")}
 
 
+@pytest.mark.parametrize("beforehand", [True, False])
+def test_rules_about_areas_and_groups_that_come_later_count_from_the_past_on(make: Make, beforehand: bool) -> None:
+    """A hundred complaints, then rules about counties, chains and trades, with what was counted beforehand or without: what comes
+    then raises what one replay of everything raises that counts back; a county is told of that had most of its complaints before."""  # noqa: D205, D209  # one sentence
+    cluster = make(partitions=3, rules=RULES.replace("points: 65", "points: 0"))
+    cluster.activate()
+    cluster.send([ObjectsEntry(version=1, objects=tuple(sites()))])
+    cluster.start("first")
+    cluster.send([leak_in(number) for number in range(100)], call=20)
+    cluster.send([leak_in(number + 1000, corrects=f"s-{number}") for number in range(0, 40, 4)])
+    cluster.await_done(90)
+    cluster.kill("first")
+    (cluster.rules / "gas.yaml").write_text(GROUPS)
+    done = publish(cluster.settings, cluster.rules, "test", SystemClock())
+    assert {"gas.street_leaks", "gas.county_leaks", "gas.chain_sites", "gas.trade_leaks"} <= set(done.fresh)
+    with cluster.database.write() as connection:
+        names = backfills.names(connection)
+        assert {f"{done.version}/{which}/{number}" for which in ("areas", "groups") for number in range(3)} <= set(names)
+        if not beforehand:
+            backfills.clear(connection, ())
+    cluster.start("second")
+    cluster.send([leak_in(number) for number in range(100, 160)], call=20)
+    await_areas(cluster)
+    rules = {rule for _, _, named in cluster.warnings() for rule in named.split(",")}
+    assert {"leaks", "chain", "county"} <= rules
+
+
 def test_rules_that_would_leave_open_warnings_behind_are_refused(make: Make) -> None:
     """A rule with points that reads a group would have its whole sector judged elsewhere; without points it is put in force."""
     cluster = make(partitions=3, rules=AREAS)
@@ -202,11 +259,41 @@ def test_rules_that_would_leave_open_warnings_behind_are_refused(make: Make) -> 
     assert cluster.activate() != version
 
 
-def test_rules_that_read_peers_are_put_in_force_only_by_who_knows(make: Make) -> None:
-    """They are not judged over several partitions: that is refused with their names, until somebody says that it is meant."""
-    peers = GROUPS.replace("\nrules:\n", "\n  usual: {title: 同业, peers: leaks, by: industry, take: median}\nrules:\n")
-    peers += "  - {id: odd, title: t, status: active, basis: [b], when: leaks > usual, points: 0, say: x}\n"
-    cluster = make(partitions=3, rules=peers)
-    with pytest.raises(IllegalValue, match=r"odd.*--without-groups"):
-        cluster.activate()
-    assert publish(cluster.settings, cluster.rules, "test", SystemClock(), without_groups=True).not_judged == ("odd",)
+class _Stopped:
+    """A clock that stands still."""
+
+    def __init__(self, at: datetime) -> None:
+        self.at = at
+
+    def now(self) -> datetime:
+        return self.at
+
+
+def test_objects_are_held_against_their_peers_of_all_partitions(make: Make) -> None:
+    """Complaints of the day before yesterday, then more after the nights: what is usual in a trade was worked out from objects of all three
+    partitions, and the warnings are those of one replay."""  # noqa: D205, D209  # one sentence
+    cluster = make(partitions=3, rules=PEERS)
+    clock = _Stopped(SystemClock().now() - timedelta(hours=36))
+    cluster.intake.close()
+    cluster.intake = KafkaIntake(cluster.settings.kafka.access(), cluster.topic, 3, clock, prepare=storable)
+    cluster.intake.start()
+    texts = read_folder(cluster.rules)
+    version = load_rules(texts).version
+    with cluster.database.write() as connection:
+        risk.store_ruleset(connection, version, texts, "test")
+
+    def complaint(number: int, about: int) -> SignalEntry:
+        resolution = Resolution(object_id=f"obj-{about:03d}", method="id", confidence=1.0)
+        return make_entry(
+            id=f"s-{number}", resolution=resolution, occurred_at=clock.at - timedelta(minutes=200 - number), region="610113001"
+        )
+
+    cluster.send([RulesetEntry(version=version)])
+    cluster.send([ObjectsEntry(version=1, objects=tuple(sites()))])
+    cluster.send([complaint(number, number * number % 40 if number % 3 else number % 40) for number in range(120)], call=10)
+    clock.at = SystemClock().now()
+    cluster.send([complaint(number, number % 40) for number in range(120, 160)], call=10)
+    cluster.start()
+    await_areas(cluster)
+    odd = ["odd" in rules for *_, rules in cluster.warnings()]
+    assert 0 < sum(odd) < 40

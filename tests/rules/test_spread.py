@@ -41,9 +41,13 @@ OTHER = (
 OTHER = OTHER.replace(", odd]", ", q-odd]")
 
 
+WITHOUT_PEERS = "".join(line for line in PACK.splitlines(keepends=True) if "odd" not in line)
+OTHER_WITHOUT_PEERS = "".join(line for line in OTHER.splitlines(keepends=True) if "odd" not in line)
+
+
 def with_rule(line: str) -> str:
     """Return the pack with one more rule; GIVEN stands for what every rule has to say."""
-    return PACK + "  - " + line.replace("GIVEN", "title: t, status: active, basis: [b]") + "\n"
+    return WITHOUT_PEERS + "  - " + line.replace("GIVEN", "title: t, status: active, basis: [b]") + "\n"
 
 
 def ids(rules: tuple[object, ...]) -> list[str]:
@@ -52,28 +56,41 @@ def ids(rules: tuple[object, ...]) -> list[str]:
 
 
 def test_rules_are_judged_where_all_that_they_read_is_seen() -> None:
-    """About an object by its own values and rules, about an area by the area's; what reads an object's peers is judged nowhere, nor what
-    reads that."""  # noqa: D205, D209  # one sentence reads best
-    whole = load_rules({"p.yaml": PACK})
+    """About an object by its own values and rules, about an area by the area's."""
+    whole = load_rules({"p.yaml": WITHOUT_PEERS})
     found = spread(whole)
     assert ids(found.objects.rules) == ["own", "near", "over-own"]
     assert ids(found.areas.rules) == ["of-street", "of-county"]
     assert found.groups.rules == found.shared == ()
-    assert found.left_out == ("odd", "over-odd")
     assert found.digits == (6, 9)
     assert list(found.objects.indicators) == ["p.n", "p.own_n", "p.part"]
     assert list(found.areas.indicators) == ["p.street", "p.county"]
+    no_street = "".join(line for line in WITHOUT_PEERS.splitlines(keepends=True) if "of-street" not in line)
+    assert list(spread(load_rules({"p.yaml": no_street})).areas.indicators) == ["p.county"], "partitions of groups hear of no street"
     assert found.objects.version == found.areas.version == found.groups.version == whole.version
 
 
 def test_what_reads_a_group_takes_along_what_makes_one_score_with_it() -> None:
     """A rule about an object that reads its parent moves with the rules of its sector that have points, and no other sector does."""
-    texts = {"p.yaml": with_rule("{id: part, GIVEN, when: part > 0.5, points: 9, say: x}"), "q.yaml": OTHER}
+    texts = {"p.yaml": with_rule("{id: part, GIVEN, when: part > 0.5, points: 9, say: x}"), "q.yaml": OTHER_WITHOUT_PEERS}
     found = spread(load_rules(texts))
     assert ids(found.groups.rules) == ["own", "near", "over-own", "part"]
     assert ids(found.objects.rules) == ["q-own", "q-near", "q-over-own"]
     assert sorted(found.groups.indicators) == ["p.chain", "p.county", "p.n", "p.own_n", "p.part"]
     assert [each.name for each in found.shared] == ["p.county", "p.chain"]
+
+
+def test_what_reads_peers_reads_a_copy_that_is_kept_for_each_object() -> None:
+    """Partitions of groups judge it, with what makes one score with it, and keep the windows of all objects; that of the rule's own object
+    is beside them. So it is with a rule about an area that reads what the objects of the area come to."""  # noqa: D205, D209  # one sentence
+    found = spread(load_rules({"p.yaml": PACK}))
+    assert ids(found.groups.rules) == ["own", "near", "odd", "over-odd", "over-own"]
+    assert list(found.groups.indicators) == ["p.n", "p.own_n", "p.county", "p.n@each", "p.usual"]
+    assert found.groups.indicators["p.usual"].input == "p.n@each"
+    assert [(each.name, each.by) for each in found.shared] == [("p.county", 6), ("p.n@each", "each"), ("p.usual", "industry")]
+    by_area = PACK.replace("by: industry, take", "by: region(6), take").replace("when: county >= 3", "when: county >= 3 and usual > 1")
+    areas = spread(load_rules({"p.yaml": by_area})).areas
+    assert list(areas.indicators) == ["p.street", "p.county", "p.n@each", "p.usual"]
 
 
 def test_a_rule_without_points_moves_alone() -> None:
@@ -92,9 +109,9 @@ inferences:
   - {id: one, title: t, status: active, basis: [b], when: q-own and q-over-own, say: x}
 """
     rule = "{id: part, GIVEN, when: part > 0.5, points: 9, say: x}"
-    apart = spread(load_rules({"p.yaml": with_rule(rule), "q.yaml": OTHER}))
+    apart = spread(load_rules({"p.yaml": with_rule(rule), "q.yaml": OTHER_WITHOUT_PEERS}))
     assert ids(apart.objects.rules) == ["q-own", "q-near", "q-over-own"]
-    both = spread(load_rules({"p.yaml": with_rule(rule) + more, "q.yaml": OTHER}))
+    both = spread(load_rules({"p.yaml": with_rule(rule) + more, "q.yaml": OTHER_WITHOUT_PEERS}))
     assert both.objects.rules == ()
     assert ids(both.groups.inferences) == ["both", "one"]
 
@@ -102,14 +119,15 @@ inferences:
 def test_a_sector_that_only_a_catalogue_knows_is_kept_with_all_others() -> None:
     """Its name may be that of a matter of any of them: then both make one score."""
     rule = "{id: part, GIVEN, when: part > 0.5, points: 9, say: x}"
-    found = spread(load_rules({"p.yaml": with_rule(rule), "q.yaml": OTHER.replace("sector: food", "sector: school-gas")}))
+    found = spread(load_rules({"p.yaml": with_rule(rule), "q.yaml": OTHER_WITHOUT_PEERS.replace("sector: food", "sector: school-gas")}))
     assert found.objects.rules == ()
 
 
 def test_a_sector_that_would_be_judged_elsewhere_is_told() -> None:
     """In either direction; a rule without points, or a draft, moves no sector."""
     plain, draft = (
-        spread(load_rules({"p.yaml": text})) for text in (PACK, PACK.replace("points: 40, say: '{county}'", "points: 41, say: '{county}'"))
+        spread(load_rules({"p.yaml": text}))
+        for text in (WITHOUT_PEERS, WITHOUT_PEERS.replace("points: 40, say: '{county}'", "points: 41, say: '{county}'"))
     )
     mixed = spread(load_rules({"p.yaml": with_rule("{id: part, GIVEN, when: part > 0.5, points: 9, say: x}")}))
     told = spread(load_rules({"p.yaml": with_rule("{id: part, GIVEN, when: part > 0.5, points: 0, say: x}")}))
@@ -122,7 +140,6 @@ def test_every_shipped_rule_is_judged_in_several_partitions() -> None:
     top = Path(__file__).resolve().parents[2] / "rules" / "packs"
     whole = load_rules({path.name: path.read_text() for path in sorted(top.iterdir()) if path.suffix == ".yaml"})
     found = spread(whole)
-    assert found.left_out == ()
     judged = [*ids(found.objects.rules), *ids(found.areas.rules), *ids(found.groups.rules)]
     assert sorted(judged) == sorted(ids(whole.rules))
     mixed = {"finance-trade-wide", "joint-group-wide", "joint-industry-wide", "joint-penalty-spread", "oil-chain-short-measure"}

@@ -7,10 +7,11 @@ from __future__ import annotations
 import json
 import threading
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -20,6 +21,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app.cluster.counting_groups import GroupFills, scopes_of
 from app.cluster.watching import Telling
 from app.metrics import Metrics
 from domain.catalogue import Catalogue
@@ -29,20 +31,34 @@ from domain.frames import Frame, Passing, decode_passing, encode
 from domain.levels import DEFAULT_LEVELS
 from domain.objects import Relation, Resolution
 from domain.partitions import IN_GROUPS, Place, everywhere, partition_of, routing_key
-from domain.ports import Grant, Letter, Offer
-from domain.records import AnyEntry, ObjectsEntry, Record, RejectionEntry, ResolutionEntry, RulesetEntry, SignalEntry, TickEntry
+from domain.ports import Grant, History, Letter, Message, Offer
+from domain.records import AnyEntry, ObjectsEntry, Prepared, Record, RejectionEntry, ResolutionEntry, RulesetEntry, SignalEntry, TickEntry
 from domain.signals import ObjectRef
-from rules.ruleset import RuleSet, Window
+from rules.ruleset import Facts, RuleSet, Window
 from rules.spread import Spread, spread
+from storage import backfills
+from storage.database import Database
 from streams.pipeline import Pipeline, PipelineSettings
 from streams.runtimes.faust_worker import Slot
 from streams.runtimes.group_partitions import GroupPartition
+from streams.runtimes.groups_past import GroupsPast
 from streams.runtimes.keeping import Kept
 from streams.runtimes.partitions import MARK, Partition, Parts
+from streams.runtimes.past import LogHistory
 from streams.stages.passing import Passage, Windows
 from tests.factories import T0, make_entry, make_object
-from tests.streams.kit import VALUE, at_least, expression, indicator, kind_is, rule, ruleset, source_is
+from tests.streams.kit import VALUE, at_least, expression, indicator, kind_is, rule, ruleset, severity_from, source_is
 from tests.streams.worlds import rulesets, worlds
+
+
+def _over(one: str, other: str) -> Any:
+    """Return the condition that one indicator is greater than another one."""
+
+    def evaluate(facts: Facts) -> bool | None:
+        values = facts.values.get(one), facts.values.get(other)
+        return None if None in values else values[0] > values[1]  # type: ignore[operator]  # numbers
+
+    return expression(f"{one} > {other}", evaluate, indicators=(one, other))
 
 
 def _sets() -> dict[str, RuleSet]:
@@ -72,8 +88,27 @@ def _sets() -> dict[str, RuleSet]:
         [rule("timed", at_least("p.timed", 2), points=30.0)],
         [indicator("p.timed", where=kind_is("gas."), by="parent", window=exact, as_of="object")],
     )
-    found = {}
-    for name, (rules, indicators) in {"plain": ([], []), "counted": counted, "followed": followed, "timed": timed}.items():
+    # What objects of a trade, and of a county, usually come to: read by a rule about objects and by one about counties.
+    peers = (
+        [
+            rule("odd", _over("p.readings", "p.usual"), points=24.0),
+            rule("odd-county", at_least("p.county_usual", 0.5), by=6, points=26.0),
+            rule("alone", at_least("p.alone", 2), points=0.0),
+        ],
+        [
+            indicator("p.readings", window=day, as_of="object"),
+            indicator("p.leaks", where=kind_is("gas."), window=exact),
+            indicator("p.usual", "peers", window=None, input="p.readings", by="industry", take="median", needs=1),
+            indicator("p.county_usual", "peers", window=None, input="p.leaks", by=6, take="mean", needs=1),
+            indicator("p.alone", where=kind_is("gas."), by=("object", "matter"), window=day),
+        ],
+    )
+    # What a deployment begins with whose later rules count back: nothing of it is judged in partitions of groups.
+    few = ([rule("quiet", at_least("p.count", 99), points=0.0)], [known["v1"].indicators["p.count"]])
+    found = {f"{name}-few": ruleset(*few, f"{name}-few") for name in ("plain", "counted", "followed", "timed", "peers")}
+    grave = rule("grave", severity_from(3), by=6, points=0.0)
+    more = {"plain": ([grave], []), "counted": counted, "followed": followed, "timed": timed, "peers": peers}
+    for name, (rules, indicators) in more.items():
         for version, each in known.items():
             own = [one for one in each.rules if one.id != "near"]
             every = [*each.indicators.values(), *indicators]
@@ -93,12 +128,33 @@ def spread_of(version: str) -> Spread:
     return spread(SETS[version])
 
 
-def pipeline(which: str) -> Pipeline:
+def pipeline(which: str, history: History | None = None) -> Pipeline:
     """Return a pipeline for the whole set, its objects, its areas or its groups."""
-    own = PipelineSettings(waiting_limit=1) if which in {"areas", "groups"} else PipelineSettings()
+    own = PipelineSettings(waiting_limit=1, waiting_before=100_000) if which in {"areas", "groups"} else PipelineSettings()
     return Pipeline(
-        DEFAULT_LEVELS, Catalogue(), lambda version: SETS[version] if which == "whole" else getattr(spread_of(version), which), {}, own
+        DEFAULT_LEVELS,
+        Catalogue(),
+        lambda version: SETS[version] if which == "whole" else getattr(spread_of(version), which),
+        {},
+        own,
+        history=history,
     )
+
+
+class Before:
+    """The past of a pipeline that sees everything: all records before an activation."""
+
+    def __init__(self, records: Sequence[Record]) -> None:
+        self.told = records
+
+    def records(self, after: int, before: int) -> Iterator[Record]:
+        """Yield them."""
+        del after
+        return takewhile(lambda record: record.seq != before, self.told)
+
+    def artifact(self, name: str) -> None:
+        """Know none."""
+        del name
 
 
 class Shelf:
@@ -143,16 +199,18 @@ class Admission:
 class Side:
     """The partitions of one topic: their logs, what is committed of each, their snapshots, and whoever works on them now."""
 
-    def __init__(self, *, groups: bool) -> None:
-        self.groups = groups
+    def __init__(self, *, frames: Side | None = None) -> None:
+        """Make the partitions of groups beside those of `frames`, or those of the frames themselves."""
+        self.groups = groups = frames is not None
         self.logs: list[list[bytes]] = [[] for _ in range(SOURCES)]
         self.done = [-1] * SOURCES
         self.outcomes: list[list[Outcome]] = [[] for _ in range(SOURCES)]
         self.letters: list[list[Letter]] = [[] for _ in range(SOURCES)]
         self.shelves = [Shelf() for _ in range(SOURCES)]
         self.clock = ManualClock(T0)
+        self.artifacts: dict[str, list[bytes]] = {}
         self.parts = Parts(
-            pipeline=lambda _past: pipeline("areas" if groups else "objects"),
+            pipeline=lambda past: pipeline("areas" if groups else "objects", past),
             admission=Admission,
             snapshots=self.shelves.__getitem__,
             marks=lambda _partition: Marks(),
@@ -160,7 +218,9 @@ class Side:
             clock=self.clock,
             groups=0 if groups else SOURCES,
             spread_of=spread_of,
-            beside=(lambda: pipeline("groups")) if groups else None,
+            beside=(lambda past: pipeline("groups", past)) if groups else None,
+            log=frames or self,
+            worked_out=self.worked_out,
         )
         self.workers = [self.made(partition) for partition in range(SOURCES)]
 
@@ -178,6 +238,16 @@ class Side:
         self.outcomes[grant.partition] += outcomes
         self.letters[grant.partition] += letters
         return Grant(topic="t", partition=grant.partition, epoch=1, offset_done=upto)
+
+    def read(self, partition: int, first: int, last: int) -> Generator[Message]:
+        """Yield messages of the log (`domain.ports.FrameLog`)."""
+        assert last <= self.done[partition] + 1, "what is read is committed, or being judged"
+        for offset in range(first, last + 1):
+            yield Message(offset, END, self.logs[partition][offset])
+
+    def worked_out(self, name: str) -> Iterator[bytes] | None:
+        """Return what was counted beforehand."""
+        return iter(self.artifacts[name]) if name in self.artifacts else None
 
     def take(self, partition: int) -> bool:
         """Let the worker take its next message; False where there is none."""
@@ -197,10 +267,12 @@ class Deployment:
         self.rules = rules
         spreads = [spread_of(version) for version in SETS if version.startswith(rules)]
         self.here = {each.id for found in spreads for each in (*found.areas.rules, *found.groups.rules)}
-        self.sources, self.areas = Side(groups=False), Side(groups=True)
+        self.sources = Side()
+        self.areas = Side(frames=self.sources)
         self.posted = [0] * SOURCES  # letters that have been sent
         self.homes: dict[tuple[str, str], int] = {}
         self.standing: dict[str, tuple[SignalEntry, int]] = {}
+        self.about: dict[str, str] = {}  # which objects these are about
         self.judged: list[tuple[Any, int, int, Record]] = []  # everything, by when and where it is
 
     def send(self, record: Record) -> None:
@@ -210,12 +282,18 @@ class Deployment:
             entry = msgspec.structs.replace(entry, version=f"{self.rules}-{entry.version}")
         elif isinstance(entry, ResolutionEntry) and entry.object_id and entry.content is None and entry.signal_id in self.standing:
             content, seq = self.standing[entry.signal_id]
-            if content.resolution.object_id != entry.object_id:  # said of the object that it is about already, it counts anew: ADR 12
-                home = partition_of(entry.object_id, SOURCES)
-                entry = msgspec.structs.replace(entry, content=content, content_seq=seq, partition=home)
+            home = partition_of(entry.object_id, SOURCES)
+            entry = msgspec.structs.replace(entry, partition=home)
+            if self.about[entry.signal_id] != entry.object_id:  # said of the object that it is about already, nothing has to be known
+                entry = msgspec.structs.replace(entry, content=content, content_seq=seq)
         homes = [self._home(entry)] if not isinstance(entry, TickEntry) and routing_key(entry) is not None else list(range(SOURCES))
         for home in homes:
             offset = len(self.sources.logs[home])
+            if isinstance(entry, RulesetEntry) and entry.prepared is not None:
+                firsts = tuple(Place(number, 0, 0).seq() for number in range(SOURCES))
+                entry = msgspec.structs.replace(
+                    entry, prepared=Prepared(first=firsts[home], firsts=firsts, artifact=f"{entry.version}/{home}")
+                )
             self.sources.logs[home].append(encode(Frame(received_at=record.received_at, offers=(Offer(entry=entry),))))
             if home == homes[0]:
                 seq = Place(home, offset, 0).seq()
@@ -231,6 +309,9 @@ class Deployment:
                 self.standing.pop(name, None)
             if not entry.signal.withdraws:
                 self.standing[entry.signal.id] = entry, seq
+                self.about[entry.signal.id] = entry.resolution.object_id
+        elif isinstance(entry, ResolutionEntry):
+            self.about[entry.signal_id] = entry.object_id
 
     def _home(self, entry: AnyEntry) -> int:
         key = routing_key(entry)
@@ -273,8 +354,8 @@ class Deployment:
 
     def expected(self) -> dict[str, list[Outcome]]:
         """Return what one pipeline says that sees everything in the order of time, of what partitions of groups judge."""
-        whole = pipeline("whole")
         records = [record for *_, record in sorted(self.judged, key=lambda each: each[:3])]
+        whole = pipeline("whole", Before(records))
         return self._here([out for record in records for out in whole.step([record], growing=False)])
 
     def found(self) -> dict[str, list[Outcome]]:
@@ -309,7 +390,7 @@ def replace_time(record: Record, number: int) -> Record:
     return Record(seq=record.seq, received_at=record.received_at + timedelta(microseconds=number), entry=record.entry)
 
 
-@pytest.mark.parametrize("rules", ["plain", "counted", "followed"])
+@pytest.mark.parametrize("rules", ["plain", "counted", "followed", "peers"])
 @thorough
 @given(records=worlds(), seed=st.integers(0, 10_000))
 def test_areas_and_groups_over_three_partitions_are_as_in_one(rules: str, records: list[Record], seed: int) -> None:
@@ -320,6 +401,105 @@ def test_areas_and_groups_over_three_partitions_are_as_in_one(rules: str, record
     all_of(deployment, records)
     deployment.run()
     assert deployment.found() == deployment.expected()
+
+
+def counting_back(records: list[Record], place: int, version: str) -> list[Record]:
+    """Return the records of a world that begins with few rules; at a place in it those of `version` are put in force, and count back."""
+    begun = [msgspec.structs.replace(records[0], entry=RulesetEntry(version="few")), *records[1:]]
+    at = min(place, len(begun))
+    new = Record(seq=1, received_at=begun[at - 1].received_at, entry=RulesetEntry(version=version))
+    return [
+        msgspec.structs.replace(each, entry=msgspec.structs.replace(each.entry, prepared=Prepared(first=1)))
+        if number and isinstance(each.entry, RulesetEntry)
+        else each
+        for number, each in enumerate([*begun[:at], new, *begun[at:]])
+    ]
+
+
+@pytest.mark.parametrize("rules", ["plain", "counted", "followed", "timed"])
+@thorough
+@given(records=worlds(), place=st.integers(1, 40), version=st.sampled_from(["v1", "v2"]), seed=st.integers(0, 10_000))
+def test_what_comes_later_counts_back_over_three_partitions_as_in_one(
+    rules: str, records: list[Record], place: int, version: str, seed: int
+) -> None:
+    """Rules about areas and groups are put in force in the middle, and later others: their windows hold what the frames' logs say, so that
+    all that is said from then on is what one pipeline says that counts back over everything."""  # noqa: D205, D209  # one sentence
+    deployment = Deployment(Random(seed), rules)
+    all_of(deployment, counting_back(records, place, version))
+    deployment.run()
+    assert deployment.found() == deployment.expected()
+
+
+def counted_beforehand(deployment: Deployment, version: str) -> list[int]:
+    """Count back for partitions of groups as `fengsui rules publish` does, in two rounds; return how many frames each read."""
+    side = deployment.sources
+    sources = [LogHistory(number, side, Admission, lambda _name: None) for number in range(SOURCES)]
+    firsts = [Place(number, 0, 0).seq() for number in range(SOURCES)]
+    fills = GroupFills(SETS[version], scopes_of(SETS[version], SETS[f"{deployment.rules}-few"]), sources, firsts)
+    rounds = [fills.go_on([done // 2 for done in side.done]), fills.go_on(side.done)]
+    with Database.in_memory().write() as connection:
+        fills.keep(connection, f"{version}/0")
+        deployment.areas.artifacts |= {name: backfills.load(connection, name) or [] for name in backfills.names(connection)}
+    return rounds
+
+
+@pytest.mark.parametrize("rules", ["plain", "counted", "followed", "timed"])
+@thorough
+@given(records=worlds(), place=st.integers(1, 40), seed=st.integers(0, 10_000))
+def test_what_was_counted_beforehand_changes_nothing(rules: str, records: list[Record], place: int, seed: int) -> None:
+    """As `fengsui rules publish` counts it, of part of what there was: all that is said is what it is without that."""
+    told = counting_back(records, place, "v1")
+    begun = min(place, len(records))
+    deployment = Deployment(Random(seed), rules)
+    for number, record in enumerate(told[:begun]):
+        deployment.send(replace_time(record, number))
+    deployment.run()
+    counted_beforehand(deployment, f"{rules}-v1")
+    for number, record in enumerate(told[begun:], begun):
+        deployment.send(replace_time(record, number))
+    deployment.send(Record(seq=1, received_at=END, entry=TickEntry()))
+    deployment.run()
+    assert deployment.found() == deployment.expected()
+
+
+def _nothing_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(GroupsPast, "records", lambda *_: iter(()))
+
+
+def _others_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.runtimes.groups_past.told_of", lambda source, judged: judged.records if not source else [])
+
+
+@pytest.mark.parametrize("plant", [None, _nothing_before, _others_before])
+@pytest.mark.parametrize("beforehand", [False, True])
+def test_an_area_knows_what_was_before_its_rule(plant: Any, beforehand: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A leak of a street, the rule about it, then a second leak: the warning rests on both; what was counted beforehand is not read again,
+    and who reads nothing of the past, or one partition's alone, is found out."""  # noqa: D205, D209  # one sentence
+    made = Deployment(Random(1))
+    made.send(Record(seq=1, received_at=T0, entry=RulesetEntry(version="few")))
+    names = [next(f"o-{n}" for n in range(100) if partition_of(f"o-{n}", SOURCES) == at) for at in (1, 2)]
+    leak = {"region": "610113001", "kind": "gas.leak"}
+    before = make_entry(id="s-1", object=ObjectRef(id=names[0]), occurred_at=T0 + timedelta(hours=1), **leak)
+    made.send(Record(seq=1, received_at=T0 + timedelta(hours=1), entry=before))
+    made.send(Record(seq=1, received_at=T0 + timedelta(hours=2), entry=TickEntry()))
+    made.run(trouble=False)
+    if beforehand:
+        assert sum(counted_beforehand(made, "plain-v1")) >= SOURCES
+    if plant is not None:
+        plant(monkeypatch)
+    read: list[int] = []
+    sound = Side.read
+    monkeypatch.setattr(Side, "read", lambda self, number, first, last: read.append(first) or sound(self, number, first, last))
+    made.send(Record(seq=1, received_at=T0 + timedelta(hours=3), entry=RulesetEntry(version="v1", prepared=Prepared(first=1))))
+    after = make_entry(id="s-2", object=ObjectRef(id=names[1]), occurred_at=T0 + timedelta(hours=4), **leak)
+    made.send(Record(seq=1, received_at=T0 + timedelta(hours=4), entry=after))
+    told(made)
+    made.run(trouble=False)
+    raised = [out for out in made.found().get("region:610113", []) if isinstance(out, WarningRaised)]
+    rests = [[each.id for each in out.warning.evidence] for out in raised]
+    assert (rests == [["s-1", "s-2"]]) is (plant is None or beforehand)
+    assert (read.count(0) > SOURCES) is (not beforehand and plant is not _nothing_before)  # each of the frames reads its own
+    assert (made.found() == made.expected()) is (plant is None or beforehand)
 
 
 def leaks(deployment: Deployment, *hours: float, number: int = 0, **kw: Any) -> None:
@@ -458,6 +638,30 @@ def test_planted_defects_of_groups_are_found(rules: str, plant: Any, monkeypatch
     assert (made.found() == expected) is (plant is None)
 
 
+@pytest.mark.parametrize("plant", [None, _known_at_home_alone])
+def test_an_object_is_held_against_its_peers_of_all_partitions(plant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three objects of a trade in three partitions; two had four readings by the night, the third none: three are no more than usual, five
+    are. A partition that knows its own objects alone takes none for usual, which the comparison sees."""  # noqa: D205, D209  # one sentence
+    if plant is not None:
+        plant(monkeypatch)
+    made = Deployment(Random(5), "peers")
+    one, other, third = (next(f"o-{n}" for n in range(100) if partition_of(f"o-{n}", SOURCES) == at) for at in range(SOURCES))
+    things = tuple(make_object(id=name, region="610113", industry="H62") for name in (one, other, third))
+    made.send(Record(seq=1, received_at=T0, entry=RulesetEntry(version="v1")))
+    made.send(Record(seq=1, received_at=T0 + timedelta(seconds=1), entry=ObjectsEntry(version=1, objects=things)))
+    by_night = [(hour, about) for hour in (12, 13, 14, 15) for about in (other, third)]
+    for nth, (hour, about) in enumerate([*by_night, (20, one), (21, one), (22, one), (23, other)]):  # 19:00 is 03:00 in Shanghai
+        at = T0 + timedelta(hours=hour, seconds=nth)
+        entry = make_entry(id=f"s-{nth}", object=ObjectRef(id=about), kind="gas.leak", occurred_at=at, severity=0)
+        made.send(Record(seq=1, received_at=at, entry=entry))
+    told(made)
+    made.run()
+    expected = made.expected()
+    odd = {subject for subject, outs in expected.items() if any(isinstance(out, RuleHit) and out.rule.startswith("odd") for out in outs)}
+    assert odd == {other, "region:610113"}
+    assert (made.found() == expected) is (plant is None)
+
+
 def test_a_partition_that_stands_still_is_asked_for_its_time(deployment: Deployment) -> None:
     """What waits for a quiet partition names it, once in a while, and is judged at the time that it tells; without anything to wait for
     nobody is asked."""  # noqa: D205, D209  # one sentence reads best
@@ -548,6 +752,26 @@ def test_what_a_person_confirms_counts_in_its_area_once(seed: int) -> None:
     expected = made.expected()
     assert any(isinstance(out, WarningRaised) for out in expected["region:610113"])
     assert made.found() == expected
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_what_is_confirmed_to_be_where_it_counted_is_not_judged_again(whole: bool) -> None:
+    """A grave signal that no window of its area holds any more is confirmed to be about the object that it is about: nothing is said. Were
+    it told with its content, as for an object that it was not about, its area would take it in a second time."""  # noqa: D205, D209  # one sentence
+    made = Deployment(Random(2))
+    made.send(Record(seq=1, received_at=T0, entry=RulesetEntry(version="v1")))
+    leaks(made, 1, severity=3)
+    leaks(made, 40, number=1)
+    [(_, _, _, record)] = [each for each in made.judged if isinstance(each[3].entry, SignalEntry)][:1]
+    said = ResolutionEntry(feed="test", signal_id="s-0", object_id="o-0", by="a")
+    if whole:
+        said = msgspec.structs.replace(said, partition=0, content=record.entry, content_seq=record.seq)  # type: ignore[arg-type]  # a signal
+    made.send(Record(seq=1, received_at=T0 + timedelta(hours=41), entry=said))
+    told(made)
+    made.run()
+    hits = [out.signal for out in made.found()["region:610113"] if isinstance(out, RuleHit) and out.rule == "grave"]
+    assert hits == ["s-0"] * (1 + whole)
+    assert (made.found() == made.expected()) is not whole
 
 
 def counted(deployment: Deployment, about: str) -> dict[int, Any]:
