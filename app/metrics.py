@@ -58,6 +58,9 @@ GAUGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "fengsui_partition_epoch": ("How often the partition was assigned; a worker of an older epoch writes nothing.", ("partition",)),
     "fengsui_partition_lag_frames": ("Frames of the partition that are not committed.", ("partition",)),
     "fengsui_partition_quarantined_records": ("Records that brought the engine down twice and are left out.", ("partition",)),
+    "fengsui_standbys_wanted": ("Partitions of other workers that this one is to stand by for.", ()),
+    "fengsui_standbys_warm": ("Those of them that it has in memory.", ()),
+    "fengsui_standby_age_seconds": ("How long ago the one of them that is the furthest behind was level with its partition.", ()),
     "fengsui_partition_waiting": ("1 where the partition waits for a store that is away.", ("partition", "store")),
     "fengsui_edge_trouble": ("1 while the edge takes nothing: the brokers do not acknowledge, or a loop of it ended.", ()),
     "fengsui_source_lag_messages": ("Messages of a source's partitions at this edge that are not taken yet.", ("feed", "topic")),
@@ -137,6 +140,7 @@ class Metrics:
     frames: Counter = field(init=False)
     signals: Counter = field(init=False)
     set_aside: Counter = field(init=False)
+    standbys: Counter = field(init=False)
     commit_seconds: Histogram = field(init=False)
     snapshot_position: Gauge = field(init=False)
 
@@ -176,6 +180,7 @@ class Metrics:
         )
         self.frames = Counter("fengsui_worker_frames_total", "Frames whose effects were committed.", registry=at)
         self.signals = Counter("fengsui_worker_signals_total", "Signals of these frames, each name once.", registry=at)
+        self.standbys = Counter("fengsui_standbys_total", "Standbys by what became of them.", ("outcome",), registry=at)
         self.set_aside = Counter(
             "fengsui_partition_set_aside_total", "Messages that are no frame, and records left out.", ("partition",), registry=at
         )

@@ -130,6 +130,9 @@ class Kafka(Connection):
     snapshot_seconds: float = Field(
         default=15.0, gt=0, description="seconds of judging between two snapshots of a partition: what a takeover judges again at most"
     )
+    standby_mb: int = Field(
+        default=1024, ge=0, description="MiB of memory a worker may spend on warm standbys of others' partitions; 0 for none"
+    )
     outputs: bool = Field(default=True, description="whether what is found is written to the topics of warnings and events")
     session_seconds: float = Field(
         default=15.0, ge=6, description="silence after which a worker's partitions, or those of an edge's sources, go to others"

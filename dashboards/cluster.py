@@ -7,6 +7,14 @@ from dashboards.panels import BAD_FROM_ONE, Column, Panel, Query, figure, quanti
 from dashboards.promql import RATE, once, or_zero, quantile
 
 PARTITION = 'partition=~"$partition"'
+STANDBYS = {
+    "taken": "接手时用上",
+    "behind": "落后于快照",
+    "busy": "正在研判",
+    "overtaken": "与数据库不符",
+    "failed": "出错",
+    "no_room": "内存不够",
+}
 STORES = {"database": "数据库"}
 HELD = "count(count by (partition) (fengsui_partition_offset_done))"
 UNHELD = f"max(fengsui_partitions) - {HELD}"
@@ -105,6 +113,36 @@ WORK = Row(
             ),
             queries=(Query(expr=f"sum(changes(fengsui_partition_epoch[{RATE}]))", legend="易手"),),
             bars=True,
+        ),
+        Panel(
+            kind="timeseries",
+            title="热备",
+            about=(
+                "各研判进程已预热与应预热的他人分区数；预热的少于应有的，说明内存上限不够或快照尚未存下。",
+                "Partitions that workers stand by for, and those of them in memory: fewer where there is no room, or no snapshot yet.",
+            ),
+            queries=(
+                Query(expr="sum(fengsui_standbys_warm)", legend="已预热"),
+                Query(expr="sum(fengsui_standbys_wanted)", legend="应预热"),
+            ),
+        ),
+        Panel(
+            kind="timeseries",
+            title="热备落后",
+            about=("落后最久的热备距上次追平的秒数。", "Seconds since the standby that is the furthest behind was level."),
+            queries=(Query(expr="max(fengsui_standby_age_seconds)", legend="最久"),),
+            unit="s",
+        ),
+        Panel(
+            kind="timeseries",
+            title="热备的去向",
+            about=(
+                "接手时用上的热备，以及弃用的及其原因。",
+                "Standbys that were gone on with at a takeover, and those that were passed over, with the reason.",
+            ),
+            queries=(Query(expr=f"sum by (outcome) (increase(fengsui_standbys_total[{RATE}]))", legend="{{outcome}}"),),
+            bars=True,
+            columns={name: Column(title=title) for name, title in STANDBYS.items()},
         ),
         Panel(
             kind="timeseries",

@@ -1544,6 +1544,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "{topic} 的第 {partition} 分区在第 {epoch} 任之后已另行分配；本进程不再为它写入",
         "partition {partition} of {topic} was assigned again since epoch {epoch}; this process writes nothing for it any more",
     ),
+    "partition.onlooker": (
+        "本进程只是该分区的热备，不为它写入",
+        "this process only stands by for the partition and writes nothing for it",
+    ),
     "partition.given_up": (
         "等待期间，{topic} 的第 {partition} 分区的分配已放弃",
         "the assignment of partition {partition} of {topic} was given up while its row was waited for",

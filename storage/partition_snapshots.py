@@ -7,7 +7,7 @@ transaction, whole or not at all; the newest two of a partition stay.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -44,15 +44,20 @@ def keep(connection: Connection, topic: str, partition: int, software: str, snap
     connection.execute(delete(rows).where(*mine, rows.c.offset < oldest))
 
 
+def offsets(connection: Connection, topic: str, partition: int, software: str, upto: datetime | None = None) -> Sequence[int]:
+    """Return the offsets of the snapshots of version `software` of a partition, the newest first; `upto` as for `newest`."""
+    mine = [rows.c.topic == topic, rows.c.partition == partition, rows.c.software == software]
+    if upto is not None:
+        mine.append(rows.c.received_at <= upto)
+    return connection.scalars(select(rows.c.offset).where(*mine).distinct().order_by(rows.c.offset.desc())).all()
+
+
 def newest(connection: Connection, topic: str, partition: int, software: str, upto: datetime | None = None) -> Stored | None:
     """Return the newest sound snapshot of version `software` of a partition, None where there is none; damaged ones are logged.
 
     `upto` leaves those out that took in what was received later, and those that do not say.
     """
-    mine = [rows.c.topic == topic, rows.c.partition == partition, rows.c.software == software]
-    if upto is not None:
-        mine.append(rows.c.received_at <= upto)
-    for offset in connection.scalars(select(rows.c.offset).where(*mine).distinct().order_by(rows.c.offset.desc())).all():
+    for offset in offsets(connection, topic, partition, software, upto):
         try:
             return _read(connection, topic, partition, offset)
         except StoreCorrupt as error:

@@ -89,6 +89,10 @@ class SnapshotStore:
             _log.error("snapshot_damaged", damaged=damaged, goes_on_with=goes_on)
         return Loaded(snapshot=snapshot, damaged=tuple(damaged))
 
+    def newest(self) -> int | None:
+        """Return the position of the newest snapshot, sound or not, None for none."""
+        return next((int(path.stem) for path in self._paths()), None)
+
     def forgettable(self, software: str) -> int:
         """Return the position up to which the journal may be forgotten: the older of two sound snapshots of `software`, 0 with fewer."""
         sound: list[int] = []

@@ -67,3 +67,7 @@ class StaleShelf:
     def load(self) -> Kept | None:
         """Return what was kept."""
         return self._shelf.load()
+
+    def newest(self) -> int | None:
+        """Return its offset."""
+        return self._shelf.newest()

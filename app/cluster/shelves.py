@@ -41,6 +41,11 @@ class DatabaseShelf:
             found = partition_snapshots.newest(connection, *self._place, VERSION)
         return None if found is None else Kept(*found)
 
+    def newest(self) -> int | None:
+        """Return the offset of the newest snapshot of this version; raises StoreUnavailable."""
+        with self._database.read() as connection:
+            return next(iter(partition_snapshots.offsets(connection, *self._place, VERSION)), None)
+
 
 class FolderShelf:
     """The same in a folder of one partition: for states that would be too much for the database."""
@@ -60,6 +65,10 @@ class FolderShelf:
         """Return the newest sound snapshot of this version."""
         found = self._store.load().snapshot
         return None if found is None or found.software != VERSION else _kept(found)
+
+    def newest(self) -> int | None:
+        """Return the offset of the newest snapshot of any version: which one made it stands in the file, which may be large."""
+        return self._store.newest()
 
 
 class PastShelf:
@@ -83,6 +92,11 @@ class PastShelf:
             return None if found is None else Kept(*found)
         kept = (_kept(each) for each in sound_snapshots(self._folder / "{}-{}".format(*self._place)) if each.software == VERSION)
         return next((each for each in kept if self._at is None or (each.received_at is not None and each.received_at <= self._at)), None)
+
+    def newest(self) -> int | None:
+        """Return the offset of what `load` would; raises StoreUnavailable."""
+        found = self.load()
+        return None if found is None else found.offset
 
 
 def _kept(found: Snapshot) -> Kept:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from app.cluster.role import tell
@@ -16,13 +16,19 @@ from storage.admission import JUDGED
 from streams.runtimes.faust_worker import Slot
 from streams.runtimes.group_partitions import GroupPartition
 from streams.runtimes.partitions import Partition
+from streams.runtimes.standbys import Told
+
+
+def _none() -> Told:
+    return Told(0, (), 0.0)
 
 
 class Telling:
     """Keeps what the worker's loop saw last, for whoever scrapes; `partitions` is how many the workers hold between them."""
 
-    def __init__(self, file: Path, metrics: Metrics, clock: Clock, partitions: int) -> None:
+    def __init__(self, file: Path, metrics: Metrics, clock: Clock, partitions: int, standbys: Callable[[], Told] = _none) -> None:
         """Write to `file`, and let the metrics have the samples."""
+        self._standbys = standbys
         self._file = file
         self._metrics = metrics
         self._clock = clock
@@ -41,8 +47,16 @@ class Telling:
                 for slot, held in groups.items()
             },
         }
-        tell(self._file, self._clock, told)
-        self._samples = (Sample("fengsui_partitions", self._count), *_samples(partitions, ends))
+        standing_by = self._standbys()
+        warm = [f"{topic}/{partition}" for topic, partition in standing_by.warm]
+        tell(self._file, self._clock, told | {"standbys": {"wanted": standing_by.wanted, "warm": warm}})
+        self._samples = (
+            Sample("fengsui_partitions", self._count),
+            Sample("fengsui_standbys_wanted", standing_by.wanted),
+            Sample("fengsui_standbys_warm", len(warm)),
+            Sample("fengsui_standby_age_seconds", standing_by.age),
+            *_samples(partitions, ends),
+        )
 
     def set_aside(self, seq: int) -> None:
         """Count a record that brought the engine down twice, or a message that is no frame."""

@@ -21,7 +21,7 @@ from app.commit import Consequences, PartitionedCommit, Tell
 from app.inferring import Inferring
 from app.settings import Settings
 from app.wiring import make_desk, make_writer
-from connectors.kafka.log import KafkaFrames
+from connectors.kafka.log import KafkaFrames, KafkaTail
 from connectors.kafka.post import Item, Post
 from domain.ports import Clock, History, PartitionCommit
 from storage import letters as mail
@@ -30,11 +30,12 @@ from storage.marks import SqlMarks
 from storage.progress import SqlProgress
 from storage.stored_names import PartitionAdmission
 from streams.pipeline import Pipeline
-from streams.runtimes.faust_worker import STUCK, Cluster, Host, Make, Slot
+from streams.runtimes.faust_worker import STUCK, Cluster, Host, Slot
 from streams.runtimes.group_partitions import GroupPartition
 from streams.runtimes.keeping import PartitionSnapshots
 from streams.runtimes.partition_guard import aside_by
 from streams.runtimes.partitions import Partition, Parts
+from streams.runtimes.standbys import Make, Standbys
 
 COMMITS: Final = 4  # at once, of different partitions: most of the time they wait for the disk
 LETTERS: Final = 100  # of one partition at a time; each may have megabytes
@@ -65,7 +66,19 @@ class WorkerRole(Role):
             return StaleShelf(own) if planted("stale_snapshot") else own
 
         self._die = die
-        telling = self._telling = Telling(paths.top / "worker.json", self.metrics, self.clock, layout.partitions * (2 if several else 1))
+        make: dict[str, Make] = {}
+        progress = SqlProgress(self.database, self.clock)
+        standbys = Standbys(
+            make,
+            progress.standing,
+            shelf,
+            {name: KafkaTail(access, name) for name in (topic, self._groups)},
+            settings.kafka.standby_mb * 2**20,
+            on_outcome=lambda outcome: self.metrics.standbys.labels(outcome=outcome).inc(),
+        )
+        telling = self._telling = Telling(
+            paths.top / "worker.json", self.metrics, self.clock, layout.partitions * (2 if several else 1), standbys.told
+        )
 
         def parts(
             topic: str,
@@ -105,11 +118,11 @@ class WorkerRole(Role):
             lambda _number: self.metrics.loop_errors.labels(loop="quarantine").inc(),
             beside=engines.groups,
         )
-        make: dict[str, Make] = {topic: lambda grant, stopping: Partition(grant, own, stopping)}
+        make[topic] = lambda grant, stopping: Partition(grant, own, stopping)
         if several:
             make[self._groups] = lambda grant, stopping: GroupPartition(grant, groups, stopping, layout.partitions)
         cluster = _cluster(settings, topic, paths.top / "faust", [name for name in make if name != topic])
-        self.host = Host(cluster, make, SqlProgress(self.database, self.clock), die=die, on_look=self.look)
+        self.host = Host(cluster, make, progress, standbys=standbys if settings.kafka.standby_mb else None, die=die, on_look=self.look)
 
     def _commit(self, settings: Settings, topic: str) -> PartitionCommit:
         """Return what writes down what follows from messages; `topic` is that of the frames."""

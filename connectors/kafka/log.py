@@ -59,7 +59,7 @@ class KafkaFrames:
             StoreUnavailable: the brokers say nothing; read again from where it broke off.
         """
         place = TopicPartition(self._topic, partition)
-        with told_plainly(self._access), contextlib.closing(self._consumer()) as reader:
+        with told_plainly(self._access), self._reader() as reader:
             reader.assign([place])
             kept = int(reader.beginning_offsets([place])[place])
             if kept > first:
@@ -75,7 +75,29 @@ class KafkaFrames:
                 if time.monotonic() - heard > SILENT_SECONDS:
                     raise StoreUnavailable(diagnose(self._access))
 
+    def _reader(self) -> contextlib.AbstractContextManager[KafkaConsumer]:
+        return contextlib.closing(self._consumer())
+
     def _consumer(self) -> KafkaConsumer:
         return KafkaConsumer(
             **self._access.admin_options(), client_id="fengsui-past", enable_auto_commit=False, auto_offset_reset="none", check_crcs=True
         )
+
+
+class KafkaTail(KafkaFrames):
+    """The same for one reader who comes again every second: its connections stay open until something goes wrong with them."""
+
+    def __init__(self, access: Access, topic: str) -> None:
+        """Connect with the first question."""
+        super().__init__(access, topic)
+        self._open: KafkaConsumer | None = None
+
+    @contextlib.contextmanager
+    def _reader(self) -> Generator[KafkaConsumer]:
+        reader, self._open = self._open or self._consumer(), None
+        try:
+            yield reader
+            self._open = reader
+        finally:
+            if self._open is None:
+                reader.close()

@@ -36,6 +36,14 @@ def settled_collector(young: int = YOUNG) -> Iterator[None]:
         gc.set_threshold(*before)
 
 
+def look_at_everything() -> int:
+    """Free what only cycles keep alive, also of what was left alone, in a second for ten million; return how many containers are left."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+    return gc.get_freeze_count()
+
+
 class BatchCollector:
     """The pace of a process that takes in batches, in any of its threads.
 
@@ -56,14 +64,11 @@ class BatchCollector:
             return
         self._grown += left
         if self._grown > max(GROWN, self._kept):
-            gc.unfreeze()
             self._everything()
         else:
             gc.collect(0)
             gc.freeze()
 
     def _everything(self) -> None:
-        gc.collect()
-        gc.freeze()
-        self._kept = gc.get_freeze_count()
+        self._kept = look_at_everything()
         self._grown = 0

@@ -43,6 +43,7 @@ from streams.runtimes.allocator import settle_allocator
 from streams.runtimes.collector import BatchCollector
 from streams.runtimes.hands import MANY, Hands
 from streams.runtimes.partitions import Partition
+from streams.runtimes.standbys import Make, Standbys
 from streams.runtimes.standstill import Standstill
 
 STUCK: Final = 70  # exit status: the supervisor starts the worker anew
@@ -57,7 +58,6 @@ TURN_SECONDS: Final = 0.002  # for which a thread computes while another one wan
 BUFFER: Final = 16  # frames that wait in memory; each may have two megabytes
 HELD_FRAMES: Final = 4  # that wait for a partition that counts back, before the others stay with the brokers
 
-Make = Callable[[Grant, threading.Event], Partition]
 Slot = TP  # topic and partition
 _log = structlog.get_logger(__name__)
 
@@ -200,13 +200,18 @@ class Host:
         make: Mapping[str, Make],
         progress: Progress,
         *,
+        standbys: Standbys | None = None,
         die: Callable[[int], Any] = os._exit,
         on_look: Callable[[Mapping[TP, Partition], Mapping[TP, int]], object] = lambda _partitions, _ends: None,
     ) -> None:
-        """`make` makes the partitions of each topic; `die` ends the process; `on_look` is told the partitions and their logs' ends."""
+        """`make` makes the partitions of each topic; `die` ends the process; `on_look` is told the partitions and their logs' ends.
+
+        `standbys` keep those warm that this worker would be given if others died.
+        """
         self.cluster = cluster
         self._make = make
         self._progress = progress
+        self._standbys = standbys
         self._die = die
         self._on_look = on_look
         self._hands: Hands[TP] = Hands(self._failed, self._counting_back)
@@ -267,6 +272,8 @@ class Host:
         """Send ticks that are due, and end the process where work stands still."""
         self._beat = time.monotonic()
         self._hold_back()
+        if self._standbys is not None:
+            self._standbys.look(busy=self._hands.behind)
         for number, partition in sorted(self._partitions.items()):
             if partition.failed:  # in a thread, for which nothing here may wait
                 self._hands.begin_if_idle(number, partial(self._unless_fenced, partition, partition.settle))
@@ -389,7 +396,7 @@ class Host:
                     return {}
                 held = before.pop(number, None)
                 if held is None or not held.renew(grant):
-                    held = self._make[number.topic](grant, self._stopping)
+                    held = self._warm(grant) or self._make[number.topic](grant, self._stopping)
                 self._partitions[number] = held
             self._generation = generation
         return {number: held.next_offset for number, held in self._partitions.items()}
@@ -410,6 +417,9 @@ class Host:
                 if time.monotonic() > end or self._stopping.wait(ASK_SECONDS):
                     raise
         return None
+
+    def _warm(self, grant: Grant) -> Partition | None:
+        return None if self._standbys is None else self._standbys.take(grant)
 
     def _keep_only(self, mine: set[TP]) -> None:
         self._partitions = {number: held for number, held in self._partitions.items() if number in mine}
@@ -480,6 +490,7 @@ class Host:
             stream_wait_empty=False,
             store="memory://",
             datadir=cluster.folder,  # else the working folder, which a container may not write to
+            table_standby_replicas=1,  # there are no tables, but whoever stands by for a partition is given it first
             topic_disable_leader=True,
             topic_allow_declare=False,
             web_enabled=False,
@@ -515,12 +526,16 @@ class Host:
         if not mine:
             _log.warning("worker.no_partition", partitions=self.cluster.partitions, hint="there are more workers than partitions")
         await self._hands.alone(lambda: self._keep_only(mine))
+        if self._standbys is not None:
+            self._standbys.want(self.app.assignor.assigned_standbys(), mine)
 
     async def _on_revoked(self, *_: Any, **__: Any) -> None:
         await self.revoked()
 
     async def _on_shutdown(self, *_: Any, **__: Any) -> None:
         self._stopping.set()
+        if self._standbys is not None:
+            self._standbys.close()
         await self.revoked()
 
 

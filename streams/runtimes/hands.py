@@ -66,6 +66,11 @@ class Hands(Generic[Which]):
                 await asyncio.wait(self._at_work.values())
             return await self._do(work, give_up)
 
+    @property
+    def behind(self) -> bool:
+        """Whether anything waits for its turn."""
+        return self._open.locked() or self._crowd() > 0
+
     def close(self) -> None:
         """Return when everything that was begun is done."""
         self._pool.shutdown()

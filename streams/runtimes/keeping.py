@@ -35,6 +35,10 @@ class PartitionSnapshots(Protocol):
         """Return the newest sound one of this version of the software, None for a replay from the beginning."""
         ...
 
+    def newest(self) -> int | None:
+        """Return the offset of the newest one of this version, sound or not, None for none; much cheaper than `load`."""
+        ...
+
 
 class Keeping:
     """The snapshots of one partition: one after `every` records or `seconds` of judging."""
@@ -51,6 +55,10 @@ class Keeping:
     def load(self) -> Kept | None:
         """Return what is on the shelf."""
         return self._shelf.load()
+
+    def kept_elsewhere(self) -> None:
+        """Take account of a snapshot that somebody else made: the next one is due as much later."""
+        self._records, self._worked = 0, 0.0
 
     def worked(self, records: int, seconds: float) -> None:
         """Take account of a frame that was judged."""

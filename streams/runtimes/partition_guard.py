@@ -10,6 +10,10 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
+import msgspec
+
+from domain.errors import Fenced
+from domain.messages import both
 from streams.runtimes.poison import Guard, Mark, read_mark
 
 WATCHED: Final = 16  # frames behind those that are committed; a few of them may be judged before the first is committed
@@ -37,6 +41,28 @@ def aside_by(marks: Marks) -> tuple[int, ...]:
     """
     _, written = marks.read()
     return tuple(read_mark(written, "progress.mark").quarantined) if written else ()
+
+
+class Onlooking:
+    """`Marks` of a partition that somebody else has: what is set aside is known, and nothing is written.
+
+    A guard over it watches nothing: whoever stands by steps what is committed already.
+    """
+
+    def __init__(self, marks: Marks) -> None:
+        """Look at `marks`."""
+        self._marks = marks
+
+    def read(self) -> tuple[int, bytes]:
+        """Return the mark without what is under way; raises StoreCorrupt and StoreUnavailable."""
+        _, written = self._marks.read()
+        aside = read_mark(written, "progress.mark").quarantined if written else []
+        return 1, msgspec.json.encode(Mark(quarantined=aside))
+
+    def write(self, epoch: int, takeovers: int, mark: bytes) -> None:
+        """Refuse; raises Fenced."""
+        del epoch, takeovers, mark
+        raise Fenced(both("partition.onlooker"))
 
 
 class PartitionGuard(Guard):

@@ -23,6 +23,7 @@ from functools import partial
 from hashlib import sha256
 from typing import Any, Final, TypeVar
 
+import msgspec
 import structlog
 
 from domain.errors import Fenced, FengsuiError, StoreUnavailable
@@ -37,7 +38,7 @@ from rules.ruleset import EMPTY
 from rules.spread import Spread, spread
 from streams.pipeline import Pipeline
 from streams.runtimes.keeping import Keeping, Kept, PartitionSnapshots
-from streams.runtimes.partition_guard import Marks, PartitionGuard
+from streams.runtimes.partition_guard import Marks, Onlooking, PartitionGuard
 from streams.runtimes.passing_on import known_to_all, letters, moved
 from streams.runtimes.past import AHEAD, Admission, LogHistory, received_at
 from streams.stages.passing import Passage
@@ -46,6 +47,7 @@ BACKOFF_FIRST: Final = 0.1  # seconds
 BACKOFF_LAST: Final = 5.0
 TICK_PATIENCE: Final = timedelta(seconds=2)  # before a tick that moved nothing is asked for again
 FEED: Final = "kafka"  # under which messages that are no frames are kept as rejections
+ONLOOKER: Final = 0  # the epoch of a partition that stands by: assignments begin with 1, so nothing is ever committed under it
 MARK: Final = timedelta(seconds=2)  # of a partition's time, after which all partitions of groups are told of it
 
 
@@ -95,6 +97,8 @@ class Partition:
     def __init__(self, grant: Grant, parts: Parts, stopping: threading.Event) -> None:
         """Take up the newest snapshot; once `stopping` is set nothing is waited for any more.
 
+        Under the epoch `ONLOOKER` it stands by for a partition that somebody else has: see `follow_to` and `take_over`.
+
         Raises:
             StoreCorrupt: the guard's mark is damaged, or the snapshot.
             NotFound: the rule set of the snapshot is not stored.
@@ -104,7 +108,7 @@ class Partition:
         self._stopping = stopping
         self._admit = parts.admission(grant.partition)
         self._keeping = Keeping(parts.snapshots(grant.partition), parts.snapshot_every, parts.snapshot_seconds)
-        self._guard = PartitionGuard(parts.marks(grant.partition), grant.epoch)
+        self._guard = PartitionGuard(self._guarded_by(), grant.epoch)
         self._past: LogHistory | None = None
         self._pipeline = self._fresh()
         self._marked: datetime | None = None  # the time that all partitions of groups know of
@@ -113,12 +117,20 @@ class Partition:
         self._ticked: tuple[datetime, datetime] | None = None
         self._under_way: tuple[int, Future[Grant]] | None = None  # what is being committed: the frame's offset
         self.waiting = ""  # what the database says while it is waited for, "" for none
+        self.size = 0  # bytes of the snapshot that was taken up
         self._take_account()
         kept = self._keeping.load()
-        if kept is not None and kept.offset <= grant.offset_done:
+        if kept is not None and (kept.offset <= grant.offset_done or self.stands_by):  # which `follow_to` looks at
             self._received = kept.received_at
             self._position = self._saved = kept.offset
+            self.size = len(kept.state)
             self._put_back(kept.state)
+        if not self.stands_by:
+            self._begin()
+
+    def _begin(self) -> None:
+        """Begin to work for the grant."""
+        grant = self.grant
         with suppress(Fenced):  # who is replaced already hears of it at the first commit
             self._note_replayed()
         self._awaited = self._next()  # kept for other threads: to look for it moves what the pipeline has in its queues
@@ -147,6 +159,46 @@ class Partition:
         """Whether the last commit failed: `settle` says how."""
         under_way = self._under_way
         return under_way is not None and under_way[1].done() and not _succeeded(under_way[1])
+
+    @property
+    def stands_by(self) -> bool:
+        """Whether somebody else has the partition."""
+        return self.grant.epoch == ONLOOKER
+
+    def follow_to(self, standing: Grant) -> bool:
+        """Standing by, let `take` go on as far as is committed; False where this state is not what a replay to there comes to.
+
+        So it is once a record was set aside, or where the database is older than it was.
+
+        Raises:
+            StoreUnavailable: what is set aside cannot be read.
+        """
+        aside = PartitionGuard(self._guarded_by(), ONLOOKER).quarantined
+        if standing.offset_done < self._position or aside != self._guard.quarantined:
+            return False
+        self.grant = msgspec.structs.replace(self.grant, offset_done=standing.offset_done)
+        return True
+
+    def kept_elsewhere(self, offset: int) -> None:
+        """Standing by, hear of a newer snapshot than the one that was taken up."""
+        if offset > self._saved:
+            self._saved = offset
+            self._keeping.kept_elsewhere()
+
+    def take_over(self, grant: Grant) -> bool:
+        """Go on under a grant instead of standing by; False where this state may be another than what a replay comes to: make it anew.
+
+        Raises:
+            StoreCorrupt: the guard's mark is damaged.
+            StoreUnavailable: the mark cannot be read.
+        """
+        guard = PartitionGuard(self._parts.marks(grant.partition), grant.epoch)
+        if grant.offset_done < self._position or guard.entered or guard.quarantined != self._guard.quarantined:
+            return False
+        self.grant, self._guard = grant, guard
+        self._take_account()
+        self._begin()
+        return True
 
     @property
     def pipeline(self) -> Pipeline:
@@ -200,7 +252,8 @@ class Partition:
             self._admit.settled(offset)
         self._position = offset
         self._note_replayed()
-        if self._keeping.due or self._counted_back(records):  # whoever comes next need not count back again
+        counted_back = self._counted_back(records)
+        if (self._keeping.due or counted_back) and not self.stands_by:  # whoever comes next need not count back again
             self.keep()
         return offset + 1
 
@@ -230,10 +283,14 @@ class Partition:
         return any(isinstance(record.entry, RulesetEntry) and record.entry.prepared is not None for record in records)
 
     def _past_in(self, log: FrameLog) -> LogHistory:
-        wait, parts, guard = self._until_taken, self._parts, self._guard
+        wait, parts = self._until_taken, self._parts
         return LogHistory(
-            self.grant.partition, log, parts.admission, parts.worked_out, wait, before_reading=self.settle, aside=lambda: guard.quarantined
+            self.grant.partition, log, parts.admission, parts.worked_out, wait, before_reading=self.settle, aside=self.quarantined
         )
+
+    def _guarded_by(self) -> Marks:
+        marks = self._parts.marks(self.grant.partition)
+        return Onlooking(marks) if self.stands_by else marks
 
     def _judge(
         self, offset: int, message: bytes | None, appended_at: datetime
@@ -372,9 +429,10 @@ class Partition:
             message=text(f"worker.{found.reason}", partition=place.partition, offset=offset, detail=found.detail),
             raw=(message or b"")[:RAW_LIMIT],
         )
-        _log.error("partition.message_quarantined", partition=place.partition, offset=offset, reason=found.reason, detail=found.detail)
         seq = place.seq() + self.SPACE
-        self._parts.on_set_aside(seq)
+        if not self.stands_by:
+            _log.error("partition.message_quarantined", partition=place.partition, offset=offset, reason=found.reason, detail=found.detail)
+            self._parts.on_set_aside(seq)
         return [Record(seq=seq, received_at=self._received, entry=entry)]
 
     def _commit(self, offset: int, records: Sequence[Record], outcomes: Sequence[Outcome], written: Sequence[Letter]) -> None:

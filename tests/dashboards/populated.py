@@ -13,7 +13,7 @@ from itertools import product
 from prometheus_client import Counter, Histogram
 
 from app.metrics import CONTENT_TYPE, GAUGES, Metrics, Sample
-from dashboards import duty, engine, requests
+from dashboards import cluster, duty, engine, requests
 from domain.levels import DEFAULT_LEVELS
 from domain.policies import ACTS
 from domain.tasks import OPEN_STAGES, Action
@@ -50,6 +50,7 @@ OUTCOMES = {
     "fengsui_sign_ins": tuple(requests.SIGN_INS),
     "fengsui_ruleset_reloads": tuple(engine.RELOAD_OUTCOMES),
     "fengsui_inference_compared": tuple(engine.COMPARED),
+    "fengsui_standbys": tuple(cluster.STANDBYS),
 }
 VALUES = {
     "fengsui_partitions": 24.0,

@@ -55,6 +55,7 @@ CHINESE = {
     "kafka.reduced_durability": "是否接受少于 3 个副本或少于 2 个同步副本",
     "kafka.snapshots": "分区快照目录，须为各工作进程共用的同一目录；不设则存于数据库",
     "kafka.snapshot_seconds": "研判多少秒之后存一次分区快照：接手时至多重新研判这么久",
+    "kafka.standby_mb": "研判进程用于预热他人分区的内存上限（MiB）；0 表示不预热",
     "kafka.outputs": "研判结果是否写入预警与事件两个主题",
     "kafka.session_seconds": "研判进程多久无声息后，其分区转交他人；接入进程所读来源的分区亦然",
     "kafka.stuck_seconds": "有积压而停滞多久后，工作进程退出（状态 70）",

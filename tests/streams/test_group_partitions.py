@@ -43,7 +43,7 @@ from streams.runtimes.faust_worker import Slot
 from streams.runtimes.group_partitions import GroupPartition
 from streams.runtimes.groups_past import GroupsPast
 from streams.runtimes.keeping import Kept
-from streams.runtimes.partitions import MARK, Partition, Parts
+from streams.runtimes.partitions import MARK, ONLOOKER, Partition, Parts
 from streams.runtimes.past import LogHistory
 from streams.stages.passing import Passage, Windows
 from tests.factories import T0, make_entry, make_object
@@ -169,6 +169,9 @@ class Shelf:
     def load(self) -> Kept | None:
         return self.kept
 
+    def newest(self) -> int | None:
+        return self.kept.offset if self.kept else None
+
 
 class Marks:
     """The marks of a partition that nobody died with."""
@@ -223,16 +226,18 @@ class Side:
             worked_out=self.worked_out,
         )
         self.workers = [self.made(partition) for partition in range(SOURCES)]
+        self.standbys: dict[int, Partition] = {}
 
-    def made(self, partition: int) -> Partition:
+    def made(self, partition: int, epoch: int = 1) -> Partition:
         """Return a partition as a worker has it that takes it over now."""
-        grant = Grant(topic="t", partition=partition, epoch=1, offset_done=self.done[partition])
+        grant = Grant(topic="t", partition=partition, epoch=epoch, offset_done=self.done[partition])
         stopping = threading.Event()
         return GroupPartition(grant, self.parts, stopping, SOURCES) if self.groups else Partition(grant, self.parts, stopping)
 
     def commit(
         self, grant: Grant, upto: int, records: Sequence[Record], outcomes: Sequence[Outcome], letters: Sequence[Letter] = ()
     ) -> Grant:
+        assert grant.epoch != ONLOOKER
         assert not self.groups or all(isinstance(record.entry, RejectionEntry) for record in records)  # signals have their rows
         self.done[grant.partition] = upto
         self.outcomes[grant.partition] += outcomes
@@ -248,6 +253,20 @@ class Side:
     def worked_out(self, name: str) -> Iterator[bytes] | None:
         """Return what was counted beforehand."""
         return iter(self.artifacts[name]) if name in self.artifacts else None
+
+    def stand_by(self, partition: int) -> None:
+        """Let another worker follow a partition as far as it is committed."""
+        standby = self.standbys.setdefault(partition, self.made(partition, ONLOOKER))
+        assert standby.follow_to(self.workers[partition].grant)
+        while standby.next_offset <= self.done[partition]:
+            standby.take(standby.next_offset, self.logs[partition][standby.next_offset], END)
+
+    def succeed(self, partition: int) -> None:
+        """Let whoever stands by for a partition take it over, or else a worker that begins with the snapshot."""
+        standby = self.standbys.pop(partition, None)
+        if standby is not None:
+            assert standby.take_over(Grant(topic="t", partition=partition, epoch=1, offset_done=self.done[partition]))
+        self.workers[partition] = standby or self.made(partition)
 
     def take(self, partition: int) -> bool:
         """Let the worker take its next message; False where there is none."""
@@ -345,11 +364,14 @@ class Deployment:
         return bool(letters)
 
     def _kill(self) -> None:
-        """Somebody dies: a worker, with or without a newer snapshot, or whoever sends letters, after the sending."""
+        """Somebody dies: a worker, with or without a newer snapshot, or whoever sends letters, after the sending; or somebody stands by."""
         side, at = self.random.choice((self.sources, self.areas)), self.random.randrange(SOURCES)
+        if self.random.random() < 0.3:
+            side.stand_by(at)
+            return
         if self.random.random() < 0.5:
             side.workers[at].keep()
-        side.workers[at] = side.made(at)
+        side.succeed(at)
         self.posted[at] = max(0, self.posted[at] - self.random.randrange(3))
 
     def expected(self) -> dict[str, list[Outcome]]:
