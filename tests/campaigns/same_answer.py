@@ -5,7 +5,11 @@
 All are real processes; the clusters are fed by a `fengsui edge` over HTTP and consume through Faust's own assignment. The cluster of
 three begins with two workers; the third comes when half is sent, one of the first two goes when three quarters are, and another takes
 its place. Compared are the ids of warnings, their levels, and which rules they bear. Signals come late, are corrected and withdrawn, and
-calls are repeated as by senders that lost their answer.
+calls are repeated as by senders that lost their answer. When half is sent more rules are put in force, about objects, chains and counties:
+their thresholds lie where nobody comes who counts from there on alone.
+
+Rules read areas, chains and trades in both sets, and one what is usual among peers: it is judged everywhere, but nothing can be usual
+before a night has passed, which a run of some minutes does not see; that it may, `tests.cluster.test_areas` shows.
 """
 
 from __future__ import annotations
@@ -21,11 +25,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from sqlalchemy import select
 
 from app.clock import SystemClock
+from app.rulebook import read_folder
 from deploy.kafka.local import LocalKafka
-from domain.records import ObjectsEntry
+from domain.objects import Relation
+from domain.records import ObjectsEntry, Prepared, Record, RulesetEntry
+from rules.load import load_rules
 from storage.database import Database
 from storage.datadir import DataPaths
 from storage.registry import write_objects
@@ -47,6 +55,16 @@ SIGNALS_AN_OBJECT = 50
 SPAN = timedelta(hours=46)  # of the signals' times; less than the quiet period, after which a warning ends
 FEED = "signals"
 THREE, ONE, SERVE = "three workers", "one worker", "serve"  # the ways that are held against replay
+CHAINS = 5
+MADE = (
+    ("hotline", "gas.leak"),
+    ("complaint", "gas.leak"),
+    ("hotline", "gas.smell"),
+    ("opinion", "gas.smell"),
+    ("iot", "gas.pressure"),
+    ("department", "gas.repair"),
+    ("inspection", "gas.check"),
+)
 STREETS = ("610113001", "610113002", "610113003", "610114001", "610114002")
 # Points are a third of a point above multiples of five: no sum of them is the limit of a level, so that it makes no difference by how
 # much they faded in the minutes that one way takes longer than the other. Areas count what is never taken back, since records that came
@@ -89,6 +107,48 @@ rules:
   - {id: county, title: 区县受检面广, status: active, subject: region(6), basis: [城镇燃气管理条例第四十条], when: county_objects >= 20,
      points: 45.3, say: "{county_objects}户"}
 """
+# In a sector of their own, so that the rules of the first one stay where objects are judged.
+GROUPS = """\
+pack: chains
+title: 连锁
+sector: food
+owner: 市消防救援支队
+effective: {from: 2024-01-01}
+plan: response
+indicators:
+  chain_sites: {title: 同一上级受检对象, distinct: object, by: parent, where: kind == gas.check, window: 7d, exact: true}
+  trade_checks: {title: 同业检查, count: signals, by: [industry, region(6)], where: kind == gas.check, window: 7d}
+  checks: {title: 近7天检查, count: signals, where: kind == gas.check, window: 7d}
+  usual: {title: 同业近7天检查, peers: checks, by: industry, take: median}
+rules:
+  - {id: chain, title: 同一上级多户受检, status: active, basis: [城镇燃气管理条例第四十条], when: chain_sites >= 2 and checks >= 1,
+     points: 45.3, say: "{chain_sites}户"}
+  - {id: trade, title: 同业检查多, status: active, basis: [城镇燃气管理条例第四十条], when: trade_checks >= 6 and checks >= 2,
+     points: 20.3, say: "{trade_checks}次"}
+  - {id: odd, title: 检查多于同业, status: active, basis: [城镇燃气管理条例第四十条], when: checks > usual, points: 15.3, say: "{usual}"}
+"""
+
+
+def later(count: int) -> str:
+    """Return the pack that is put in force when half of `count` signals is sent; one signal in seven is a check."""
+    checks = count / len(MADE)
+    return f"""\
+pack: later
+title: 后来的规则
+sector: transport
+owner: 市交通局
+effective: {{from: 2024-01-01}}
+plan: response
+indicators:
+  county_checks: {{title: 区县检查, count: signals, by: region(6), where: kind == gas.check, window: 7d}}
+  chain_checks: {{title: 同一上级检查, count: signals, by: parent, where: kind == gas.check, window: 7d, exact: true}}
+  own_checks: {{title: 检查, count: signals, where: kind == gas.check, window: 7d}}
+rules:
+  - {{id: later-county, title: 区县检查多, status: active, subject: region(6), basis: [城镇燃气管理条例第四十条],
+     when: county_checks >= {int(checks * 0.33)}, points: 65.3, say: "{{county_checks}}次"}}
+  - {{id: later-chain, title: 同一上级检查多, status: active, basis: [城镇燃气管理条例第四十条],
+     when: chain_checks >= {int(checks / CHAINS * 0.6)} and own_checks >= 1, points: 45.3, say: "{{chain_checks}}次"}}
+"""
 
 
 def story(seed: int, count: int, began: datetime) -> list[dict[str, Any]]:
@@ -101,17 +161,7 @@ def story(seed: int, count: int, began: datetime) -> list[dict[str, Any]]:
         thing = f"o-{min(int(rng.paretovariate(0.9)) - 1, objects - 1) if rng.random() < 0.2 else rng.randrange(objects)}"
         late = timedelta(seconds=rng.choice([0, 0, 0, 30, 900, 7_200]))
         at = began - timedelta(hours=1) - SPAN * (count - number) / count - late
-        source, kind = rng.choice(
-            [
-                ("hotline", "gas.leak"),
-                ("complaint", "gas.leak"),
-                ("hotline", "gas.smell"),
-                ("opinion", "gas.smell"),
-                ("iot", "gas.pressure"),
-                ("department", "gas.repair"),
-                ("inspection", "gas.check"),
-            ]
-        )
+        source, kind = rng.choice(MADE)
         given: dict[str, Any] = {
             "id": f"s-{number}",
             "source": source,
@@ -133,25 +183,49 @@ def story(seed: int, count: int, began: datetime) -> list[dict[str, Any]]:
     return made
 
 
-def by_replay(folder: Path, rules: Path, signals: Sequence[dict[str, Any]], began: datetime) -> list[Answer]:
+def write_rules(folder: Path, more: str = "") -> str:
+    """Write the packs, with `more` of them; return the version of the set."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in {"gas": RULES, "chains": GROUPS, "later": more}.items():
+        if text:
+            (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+    return load_rules(read_folder(folder)).version
+
+
+def by_replay(folder: Path, signals: Sequence[dict[str, Any]], began: datetime) -> list[Answer]:
     """Return what `fengsui replay` gives; all was received at once, as it is, nearly, elsewhere."""
-    file = folder / "signals.ndjson"
+    before, after = folder / "rules-before", folder / "rules-after"
+    first, second = write_rules(before), write_rules(after, later(len(signals)))
+    half = len(signals) // 2
     received = {"received_at": began.isoformat(), "feed": FEED}
-    file.write_text("".join(json.dumps(each | received, ensure_ascii=False) + "\n" for each in signals), encoding="utf-8")
+    given = [json.dumps(each | received, ensure_ascii=False) for each in signals]
+    entry = RulesetEntry(version=second, prepared=Prepared(first=2))  # from the first set on: the registry has no number of its own
+    given.insert(half, msgspec.json.encode(Record(seq=3 + half, received_at=began, entry=entry)).decode())
+    given.insert(0, msgspec.json.encode(Record(seq=2, received_at=began, entry=RulesetEntry(version=first))).decode())
+    file = folder / "signals.ndjson"
+    file.write_text("".join(f"{line}\n" for line in given), encoding="utf-8")
     objects = folder / "objects.csv"
     objects.write_text(_register(signals), encoding="utf-8")
-    return replayed(rules, file, folder, "--objects", str(objects))
+    return replayed(before, file, folder, "--rules", str(after), "--objects", str(objects))
 
 
-def by_serve(folder: Path, rules: Path, signals: Sequence[dict[str, Any]]) -> list[Answer]:
+def by_serve(folder: Path, signals: Sequence[dict[str, Any]]) -> list[Answer]:
     """Return what a `serve` gives."""
+    rules, half = folder / "rules-of-serve", len(signals) // 2
+    write_rules(rules)
     serving = Serving(folder / "serve", rules)
     serving.data.mkdir()
     serving.start()
     try:
         assert serving.wait_ready(), f"it did not start; see {serving.data.name}.log"
         serving.call("POST", "/v1/import/objects?name=objects.csv", _register(signals).encode(), content_type="application/octet-stream")
-        send(serving, signals, SERVE)
+        send(serving, signals[:half], SERVE)
+        wait_moving(lambda: len(set(_progress(serving))) == 1, lambda: _progress(serving), "serve is at the end of its journal")
+        version = write_rules(rules, later(len(signals)))
+        wait_moving(
+            lambda: serving.call("GET", "/v1/status")["ruleset"] == version, lambda: _progress(serving), "the later rules are in force"
+        )
+        send(serving, signals[half:], SERVE)
         wait_moving(lambda: len(set(_progress(serving))) == 1, lambda: _progress(serving), "serve is at the end of its journal")
         assert serving.stop() == 0
     finally:
@@ -175,6 +249,7 @@ class Town:
         stack.callback(self.cluster.close)
         self.moved = 0  # partitions that went from one worker to another under load
         self._more: dict[str, Any] = {"plant": plant, "snapshot_every": every}
+        write_rules(self.cluster.rules)
         self.cluster.activate()
         self.edge = Serving(folder / "edge", self.cluster.rules, settings=environment(self.cluster.settings), role="edge")
         self.edge.data.mkdir()
@@ -187,6 +262,11 @@ class Town:
             write_objects(connection, entry)
         self.cluster.send([entry])
         self.edge.start()
+
+    def put_in_force(self, more: str) -> None:
+        """Put more rules in force, behind all that is sent; nothing that is sent from here on comes before them."""
+        write_rules(self.cluster.rules, more)
+        self.cluster.activate()
 
     def work(self, *names: str) -> None:
         """Start workers."""
@@ -234,7 +314,10 @@ def by_one_worker(town: Town, signals: Sequence[dict[str, Any]]) -> list[Answer]
     town.register(signals)
     town.work("only")
     assert town.edge.wait_ready(), "the edge did not start; see its log"
-    send(town.edge, signals, ONE)
+    half = len(signals) // 2
+    send(town.edge, signals[:half], ONE)
+    town.put_in_force(later(len(signals)))
+    send(town.edge, signals[half:], ONE)
     return town.answers()
 
 
@@ -245,6 +328,7 @@ def by_three_workers(town: Town, signals: Sequence[dict[str, Any]]) -> list[Answ
     assert town.edge.wait_ready(), "the edge did not start; see its log"
     half, rest = len(signals) // 2, len(signals) * 3 // 4
     send(town.edge, signals[:half], THREE)
+    town.put_in_force(later(len(signals)))
     two = town.settled(2)
     town.work("third")
     send(town.edge, signals[half:rest], THREE)
@@ -284,12 +368,23 @@ def send(door: Serving, signals: Sequence[dict[str, Any]], who: str) -> None:
 
 def _objects(signals: Sequence[dict[str, Any]]) -> Iterator[Any]:
     for name in sorted({each["object"]["id"] for each in signals}):
-        yield make_object(id=name, name=f"{name}号燃气有限公司", region=STREETS[int(name.removeprefix("o-")) % len(STREETS)])
+        number = int(name.removeprefix("o-"))
+        yield make_object(
+            id=name,
+            name=f"{name}号燃气有限公司",
+            region=STREETS[number % len(STREETS)],
+            industry=("D45", "H62")[number % 2],
+            relations=(Relation(kind="parent", object_id=f"o-{number * 7 % CHAINS}"),),
+        )
 
 
 def _register(signals: Sequence[dict[str, Any]]) -> str:
     """Return the objects as a file that is imported."""
-    return "id,type,name,region\n" + "".join(f"{each.id},{each.type},{each.name},{each.region}\n" for each in _objects(signals))
+    rows = [
+        f"{each.id},{each.type},{each.name},{each.region},{each.industry},parent:{each.relations[0].object_id}\n"
+        for each in _objects(signals)
+    ]
+    return "id,type,name,region,industry,relations\n" + "".join(rows)
 
 
 @contextmanager
@@ -313,12 +408,11 @@ def body(given: Run) -> tuple[list[str], str]:
     with ExitStack() as stack:
         kafka, postgres = stack.enter_context(services(given.folder))
         three = Town(stack, kafka, postgres, given.folder / "three", given.plant, every)
-        rules = three.cluster.rules
-        expected = by_replay(given.folder, rules, signals, began)
+        expected = by_replay(given.folder, signals, began)
         ways: dict[str, Callable[[], list[Answer]]] = {THREE: lambda: by_three_workers(three, signals)}
         if not given.plant:
             one = Town(stack, kafka, postgres, given.folder / "one", "", every)
-            ways |= {ONE: lambda: by_one_worker(one, signals), SERVE: lambda: by_serve(given.folder, rules, signals)}
+            ways |= {ONE: lambda: by_one_worker(one, signals), SERVE: lambda: by_serve(given.folder, signals)}
         for who, ask in ways.items():
             if given.given.only not in {"", who}:
                 continue
@@ -329,6 +423,8 @@ def body(given: Run) -> tuple[list[str], str]:
     levels = {level for _, level, _ in expected}
     bearing = {rule for _, _, rules in expected for rule in rules.split(",")}
     wrong += ["no partition moved: the rebalance proved nothing"] * (three.moved == 0 and not wrong and given.given.only in {"", THREE})
+    lacking = {"chain", "trade", "street", "county", "later-county", "later-chain"} - bearing
+    wrong += [f"nothing was said by {', '.join(sorted(lacking))}"] * bool(lacking)
     wrong += [f"only {len(levels)} levels and {len(bearing)} rules occurred"] * (len(levels) < 3 or len(bearing) < 10)
     line = (
         f"same-answer: {len(signals)} signals, {len(expected)} warnings of {len(levels)} levels by {len(bearing)} rules, "
