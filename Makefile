@@ -1,5 +1,5 @@
 # Everything from nothing on Debian 12 with `apt install git make python3-venv`; `make help` lists the targets.
-# No target but `services` needs root; none but `inference` needs a compiler.
+# No target but `services` needs root; `inference` and `engine` need a compiler, `bench`, `nightly` and `cluster-local` use one that is there.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -72,6 +72,10 @@ $(VENV)/.stamp-kernel: $(wildcard streams/kernel/*.py) $(VENV)/.stamp-self
 inference: setup-dev  ## build durable-rules, the second opinion on inferences (needs gcc and Python's headers)
 	@$(PIP_INSTALL) --quiet --require-hashes --no-deps --no-build-isolation --no-binary durable-rules -r requirements-inference.lock
 
+.PHONY: engine
+engine: setup-dev  ## compile the engine: twice as fast (needs gcc and Python's headers; a minute)
+	@$(PY) -m deploy.engine
+
 .PHONY: demo
 demo: setup  ## one month of a made-up city, the whole loop (ARGS="--headless --summary out.json")
 	$(VENV)/bin/fengsui demo $(ARGS)
@@ -96,14 +100,17 @@ format: setup-dev  ## format and mend what can be mended by itself
 
 .PHONY: bench
 bench: setup-dev  ## measure speed on this machine (ONLY=name)
+	@$(PY) -m deploy.engine --where-possible
 	@$(PY) deploy/run_scripts.py benchmarks --only "$(ONLY)" -- $(ARGS)
 
 .PHONY: nightly
 nightly: setup-dev  ## the long campaigns (ONLY=kill9; ARGS="--plant NAME" must make one fail)
+	@$(PY) -m deploy.engine --where-possible
 	@$(PY) deploy/run_scripts.py tests/campaigns --only "$(ONLY)" -- $(ARGS)
 
 .PHONY: cluster-local
 cluster-local: setup-dev  ## Kafka, PostgreSQL, an edge and two workers without Docker, until Ctrl-C (ARGS="--workers 3")
+	@$(PY) -m deploy.engine --where-possible
 	@$(PY) -m deploy.cluster_local $(ARGS)
 
 .PHONY: services
@@ -120,6 +127,9 @@ lock: $(VENV)/.stamp-venv  ## write the lock files anew from pyproject.toml (ARG
 	$(VENV)/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
 	  --group build --group dev --extra kafka --constraint requirements-cluster.lock pyproject.toml --output-file requirements-dev.lock
 
+	$(VENV)/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
+	  --group engine --constraint requirements-dev.lock --output-file requirements-engine.lock
+
 .PHONY: clean
 clean:  ## remove caches and build output; .venv stays
-	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist streams/compiled

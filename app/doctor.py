@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from app.clock import SystemClock
 from app.cluster.aside import left_out
+from app.engine import ENGINE
 from app.inferring import REMEDY
 from app.rulebook import read_folder
 from app.settings import Settings
@@ -62,6 +63,7 @@ def examine(
     """
     findings = [
         Finding("python", sys.version_info >= (3, 11), sys.version.split()[0]),
+        Finding("engine", ok=True, detail=both(ENGINE.why or "engine.compiled")),
         _sqlite(),
         _rules(rules),
         _inference(rules),

@@ -67,6 +67,7 @@ GAUGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "fengsui_source_trouble": ("1 while a source cannot be read, or what it brought cannot be kept.", ("feed", "topic")),
     "fengsui_store_away": ("1 where this process could not ask its store for some of these values just now; they are left out.", ()),
     "fengsui_build_info": ("The running software; always 1.", ("version",)),
+    "fengsui_engine_compiled": ("1 where the engine runs as machine code, 0 where its sources run.", ()),
 }
 
 # Upper bounds in seconds. An answer waits for one sync of the disk, a step for one transaction; an attempt is given up after 30 s.

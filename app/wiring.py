@@ -22,6 +22,7 @@ from app.commit import Commit, Consequences
 from app.desk import Desk
 from app.duty import DutyLoop
 from app.effects import EffectWriter
+from app.engine import ENGINE
 from app.explaining import Asking
 from app.gate import AsgiApp, Credentials
 from app.history import JournalHistory
@@ -323,6 +324,7 @@ class Application:
             Sample("fengsui_journal_head", float(self.journal.head())),
             Sample("fengsui_journal_applied", float(self._applied())),
             Sample("fengsui_build_info", 1.0, (VERSION,)),
+            Sample("fengsui_engine_compiled", float(ENGINE.compiled)),
         ]
 
 

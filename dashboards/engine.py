@@ -259,6 +259,15 @@ RULES = Row(
             steps=BAD_FROM_ONE,
             texts={"0": "有复核", "1": "无复核"},
         ),
+        figure(
+            "引擎",
+            (
+                "各进程都以编译后的引擎研判，还是有进程由源码研判（慢一半，结果相同；make engine）。",
+                "Whether all processes judge in machine code, or some by the sources: the same answers, half as fast; see `make engine`.",
+            ),
+            "min(fengsui_engine_compiled)",
+            texts={"0": "源码", "1": "已编译"},
+        ),
         Panel(
             kind="table",
             title="版本",

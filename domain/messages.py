@@ -797,6 +797,30 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     ),
     "engine.stopped": ("研判引擎没有运行", "the engine is not running"),
     # event: what a message is about
+    # engine: why the sources run, and not the machine code made of them
+    "engine.compiled": ("已编译（mypyc）", "compiled (mypyc)"),
+    "engine.compiling": ("正在编译引擎的 {modules} 个模块，约一分钟……", "compiling {modules} modules of the engine, about a minute ..."),
+    "engine.damaged": ("streams/compiled 已损坏，请重做：make engine", "streams/compiled is damaged; make it anew: make engine"),
+    "engine.no_compiler": (
+        "引擎未编译，由源码运行：没有 gcc 或 Python 头文件（Debian：apt install gcc libc6-dev python3-dev）",
+        "the engine is not compiled, its sources run: no gcc, or no Python headers (Debian: apt install gcc libc6-dev python3-dev)",
+    ),
+    "engine.not_there": (
+        "由源码运行，未编译；make engine 可使研判快约一倍（需要 gcc）",
+        "the sources run; `make engine` makes judging about twice as fast (it needs gcc)",
+    ),
+    "engine.not_wanted": ("由源码运行，按 FENGSUI_COMPILED=no 之意", "the sources run, since FENGSUI_COMPILED=no says so"),
+    "engine.other_python": (
+        "编译时用的是另一个 Python，由源码运行；请重做：make engine",
+        "it was compiled for another Python, so the sources run; make it anew: make engine",
+    ),
+    "engine.other_sources": (
+        "编译之后源码有改动，由源码运行；请重做：make engine",
+        "the sources have changed since it was compiled, so they run; make it anew: make engine",
+    ),
+    "engine.refused": ("{variable}={wanted}：{why}", "{variable}={wanted}: {why}"),
+    "engine.too_late": ("引擎已被提前载入，由源码运行", "the engine was imported before, so the sources run"),
+    "engine.unknown": ("只能是 yes、no 或不设", "it must be yes or no, or not be set"),
     "event.case.attention": ("须值班员处理", "for the duty officer to decide"),
     "event.case.assessed": ("综合研判纪要", "minutes of a joint assessment"),
     "event.case.closed": ("预警办结", "warning closed"),

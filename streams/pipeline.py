@@ -299,7 +299,7 @@ class Pipeline:
             for earlier in replaced:
                 self._undo(earlier, effects)
         self._pass_on(seq, entry, again=bool(replaced or entry.revision or entry.signal.corrects or entry.signal.withdraws))
-        live = Live(seq, entry, also)
+        live = Live.of(seq, entry, also)
         away = self._move(live, replaced)
         moment = None
         if not entry.signal.withdraws:
@@ -345,7 +345,7 @@ class Pipeline:
             earlier.entry = found
             return
         effects = self._effects
-        live = Live(earlier.seq, found, earlier.also)
+        live = Live.of(earlier.seq, found, earlier.also)
         if entry.content is None:  # else whoever judges areas is told by the entry itself, and not by each partition that it moves between
             self._pass_on(earlier.seq, found, again=True)
         self._undo(earlier, effects)

@@ -17,6 +17,7 @@ from prometheus_client import start_http_server
 
 from app.clock import SystemClock
 from app.cluster.stores import check_topics
+from app.engine import ENGINE
 from app.metrics import Metrics, Sample
 from app.settings import Settings
 from app.stores import open_database
@@ -47,7 +48,9 @@ class Role:
         self.closing.callback(folder.close)
         self.paths = folder.paths
         self.metrics = Metrics()
-        self.metrics.sources.append(lambda: [Sample("fengsui_build_info", 1.0, (VERSION,))])
+        self.metrics.sources.append(
+            lambda: [Sample("fengsui_build_info", 1.0, (VERSION,)), Sample("fengsui_engine_compiled", float(ENGINE.compiled))]
+        )
         self.database = open_database(settings, SystemClock())
         self.closing.callback(self.database.close)
         self._end = threading.Event()

@@ -196,7 +196,7 @@ class Watching:
         for rule in sorted(became.difference(part.rule for part in parts)):
             self._watches.add(slot, rule, handle)
             truths.append(Truth(self._names[rule], now, hit=True))
-        moment = self._moment(Live(self._number(handle), entry), self._watches.now(slot))
+        moment = self._moment(Live.of(self._number(handle), entry), self._watches.now(slot))
 
         def made(rules: list[str]) -> None:
             for rule in rules:
@@ -216,7 +216,7 @@ class Watching:
     def _tell_late(self, part: Standing, since: int, now: int) -> None:
         """Tell the pipeline of a contribution that began when no level could be reached by it."""
         entry = self._fetch(part.handle)
-        moment = self._moment(Live(self._number(part.handle), entry), self._watches.note(part))
+        moment = self._moment(Live.of(self._number(part.handle), entry), self._watches.note(part))
         if self._remote.begin(self._names[part.rule], moment, since, now, self._pipeline.ruleset.version):
             self._made[entry.resolution.object_id, self._names[part.rule]] = part.handle
         self._watches.know(part)
@@ -262,7 +262,7 @@ class Watching:
         moment = self._moment_at_hand
         if moment is None:
             handle = self._watches.newest(slot)
-            moment = self._moment(Live(self._number(handle), self._fetch(handle)), self._watches.now(slot))
+            moment = self._moment(Live.of(self._number(handle), self._fetch(handle)), self._watches.now(slot))
         true = {self._names[part.rule] for part in self._watches.parts(slot) if part.true}
         self._remote.describe(risk, true, moment)
         standing = [name for name, part in risk.parts.items() if part.points(now) > 0.0]

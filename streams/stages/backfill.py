@@ -148,7 +148,7 @@ class Backfill:
             for earlier in replaced:
                 self._undo(earlier)
         if not entry.signal.withdraws:
-            self._place(Live(seq, entry, also), away=self._away(entry))
+            self._place(Live.of(seq, entry, also), away=self._away(entry))
 
     def _resolution(self, seq: int, entry: ResolutionEntry) -> None:
         earlier = self.ledger.meant_by(entry, seq)
@@ -158,7 +158,7 @@ class Backfill:
         if earlier.entry.resolution.object_id == entry.object_id:
             earlier.entry = found
             return
-        live = Live(earlier.seq, found, earlier.also)
+        live = Live.of(earlier.seq, found, earlier.also)
         self._undo(earlier)
         self._place(live, away=elsewhere(entry, seq))
 
@@ -240,7 +240,7 @@ class Backfill:
                 self.stage.objects.update((thing.id, thing) for thing in part.rows)
             elif isinstance(part, _Lives):
                 for seq, entry, names, of in part.rows:
-                    lives[seq], places[seq] = Live(seq, entry, tuple(id_ for _, id_ in names[1:])), of
+                    lives[seq], places[seq] = Live.of(seq, entry, tuple(id_ for _, id_ in names[1:])), of
             elif isinstance(part, _Keys):
                 keys += part.rows
         self.stage.load({"keys": keys, "warming_since": {}}, lives)

@@ -410,11 +410,15 @@ class FuseStage:
                     setattr(risk.episode, name, saved["episode"][name])
             for fields in saved["parts"]:
                 part = risk.parts[fields["name"]] = Part(fields["source"], fields["name"], fields["title"])
+                kept = {
+                    **fields,
+                    "basis": tuple(fields["basis"]),
+                    "feeds": tuple(fields["feeds"]),
+                    "counted": dict.fromkeys(fields["counted"]),
+                    "evidence": {seq: lives[seq] for seq in fields["evidence"]},
+                }
                 for name in _PART:
-                    setattr(part, name, fields[name])
-                part.basis, part.feeds = tuple(part.basis), tuple(part.feeds)
-                part.counted = dict.fromkeys(fields["counted"])
-                part.evidence = {seq: lives[seq] for seq in fields["evidence"]}
+                    setattr(part, name, kept[name])
                 for live in part.evidence.values():
                     live.holds += 1
                     live.cited = [*(live.cited or ()), (risk, part)]

@@ -127,6 +127,6 @@ class _Graft:
         found = self._lives.get(live.seq)
         if found is None:
             known = next((each for id_ in live.ids if (each := self._ledger.named(live.feed, id_)) and each.seq == live.seq), None)
-            found = self._lives[live.seq] = known or Live(live.seq, live.entry, live.also)
+            found = self._lives[live.seq] = known or Live.of(live.seq, live.entry, live.also)
             found.keys = {**{by: self._indicators.key(key.name) for by, key in live.keys.items()}, **found.keys}
         return found

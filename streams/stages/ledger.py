@@ -36,25 +36,22 @@ class Live:
 
     __slots__ = ("also", "cited", "courses", "feed", "holds", "id", "kept", "keys", "seq", "t")
 
-    def __init__(self, seq: int, entry: SignalEntry, also: tuple[str, ...] = ()) -> None:
+    def __init__(self, seq: int, kept: Packed, feed: str, id_: str, t: int, also: tuple[str, ...]) -> None:
         self.seq = seq
-        self.kept: Packed = entry
-        self.feed = intern(entry.feed)
-        self.id = entry.signal.id
-        self.t = to_us(entry.signal.occurred_at)
+        self.kept = kept
+        self.feed = intern(feed)
+        self.id = id_
+        self.t = t
         self.also = also
         self.holds = 0
         self.keys: Mapping[By, Key] = {}  # what it counted for
         self.cited: list[tuple[Risk, Part]] | None = None  # contributions it was put behind
         self.courses: list[Course] | None = None  # sequences it is part of, once for each place
 
-    @classmethod
-    def packed(cls, seq: int, kept: Packed, feed: str, id_: str, t: int, also: tuple[str, ...]) -> Live:
-        """Return one that a snapshot held."""
-        live = cls.__new__(cls)
-        live.seq, live.kept, live.feed, live.id, live.t, live.also = seq, kept, intern(feed), id_, t, also
-        live.holds, live.keys, live.cited, live.courses = 0, {}, None, None
-        return live
+    @staticmethod
+    def of(seq: int, entry: SignalEntry, also: tuple[str, ...] = ()) -> Live:
+        """Return one of a signal that came just now."""
+        return Live(seq, entry, entry.feed, entry.signal.id, to_us(entry.signal.occurred_at), also)
 
     @property
     def entry(self) -> SignalEntry:
@@ -151,7 +148,7 @@ class Ledger:
             self.forget(known)
         elif elsewhere(entry, seq) and not came_here(entry.content_seq, seq):
             return None
-        found = Live(entry.content_seq, resolved(entry.content, ""))
+        found = Live.of(entry.content_seq, resolved(entry.content, ""))
         self.wait(found)
         return found
 
@@ -171,7 +168,7 @@ class Ledger:
                 self.forget(known)  # it counted elsewhere
             elif known is not None and known.seq >= entry.content_seq:
                 return None
-        return Live(entry.content_seq, entry.content, entry.also)
+        return Live.of(entry.content_seq, entry.content, entry.also)
 
     def keep(self, live: Live) -> None:
         """Make `live` findable under its ids."""

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from rules.ruleset import Indicator, Value
 from streams.stages.cells import Cell, Item, Max, Mean, Min, number
+from streams.stages.keys import Key
 from streams.stages.measures import Stddev, order_statistic
 from streams.stages.windows import NEVER, Always, Stretched
 
@@ -43,7 +44,7 @@ def taken(values: list[float], take: str, rank: float) -> Value:
         return middle(ordered)
     if take == "percentile":
         return order_statistic(ordered, rank)
-    made = _CELLS[take](Always(), "", None)  # type: ignore[arg-type]  # a bare aggregate, in no window and for no key
+    made = _CELLS[take](Always(), "", Key(""))  # a bare aggregate, in no window and for no key
     for value in values:
         made.gain(value)
     return made.value()

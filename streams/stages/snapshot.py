@@ -114,7 +114,7 @@ def put_back(stages: Stages, data: bytes, activate: Callable[[str], RuleSet]) ->
     ruleset = activate(saved.place.ruleset)
     stages.rules.catalogue = saved.catalogue
     stages.indicators.objects = {thing.id: thing for thing in saved.objects}
-    lives = {seq: Live.packed(seq, kept, feed, id_, t, also) for seq, kept, feed, id_, t, also, _ in saved.lives}
+    lives = {seq: Live(seq, kept, feed, id_, t, also) for seq, kept, feed, id_, t, also, _ in saved.lives}
     state = saved.state
     stages.indicators.load(state["indicators"], lives)
     for seq, *_, keys in saved.lives:

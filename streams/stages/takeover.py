@@ -20,7 +20,7 @@ def take_over(
     withdraws another. `seen` says how many signals each of its indicators ever took, by name; `hits` when its rules with a cooldown hit, by
     id. Rules that are true on its newest signal are true here; none of them hits by that.
     """
-    lives = [Live(seq, entry) for seq, entry in signals]
+    lives = [Live.of(seq, entry) for seq, entry in signals]
     stages.indicators.take_over(lives, seen)
     rules, last = stages.rules, lives[-1]
     moment = stages.indicators.moment(last)

@@ -579,6 +579,7 @@ def _stories(deployment: Deployment) -> None:
     told(deployment)
 
 
+@pytest.mark.sources
 @pytest.mark.parametrize("plant", [None, _not_known_again, _nobody_waited_for, _corrections_like_any_signal])
 def test_planted_defects_are_found(plant: Any, deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is sent again counts twice, nobody is waited for, or a correction is not told to all: the comparison sees each of them."""
@@ -613,6 +614,7 @@ def _members_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Passage, "register", lambda *_: None)
 
 
+@pytest.mark.sources
 @pytest.mark.parametrize(
     ("rules", "plant"),
     [
@@ -660,7 +662,7 @@ def test_planted_defects_of_groups_are_found(rules: str, plant: Any, monkeypatch
     assert (made.found() == expected) is (plant is None)
 
 
-@pytest.mark.parametrize("plant", [None, _known_at_home_alone])
+@pytest.mark.parametrize("plant", [None, pytest.param(_known_at_home_alone, marks=pytest.mark.sources)])
 def test_an_object_is_held_against_its_peers_of_all_partitions(plant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three objects of a trade in three partitions; two had four readings by the night, the third none: three are no more than usual, five
     are. A partition that knows its own objects alone takes none for usual, which the comparison sees."""  # noqa: D205, D209  # one sentence

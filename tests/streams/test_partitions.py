@@ -231,6 +231,7 @@ def test_who_is_replaced_while_it_takes_over_hears_of_it_at_the_first_frame(shop
     assert shop.rows() == ([], [], [])
 
 
+@pytest.mark.sources
 def test_whether_a_tick_is_due_is_asked_without_touching_the_pipeline(shop: Shop) -> None:
     """The loop asks while a thread steps: what the pipeline has in its queues is only moved by the thread that takes frames in."""
     asked: list[str] = []

@@ -129,6 +129,7 @@ def test_distinct_counts_values_and_the_last_one_is_the_newest_by_time() -> None
     assert values_of(told.pipeline, "o-1") == {"p.d": 2, "p.l": 1.0}
 
 
+@pytest.mark.sources
 @pytest.mark.parametrize(
     ("written", "value", "kept", "after"),
     [
@@ -155,6 +156,7 @@ def test_without_a_window_a_limited_number_of_signals_is_kept(
     assert told.value() == after
 
 
+@pytest.mark.sources
 def test_the_one_value_that_there_is_stays_known_however_many_signals_without_one_follow(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is kept least is the oldest signal, unless it is the only one that says anything."""
     monkeypatch.setattr("streams.stages.plans.KEPT", 3)
