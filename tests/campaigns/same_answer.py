@@ -12,6 +12,8 @@ Rules read areas, chains and trades in both sets, and one what is usual among pe
 before a night has passed, which a run of some minutes does not see; that it may, `tests.cluster.test_areas` shows.
 """
 
+# Long because: the rules, the input and the four ways that are held against each other are read together.
+
 from __future__ import annotations
 
 import json
