@@ -2362,6 +2362,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "skipped.unlisted-kind": ("不属于所监测的事件类型", "event of a kind that is not monitored"),
     # snapshot: why a snapshot is of no use
     "snapshot.header_damaged": ("{path}：快照的头部损坏", "{path}: the header is damaged"),
+    "snapshot.more": ("后面还有内容", "more follows it"),
     "snapshot.no_backfill": ("不是补算结果：{error}；改为读取日志", "not a back-fill: {error}; the journal is read instead"),
     "snapshot.no_group": (
         "不是分组分区的快照：{error}；请删除它，改为读取日志",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from itertools import islice
+from collections.abc import Collection, Iterable, Iterator
+from itertools import count, islice
 from typing import Final
 
 from sqlalchemy import Connection, delete, insert, select
@@ -21,10 +21,19 @@ def keep(connection: Connection, name: str, parts: Iterable[bytes]) -> None:
         connection.execute(insert(backfills), some)
 
 
-def load(connection: Connection, name: str) -> list[bytes] | None:
-    """Return the parts of a back-fill in their order, None where there is none."""
-    rows = connection.scalars(select(backfills.c.part).where(backfills.c.name == name).order_by(backfills.c.nth))
-    return [bytes(part) for part in rows] or None
+def there(connection: Connection, name: str) -> bool:
+    """Tell whether a back-fill is kept under `name`."""
+    return connection.scalar(select(backfills.c.nth).where(backfills.c.name == name).limit(1)) is not None
+
+
+def load(connection: Connection, name: str) -> Iterator[bytes]:
+    """Yield the parts of a back-fill in their order, none where there is none; a few of them are in memory at a time."""
+    wanted = select(backfills.c.part).where(backfills.c.name == name).order_by(backfills.c.nth)
+    for first in count(0, ROWS):
+        some = connection.scalars(wanted.where(backfills.c.nth >= first, backfills.c.nth < first + ROWS)).all()
+        yield from map(bytes, some)
+        if len(some) < ROWS:
+            return
 
 
 def names(connection: Connection) -> list[str]:

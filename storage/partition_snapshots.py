@@ -1,27 +1,26 @@
 """Snapshots of a cluster's partitions in its database: every worker has it, so every worker can take any partition over.
 
-The state is compressed and cut into pieces, since a value of PostgreSQL may not be larger than a gigabyte. A snapshot is written in one
+The state is compressed and cut into pieces, since a value of PostgreSQL may not be larger than a gigabyte, and nobody has
+the whole of it in memory in any other form (`domain.packed`). A snapshot is written in one
 transaction, whole or not at all; the newest two of a partition stay.
 """
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import structlog
 from sqlalchemy import Connection, delete, insert, select
 
 from domain.errors import StoreCorrupt
 from domain.messages import both
+from domain.packed import PackedState
 from storage.snapshots import KEEP
 from storage.tables import partition_snapshots as rows
 
 log = structlog.get_logger(__name__)
-PIECE: Final = 8 * 2**20  # bytes
-_LEVEL: Final = 1  # states compress to a tenth and less, also at the quickest level
 
 
 class Stored(NamedTuple):
@@ -29,7 +28,7 @@ class Stored(NamedTuple):
 
     offset: int
     received_at: datetime | None
-    state: bytes
+    state: PackedState
 
 
 def keep(connection: Connection, topic: str, partition: int, software: str, snapshot: Stored) -> None:
@@ -37,7 +36,7 @@ def keep(connection: Connection, topic: str, partition: int, software: str, snap
     mine = (rows.c.topic == topic, rows.c.partition == partition)
     connection.execute(delete(rows).where(*mine, rows.c.offset == snapshot.offset))
     own = {"topic": topic, "partition": partition, "offset": snapshot.offset, "software": software, "received_at": snapshot.received_at}
-    for nth, body in enumerate(_pieces(snapshot.state)):
+    for nth, body in enumerate(snapshot.state.pieces):
         connection.execute(insert(rows), own | {"nth": nth, "body": body})
     newest = select(rows.c.offset).where(*mine).distinct().order_by(rows.c.offset.desc()).limit(KEEP)
     oldest = min(connection.scalars(newest))
@@ -68,25 +67,11 @@ def newest(connection: Connection, topic: str, partition: int, software: str, up
 def _read(connection: Connection, topic: str, partition: int, offset: int) -> Stored:
     mine = (rows.c.topic == topic, rows.c.partition == partition, rows.c.offset == offset)
     found = connection.execute(select(rows.c.received_at, rows.c.body).where(*mine).order_by(rows.c.nth)).all()
-    unpacking = zlib.decompressobj()
     try:
-        state = b"".join([*(unpacking.decompress(row.body) for row in found), unpacking.flush()])
-    except zlib.error as error:
+        state = PackedState.stored([bytes(row.body) for row in found])
+    except ValueError as error:
         raise _damaged(topic, partition, offset, str(error)) from error
-    if not unpacking.eof:
-        raise _damaged(topic, partition, offset, both("store.cut_short"))
     return Stored(offset, found[0].received_at, state)
-
-
-def _pieces(state: bytes) -> Iterator[bytes]:
-    packing = zlib.compressobj(_LEVEL)
-    held = bytearray()
-    for start in range(0, len(state), PIECE):
-        held += packing.compress(memoryview(state)[start : start + PIECE])
-        while len(held) >= PIECE:
-            yield bytes(held[:PIECE])
-            del held[:PIECE]
-    yield bytes(held + packing.flush())
 
 
 def _damaged(topic: str, partition: int, offset: int, how: str) -> StoreCorrupt:

@@ -18,13 +18,15 @@ neither on how records are cut into batches nor on when ticks are written. A tic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
 from domain.catalogue import Catalogue
+from domain.errors import StoreCorrupt
 from domain.findings import Outcome
 from domain.levels import LevelScale
+from domain.messages import both
 from domain.partitions import came_here, elsewhere
 from domain.ports import Detector, History, Inference, PeerComparison
 from domain.records import (
@@ -55,6 +57,7 @@ from streams.stages.inquiry import Inquirer, Inquiry
 from streams.stages.ledger import Identity, Ledger, Live, inherit, resolved
 from streams.stages.models import ObjectModel, SeriesDetectors
 from streams.stages.passing import Passage
+from streams.stages.pieces import frames
 from streams.stages.raising import RaiseStage
 from streams.stages.remote import Remote, Truth
 from streams.stages.rules import RuleStage
@@ -488,6 +491,10 @@ class Pipeline:
 
     def snapshot(self) -> bytes:
         """Return the whole state; the same history gives the same bytes, wherever it was cut or restored."""
+        return b"".join(self.parts())
+
+    def parts(self) -> Iterator[bytes]:
+        """Yield `snapshot` part by part, none of them large; nothing may be stepped meanwhile."""
         place = snapshot.Place(
             position=self._position,
             now=self._now,
@@ -497,14 +504,21 @@ class Pipeline:
         )
         return snapshot.take(self._stages, place)
 
-    def restore(self, state: bytes) -> None:
-        """Take up a snapshot in a pipeline that has taken in nothing yet; it goes on as if there had been no pause.
+    def restore(self, state: bytes | Iterable[bytes]) -> None:
+        """Take up a snapshot, whole or in parts, in a pipeline that has taken in nothing yet; it goes on as if there had been no pause.
 
         Raises:
             StoreCorrupt: `state` is no snapshot, or one of another format version.
             NotFound: the loader does not have the rule set that was active.
         """
-        place = snapshot.put_back(self._stages, state, self._bring_back)
+        train = frames(state)
+        self.take_up(train)
+        if next(train, None) is not None:
+            raise StoreCorrupt(both("snapshot.no_pipeline", error=both("snapshot.more")))
+
+    def take_up(self, train: Iterator[bytes]) -> None:
+        """Take up a snapshot as `restore` does, from the frames of a train that may go on with something else."""
+        place = snapshot.put_back(self._stages, train, self._bring_back)
         self._position, self._now = place.position, place.now
         self._sweep_at, self._unknown_resolutions = place.sweep_at, place.unknown_resolutions
         self._activation.note(self._ruleset)

@@ -140,8 +140,8 @@ class Counting:
         end = Place(partition, standing.offset_done + 1 if standing is not None else 0, 0).seq()
         fill = self._new(ruleset, base, partition)
         with self._database.read() as connection:
-            kept = backfills.load(connection, prepared.artifact)
-        if kept is None or not fill.load(iter(kept)) or not prepared.first - 1 <= fill.position < end:
+            taken_up = fill.load(backfills.load(connection, prepared.artifact))
+        if not taken_up or not prepared.first - 1 <= fill.position < end:
             fill = self._new(ruleset, base, partition)
             fill.position = prepared.first - 1
         begun = Place.of(fill.position + 1).offset

@@ -81,5 +81,10 @@ class Engines:
     def worked_out(self, name: str) -> Iterator[bytes] | None:
         """Return the parts of a back-fill that was counted beforehand."""
         with self._database.read() as connection:
-            found = backfills.load(connection, name)
-        return None if found is None else iter(found)
+            if not backfills.there(connection, name):
+                return None
+        return self._back_fill(name)
+
+    def _back_fill(self, name: str) -> Iterator[bytes]:
+        with self._database.read() as connection:
+            yield from backfills.load(connection, name)

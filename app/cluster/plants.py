@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from domain.findings import Outcome
+from domain.packed import PackedState
 from domain.ports import Grant, Letter, PartitionCommit
 from domain.records import Record, SignalEntry
 from storage.crashpoints import planted
@@ -57,7 +58,7 @@ class StaleShelf:
     def __init__(self, shelf: PartitionSnapshots) -> None:
         """Keep on `shelf`."""
         self._shelf = shelf
-        self._before: bytes | None = None
+        self._before: PackedState | None = None
 
     def save(self, kept: Kept) -> None:
         """Keep the state that was given the last time."""

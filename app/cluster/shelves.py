@@ -7,13 +7,18 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
-from app.version import VERSION
+from app import version
+from domain.packed import PackedState
 from storage import partition_snapshots
 from storage.database import Database
 from storage.snapshots import Snapshot, SnapshotStore, sound_snapshots
 from storage.tables import from_us, to_us
 from streams.runtimes.keeping import Kept, PartitionSnapshots
+from streams.stages.snapshot import VERSION as FORMAT
+
+VERSION: Final = f"{version.VERSION}/{FORMAT}"  # which states are taken up
 
 
 def shelf_of(folder: Path | None, database: Database, topic: str, partition: int) -> PartitionSnapshots:
@@ -58,7 +63,7 @@ class FolderShelf:
     def save(self, kept: Kept) -> None:
         """Keep a snapshot; raises StoreUnavailable."""
         received = None if kept.received_at is None else to_us(kept.received_at)
-        state = {"pipeline": kept.state, "offset": kept.offset, "received_at": received}
+        state = {"pieces": list(kept.state.pieces), "size": len(kept.state), "offset": kept.offset, "received_at": received}
         self._store.save(Snapshot(position=kept.offset, ruleset="", software=VERSION, state=state))
 
     def load(self) -> Kept | None:
@@ -101,4 +106,5 @@ class PastShelf:
 
 def _kept(found: Snapshot) -> Kept:
     received = found.state["received_at"]
-    return Kept(found.state["offset"], None if received is None else from_us(received), found.state["pipeline"])
+    state = PackedState(found.state["pieces"], found.state["size"])
+    return Kept(found.state["offset"], None if received is None else from_us(received), state)

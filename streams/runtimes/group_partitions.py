@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import heapq
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final, NamedTuple
@@ -32,6 +32,7 @@ from streams.pipeline import Pipeline
 from streams.runtimes.groups_past import GroupsPast, Which, kept
 from streams.runtimes.partitions import Partition, Parts
 from streams.runtimes.past import LogHistory
+from streams.stages.pieces import chunks, framed, frames
 
 MOST_WAITING: Final = 200_000  # records
 PATIENCE: Final = timedelta(seconds=2)  # before a source whose time is waited for is asked for a tick, and asked again
@@ -50,13 +51,11 @@ class Waiting(NamedTuple):
 
 
 class _Saved(msgspec.Struct, kw_only=True):
-    """What a snapshot holds beside the pipeline's own; by source: the offset that was seen last, and its time."""
+    """What a snapshot begins with, before what waits and the pipelines; by source: the offset that was seen last, and its time."""
 
-    pipeline: bytes
-    objects: bytes
     seen: dict[int, int]
     marks: dict[int, datetime]
-    waiting: list[Waiting]
+    waiting: int
     released: int
     passed_over: list[int] = msgspec.field(default_factory=list)
 
@@ -211,27 +210,30 @@ class GroupPartition(Partition):
             found.append(Record(seq=0, received_at=reached[0], entry=TickEntry()))
         return found
 
-    def _state(self) -> bytes:
-        saved = _Saved(
-            pipeline=super()._state(),
-            objects=self._objects.snapshot(),
+    def _state(self) -> Iterator[bytes]:
+        own = _Saved(
             seen=self._seen,
             marks=self._marks,
-            waiting=sorted(self._waiting, key=_turn),
             released=self._released,
+            waiting=len(self._waiting),
             passed_over=sorted(self._passed_over),
         )
-        return msgspec.msgpack.encode(saved)
+        yield framed(msgspec.msgpack.encode(own))
+        yield from (framed(msgspec.msgpack.encode(some)) for some in chunks(sorted(self._waiting, key=_turn)))
+        yield from self._pipeline.parts()
+        yield from self._objects.parts()
 
-    def _put_back(self, state: bytes) -> None:
+    def _put_back(self, state: Iterable[bytes]) -> None:
+        train = frames(state)
         try:
-            saved = msgspec.msgpack.decode(state, type=_Saved)
+            own = msgspec.msgpack.decode(next(train, b""), type=_Saved)
+            while len(self._waiting) < own.waiting:
+                self._waiting += msgspec.msgpack.decode(next(train, b""), type=list[Waiting])
         except msgspec.MsgspecError as error:
             raise StoreCorrupt(both("snapshot.no_group", error=error)) from error
-        super()._put_back(saved.pipeline)
-        self._objects.restore(saved.objects)
-        self._seen, self._marks, self._waiting, self._released = saved.seen, saved.marks, saved.waiting, saved.released
-        self._passed_over = set(saved.passed_over)
+        self._pipeline.take_up(train)
+        self._objects.take_up(train)
+        self._seen, self._marks, self._released, self._passed_over = own.seen, own.marks, own.released, set(own.passed_over)
 
 
 def _turn(waiting: Waiting) -> tuple[datetime, int, int, int]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
 
+from domain.packed import PackedState
+
 COSTLY: Final = 1.0  # seconds: what takes longer waits until as much work was done
 
 
@@ -21,7 +23,7 @@ class Kept:
 
     offset: int
     received_at: datetime | None
-    state: bytes
+    state: PackedState
 
 
 class PartitionSnapshots(Protocol):

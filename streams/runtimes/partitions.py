@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
@@ -30,6 +30,7 @@ from domain.errors import Fenced, FengsuiError, StoreUnavailable
 from domain.findings import Outcome
 from domain.frames import BadFrame, Frame, decode
 from domain.messages import both, text
+from domain.packed import PackedState
 from domain.partitions import Place, partition_of
 from domain.ports import Clock, FrameLog, Grant, History, Letter, PartitionCommit
 from domain.records import Record, RejectionEntry, RulesetEntry, TickEntry
@@ -346,7 +347,7 @@ class Partition:
         if self._position == self._saved:
             return
         try:
-            self._keeping.save(lambda: Kept(self._position, self._received, self._state()))
+            self._keeping.save(lambda: Kept(self._position, self._received, PackedState.of(self._state())))
         except StoreUnavailable as error:
             _log.warning("partition.snapshot_failed", partition=self.grant.partition, error=str(error))
         self._saved = self._position
@@ -371,10 +372,10 @@ class Partition:
         """Return the instant at which time alone changes something next, None for never."""
         return self._pipeline.next_wake()
 
-    def _state(self) -> bytes:
-        return self._pipeline.snapshot()
+    def _state(self) -> Iterator[bytes]:
+        return self._pipeline.parts()
 
-    def _put_back(self, state: bytes) -> None:
+    def _put_back(self, state: Iterable[bytes]) -> None:
         self._pipeline.restore(state)
 
     def _admitted(self, offset: int, frame: Frame, appended_at: datetime) -> list[Record]:

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final, NamedTuple, Protocol, TypeVar
 
-from domain.errors import StoreUnavailable
+from domain.errors import StoreCorrupt, StoreUnavailable
 from domain.frames import BadFrame, Frame, decode
+from domain.messages import both
 from domain.partitions import Place
 from domain.ports import FrameLog, Message
 from domain.records import Record
@@ -124,14 +125,17 @@ class LogHistory:
         return bool(self._aside())
 
     def artifact(self, name: str) -> Iterator[bytes] | None:
-        """Return the parts of a stored back-fill; raises StoreUnavailable as `records`."""
+        """Return the parts of a stored back-fill, which raise StoreCorrupt where it breaks off; raises StoreUnavailable as `records`."""
         found = None if self._aside() else self._patiently(partial(self._worked_out, name))
-        return None if found is None else self._parts(found)
+        return None if found is None else self._parts(name, found)
 
-    def _parts(self, found: Iterator[bytes]) -> Iterator[bytes]:
-        for part in found:
-            self.told += 1
-            yield part
+    def _parts(self, name: str, found: Iterator[bytes]) -> Iterator[bytes]:
+        try:
+            for part in found:
+                self.told += 1
+                yield part
+        except StoreUnavailable as error:  # somebody may have written another one by the time the store is back
+            raise StoreCorrupt(both("snapshot.no_backfill", error=f"{name}: {error}")) from error
 
     def _messages(self, first: int, last: int) -> Iterator[Message]:
         """Yield messages; where the brokers were away it goes on from there."""

@@ -7,10 +7,10 @@ all. A signal that none of them selected is not followed: a person who moves it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
-from typing import Any, Final, TypeVar
+from itertools import chain, groupby
+from typing import Any, Final
 
 import msgspec
 
@@ -25,14 +25,13 @@ from streams.stages.indicators import IndicatorStage, Keeps
 from streams.stages.ledger import Identity, Ledger, Live, inherit, resolved
 from streams.stages.making import cell_of
 from streams.stages.models import SeriesDetectors
+from streams.stages.pieces import chunks
 from streams.stages.plans import ANOMALY, fresh_names, kinds_of
 from streams.stages.windows import to_us
 
-FORMAT: Final = 1
-ROWS: Final = 256  # of one frame: other threads get their turn between two
+FORMAT: Final = 2
 Detectors = Mapping[str, Callable[[], Detector]]
 Away = Callable[[SignalEntry], bool]
-T = TypeVar("T")
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +43,7 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Head(msgspec.Struct, frozen=True, kw_only=True, tag="head"):
-    """`since` is when the first record was received (microseconds), -1 where there was none; `last` are the newest signals by subject."""
+    """`since` is when the first record was received (microseconds), -1 where there was none."""
 
     format: int
     scope: Scope
@@ -52,7 +51,6 @@ class _Head(msgspec.Struct, frozen=True, kw_only=True, tag="head"):
     since: int
     given_up: int
     waiting: list[int]
-    last: list[tuple[str, int]]
     series: dict[str, bytes]
 
 
@@ -61,14 +59,25 @@ class _Objects(msgspec.Struct, frozen=True, kw_only=True, tag="objects"):
 
 
 class _Lives(msgspec.Struct, frozen=True, kw_only=True, tag="lives"):
-    rows: list[tuple[int, SignalEntry, list[Identity], list[tuple[By, str]]]]
+    rows: list[tuple[int, SignalEntry, list[Identity]]]
 
 
 class _Keys(msgspec.Struct, frozen=True, kw_only=True, tag="keys"):
     rows: list[list[Any]]
 
 
-_frame = msgspec.msgpack.Decoder(_Head | _Objects | _Lives | _Keys)
+class _Places(msgspec.Struct, frozen=True, kw_only=True, tag="places"):
+    rows: list[tuple[int, list[tuple[By, str]]]]
+
+
+class _Last(msgspec.Struct, frozen=True, kw_only=True, tag="last"):
+    """The newest signals by subject."""
+
+    rows: list[tuple[str, int]]
+
+
+_Part = _Head | _Objects | _Lives | _Keys | _Places | _Last
+_frame = msgspec.msgpack.Decoder(_Part)
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -84,12 +93,6 @@ def scope_of(ruleset: RuleSet, before: RuleSet) -> Scope:
 def _counts(ruleset: RuleSet, name: str) -> bool:
     indicator = ruleset.indicators[name]
     return indicator.aggregate == ANOMALY or cell_of(indicator) is not None
-
-
-def _chunks(rows: Iterable[T]) -> Iterator[list[T]]:
-    left = iter(rows)
-    while chunk := list(islice(left, ROWS)):
-        yield chunk
 
 
 class Backfill:
@@ -212,53 +215,62 @@ class Backfill:
                 since=self.since,
                 given_up=self.ledger.given_up,
                 waiting=list(self.ledger.waiting),
-                last=[(subject, live.seq) for subject, live in self.last.items()],
                 series=self.series.dump(),
             )
         )
-        yield from (_encode(_Objects(rows=rows)) for rows in _chunks(self.stage.objects.values()))
-        yield from (_encode(_Lives(rows=rows)) for rows in _chunks(_row(lives[seq]) for seq in sorted(lives)))
-        yield from (_encode(_Keys(rows=rows)) for rows in _chunks(self.stage.dump()["keys"]))
+        yield from (_encode(_Objects(rows=rows)) for rows in chunks(self.stage.objects.values()))
+        yield from (_encode(_Lives(rows=rows)) for rows in chunks(_row(lives[seq]) for seq in sorted(lives)))
+        yield from (_encode(_Keys(rows=rows)) for rows in chunks(self.stage.dump_keys()))
+        yield from (_encode(_Places(rows=rows)) for rows in chunks(_places(lives[seq]) for seq in sorted(lives)))
+        yield from (_encode(_Last(rows=rows)) for rows in chunks((subject, live.seq) for subject, live in self.last.items()))
 
     def load(self, frames: Iterator[bytes]) -> bool:
-        """Take up `dump` in a fresh back-fill; False, and nothing is taken up, where it is about something else.
+        """Take up `dump` in a fresh back-fill, frame by frame; False, and nothing is taken up, where it is about something else.
 
         Raises:
-            StoreCorrupt: the frames are none of a back-fill.
+            StoreCorrupt: the frames are none of a back-fill; some of it may be taken up, so begin with another one.
         """
         try:
-            head, *rest = (_frame.decode(frame) for frame in frames)
-        except (ValueError, msgspec.MsgspecError) as error:
-            raise StoreCorrupt(both("snapshot.no_backfill", error=error)) from error
+            return self._load(_frame.decode(frame) for frame in frames)
+        except (ValueError, KeyError, msgspec.MsgspecError) as error:
+            raise StoreCorrupt(both("snapshot.no_backfill", error=repr(error))) from error
+
+    def _load(self, parts: Iterator[_Part]) -> bool:
+        head = next(parts, None)
         if not isinstance(head, _Head) or (head.format, head.scope) != (FORMAT, self.scope):
             return False
         lives: dict[int, Live] = {}
-        places: dict[int, list[tuple[By, str]]] = {}
-        keys: list[list[Any]] = []
-        for part in rest:
-            if isinstance(part, _Objects):
-                self.stage.objects.update((thing.id, thing) for thing in part.rows)
-            elif isinstance(part, _Lives):
-                for seq, entry, names, of in part.rows:
-                    lives[seq], places[seq] = Live.of(seq, entry, tuple(id_ for _, id_ in names[1:])), of
-            elif isinstance(part, _Keys):
-                keys += part.rows
-        self.stage.load({"keys": keys, "warming_since": {}}, lives)
-        for seq, live in lives.items():
-            live.keys = {by: self.stage.keys[name] for by, name in places[seq]}
+        self.stage.warming_since = {}
+        for kind, group in groupby(parts, type):
+            rows: Iterator[Any] = chain.from_iterable(part.rows for part in group if not isinstance(part, _Head))
+            if kind is _Objects:
+                self.stage.objects.update((thing.id, thing) for thing in rows)
+            elif kind is _Lives:
+                lives.update((seq, Live.of(seq, entry, tuple(id_ for _, id_ in names[1:]))) for seq, entry, names in rows)
+            elif kind is _Keys:
+                self.stage.load_keys(rows, lives)
+            elif kind is _Places:
+                for seq, of in rows:
+                    lives[seq].keys = {by: self.stage.keys[name] for by, name in of}
+            elif kind is _Last:
+                for subject, seq in rows:
+                    self._see(subject, lives[seq])
+        for live in lives.values():
             self.ledger.keep(live)
         self.ledger.settle()
         self.series.load(head.series)
-        for subject, seq in head.last:
-            self._see(subject, lives[seq])
         self.ledger.waiting = {seq: lives[seq] for seq in head.waiting}
         self.ledger.given_up = head.given_up
         self.position, self.since = head.position, head.since
         return True
 
 
-def _row(live: Live) -> tuple[int, SignalEntry, list[Identity], list[tuple[By, str]]]:
-    return live.seq, live.entry, [(live.feed, id_) for id_ in live.ids], [(by, key.name) for by, key in live.keys.items()]
+def _row(live: Live) -> tuple[int, SignalEntry, list[Identity]]:
+    return live.seq, live.entry, [(live.feed, id_) for id_ in live.ids]
+
+
+def _places(live: Live) -> tuple[int, list[tuple[By, str]]]:
+    return live.seq, [(by, key.name) for by, key in live.keys.items()]
 
 
 def _needed(ruleset: RuleSet, names: Sequence[str]) -> list[str]:

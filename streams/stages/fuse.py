@@ -22,7 +22,6 @@ from typing import Any, Final
 from domain.findings import Contribution, Evidence
 from domain.levels import NONE, LevelScale
 from streams.stages.ledger import Ledger, Live
-from streams.stages.rows import Rows
 from streams.stages.rule_plans import RulePlan
 from streams.stages.subjects import Untrue
 from streams.stages.windows import DAY, MICROSECOND, from_us
@@ -393,11 +392,11 @@ class FuseStage:
         for name in [name for name, part in risk.parts.items() if part.points(t) == 0.0]:
             self.drop(risk, name)
 
-    def dump(self) -> Rows:
-        """Return all risks as plain data; signals stand by their number."""
-        return Rows(sum(map(len, self.risks.values())), map(_dump, self.all()))
+    def dump(self) -> Iterator[dict[str, Any]]:
+        """Yield all risks as plain data; signals stand by their number."""
+        return map(_dump, self.all())
 
-    def load(self, state: list[Any], lives: Mapping[int, Live]) -> None:
+    def load(self, state: Iterable[Any], lives: Mapping[int, Live]) -> None:
         """Take up `dump`."""
         self.risks = {}
         for saved in state:

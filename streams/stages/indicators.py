@@ -6,7 +6,7 @@ taken back. A window's clock is a high-water mark: an instant once seen stays se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 from typing import Any, Protocol
 
@@ -19,7 +19,6 @@ from streams.stages.keys import Key, shared
 from streams.stages.ledger import Ledger, Live
 from streams.stages.peers import Peers
 from streams.stages.plans import PEERS, Plan, definition_of, kinds_of
-from streams.stages.rows import Rows
 from streams.stages.selecting import Selector, combination_of
 from streams.stages.small import NOTHING, having, lacking
 from streams.stages.windows import NEVER
@@ -361,18 +360,23 @@ class IndicatorStage:
                 key.expires = min(key.expires, cell.drops)
 
     def dump(self) -> dict[str, Any]:
-        """Return all windows as plain data; signals stand by their number."""
-        rows = (_row(key) for key in self.keys.values())
-        return {"keys": Rows(len(self.keys), rows), "warming_since": self.warming_since, "peers": self.peers.dump()}
+        """Return everything but the windows as plain data."""
+        return {"warming_since": self.warming_since, "peers": self.peers.dump()}
 
-    def load(self, state: Mapping[str, Any], lives: Mapping[int, Live]) -> None:
+    def dump_keys(self) -> Iterator[list[Any]]:
+        """Yield all windows as plain data, key by key; signals stand by their number."""
+        return map(_row, self.keys.values())
+
+    def load(self, state: Mapping[str, Any]) -> None:
         """Take up `dump` under the rule set that it was taken under."""
         self.warming_since = dict(state["warming_since"])
-        if "peers" in state:  # a snapshot from before there were any
-            self.peers.load(state["peers"])
-        self.keys = {}
-        self._stirred = {name for name, *_ in state["keys"]}
-        for name, clock, expires, cells, scores in state["keys"]:
+        self.peers.load(state["peers"])
+
+    def load_keys(self, keys: Iterable[list[Any]], lives: Mapping[int, Live]) -> None:
+        """Take up `dump_keys`, likewise."""
+        self.keys, self._stirred = {}, set()
+        for name, clock, expires, cells, scores in keys:
+            self._stirred.add(name)
             key = self.key(name)
             key.clock, key.expires, key.scores = clock, expires, dict(scores) or NOTHING
             for indicator, cell_clock, seen, seqs, values, *memory in cells:

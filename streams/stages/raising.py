@@ -15,7 +15,7 @@ follows the score: a fall is an update and hides nothing. An episode ends
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, Literal
 
 import msgspec
@@ -237,11 +237,11 @@ class RaiseStage:
             shadow=risk.shadow,
         )
 
-    def dump(self) -> list[Any]:
-        """Return what was inferred for the open warnings as plain data; their episodes are in the risks."""
-        return [[id, msgspec.to_builtins(inferred)] for id, inferred in sorted(self.inferred.items())]  # noqa: A001  # its name
+    def dump(self) -> Iterator[list[Any]]:
+        """Yield what was inferred for the open warnings as plain data; their episodes are in the risks."""
+        return ([id, msgspec.to_builtins(inferred)] for id, inferred in sorted(self.inferred.items()))  # noqa: A001  # its name
 
-    def load(self, inferred: list[Any]) -> None:
+    def load(self, inferred: Iterable[Any]) -> None:
         """Take up `dump`, and find the open episodes of the risks that were taken up."""
         self.inferred = {id: msgspec.convert(each, tuple[Inferred, ...]) for id, each in inferred}  # noqa: A001  # its name
         self._open = {risk.episode.id: risk for risk in self._fuse.all() if risk.episode is not None}

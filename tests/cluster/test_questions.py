@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from app.clock import SystemClock
 from app.cluster.child import AskingChild
+from app.cluster.shelves import VERSION
 from app.explaining import OWNER
 from app.rulebook import read_folder
 from domain.errors import Conflict, NotFound
@@ -106,7 +107,7 @@ def test_why_not_says_what_it_says_of_the_same_records_in_a_journal(make: Make, 
     cluster.send([leak(number, region="610113001") for number in range(60, 100)], call=10)
     cluster.until(cluster.judged, 90)
     with cluster.database.read() as connection:
-        assert any(newest(connection, cluster.topic, number, "0.1.0") for number in range(3)), "there is a snapshot to begin from"
+        assert any(newest(connection, cluster.topic, number, VERSION) for number in range(3)), "there is a snapshot to begin from"
     serve, config = as_serve(cluster, tmp_path / "serve", version), settings_file(cluster)
     late = SystemClock().now() + timedelta(minutes=5)
     names = [each["id"] for each in told("list", cluster.rules)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 from storage import backfills
 from storage.database import Database
 
@@ -15,9 +17,10 @@ def test_a_back_fill_comes_back_in_its_order(database: Database) -> None:
     with database.write() as connection:
         backfills.keep(connection, "v1/1", iter([b"\0\xff", b"x"]))
     with database.read() as connection:
-        assert backfills.load(connection, "v1/0") == parts
-        assert backfills.load(connection, "v1/1") == [b"\0\xff", b"x"]
-        assert backfills.load(connection, "v1/2") is None
+        assert list(backfills.load(connection, "v1/0")) == parts
+        assert list(backfills.load(connection, "v1/1")) == [b"\0\xff", b"x"]
+        assert list(backfills.load(connection, "v1/2")) == []
+        assert [backfills.there(connection, name) for name in ("v1/1", "v1/2")] == [True, False]
 
 
 def test_those_of_other_versions_are_cleared(database: Database) -> None:
@@ -29,3 +32,17 @@ def test_those_of_other_versions_are_cleared(database: Database) -> None:
         assert backfills.names(connection) == ["a/0", "a/10"]
         backfills.clear(connection, {"a"})
         assert backfills.names(connection) == ["a/0", "a/10"]
+
+
+def test_a_large_one_is_read_a_few_parts_at_a_time(database: Database) -> None:
+    """Of a hundred parts of half a megabyte no more are in memory than a statement holds, when they are written and when they are read."""
+    part, parts = bytes(2**19), 100
+    tracemalloc.start()
+    try:
+        with database.write() as connection:
+            backfills.keep(connection, "v1/0", (b"%03d" % number + part for number in range(parts)))
+        with database.read() as connection:
+            assert [found[:3] for found in backfills.load(connection, "v1/0")] == [b"%03d" % number for number in range(parts)]
+        assert tracemalloc.get_traced_memory()[1] < 4 * backfills.ROWS * len(part)
+    finally:
+        tracemalloc.stop()

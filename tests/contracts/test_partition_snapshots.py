@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
+import tracemalloc
+from collections.abc import Iterable, Iterator
 
 from sqlalchemy import func, select, update
 from structlog.testing import capture_logs
 
+from domain.packed import PIECE, PackedState
 from storage import partition_snapshots as shelf
 from storage.database import Database
-from storage.partition_snapshots import PIECE, Stored
+from storage.partition_snapshots import Stored
 from tests.factories import at
 
 ROWS = shelf.rows
@@ -22,7 +25,7 @@ def _state(size: int) -> bytes:
 
 
 def _kept(database: Database, offset: int, state: bytes = b"s", *, partition: int = 1, software: str = "1") -> Stored:
-    snapshot = Stored(offset, at(), state)
+    snapshot = Stored(offset, at(), PackedState.of([state]))
     with database.write() as connection:
         shelf.keep(connection, "t", partition, software, snapshot)
     return snapshot
@@ -45,7 +48,7 @@ def test_the_newest_is_found(database: Database) -> None:
     _kept(database, 9, b"again")
     found = _newest(database)
     assert found is not None
-    assert found.state == b"again"
+    assert b"".join(found.state) == b"again"
 
 
 def test_a_large_state_is_kept_in_pieces(database: Database) -> None:
@@ -69,3 +72,33 @@ def test_a_damaged_snapshot_is_passed_over_and_named(database: Database) -> None
     with database.write() as connection:
         connection.execute(update(ROWS).values(body=b"\x78\x01"))
     assert _newest(database) is None, "the log is read from its beginning"
+
+
+def test_a_state_larger_than_memory_should_hold_passes_in_pieces(database: Database) -> None:
+    """It is compressed as it is made and unpacked as it is taken up: a tenth of it at the most is in memory, there and back."""
+    part, parts = b"the state of an object, much as that of the next one; " * 20_000, 100  # a megabyte each
+
+    def made() -> Iterator[bytes]:
+        for number in range(parts):
+            yield b"%03d" % number + part
+
+    tracemalloc.start()
+    try:
+        with database.write() as connection:
+            shelf.keep(connection, "t", 1, "1", Stored(7, at(), PackedState.of(made())))
+        found = _newest(database)
+        assert found is not None
+        assert len(found.state) == parts * (3 + len(part))
+        for _ in range(2):  # it can be read again
+            assert sha256_of(found.state) == sha256_of(made())
+        assert tracemalloc.get_traced_memory()[1] < len(found.state) / 10
+    finally:
+        tracemalloc.stop()
+
+
+def sha256_of(parts: Iterable[bytes]) -> str:
+    """Return the digest of bytes that are nowhere together."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from domain.errors import StoreUnavailable
+from domain.packed import PackedState
 from streams.runtimes.keeping import Keeping, Kept
 
-STATE = Kept(1, None, b"")
+STATE = Kept(1, None, PackedState.of([]))
 
 
 class _Slow:

@@ -14,6 +14,7 @@ import pytest
 from domain.errors import Fenced, FengsuiError, NotFound, StoreUnavailable
 from domain.findings import Outcome
 from domain.frames import VERSION, Frame, encode
+from domain.packed import PackedState
 from domain.partitions import Place
 from domain.ports import History, Offer
 from domain.records import Prepared, Record, RulesetEntry
@@ -140,7 +141,7 @@ def test_snapshots_bound_what_is_read_again(shop: Shop) -> None:
     shop.drain(partition)
     assert [kept.offset for kept in shop.shelf.kept] == [2, 4, 6]
     assert shop.taken_over().next_offset == 7
-    shop.shelf.kept.append(Kept(99, T0, b"from another database"))
+    shop.shelf.kept.append(Kept(99, T0, PackedState.of([b"from another database"])))
     assert shop.taken_over().next_offset == 0
 
 
