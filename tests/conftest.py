@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 import structlog
 
-os.environ.setdefault("FENGSUI_COMPILED", "no")  # what is tested does not depend on what was compiled here some time ago
+if "PYTEST_VERSION" in os.environ:  # benchmarks and campaigns import this too, and run what is there
+    os.environ.setdefault("FENGSUI_COMPILED", "no")  # what is tested does not depend on what was compiled here some time ago
 from app.engine import ENGINE  # before anything else: it decides what later imports find
 from storage.database import Database
 
