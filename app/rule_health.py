@@ -20,8 +20,9 @@ from domain.instants import EPOCH
 from domain.partitions import MOST_IN_FRAME, Place
 from rules.evaluation import Run
 from rules.expressions import Term
+from rules.facts import Facts
 from rules.health import KINDS, PATIENCE, Ailment, Life, ailments, overlaps
-from rules.ruleset import Facts, Rule, RuleSet
+from rules.ruleset import Rule, RuleSet
 from rules.syntax import Junction, Unary
 from storage.database import Database
 from storage.tables import activations, feeds, hits, signals, warning_events

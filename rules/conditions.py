@@ -13,9 +13,10 @@ from rules.documents import SLUG, RuleDoc, WhenDoc
 from rules.durations import duration
 from rules.evaluation import Run
 from rules.expressions import KnownIndicator, Scope, compile_expression
+from rules.facts import Facts
 from rules.literals import Constant
 from rules.problems import nearest
-from rules.ruleset import Explained, Expression, Facts, Sequence, course_of, truth_of
+from rules.ruleset import Explained, Expression, Sequence, course_of, truth_of
 from rules.sources import sources_of
 from rules.syntax import parse
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from domain.instants import SHANGHAI
-from rules.ruleset import Facts
+from rules.facts import Facts
 
 Run = Callable[[Facts], Any]
 ORDER: Final[dict[str, Callable[[Any, Any], bool]]] = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}

@@ -8,9 +8,10 @@ from typing import Final
 
 from rules import evaluation, fields, patterns
 from rules.evaluation import Run
+from rules.facts import Facts
 from rules.literals import Constant, Regional, number
 from rules.problems import Phrase
-from rules.ruleset import Explained, Expression, Facts
+from rules.ruleset import Explained, Expression
 from rules.syntax import (
     AnyNode,
     Binary,

@@ -8,8 +8,8 @@ from typing import Any, Final
 from domain.instants import SHANGHAI
 from domain.objects import Licence, RegulatedObject
 from rules.evaluation import Run
+from rules.facts import Facts
 from rules.literals import Constant, Regional
-from rules.ruleset import Facts
 from rules.vocabulary import PARENT
 
 

@@ -7,7 +7,7 @@ from typing import Final
 import re2
 
 from rules.evaluation import Run
-from rules.ruleset import Facts
+from rules.facts import Facts
 
 MAX_LENGTH: Final = 500  # characters of a pattern
 MAX_MEMORY: Final = 1 << 20  # bytes that a compiled pattern may take: a{1000}{1000} is refused

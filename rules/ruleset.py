@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from domain.findings import TransferHint
 from domain.inference import Clause, Production, Program, in_force
-from domain.objects import RegulatedObject
-from domain.records import SignalEntry
 from rules.literals import Regional
 
 if TYPE_CHECKING:
     from rules.cases import Case
+    from rules.facts import Facts
 
 Value = float | str | bool | None  # None: never seen, or not given; a comparison with it is unknown
 Truth = bool | None  # three-valued: None is unknown, and a rule fires only on True
@@ -36,16 +35,6 @@ Derived = Literal["ratio", "formula"]  # made of other indicators when read
 Part = Literal["object", "parent", "matter", "industry", "each"] | int
 By = Part | tuple[Part, ...]  # what a value is kept for: one of these, or several together
 SESSION_GAPS: Final = 100  # a session is cut at so many times its gap, so that what has to be kept is bounded
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What an expression may read: the signal at hand, its object, indicator values by qualified name, and the registry by object id."""
-
-    entry: SignalEntry
-    object: RegulatedObject | None
-    values: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
-    objects: Mapping[str, RegulatedObject] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from domain.instants import SHANGHAI
 from rules.expressions import Scope, compile_expression
-from rules.ruleset import Facts
+from rules.facts import Facts
 from rules.vocabulary import Type
 
 _PART: Final = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")

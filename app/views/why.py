@@ -22,8 +22,9 @@ from domain.findings import EarlyWarning, Inferred
 from domain.levels import DEFAULT_LEVELS
 from domain.objects import RegulatedObject, Resolution
 from domain.records import SignalEntry
+from rules.facts import Facts
 from rules.reasons import Reason, reasons, rule_text
-from rules.ruleset import Facts, Rule, RuleSet, course_of
+from rules.ruleset import Rule, RuleSet, course_of
 from storage import risk
 from storage.tables import hits, signals
 from streams.pipeline import PipelineSettings

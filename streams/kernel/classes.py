@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domain.records import SignalEntry
-from rules.ruleset import Facts
+from rules.facts import Facts
 from streams.kernel.conditions import CODED, Tested
 from streams.kernel.jit import compiled, inner
 from streams.kernel.layout import Classes

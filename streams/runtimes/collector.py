@@ -13,7 +13,7 @@ from typing import Final
 
 YOUNG: Final = 5_000  # allocations between two looks at the young: everything stands still meanwhile, for a millisecond or two
 OLDER: Final = (5, 4_000)
-BATCH: Final = 20_000  # of those that are left behind by a batch, or several, when they are looked at
+BATCH: Final = 100_000  # of those that are left behind by a batch, or several, when they are looked at
 UNWATCHED: Final = 2_000_000  # allocations after which it does look between two batches: where one goes on and on, or none comes
 GROWN: Final = 5_000_000  # of them before everything is looked at, at the least
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -54,7 +53,6 @@ ASSIGN_SECONDS: Final = 45.0  # longer than a database lets a process that stand
 FETCH_SECONDS: Final = 0.05  # for which a broker waits for news of partitions before it says that there is none
 FETCH_BYTES: Final = 4 * 1024 * 1024  # of one partition at a time
 HELD_SECONDS: Final = 0.01  # after which a partition that is not held back any more is asked for
-TURN_SECONDS: Final = 0.002  # for which a thread computes while another one wants to: a commit is many short answers to many questions
 BUFFER: Final = 16  # frames that wait in memory; each may have two megabytes
 HELD_FRAMES: Final = 4  # that wait for a partition that counts back, before the others stay with the brokers
 
@@ -231,7 +229,6 @@ class Host:
         """Work until SIGINT or SIGTERM, or until something ends the process."""
         settle_allocator()
         self._collector = BatchCollector()
-        sys.setswitchinterval(TURN_SECONDS)
         worker = faust.Worker(self.app, override_logging=False, redirect_stdouts=False, daemon=True, quiet=True)
         try:
             worker.execute_from_commandline()

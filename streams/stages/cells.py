@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from bisect import bisect_left, insort
-from collections.abc import Callable
 from sys import intern
 from typing import TYPE_CHECKING, Any, Final
 
@@ -61,8 +60,6 @@ class Cell(ABC):
 
     __slots__ = ("clock", "drops", "frame", "items", "key", "name", "seen")
 
-    reads: Callable[[Any], Value] = staticmethod(plain)
-
     def __init__(self, frame: Frame, name: str, key: Key) -> None:
         self.frame = frame
         self.name = name  # of the indicator
@@ -71,6 +68,10 @@ class Cell(ABC):
         self.drops = NEVER  # the first clock at which a signal falls out
         self.seen = 0
         self.items: list[Item] = []
+
+    def reads(self, value: Any) -> Value:
+        """Return what the indicator takes of `value`."""
+        return plain(value)
 
     def move(self, clock: int) -> list[Item]:
         """Move the clock forward to `clock` and return what fell out; a clock that lies back changes nothing."""
@@ -195,12 +196,14 @@ class Sum(Cell):
 
     __slots__ = ("numbers", "steps")
 
-    reads = staticmethod(number)
-
     def __init__(self, frame: Frame, name: str, key: Key) -> None:
         super().__init__(frame, name, key)
         self.numbers = 0
         self.steps = 0
+
+    def reads(self, value: Any) -> Value:
+        """Return `value` if it is a number."""
+        return number(value)
 
     def gain(self, value: Value) -> None:
         """Add a number's steps."""
@@ -242,11 +245,13 @@ class Extreme(Cell):
 
     __slots__ = ("ordered",)
 
-    reads = staticmethod(number)
-
     def __init__(self, frame: Frame, name: str, key: Key) -> None:
         super().__init__(frame, name, key)
         self.ordered: list[float] = []
+
+    def reads(self, value: Any) -> Value:
+        """Return `value` if it is a number."""
+        return number(value)
 
     def gain(self, value: Value) -> None:
         """Put a number in its place."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from domain.findings import Outcome
-from rules.ruleset import Facts
+from rules.facts import Facts
 from streams.stages.fuse import Risk
 from streams.stages.subjects import Standing
 

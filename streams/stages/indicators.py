@@ -12,7 +12,8 @@ from typing import Any, Protocol
 
 from domain.objects import RegulatedObject
 from domain.records import SignalEntry
-from rules.ruleset import By, Facts, Indicator, RuleSet, Value
+from rules.facts import Facts
+from rules.ruleset import By, Indicator, RuleSet, Value
 from streams.stages.cells import Cell, Item
 from streams.stages.groups import area_name, group_at
 from streams.stages.keys import Key, shared

@@ -17,10 +17,11 @@ from domain.errors import NotFound
 from domain.instants import spoken
 from domain.levels import LevelScale
 from domain.messages import both
+from rules.facts import Facts
 from rules.problems import nearest
 from rules.reach import FOR_EVER, indicator_reach
 from rules.reasons import Reason, reasons, rule_text
-from rules.ruleset import Facts, Rule, RuleSet
+from rules.ruleset import Rule, RuleSet
 from streams.stages.feeds import Feeds
 from streams.stages.fuse import FuseStage, Risk
 from streams.stages.groups import area_name

@@ -135,11 +135,13 @@ class Trend(Cell):
 
     __slots__ = ("per",)
 
-    reads = staticmethod(number)
-
     def __init__(self, frame: Frame, name: str, key: Key, *, per: int) -> None:
         super().__init__(frame, name, key)
         self.per = per
+
+    def reads(self, value: Any) -> Value:
+        """Return `value` if it is a number."""
+        return number(value)
 
     def value(self) -> Value:
         """Return by how much the numbers rise in `per`."""

@@ -16,7 +16,8 @@ from msgspec.structs import replace
 
 from domain.objects import RegulatedObject
 from domain.records import AnyEntry, MovedEntry, SignalEntry
-from rules.ruleset import By, Facts, Indicator
+from rules.facts import Facts
+from rules.ruleset import By, Indicator
 from rules.spread import Spread
 from streams.stages.groups import PARENT, area_name, group_at
 from streams.stages.ledger import Live

@@ -8,7 +8,8 @@ from typing import Final
 from domain.objects import Resolution
 from domain.records import SignalEntry
 from domain.signals import Signal
-from rules.ruleset import By, Expression, Facts, Indicator, RuleSet
+from rules.facts import Facts
+from rules.ruleset import By, Expression, Indicator, RuleSet
 from streams.stages.cells import KEPT
 from streams.stages.making import cell_of, unseen
 from streams.stages.windows import frame

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from rules.ruleset import Facts, course_of, truth_of
+from rules.facts import Facts
+from rules.ruleset import course_of, truth_of
 from streams.stages.indicators import IndicatorStage, Moment
 from streams.stages.ledger import Live
 from streams.stages.rule_plans import RulePlan

@@ -58,12 +58,15 @@ class RolledSum(Rolled):
 
     __slots__ = ("numbers", "squares", "total")
 
-    reads = staticmethod(number)
     squared = False
 
     def __init__(self, frame: Frame, name: str, key: Key) -> None:
         super().__init__(frame, name, key)
         self.numbers = self.total = self.squares = 0
+
+    def reads(self, value: Any) -> Value:
+        """Return `value` if it is a number."""
+        return number(value)
 
     def gain(self, value: Value) -> None:
         """Add a number."""
@@ -144,7 +147,6 @@ class RolledMin(Rolled):
 
     __slots__ = ("best", "ordered", "stale")
 
-    reads = staticmethod(number)
     sign = 1
 
     def __init__(self, frame: Frame, name: str, key: Key) -> None:
@@ -152,6 +154,10 @@ class RolledMin(Rolled):
         self.ordered: list[float] = []
         self.best: Any = None
         self.stale = False  # whether `best` has to be looked for again
+
+    def reads(self, value: Any) -> Value:
+        """Return `value` if it is a number."""
+        return number(value)
 
     def gain(self, value: Value) -> None:
         """Put a number in its place."""

@@ -13,7 +13,8 @@ from domain.instants import EPOCH
 from domain.objects import Resolution
 from domain.records import SignalEntry
 from domain.signals import Signal
-from rules.ruleset import By, Expression, Facts, Rule, RuleSet, Value, course_of, truth_of
+from rules.facts import Facts
+from rules.ruleset import By, Expression, Rule, RuleSet, Value, course_of, truth_of
 from streams.stages.indicators import Moment
 from streams.stages.making import unseen
 from streams.stages.plans import blank, definition_of, meaning, settles

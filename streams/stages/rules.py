@@ -12,7 +12,8 @@ import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from domain.catalogue import Catalogue
-from rules.ruleset import By, Facts, RuleSet, Value, course_of, truth_of
+from rules.facts import Facts
+from rules.ruleset import By, RuleSet, Value, course_of, truth_of
 from streams.stages.courses import Course, Courses, First
 from streams.stages.feeds import Feeds
 from streams.stages.indicators import IndicatorStage, Moment

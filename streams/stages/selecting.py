@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from rules.ruleset import Facts
+from rules.facts import Facts
 from streams.stages.plans import DISCRETE, Plan, blank, settles
 
 Combination = tuple[str, str, str, int]  # source, kind, matter, severity

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from rules.ruleset import Facts
+from rules.facts import Facts
 from streams.stages.courses import Course
 from streams.stages.indicators import Moment
 from streams.stages.ledger import Live

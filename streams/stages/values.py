@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rules.facts import Facts
 from rules.fields import read
-from rules.ruleset import Facts, Value
+from rules.ruleset import Value
 from rules.vocabulary import FAMILIES, PARENT
 from streams.stages.indicators import IndicatorStage, Moment
 from streams.stages.rule_plans import OBJECT_FIELD

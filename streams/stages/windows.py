@@ -5,9 +5,10 @@ All instants in `streams.stages` are whole microseconds since 1970-01-01T00:00Z,
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from datetime import date, datetime, timedelta
 from functools import lru_cache
-from typing import Final, Protocol
+from typing import Final
 
 from domain.instants import EPOCH
 from rules.ruleset import SESSION_GAPS, Window
@@ -20,12 +21,13 @@ MONDAY: Final = 3  # day 0 of the epoch is a Thursday
 EPOCH_ORDINAL: Final = EPOCH.toordinal()
 NIGHT: Final = DAY // 8  # 03:00
 RAW_DAYS: Final = 100  # a `daily` window keeps single signals of so many days, of the days before them only what they came to
-NEVER: Final = 1 << 62  # later than any instant that a datetime can hold
+NEVER: Final = 1 << 61  # later than any instant that a datetime can hold, and a small integer to the compiled engine
 
 
 def to_us(moment: datetime) -> int:
     """Return microseconds since the epoch; exact for any year."""
-    return (moment - EPOCH) // MICROSECOND
+    since = moment - EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def from_us(us: int) -> datetime:
@@ -43,19 +45,19 @@ def night_after(us: int) -> int:
     return (us + SHANGHAI_OFFSET - NIGHT) // DAY * DAY + DAY + NIGHT - SHANGHAI_OFFSET
 
 
-class Frame(Protocol):
+class Frame(ABC):
     """A window's arithmetic; a signal at `t` is inside at `clock` exactly when `start(clock) <= t` (and t <= clock)."""
 
+    @abstractmethod
     def start(self, clock: int) -> int:
         """Return the first instant that is inside at `clock`; it never falls when `clock` grows."""
-        ...
 
+    @abstractmethod
     def leaves(self, t: int) -> int:
         """Return the first clock at which a signal at `t` is outside."""
-        ...
 
 
-class Bucketed:
+class Bucketed(Frame):
     """A sliding window of 24 buckets aligned to the epoch: the bucket of the clock and the 23 before it.
 
     >>> day = Bucketed(DAY)
@@ -76,7 +78,7 @@ class Bucketed:
         return -(-(t * BUCKETS // self._length + BUCKETS) * self._length // BUCKETS)
 
 
-class Exact:
+class Exact(Frame):
     """A sliding window that keeps the times: (clock - length, clock]."""
 
     def __init__(self, length: int) -> None:
@@ -91,7 +93,7 @@ class Exact:
         return t + self._length
 
 
-class Days:
+class Days(Frame):
     """A calendar day, or a week from Monday, in Asia/Shanghai."""
 
     def __init__(self, days: int) -> None:
@@ -118,7 +120,7 @@ def _months(day: int, months: int) -> tuple[int, int]:
     return here.toordinal() - EPOCH_ORDINAL, after.toordinal() - EPOCH_ORDINAL
 
 
-class Months:
+class Months(Frame):
     """A calendar month, quarter or year in Asia/Shanghai."""
 
     def __init__(self, months: int) -> None:
@@ -133,7 +135,7 @@ class Months:
         return _months((t + SHANGHAI_OFFSET) // DAY, self._months)[1] * DAY - SHANGHAI_OFFSET
 
 
-class Tumbling:
+class Tumbling(Frame):
     """Periods of one length, end to end, counted from 1970-01-01 00:00 in Asia/Shanghai: six hours begin at 0, 6, 12 and 18 o'clock."""
 
     def __init__(self, length: int) -> None:
@@ -148,7 +150,7 @@ class Tumbling:
         return self.start(t) + self._length
 
 
-class Daily:
+class Daily(Frame):
     """The calendar day of the clock in Asia/Shanghai and the `days` - 1 before it."""
 
     def __init__(self, days: int) -> None:
@@ -163,7 +165,7 @@ class Daily:
         return (day_of(t) + self._days) * DAY - SHANGHAI_OFFSET
 
 
-class Stretched:
+class Stretched(Frame):
     """A window with the `periods` before it: the one that ends just before it begins, and so on."""
 
     def __init__(self, inner: Frame, periods: int) -> None:
@@ -191,7 +193,7 @@ class Stretched:
         return t
 
 
-class Always:
+class Always(Frame):
     """No window: everything since the beginning, of which a cell keeps so many signals (`cells.KEPT`)."""
 
     def start(self, clock: int) -> int:

@@ -14,7 +14,8 @@ from domain.objects import RegulatedObject, Resolution
 from domain.records import SignalEntry
 from models.fast import Fast
 from rules.cases import Case
-from rules.ruleset import Facts, Indicator, Rule, RuleSet, Window
+from rules.facts import Facts
+from rules.ruleset import Indicator, Rule, RuleSet, Window
 
 
 @dataclass

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from rules.evaluation import CALLS, all_of, any_of, constant, negate
 from rules.expressions import KnownIndicator, Scope, compile_expression
+from rules.facts import Facts
 from rules.fields import READERS
 from rules.literals import Constant
-from rules.ruleset import Facts
 from rules.syntax import (
     AnyNode,
     Binary,

@@ -10,10 +10,10 @@ import pytest
 
 from domain.objects import Licence, Relation
 from rules.expressions import Scope, compile_expression
+from rules.facts import Facts
 from rules.lists import MOST
 from rules.literals import Constant
 from rules.load import check, load_rules
-from rules.ruleset import Facts
 from tests.factories import make_entry, make_object
 
 PARENT = make_object(id="o-9", name="总公司", credit="D", labels=("连锁",))

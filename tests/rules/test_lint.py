@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from rules.examples import FILES
+from rules.facts import Facts
 from rules.lint import Surroundings
 from rules.load import check, load_rules
 from rules.reference import reference
-from rules.ruleset import Facts
 from streams.ruletest import run_cases
 from tests.factories import make_entry, make_object
 from tests.rules.gas import PACK, changed

@@ -17,10 +17,11 @@ from domain.messages import CATALOGUE, text
 from domain.signals import SOURCES
 from rules.cases import BASE
 from rules.documents import WINDOW, GroupWord, IndicatorDoc, PackDoc, RuleDoc
+from rules.facts import Facts
 from rules.load import check, load_rules, version_of
 from rules.reference import reference
 from rules.ruleset import AGGREGATES as TABLE_AGGREGATES
-from rules.ruleset import Facts, RuleSet, Window
+from rules.ruleset import RuleSet, Window
 from rules.schema import schema as json_schema
 from rules.vocabulary import (
     AGGREGATES,

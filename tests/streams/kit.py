@@ -11,7 +11,8 @@ from domain.inference import Clause
 from domain.levels import DEFAULT_LEVELS
 from domain.objects import RegulatedObject
 from domain.records import AnyEntry, ObjectsEntry, OutcomeEntry, Record, ResolutionEntry, RulesetEntry, TickEntry
-from rules.ruleset import Explained, Expression, Facts, Indicator, InferenceRule, Rule, RuleSet, Window
+from rules.facts import Facts
+from rules.ruleset import Explained, Expression, Indicator, InferenceRule, Rule, RuleSet, Window
 from streams.pipeline import Pipeline, PipelineSettings
 from tests.factories import make_entry
 

@@ -22,7 +22,8 @@ import msgspec
 from domain.objects import RegulatedObject, Resolution
 from domain.records import ObjectsEntry, Record, ResolutionEntry, RulesetEntry, SignalEntry
 from domain.signals import ObjectRef
-from rules.ruleset import Expression, Facts, Indicator, Rule, RuleSet, Window
+from rules.facts import Facts
+from rules.ruleset import Expression, Indicator, Rule, RuleSet, Window
 from tests.factories import make_entry
 
 ZONE = ZoneInfo("Asia/Shanghai")

@@ -17,7 +17,8 @@ from domain.errors import FengsuiError, NotFound, StoreCorrupt, StoreUnavailable
 from domain.findings import RuleHit, WarningRaised, WarningUpdated
 from domain.levels import DEFAULT_LEVELS
 from domain.records import AnyEntry, Record, RulesetEntry, TickEntry
-from rules.ruleset import Facts, RuleSet
+from rules.facts import Facts
+from rules.ruleset import RuleSet
 from storage.memory_journal import MemoryJournal
 from streams.pipeline import Pipeline, PipelineSettings
 from streams.runtimes.embedded import Engine

@@ -34,7 +34,8 @@ from domain.partitions import IN_GROUPS, Place, everywhere, partition_of, routin
 from domain.ports import Grant, History, Letter, Message, Offer
 from domain.records import AnyEntry, ObjectsEntry, Prepared, Record, RejectionEntry, ResolutionEntry, RulesetEntry, SignalEntry, TickEntry
 from domain.signals import ObjectRef
-from rules.ruleset import Facts, RuleSet, Window
+from rules.facts import Facts
+from rules.ruleset import RuleSet, Window
 from rules.spread import Spread, spread
 from storage import backfills
 from storage.database import Database

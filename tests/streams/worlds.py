@@ -13,7 +13,8 @@ from domain.inference import Clause
 from domain.objects import Relation, Resolution
 from domain.records import AnyEntry, FeedEntry, ObjectsEntry, OutcomeEntry, Record, ResolutionEntry, RulesetEntry, TickEntry
 from domain.signals import ObjectRef
-from rules.ruleset import Facts, Window
+from rules.facts import Facts
+from rules.ruleset import Window
 from tests.factories import T0, make_entry, make_object
 from tests.streams.kit import SOURCE, VALUE, at_least, expression, indicator, inference, kind_is, rule, ruleset, severity_from, source_is
 
