@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import msgspec
 
+from app.engine import VARIABLE
 from app.exporting import export_log, whole_file
 from app.folder import Part
 from domain.records import SignalEntry
@@ -28,10 +30,11 @@ def export(cluster: Cluster, file: Path) -> int:
 
 
 def replayed(rules: Path, signals: Path, folder: Path, *more: str) -> list[Answer]:
-    """Run `fengsui replay` and return its warnings, sorted."""
+    """Run `fengsui replay` on the sources of the engine, whatever is tried, and return its warnings, sorted."""
     out = folder / f"{signals.stem}-replayed.ndjson"
     command = [sys.executable, "-m", "app.cli", "replay", "--rules", str(rules), "--signals", str(signals), "--out", str(out), *more]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    sources = os.environ | {VARIABLE: "no"}
+    done = subprocess.run(command, cwd=ROOT, env=sources, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return sorted(answer(line) for line in out.read_bytes().splitlines())
 

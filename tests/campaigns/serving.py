@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from app.engine import VARIABLE
 from deploy.kafka.local import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,7 +40,7 @@ class Serving:
     def start(self, **environment: str) -> None:
         """Start a life; `environment` adds crash points and plants."""
         loopback = {"FENGSUI_EGRESS__ALLOW": '["127.0.0.0/8"]', "FENGSUI_INBOX_SETTLE_SECONDS": "0"}
-        settings = {name: value for name, value in os.environ.items() if not name.startswith("FENGSUI_")}
+        settings = {name: value for name, value in os.environ.items() if not name.startswith("FENGSUI_") or name == VARIABLE}
         with (self.data.parent / f"{self.data.name}.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "app.cli", *self._command()],
