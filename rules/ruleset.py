@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from domain.findings import TransferHint
 from domain.inference import Clause, Production, Program, in_force
+from rules.facts import Facts
 from rules.literals import Regional
 
 if TYPE_CHECKING:
     from rules.cases import Case
-    from rules.facts import Facts
 
 Value = float | str | bool | None  # None: never seen, or not given; a comparison with it is unknown
 Truth = bool | None  # three-valued: None is unknown, and a rule fires only on True

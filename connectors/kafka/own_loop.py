@@ -16,7 +16,7 @@ class OwnLoop:
         self.closing = asyncio.Event()  # to be looked at in the loop
         self._work = work
         self._closed = False
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop | None = None  # there is one from `start` to the end
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     @property
@@ -26,11 +26,12 @@ class OwnLoop:
 
     def start(self) -> None:
         """Begin."""
+        self._loop = asyncio.new_event_loop()
         self._thread.start()
 
     def call(self, what: Callable[[], object]) -> None:
         """Let something be done in the loop, where there still is one; from any thread."""
-        if self._thread.is_alive():
+        if self._loop is not None and self._thread.is_alive():
             self._loop.call_soon_threadsafe(what)
 
     def close(self, seconds: float) -> None:
@@ -41,6 +42,7 @@ class OwnLoop:
             self._thread.join(seconds)
 
     def _run(self) -> None:
+        assert self._loop is not None
         asyncio.set_event_loop(self._loop)
         self._loop.run_until_complete(self._work())
         self._loop.close()

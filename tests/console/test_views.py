@@ -337,8 +337,11 @@ def test_gauges_say_what_the_tables_say(city: City) -> None:
     assert city.clock.now().timestamp() - 40 * 60 == values["fengsui_feed_last_received_timestamp_seconds", ("hotline",)]
     elsewhere = {"fengsui_journal_head", "fengsui_journal_applied", "fengsui_ruleset_info", "fengsui_ruleset_broken"}
     elsewhere |= {"fengsui_rules_active", "fengsui_rules_ailing", "fengsui_inference_stand_in", "fengsui_build_info"}
-    elsewhere |= {"fengsui_edge_trouble", *(name for name in GAUGES if name.startswith(("fengsui_partition", "fengsui_source")))}
-    elsewhere |= {"fengsui_duty_leases", "fengsui_store_away"}  # of the process, not of its tables
+    elsewhere |= {
+        "fengsui_edge_trouble",
+        *(name for name in GAUGES if name.startswith(("fengsui_partition", "fengsui_source", "fengsui_standby"))),
+    }
+    elsewhere |= {"fengsui_duty_leases", "fengsui_store_away", "fengsui_engine_compiled"}  # of the process, not of its tables
     sometimes = {"fengsui_outbox_dead", "fengsui_tasks_on_time_ratio", "fengsui_feed_last_event_timestamp_seconds"}
     assert set(GAUGES) - elsewhere - sometimes <= {one.name for one in found}
     metrics = Metrics(sources=[lambda: found])
