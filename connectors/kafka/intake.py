@@ -246,6 +246,10 @@ class KafkaIntake:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         self._loop.run_forever()
+        for left in asyncio.all_tasks(self._loop):
+            left.cancel()
+        self._loop.run_until_complete(asyncio.sleep(0))
+        self._loop.close()
 
     async def _connect(self) -> AIOKafkaProducer:
         self._producer = producer = await open_producer(self._access, "fengsui-edge")
