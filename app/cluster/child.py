@@ -118,6 +118,6 @@ def main() -> None:
         question = msgspec.json.decode(sys.stdin.buffer.read(), type=_Question)
         resource.setrlimit(resource.RLIMIT_DATA, (question.memory, question.memory))
         told = _answer(question)
-    except MemoryError:
+    except (MemoryError, ImportError):  # a library that does not fit any more cannot be loaded
         os._exit(TOO_LARGE)
     sys.stdout.buffer.write(msgspec.json.encode(told))
