@@ -114,7 +114,7 @@ def measured(commit: PartitionCommit, metrics: Metrics, topic: str) -> Partition
         after = commit(grant, upto, records, outcomes, letters)
         metrics.commit_seconds.observe(time.perf_counter() - began)
         if grant.topic == topic:
-            metrics.frames.inc()
+            metrics.frames.inc(upto - grant.offset_done)
             metrics.signals.inc(sum(1 for record in records if isinstance(record.entry, SignalEntry)))
             for record in records:
                 entry = record.entry

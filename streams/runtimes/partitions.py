@@ -4,8 +4,8 @@ Start: the newest snapshot that is not ahead of what is committed, then the fram
 stepped for the state alone. What this holds depends on the log and on nothing else, so another worker that starts from the same place
 comes to the same. Nothing here knows of Kafka or Faust.
 
-A frame may be stepped while the one before it is being committed: commits keep their order, and nothing is said or kept of a frame
-before it is committed, neither an answer nor a snapshot.
+Frames may be stepped while those before them are being committed (`streams.runtimes.commits`): commits keep their order, and nothing is
+said or kept of a frame before it is committed, neither an answer nor a snapshot.
 """
 
 # Long because: the order of judging, committing, keeping and telling others is what makes a partition right.
@@ -15,7 +15,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -38,6 +38,7 @@ from domain.rejections import RAW_LIMIT
 from rules.ruleset import EMPTY
 from rules.spread import Spread, spread
 from streams.pipeline import Pipeline
+from streams.runtimes.commits import Commits
 from streams.runtimes.keeping import Keeping, Kept, PartitionSnapshots
 from streams.runtimes.partition_guard import Marks, Onlooking, PartitionGuard
 from streams.runtimes.passing_on import known_to_all, letters, moved
@@ -60,7 +61,7 @@ _log = structlog.get_logger(__name__)
 class Parts:
     """What partitions are made of; each function makes one thing for one partition.
 
-    `commit` is fenced by the grant; where `committing` is given it runs there while the next frame is stepped. `on_set_aside` is told
+    `commit` is fenced by the grant; where `committing` is given it runs there while next frames are stepped. `on_set_aside` is told
     the number of a record that brought the engine down twice, or of a message that is no frame. A snapshot is due after `snapshot_every`
     records or `snapshot_seconds` of judging. `groups` is the number of partitions of groups, 0 for none, and `spread_of` says how the
     rules of a version are spread over both; `beside` makes the second pipeline of a partition of groups, for its objects. Activations
@@ -116,7 +117,7 @@ class Partition:
         self._received: datetime | None = None
         self._position = self._saved = -1
         self._ticked: tuple[datetime, datetime] | None = None
-        self._under_way: tuple[int, Future[Grant]] | None = None  # what is being committed: the frame's offset
+        self._commits = Commits(self._commit, parts.committing)
         self.waiting = ""  # what the database says while it is waited for, "" for none
         self.size = 0  # bytes of the snapshot that was taken up
         self._take_account()
@@ -152,14 +153,13 @@ class Partition:
     @property
     def settled_offset(self) -> int:
         """The offset of the first frame that is not known to be committed."""
-        under_way = self._under_way
-        return self._position + 1 if under_way is None or _succeeded(under_way[1]) else under_way[0]
+        grant = self._commits.grant
+        return grant.offset_done + 1 if grant is not None and self._commits.under_way else self._position + 1
 
     @property
     def failed(self) -> bool:
         """Whether the last commit failed: `settle` says how."""
-        under_way = self._under_way
-        return under_way is not None and under_way[1].done() and not _succeeded(under_way[1])
+        return self._commits.failed
 
     @property
     def stands_by(self) -> bool:
@@ -232,10 +232,10 @@ class Partition:
         """Take in the message at `offset` where it is the one wanted next; return the offset that is wanted then.
 
         `appended_at` is the brokers' time. It returns after the commit, which is asked for as long as the store is away; where commits
-        have a thread of their own it returns after the commit of the frame before, and `settle` waits for this one's.
+        have a thread of their own it returns before, unless too many frames wait for theirs, and `settle` waits for all.
 
         Raises:
-            Fenced: the partition is somebody else's, here or at the frame before.
+            Fenced: the partition is somebody else's, here or at a frame before.
             NotFound: it activates a rule set that is not stored: the frame is not taken in.
             FengsuiError: it is of a newer version of Fengsui.
         """
@@ -248,7 +248,8 @@ class Partition:
             self._awaited = self._next()
         if offset > self.grant.offset_done:
             self._until_taken(self._guard.judged)
-            self._commit(offset, records, outcomes, written)
+            self._commits.add(self.grant, offset, records, outcomes, written)
+            self._hear(self._commits.grant)
         else:
             self._admit.settled(offset)
         self._position = offset
@@ -265,11 +266,13 @@ class Partition:
             Fenced: the partition is somebody else's; what was taken in last is not committed.
             StoreUnavailable: the process is stopping, and the store is away.
         """
-        if self._under_way is not None:
-            offset, commit = self._under_way
-            self.grant = commit.result()
-            self._under_way = None
-            self._admit.settled(offset)
+        self._hear(self._commits.settle())
+
+    def _hear(self, grant: Grant | None) -> None:
+        """Hear of what is committed by now."""
+        if grant is not None:
+            self.grant = grant
+            self._admit.settled(grant.offset_done)
 
     def _fresh(self) -> Pipeline:
         """Return a pipeline for this partition, which has taken in nothing."""
@@ -436,19 +439,10 @@ class Partition:
             self._parts.on_set_aside(seq)
         return [Record(seq=seq, received_at=self._received, entry=entry)]
 
-    def _commit(self, offset: int, records: Sequence[Record], outcomes: Sequence[Outcome], written: Sequence[Letter]) -> None:
-        """Commit a frame behind the one before it, whose commit moved the grant."""
-        self.settle()
-        grant = self.grant
-
-        def commit() -> Grant:
-            return self._until_taken(lambda: self._parts.commit(grant, offset, records, outcomes, written))
-
-        if self._parts.committing is not None:
-            self._under_way = (offset, self._parts.committing.submit(commit))
-        else:
-            self.grant = commit()
-            self._admit.settled(offset)
+    def _commit(
+        self, grant: Grant, upto: int, records: Sequence[Record], outcomes: Sequence[Outcome], letters: Sequence[Letter] = ()
+    ) -> Grant:
+        return self._until_taken(lambda: self._parts.commit(grant, upto, records, outcomes, letters))
 
     def _until_taken(self, ask: Callable[[], Taken]) -> Taken:
         """Ask the database until it does it; raises StoreUnavailable only when the process is stopping."""
@@ -480,10 +474,6 @@ class Partition:
     def _note_replayed(self) -> None:
         if self._position >= self.grant.offset_done:
             self._until_taken(self._guard.replayed)
-
-
-def _succeeded(commit: Future[Grant]) -> bool:
-    return commit.done() and commit.exception() is None
 
 
 def _turn_for(records: Sequence[Record]) -> AbstractContextManager[Any]:

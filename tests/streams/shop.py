@@ -69,6 +69,7 @@ class Shop:
         self.shelf = _Shelf()
         self.log: list[bytes] = []
         self.trouble: list[Exception] = []
+        self.upto: list[int] = []  # the ends of commits
         self.read_from: list[int] = []
         self.worked_out: dict[str, list[bytes]] = {}
         self.aside: list[int] = []
@@ -112,6 +113,7 @@ class Shop:
         assert self.gate.wait(30)
         if self.trouble:
             raise self.trouble.pop(0)
+        self.upto.append(upto)
         return self.commit(grant, upto, records, outcomes, letters)
 
     def frame(self, *entries: AnyEntry, minutes: float = 0.0) -> None:

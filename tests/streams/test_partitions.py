@@ -20,6 +20,7 @@ from domain.ports import History, Offer
 from domain.records import Prepared, Record, RulesetEntry
 from models.registry import REGISTRY
 from streams.pipeline import Pipeline
+from streams.runtimes.commits import GATHERED
 from streams.runtimes.keeping import Kept
 from streams.runtimes.partitions import AHEAD, Partition
 from streams.runtimes.past import LogHistory
@@ -259,26 +260,47 @@ def test_whether_a_tick_is_due_is_asked_without_touching_the_pipeline(shop: Shop
     assert asked == []
 
 
-def test_the_next_frame_is_stepped_while_one_is_committed(behind: Shop) -> None:
-    """One is on its way and one is stepped, not more; what is on its way is not called done, and its names count already."""
+def test_frames_are_stepped_while_one_is_committed(behind: Shop) -> None:
+    """What comes meanwhile is committed together behind it, so many frames and not more; none is called done, and their names count."""
     behind.frame(leak(1), leak(2))
     behind.frame(leak(1), leak(2, severity=3), leak(3))
-    behind.frame(leak(3))
+    for number in range(GATHERED):
+        behind.frame(leak(3), leak(10 + number))
     partition = behind.taken_over()
     behind.drain(partition, 1)
     behind.gate.clear()
-    partition.take(1, behind.log[1], T0)
-    assert (partition.next_offset, partition.settled_offset, partition.grant.offset_done, partition.failed) == (2, 1, 0, False)
-    second = threading.Thread(target=partition.take, args=(2, behind.log[2], T0))
-    second.start()
-    second.join(0.2)
-    assert second.is_alive()
+    behind.upto.clear()
+    for at in range(1, 2 + GATHERED):
+        partition.take(at, behind.log[at], T0)
+    last = 2 + GATHERED
+    assert (partition.next_offset, partition.settled_offset, partition.grant.offset_done, partition.failed) == (last, 1, 0, False)
+    one_more = threading.Thread(target=partition.take, args=(last, behind.log[last], T0))
+    one_more.start()
+    one_more.join(0.2)
+    assert one_more.is_alive()
     assert behind.rows() == ([], [], [])
     behind.gate.set()
-    second.join()
-    behind.drain(partition)
-    assert behind.rows() == (["s-1", "s-2", "s-3"], [], ["conflicting_content"])
-    assert partition.settled_offset == partition.grant.offset_done + 1 == 4
+    one_more.join()
+    partition.settle()
+    assert behind.rows() == (["s-1", *(f"s-{10 + each}" for each in range(GATHERED)), "s-2", "s-3"], [], ["conflicting_content"])
+    assert partition.settled_offset == partition.grant.offset_done + 1 == last + 1
+    assert behind.upto[:2] == [1, 1 + GATHERED]
+
+
+def test_what_waits_behind_a_commit_that_fails_is_not_committed(behind: Shop) -> None:
+    """The frames behind it are somebody else's too: nothing of them is written, and everybody who asks is told why."""
+    for number in range(3):
+        behind.frame(leak(number))
+    partition = behind.taken_over()
+    behind.gate.clear()
+    for at in range(3):
+        partition.take(at, behind.log[at], T0)
+    behind.trouble = [Fenced("somebody else's")]
+    behind.gate.set()
+    for _ in range(2):
+        with pytest.raises(Fenced):
+            partition.settle()
+    assert (partition.failed, partition.settled_offset, behind.rows()[0]) == (True, 0, [])
 
 
 def test_no_snapshot_is_ahead_of_what_is_committed(behind: Shop) -> None:
