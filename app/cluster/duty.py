@@ -73,14 +73,14 @@ class DutyRole(Role):
         super().start()
 
     def run(self, over: threading.Event) -> int:
-        """Look after the loop until `over`; return 0 then, `ENDED` where the process has to be started anew.
+        """Look after the loop and its way to the brokers until `over`; return 0 then, `ENDED` where the process has to be started anew.
 
         Raises:
             StoreUnavailable: the database got the tables of another version meanwhile.
         """
         looks = 0
         while not over.is_set():
-            if not self.duty.is_alive() or self.ended_watches():
+            if not self.duty.is_alive() or not self.intake.alive() or self.ended_watches():
                 log.critical("duty.loop_ended", hint="its log says why; started anew it takes up what was claimed")
                 return ENDED
             if looks % round(SCHEMA_SECONDS / LOOK_SECONDS) == 0 and (found := another_schema(self.database)):

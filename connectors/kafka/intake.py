@@ -75,7 +75,7 @@ class _Lane:
     queue: deque[tuple[_Call, int, int, Offer]] = field(default_factory=deque)
     under_way: list[tuple[_Call, int, int, Offer]] = field(default_factory=list)
     busy: bool = False
-    since: float = 0.0  # when the frame under way was sent, 0 for none; of `time.monotonic`
+    since: float = 0.0  # since when a frame has been under way, 0 for none; of `time.monotonic`
 
 
 class KafkaIntake:
@@ -264,7 +264,7 @@ class KafkaIntake:
                 lane.busy = True
                 task = self._loop.create_task(self._drain(partition, lane))
                 self._draining.add(task)
-                task.add_done_callback(self._draining.discard)
+                task.add_done_callback(self._drained)
         if not plan:
             self._answer(call)
 
@@ -283,17 +283,25 @@ class KafkaIntake:
             lane.under_way = []
         lane.busy = False
 
+    def _drained(self, task: asyncio.Task[None]) -> None:
+        """A lane is empty; a defect in it ends the thread, which `trouble` tells: a lane that nobody drains would take offers for ever."""
+        self._draining.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.critical("kafka.intake_ended", exc_info=error)
+            self._loop.stop()
+
     async def _send(self, partition: int, frame: Frame) -> int:
         """Return the offset at which all in-sync brokers have `frame`; raises StoreUnavailable."""
-        async with self._mending:
-            producer = self._producer if self._producer is not None else await self._connect()
-        assert producer is not None
-        lane = self._lanes[partition]
+        lane, producer = self._lanes[partition], None
         lane.since = time.monotonic()
         try:
+            async with self._mending:
+                producer = self._producer if self._producer is not None else await self._connect()
             acknowledged = await producer.send_and_wait(self._topic, encode(frame), partition=partition)
         except KafkaError as error:  # none that passes: those are tried again for as long as it takes
             _log.error("kafka.frame_refused", partition=partition, records=len(frame.offers), error=repr(error))
+            if producer is None:
+                raise StoreUnavailable(await asyncio.to_thread(diagnose, self._access)) from error
             if self._producer is producer:
                 self._producer = None
             self._give_up(producer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -158,6 +159,36 @@ def test_a_record_that_cannot_be_written_is_kept_as_a_rejection(door: _Door) -> 
     assert [receipt.status for receipt in receipts] == ["accepted", "accepted"]
     kinds = sorted(type(offer.entry).__name__ for _, _, frame in door.frames() for offer in frame.offers)
     assert kinds == ["RejectionEntry", "SignalEntry"]
+
+
+def test_brokers_that_are_away_when_a_producer_is_to_be_replaced_cost_no_lane(kafka: LocalKafka, prefix: str) -> None:
+    """Behind a refused frame a new producer is needed: while no broker answers the sender is told so, and later the lane goes on."""
+    door = _Door(kafka, f"{prefix}.frames", config={"max.message.bytes": "2000"})
+    with door.intake as intake:
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable, match="MessageSizeTooLarge"):
+                intake.submit(_offers("long", text="燃气" * 2_000)).result(20)
+            reached, intake._access = intake._access, Access(f"127.0.0.1:{free_port()}")
+            with pytest.raises(StoreUnavailable, match="cannot be reached"):
+                intake.submit(_offers("s-1")).result(20)
+            intake._access = reached
+        [receipt] = intake.submit(_offers("s-1")).result(20)
+        assert (receipt.status, intake.trouble(), intake.pending()) == ("accepted", "", (0, 0))
+
+
+def test_a_defect_in_a_lane_is_told(kafka: LocalKafka, prefix: str) -> None:
+    """What nobody foresaw ends the intake, which says so and takes nothing more, instead of a lane that takes offers and sends none."""
+    door = _Door(kafka, f"{prefix}.frames")
+    door.intake.start()
+    door.intake._clock = None  # type: ignore[assignment]  # the defect
+    door.intake.submit(_offers("s-1"))
+    end = time.monotonic() + 20
+    while door.intake.alive() and time.monotonic() < end:
+        time.sleep(0.01)
+    assert "closed" in door.intake.trouble()
+    with pytest.raises(StoreUnavailable):
+        door.intake.submit(_offers("s-2"))
+    door.intake.close()
 
 
 def test_where_nobody_listens_the_start_says_so() -> None:
