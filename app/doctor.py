@@ -194,15 +194,14 @@ def _cluster(settings: Settings, held: Sequence[Holding]) -> Finding:
         return Finding("cluster", ok=False, detail=both("kafka.extra"))
     except FengsuiError as error:
         return Finding("cluster", ok=False, detail=str(error))
-    frames = [one for one in held if one.topic == settings.kafka.layout().topic("frames")]
-    told = both(
-        "cluster.partitions",
-        partitions=len(frames),
-        workers=len({one.owner for one in frames}),
-        written=written,
-        done=sum(one.offset_done + 1 for one in frames),
-    )
-    return Finding("cluster", not wrong, "; ".join(f"{one.topic}: {one.what}" for one in wrong) or told)
+    topic = settings.kafka.layout().topic("frames")
+    frames = [one for one in held if one.topic == topic]
+    done = sum(one.offset_done + 1 for one in frames)
+    faults = [f"{one.topic}: {one.what}" for one in wrong]
+    if written < done:
+        faults.append(both("worker.short_log", where=topic, end=written, done=done))
+    told = both("cluster.partitions", partitions=len(frames), workers=len({one.owner for one in frames}), written=written, done=done)
+    return Finding("cluster", not faults, "; ".join(faults) or told)
 
 
 def _sources(settings: Settings) -> list[Finding]:

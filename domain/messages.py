@@ -2782,6 +2782,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "集群须有共用的 PostgreSQL；请设置 database_url",
         "a cluster needs a PostgreSQL that all roles share; set database_url",
     ),
+    "worker.short_log": (
+        "{where} 只有 {end} 条消息，而已研判 {done} 条：日志末尾已丢失，或已重建；请恢复 Kafka 的数据，或用新的前缀与数据库另建集群",
+        "{where} has {end} messages, {done} are done: its end is lost, or it was made anew; restore it, or take a new prefix and database",
+    ),
     "worker.silent": (
         "{seconds} 秒没有动静，退出以便重新启动：本进程的循环停住，或 Kafka 不应答",
         "silent for {seconds} s, ended to be started anew: the worker's loop stands still, or the brokers do not answer",

@@ -219,6 +219,7 @@ class Host:
         self.held_back: set[TP] = set()  # whose messages wait with the brokers while it counts back
         self._generation = -1
         self._gaps: dict[TP, _Gap] = {}
+        self._short: dict[TP, float] = {}  # partition → since when its log has been shorter than what is done of it
         self._orphaned: dict[TP, float] = {}  # partition → since when its messages come although another one has it
         self._standstill: Standstill[TP] = Standstill()
         self._beat = time.monotonic()
@@ -279,17 +280,31 @@ class Host:
                 frame = Frame(received_at=due, offers=(Offer(entry=TickEntry()),), by=self.cluster.owner)
                 await self.app.frames.send(partition=home, value=encode(frame))
         await self._seek_again()
+        done = {slot: held.grant.offset_done + 1 for slot, held in self._partitions.items()}  # before it is asked how long the logs are
         try:
             ends = await self._ends()
         except (TimeoutError, KafkaError) as error:
             _log.warning("worker.brokers_silent", error=repr(error))
             return
+        self._look_for_short_logs(done, ends)
         behind = self._behind(ends)
         for slot, stood in self._standstill.look(behind).items():
             if stood > self.cluster.stuck_seconds:
                 self._end(both("worker.stuck", seconds=f"{stood:.0f}", where=f"{_named(slot)}: {behind[slot][0]} < {ends[slot]}"))
         self._on_look(self._partitions, ends)
         self._beat = time.monotonic()
+
+    def _look_for_short_logs(self, done: Mapping[TP, int], ends: Mapping[TP, int]) -> None:
+        """End the process where a log stays shorter than what is done of it: it is another log, or the brokers lost its end.
+
+        What comes in would get the offsets of what is done already, and pass for that in silence. A broker that was away may say for a
+        moment what it knew before.
+        """
+        now = time.monotonic()
+        self._short = {slot: self._short.get(slot, now) for slot, offset in done.items() if ends.get(slot, offset) < offset}
+        for slot, since in self._short.items():
+            if now - since > self.cluster.session_seconds:
+                self._end(both("worker.short_log", where=_named(slot), end=ends[slot], done=done[slot]))
 
     def _behind(self, ends: Mapping[TP, int]) -> dict[TP, tuple[int, int]]:
         """Return how far the partitions are that have work and could do it: in their logs, and in what they count back.
