@@ -4,8 +4,9 @@
 
 A partition with the shipped packs and five signals an object (those of `scaling`), with its snapshot and its row of progress in a real
 PostgreSQL. It is taken over twice in one run: from the snapshot, with as many signals behind it as there may be between two snapshots, and
-from a warm standby that followed until a moment ago; both must come to the same state. What Kafka and the look-ups of names add is not in
-it; neither is the session time-out, after which alone a dead worker's partitions go to others.
+from a warm standby that followed until a moment ago; both must come to the same state. How many signals each of them judged is counted and
+told: a standby that had some already would show. What Kafka and the look-ups of names add is not in it; neither is the session time-out,
+after which alone a dead worker's partitions go to others. `joining` measures the whole of it where a worker joins.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -29,9 +31,10 @@ from app.settings import SHIPPED_PACKS, Settings
 from benchmarks.scaling import PER_OBJECT, entry
 from domain.findings import Outcome
 from domain.frames import Frame, encode
+from domain.packed import PackedState
 from domain.partitions import Place
 from domain.ports import Grant, Letter, Message, Offer
-from domain.records import Record, RulesetEntry
+from domain.records import Record, RulesetEntry, SignalEntry
 from rules.load import load_rules
 from storage import progress
 from storage.marks import SqlMarks
@@ -39,7 +42,7 @@ from storage.postgres import PostgresDatabase
 from storage.progress import SqlProgress
 from streams.pipeline import Pipeline
 from streams.runtimes.allocator import settle_allocator
-from streams.runtimes.collector import BatchCollector
+from streams.runtimes.collector import BatchCollector, look_at_everything, taking_up
 from streams.runtimes.partitions import Partition, Parts
 from streams.runtimes.standbys import Standbys
 from tests.conftest import which
@@ -58,6 +61,7 @@ class Log:
     def __init__(self, version: str) -> None:
         """Begin with the activation of a rule set."""
         self.messages: list[Message] = []
+        self.judged = 0  # signals that were brought in, by whomever
         self._append(at(), (Offer(entry=RulesetEntry(version=version, by="bench")),))
 
     def add(self, first: int, count: int) -> None:
@@ -74,6 +78,7 @@ class Log:
     def __call__(self, offset: int, frame: Frame, received_at: datetime) -> list[Record]:
         """Return the records of a frame (`streams.runtimes.past.Admission`)."""
         offers = enumerate(frame.offers)
+        self.judged += sum(isinstance(offer.entry, SignalEntry) for offer in frame.offers)
         return [Record(seq=Place(0, offset, nth).seq(), received_at=received_at, entry=offer.entry) for nth, offer in offers]
 
     def settled(self, upto: int) -> None:
@@ -116,6 +121,11 @@ class Bench:
         """Return a pipeline that has taken in nothing."""
         return make_pipeline(self.settings, lambda _version: self._ruleset, None)
 
+    def take_up(self, state: PackedState) -> None:
+        """Make a pipeline of a snapshot, as a partition does."""
+        with taking_up():
+            self.fresh().restore(state)
+
     def made(self, grant: Grant, stopping: threading.Event) -> Partition:
         """Return a partition."""
         return Partition(grant, self.parts, stopping)
@@ -131,7 +141,7 @@ class Bench:
         return partition
 
     def follow(self) -> None:
-        """Let the standby come level."""
+        """Let the standby come level; nothing is done for it but here."""
         self.standbys.look(busy=False)
         while not self.standbys.idle:
             time.sleep(0.01)
@@ -149,7 +159,15 @@ def timed(what: str, work: Callable[[], Done]) -> Done:
     """Do something and print how long it took; return what it returns."""
     began, used = time.perf_counter(), time.process_time()
     done = work()
-    print(f"takeover: {what:<66} {time.perf_counter() - began:6.2f} s, {time.process_time() - used:6.2f} s CPU", flush=True)
+    print(f"takeover: {what:<70} {time.perf_counter() - began:6.2f} s, {time.process_time() - used:6.2f} s CPU", flush=True)
+    return done
+
+
+def judging(bench: Bench, what: str, signals: int, work: Callable[[], Done]) -> Done:
+    """Do something in which so many signals are judged, no more and no less, and print as `timed` does."""
+    before = bench.log.judged
+    done = timed(f"{what}, {signals:,} signals judged", work)
+    assert bench.log.judged - before == signals, f"{what}: {bench.log.judged - before:,} signals were judged"
     return done
 
 
@@ -172,18 +190,20 @@ def measure(bench: Bench, objects: int) -> None:
     print(f"takeover: size of the state {size / 2**20:,.0f} MiB, in PostgreSQL {stored / 2**20:,.0f} MiB")
     kept = timed("read from PostgreSQL", bench.shelf.load)
     assert kept is not None
-    timed("take up", lambda: bench.fresh().restore(kept.state))
+
+    timed("take up", partial(bench.take_up, kept.state))
     state, kept = b"", None
+    look_at_everything()  # else the state that was just taken up is still there, and its room is what the next one is given
     before = memory()
-    timed("in the background: a standby takes the snapshot up", bench.follow)
+    judging(bench, "in the background: a standby takes the snapshot up", 0, bench.follow)
     print(f"takeover: memory of a standby {(memory() - before) / size:.1f} times the size of the state")
     bench.log.add(count, behind - LACKS)
     bench.drain(holder)
-    timed(f"in the background: it follows, {behind - LACKS:,} signals", bench.follow)
+    judging(bench, "in the background: it follows", behind - LACKS, bench.follow)
     bench.log.add(count + behind - LACKS, LACKS)
     bench.drain(holder)
     grant = bench.assign()
-    cold = timed(f"TAKEOVER from the snapshot, and {behind:,} signals behind it", lambda: bench.drain(bench.made(grant, bench.stopping)))
+    cold = judging(bench, "TAKEOVER from the snapshot", behind, lambda: bench.drain(bench.made(grant, bench.stopping)))
     found = bench.assign()
 
     def warm() -> Partition:
@@ -191,7 +211,7 @@ def measure(bench: Bench, objects: int) -> None:
         assert partition is not None
         return bench.drain(partition)
 
-    taken = timed(f"TAKEOVER from the standby, and {LACKS:,} signals that it lacked", warm)
+    taken = judging(bench, "TAKEOVER from the standby", LACKS, warm)
     assert taken.pipeline.snapshot() == cold.pipeline.snapshot(), "a standby came to another state than snapshot and log"
     bench.standbys.close()
 

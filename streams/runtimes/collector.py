@@ -7,8 +7,9 @@ a third of the time. Young objects are looked at less often, and what is there a
 from __future__ import annotations
 
 import gc
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Final
 
 YOUNG: Final = 5_000  # allocations between two looks at the young: everything stands still meanwhile, for a millisecond or two
@@ -44,12 +45,51 @@ def look_at_everything() -> int:
     return gc.get_freeze_count()
 
 
+class _States:
+    """The states that are being taken up, in any thread of the process, and how much they made since everything was looked at."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._many = self._before = self.made = 0
+        self._enabled = True
+
+    @contextmanager
+    def taking_up(self) -> Iterator[None]:
+        with self._lock:
+            if not self._many:
+                self._enabled, self._before = gc.isenabled(), gc.get_count()[0]
+                gc.disable()
+            self._many += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._many -= 1
+                if not self._many:
+                    self.made += max(0, gc.get_count()[0] - self._before)
+                    gc.freeze()
+                    gc.collect(0)  # of nothing: what was made so far counts no more
+                    if self._enabled:
+                        gc.enable()
+
+
+_states: Final = _States()
+
+
+def taking_up() -> AbstractContextManager[None]:
+    """Return a block in which a state is made of a snapshot: nothing is looked at meanwhile, and what is there at its end is left alone.
+
+    All of it stays alive, and the collector would walk it once or twice, which takes half as long as making it.
+    """
+    return _states.taking_up()
+
+
 class BatchCollector:
     """The pace of a process that takes in batches, in any of its threads.
 
     In the middle of a batch nearly everything is alive, and looking at it is in vain. Behind one, what is left is looked at once and then
-    left alone, until as much has come as was there when everything was looked at last: so cycles are found, sooner or later, and what is
-    kept is looked at twice at the most on the average.
+    left alone, until as much has come as was there when everything was looked at last, or was taken up since: so cycles are found, sooner
+    or later, and what is kept is looked at twice at the most on the average.
     """
 
     def __init__(self) -> None:
@@ -63,7 +103,7 @@ class BatchCollector:
         if left < BATCH:
             return
         self._grown += left
-        if self._grown > max(GROWN, self._kept):
+        if self._grown > max(GROWN, self._kept + _states.made):
             self._everything()
         else:
             gc.collect(0)
@@ -71,4 +111,4 @@ class BatchCollector:
 
     def _everything(self) -> None:
         self._kept = look_at_everything()
-        self._grown = 0
+        self._grown = _states.made = 0

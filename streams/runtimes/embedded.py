@@ -26,7 +26,7 @@ from domain.ports import Clock, Commit, JournalReader
 from domain.records import AnyEntry, Record, TickEntry
 from streams.pipeline import Pipeline
 from streams.runtimes.allocator import settle_allocator
-from streams.runtimes.collector import settle_collector
+from streams.runtimes.collector import look_at_everything, settle_collector, taking_up
 from streams.runtimes.poison import PoisonGuard
 
 BATCH: Final = 512  # records of one step and one transaction
@@ -203,7 +203,8 @@ class Engine:
             raise StoreCorrupt(both("engine.ahead", applied=self._applied, end=self._goal))
         state = self._snapshots.load()
         if state is not None:
-            self._pipeline.restore(state)
+            with taking_up():
+                self._pipeline.restore(state)
             if self._pipeline.position > self._applied:
                 _log.warning("engine.snapshot_ahead", position=self._pipeline.position, applied=self._applied)
                 self._pipeline = self._pipeline.fresh()
@@ -261,6 +262,7 @@ class Engine:
         if self._rebuild:
             self._set_aside(self._guard.died())
             self._pipeline = self._pipeline.fresh()
+            look_at_everything()  # only cycles keep the state of before alive, which takes as much room as what comes
             self._take_up()
             self._rebuild = False
         batch = self._next_batch()

@@ -38,6 +38,7 @@ from domain.rejections import RAW_LIMIT
 from rules.ruleset import EMPTY
 from rules.spread import Spread, spread
 from streams.pipeline import Pipeline
+from streams.runtimes.collector import taking_up
 from streams.runtimes.commits import Commits
 from streams.runtimes.keeping import Keeping, Kept, PartitionSnapshots
 from streams.runtimes.partition_guard import Marks, Onlooking, PartitionGuard
@@ -126,7 +127,8 @@ class Partition:
             self._received = kept.received_at
             self._position = self._saved = kept.offset
             self.size = len(kept.state)
-            self._put_back(kept.state)
+            with taking_up():
+                self._put_back(kept.state)
         if not self.stands_by:
             self._begin()
 
