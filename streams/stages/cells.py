@@ -1,8 +1,8 @@
 """One indicator of one key: the signals inside the window, and what they come to.
 
 A cell keeps each signal's contribution by its time and number, so that a correction takes away exactly what it put in. Sums are
-exact: they are kept as whole multiples of 2^-1074, the smallest step of a float, and rounded once when they are read. So neither the
-order of arrival nor what has come and gone can be seen in a value.
+exact: they are kept as whole multiples of 2^-60, and of 2^-1074, the smallest step of a float, and rounded once when they are read.
+So neither the order of arrival nor what has come and gone can be seen in a value.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ _INT_MAX: Final = 1 << 53  # greater integers are kept as floats
 _SHORT: Final = 24
 _FEW: Final = 8  # signals
 STEPS: Final = 1 << 1074  # every finite float is a whole multiple of 1/STEPS
+COARSE: Final = 1 << 60  # nearly every number that is met is a whole multiple of 1/COARSE, which are much smaller integers
 
 
 def number(value: Any) -> float | None:
@@ -72,6 +73,10 @@ class Cell(ABC):
     def reads(self, value: Any) -> Value:
         """Return what the indicator takes of `value`."""
         return plain(value)
+
+    def advance(self, clock: int) -> None:
+        """Move the clock forward to `clock`, at which nothing falls out yet: `move` in little."""
+        self.clock = clock
 
     def move(self, clock: int) -> list[Item]:
         """Move the clock forward to `clock` and return what fell out; a clock that lies back changes nothing."""
@@ -194,12 +199,13 @@ class Count(Cell):
 class Sum(Cell):
     """The exact sum of the numbers inside, rounded once; 0.0 when there are none (an indicator never seen has no cell)."""
 
-    __slots__ = ("numbers", "steps")
+    __slots__ = ("coarse", "numbers", "steps")
 
     def __init__(self, frame: Frame, name: str, key: Key) -> None:
         super().__init__(frame, name, key)
         self.numbers = 0
-        self.steps = 0
+        self.coarse = 0
+        self.steps = 0  # of numbers that are no multiples of 1/COARSE
 
     def reads(self, value: Any) -> Value:
         """Return `value` if it is a number."""
@@ -208,19 +214,29 @@ class Sum(Cell):
     def gain(self, value: Value) -> None:
         """Add a number's steps."""
         above, below = value.as_integer_ratio()  # type: ignore[union-attr]  # `reads` lets only floats in
-        self.steps += above * (STEPS // below)
+        if below <= COARSE:
+            self.coarse += above * (COARSE // below)
+        else:
+            self.steps += above * (STEPS // below)
         self.numbers += 1
 
     def lose(self, value: Value) -> None:
         """Take away a number's steps."""
         above, below = value.as_integer_ratio()  # type: ignore[union-attr]  # `reads` lets only floats in
-        self.steps -= above * (STEPS // below)
+        if below <= COARSE:
+            self.coarse -= above * (COARSE // below)
+        else:
+            self.steps -= above * (STEPS // below)
         self.numbers -= 1
+
+    def exact(self) -> int:
+        """Return the sum in steps."""
+        return self.steps + self.coarse * (STEPS // COARSE)
 
     def total(self) -> float | None:
         """Return the sum, correctly rounded; None where it is greater than any float."""
         try:
-            return self.steps / STEPS
+            return self.exact() / STEPS if self.steps else self.coarse / COARSE
         except OverflowError:
             return None
 

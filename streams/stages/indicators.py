@@ -92,6 +92,7 @@ class IndicatorStage:
         self.peers = Peers(self)
         self._stirred: set[str] = set()  # keys whose windows may have changed since the objects were compared
         self._watchers: dict[str, list[Plan]] = {}
+        self._own: frozenset[str] = frozenset()  # indicators whose windows have a clock of their own
         self._selector = Selector()
 
     def activate(self, ruleset: RuleSet, now: int) -> list[str]:
@@ -112,6 +113,7 @@ class IndicatorStage:
                 if plan.score:
                     self._series.start(plan.indicator)
         self.plans = plans
+        self._own = frozenset(name for name, plan in plans.items() if plan.own)
         self.digits, self.groups = kinds_of(ruleset)
         self.peers.activate([plan.indicator for plan in plans.values() if plan.indicator.aggregate == PEERS], now)
         self._watchers = {}
@@ -185,15 +187,21 @@ class IndicatorStage:
         if not selected:
             return changed
         bare: Item = (t, live.seq, None, live)  # windows share what they hold of a signal
-        valued = bare
+        valued, fed = bare, moment.fed
         for plan in selected:
             owner = moment.keys.get(plan.by)
             if owner is not None and (item := self._count(plan, owner, bare, valued, moment.facts)) is not None:
                 valued = valued if item is bare else item
-                fed = [plan.name]
-                self._watch(plan.name, owner, fed)
-                changed.setdefault(plan.by, []).extend(fed)
-                moment.fed += fed
+                names = changed.get(plan.by)
+                if names is None:
+                    names = changed[plan.by] = []
+                names.append(plan.name)
+                fed.append(plan.name)
+                if plan.name in self._watchers:
+                    watching: list[str] = []
+                    self._watch(plan.name, owner, watching)
+                    names += watching
+                    fed += watching
         return changed
 
     def _count(self, plan: Plan, key: Key, bare: Item, valued: Item, facts: Facts) -> Item | None:
@@ -208,8 +216,11 @@ class IndicatorStage:
             cell = plan.cell(plan.frame, plan.name, key)  # type: ignore[misc]  # the selector yields no anomaly indicators
         clock = live.t if plan.own else key.clock
         if clock > cell.clock:
-            for item in cell.move(clock):
-                self._ledger.release(item[3])
+            if clock < cell.drops:
+                cell.advance(clock)
+            else:
+                for item in cell.move(clock):
+                    self._ledger.release(item[3])
         if plan.picky and not cell.takes(live.t, correction=bool(live.entry.revision or live.entry.signal.corrects)):
             return None
         value = None if plan.of is None else cell.reads(plan.of.evaluate(facts))
@@ -238,15 +249,20 @@ class IndicatorStage:
 
     def _expire(self, key: Key) -> list[str]:
         """Move the windows that follow the key's clock; return those that lost a signal."""
-        changed, expires = [], NEVER
+        changed: list[str] = []
+        expires, clock = NEVER, key.clock
         for name, cell in key.cells.items():
-            if self.plans[name].own:
+            if name in self._own:
                 continue
-            dropped = cell.move(key.clock)
-            if cell.lighter(dropped):
-                changed.append(name)
-            for item in dropped:
-                self._ledger.release(item[3])
+            if clock < cell.drops:
+                if clock > cell.clock:
+                    cell.advance(clock)
+            else:
+                dropped = cell.move(clock)
+                if cell.lighter(dropped):
+                    changed.append(name)
+                for item in dropped:
+                    self._ledger.release(item[3])
             expires = min(expires, cell.drops)
         key.expires = expires
         return changed
@@ -254,7 +270,7 @@ class IndicatorStage:
     def settle(self, key: Key) -> None:
         """Bring the windows of a key up to its clock, whatever was put into them."""
         self._stirred.add(key.name)
-        key.expires = min((cell.drops for name, cell in key.cells.items() if not self.plans[name].own), default=NEVER)
+        key.expires = min((cell.drops for name, cell in key.cells.items() if name not in self._own), default=NEVER)
         if key.clock >= key.expires:
             self._expire(key)
 

@@ -73,7 +73,7 @@ class Stddev(Sum):
 
     def value(self) -> Value:
         """Return the deviation in the unit of the numbers."""
-        return spread(self.numbers, self.steps, self.squares)
+        return spread(self.numbers, self.exact(), self.squares)
 
 
 def order_statistic(ordered: list[float], rank: float) -> float | None:
@@ -216,6 +216,10 @@ class Enough(Cell):
     def reads(self, value: Any) -> Value:
         """Return what the inner cell takes of `value`."""
         return self.inner.reads(value)
+
+    def advance(self, clock: int) -> None:
+        """Move both clocks."""
+        self.clock = self.inner.clock = clock
 
     def move(self, clock: int) -> list[Item]:
         """Move both clocks."""

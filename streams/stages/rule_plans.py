@@ -5,8 +5,7 @@ Everything here follows from the rule set alone, so none of it is in a snapshot.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from domain.instants import EPOCH
@@ -23,7 +22,7 @@ from streams.stages.windows import MICROSECOND, NEVER, to_us
 
 OBJECT_FIELD: Final = "object."
 REGION_FIELD: Final = "object.region"
-CONCERNS_LIMIT: Final = 65_536  # remembered; then the memory starts again
+REMEMBERED: Final = 16_384  # of each; then the memory starts again
 
 
 class RulePlan:
@@ -133,16 +132,21 @@ def _may(expression: Expression, bare: Facts) -> bool:
     return not settles(expression) or expression.evaluate(bare) is not False
 
 
-@dataclass(frozen=True, slots=True)
-class Concern:
-    """The rules that a signal concerns, in the order of the rule set: those to be read, and those that cannot be true at it."""
+class Outlook:
+    """What the discrete fields of a signal alone decide of the rules about one kind of subject; rules are bits, in the order of `plans`."""
 
-    read: tuple[RulePlan, ...]
-    untrue: tuple[RulePlan, ...]
+    __slots__ = ("asked", "hopeless")
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.hopeless = 0
 
 
 class Group:
-    """The rules about one kind of subject, with those that each indicator concerns."""
+    """The rules about one kind of subject, with those that each indicator concerns.
+
+    A set of rules is a whole number here, with a bit for each in the order of `plans`.
+    """
 
     def __init__(self, by: By, plans: list[RulePlan]) -> None:
         """`plans` are in the order of `plans_of`."""
@@ -151,7 +155,15 @@ class Group:
         self.joint = [plan for plan in plans if plan.refers]
         self.courses = [plan for plan in plans if plan.sequence is not None]
         self._possible: dict[Combination, tuple[RulePlan, ...]] = {}
-        self._concerns: dict[tuple[bool, tuple[str, ...], Combination], Concern] = {}
+        self._unsteady = _bits(plan.unsteady for plan in plans)
+        self._from_nothing = _bits(plan.from_nothing for plan in plans)
+        self._settling = _bits(plan.of_signal and not plan.patient and settles(plan.rule.when) for plan in plans)
+        self._reading: dict[str, int] = {}  # by indicator
+        for place, plan in enumerate(plans):
+            for name in plan.reads:
+                self._reading[name] = self._reading.get(name, 0) | 1 << place
+        self._outlooks: dict[Combination, Outlook] = {}
+        self._those: dict[int, tuple[RulePlan, ...]] = {0: ()}
 
     def possible(self, moment: Moment) -> tuple[RulePlan, ...]:
         """Return the rules in whose sequence a signal may have a place, as far as its discrete fields tell."""
@@ -162,27 +174,63 @@ class Group:
             known = tuple(
                 plan for plan, sequence in asked if sequence and any(_may(each, bare) for each in (sequence.first, sequence.then))
             )
-            if len(self._possible) >= CONCERNS_LIMIT:
+            if len(self._possible) >= REMEMBERED:
                 self._possible.clear()
             self._possible[moment.combination] = known
         return known
 
-    def concern(self, changed: tuple[str, ...], moment: Moment, *, new: bool) -> Concern:
-        """Return what a signal concerns that changed these indicators of a `new` subject or another.
+    def concerned(self, changed: list[str], *, new: bool) -> int:
+        """Return the rules that a signal concerns which changed these indicators of a `new` subject or another."""
+        found = self._unsteady | self._from_nothing if new else self._unsteady
+        for name in changed:
+            found |= self._reading.get(name, 0)
+        return found
+
+    def hopeless(self, concerned: int, moment: Moment) -> int:
+        """Return those of these rules that cannot be true at a signal.
 
         A rule that is false with nothing known but the signal's discrete fields is false whatever else is known.
         """
-        known = self._concerns.get((new, changed, moment.combination))
+        asked = concerned & self._settling
+        if not asked:
+            return 0
+        outlook = self._outlooks.get(moment.combination)
+        if outlook is None:
+            if len(self._outlooks) >= REMEMBERED:
+                self._outlooks.clear()
+            outlook = self._outlooks[moment.combination] = Outlook()
+        unknown = asked & ~outlook.asked
+        if unknown:
+            bare = blank(moment.facts)
+            for place in _places(unknown):
+                plan = self.plans[place]
+                if plan.test(Facts(bare.entry, None, dict.fromkeys(plan.reads))) is False:
+                    outlook.hopeless |= 1 << place
+            outlook.asked |= unknown
+        return asked & outlook.hopeless
+
+    def those(self, rules: int) -> tuple[RulePlan, ...]:
+        """Return a set of rules, in their order."""
+        known = self._those.get(rules)
         if known is None:
-            names, bare = set(changed), blank(moment.facts)
-            read: list[RulePlan] = []
-            untrue: list[RulePlan] = []
-            for plan in self.plans:
-                if plan.unsteady or (new and plan.from_nothing) or not names.isdisjoint(plan.reads):
-                    alone = Facts(bare.entry, None, dict.fromkeys(plan.reads))
-                    hopeless = plan.of_signal and not plan.patient and settles(plan.rule.when) and plan.test(alone) is False
-                    (untrue if hopeless else read).append(plan)
-            if len(self._concerns) >= CONCERNS_LIMIT:
-                self._concerns.clear()
-            known = self._concerns[new, changed, moment.combination] = Concern(tuple(read), tuple(untrue))
+            if len(self._those) >= REMEMBERED:
+                self._those.clear()
+            known = self._those[rules] = tuple([self.plans[place] for place in _places(rules)])
         return known
+
+
+def _bits(told: Iterable[bool]) -> int:
+    """Return the whole number with a bit for each that is true, the first one lowest."""
+    found = 0
+    for place, true in enumerate(told):
+        if true:
+            found |= 1 << place
+    return found
+
+
+def _places(bits: int) -> Iterator[int]:
+    """Yield the places of the bits that are set, the lowest first."""
+    while bits:
+        lowest = bits & -bits
+        yield lowest.bit_length() - 1
+        bits ^= lowest

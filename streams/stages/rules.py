@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
 
 from domain.catalogue import Catalogue
 from rules.facts import Facts
@@ -25,6 +26,7 @@ from streams.stages.subjects import BLIND, Before, Reading, Standing, Subject, T
 from streams.stages.windows import NEVER
 
 HOLD = 0  # no signal has this number
+NO_NAMES: Final[list[str]] = []
 Timer = tuple[int, str, str, int]  # (due, subject, rule, number of the first signal or HOLD)
 Changed = dict[By, list[str]]
 
@@ -176,9 +178,10 @@ class RuleStage:
                 subject = self.subjects[key.name] = Subject(key.name, self.epoch)
             candidates: Sequence[RulePlan] = group.plans
             if subject.epoch == self.epoch:
-                concern = group.concern(tuple(changed.get(group.by, ())), moment, new=new)
-                candidates = concern.read
-                for plan in concern.untrue if subject.true else ():
+                concerned = group.concerned(changed.get(group.by, NO_NAMES), new=new)
+                hopeless = group.hopeless(concerned, moment)
+                candidates = group.those(concerned & ~hopeless)
+                for plan in group.those(hopeless) if subject.true else ():
                     subject.true = lacking(subject.true, plan.id)
             subject.epoch = self.epoch
             if group.courses:

@@ -10,7 +10,7 @@ from streams.stages.plans import DISCRETE, Plan, blank, settles
 
 Combination = tuple[str, str, str, int]  # source, kind, matter, severity
 COMBINATIONS: Final = 65_536  # remembered; then the memory starts again
-Selection = tuple[tuple[tuple[Plan, bool], ...], bool]  # the indicators that may select, whether each must be asked, whether any must
+Selection = tuple[tuple[Plan, ...], frozenset[str]]  # the indicators that may select, and the names of those that must be asked
 
 
 class Selector:
@@ -25,24 +25,25 @@ class Selector:
         """Return the indicators that select the signal, in the order of the rule set."""
         possible, ask = self._selected.get(combination) or self._learn(combination, facts)
         if not ask:
-            return [plan for plan, _ in possible]
-        return [plan for plan, asked in possible if not asked or plan.where.evaluate(facts) is True]  # type: ignore[union-attr]  # has one
+            return possible
+        return [plan for plan in possible if plan.name not in ask or plan.where.evaluate(facts) is True]  # type: ignore[union-attr]  # has one
 
     def _learn(self, combination: Combination, facts: Facts) -> Selection:
         """Find out which indicators may select the signals of a combination, and which of them must be asked each time."""
         known_alone = blank(facts)
-        possible = []
+        possible, ask = [], []
         for plan in self._plans:
             if plan.where is None:
-                possible.append((plan, False))
+                possible.append(plan)
             elif DISCRETE.issuperset(plan.where.fields) and not plan.where.regional:
                 if plan.where.evaluate(facts) is True:
-                    possible.append((plan, False))
+                    possible.append(plan)
             elif not settles(plan.where) or plan.where.evaluate(known_alone) is not False:
-                possible.append((plan, True))
+                possible.append(plan)
+                ask.append(plan.name)
         if len(self._selected) >= COMBINATIONS:
             self._selected.clear()
-        known = self._selected[combination] = (tuple(possible), any(asked for _, asked in possible))
+        known = self._selected[combination] = (tuple(possible), frozenset(ask))
         return known
 
 

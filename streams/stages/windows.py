@@ -68,13 +68,19 @@ class Bucketed(Frame):
 
     def __init__(self, length: int) -> None:
         self._length = length
+        self._bucket = length // BUCKETS if length % BUCKETS == 0 else 0  # 0: not a whole number of microseconds
+        self._before = length - self._bucket
 
     def start(self, clock: int) -> int:
         """Return the beginning of the oldest bucket, rounded up to a whole microsecond."""
+        if self._bucket:  # the usual case, without products that are more than a small integer to the compiled engine
+            return clock - clock % self._bucket - self._before
         return -(-(clock * BUCKETS // self._length - BUCKETS + 1) * self._length // BUCKETS)
 
     def leaves(self, t: int) -> int:
         """Return the beginning of the 24th bucket after that of `t`."""
+        if self._bucket:
+            return t - t % self._bucket + self._length
         return -(-(t * BUCKETS // self._length + BUCKETS) * self._length // BUCKETS)
 
 
