@@ -4,6 +4,8 @@ The exact and readable engine: every value is what the signals inside the window
 taken back. A window's clock is a high-water mark: an instant once seen stays seen, also when the signal that showed it is withdrawn.
 """
 
+# Long because: what a signal does to windows, forwards, backwards and from a snapshot, has to agree, and is read side by side.
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
