@@ -17,7 +17,7 @@ from app.clock import SystemClock
 from app.cluster.aside import left_out
 from app.engine import ENGINE
 from app.inferring import REMEDY
-from app.rulebook import read_folder
+from app.rule_folder import read_folder
 from app.settings import Settings
 from app.stores import look
 from dispatch.soundness import faults, orphaned

@@ -12,7 +12,8 @@ from sqlalchemy import Connection, select
 
 from app.history import JournalHistory
 from app.pipelines import make_pipeline
-from app.rulebook import read_folder, stored
+from app.rule_folder import read_folder
+from app.rulebook import stored
 from app.settings import Settings
 from app.stores import look
 from app.version import VERSION

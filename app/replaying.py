@@ -17,7 +17,7 @@ from app.desk import Desk
 from app.effects import EffectWriter
 from app.metrics import Metrics
 from app.pipelines import lateness
-from app.rulebook import read_folder
+from app.rule_folder import read_folder
 from app.settings import SHIPPED_PACKS, SHIPPED_POLICIES
 from app.views.warning import canonical
 from connectors.inbound.catalogue import read_catalogue

@@ -20,6 +20,7 @@ from app.approval import Approval
 from app.inferring import Inferring
 from app.metrics import Metrics, Sample
 from app.pace import beside_others
+from app.rule_folder import Settled, held, read_folder
 from app.rules_shown import samples_of
 from app.synced import offer, refused, synced
 from app.workshop import Died, Progress, Refused, Unwanted, Workshop
@@ -35,48 +36,10 @@ from storage.crashpoints import planted, reach
 from storage.database import Database
 from storage.rule_versions import Pin
 
-MOST_BYTES = 2**20  # of one rule file
-RULE_FILES = ("*.yaml", "lists/*.txt", "overrides/*.yaml", "tuning/*.yaml")
 DEATHS = 3  # of children over one candidate; then it is refused
 LOGGED = 50  # problems of one refused set
 HELD = 4  # rule sets in memory: the active one, the one before it, and what somebody looks at; ten thousand rules take 50 MB
 log = structlog.get_logger(__name__)
-
-
-def read_folder(folder: Path) -> dict[str, str]:
-    """Return the rule files of a folder: name → text, sorted by name; hidden files are left out.
-
-    Packs lie in the folder itself, below it lists, overrides and tuning; their names have "/" between the parts.
-
-    Raises:
-        FileProblems: there is no such folder, it holds no rule file, or a file is not UTF-8 or over 1 MiB.
-    """
-    if folder.is_file():
-        raise FileProblems([_of_file(folder, "rules.is_a_file", folder=folder.parent)])
-    if not folder.is_dir():
-        raise FileProblems([_of_file(folder, "rules.no_folder")])
-    texts: dict[str, str] = {}
-    problems: list[Problem] = []
-    for path in sorted(path for pattern in RULE_FILES for path in folder.glob(pattern)):
-        if path.name.startswith("."):
-            continue
-        if (size := path.stat().st_size) > MOST_BYTES:
-            problems.append(_of_file(path, "rules.file_too_large", size=size, limit=MOST_BYTES))
-            continue
-        try:
-            texts[path.relative_to(folder).as_posix()] = path.read_bytes().decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            problems.append(_of_file(path, "rules.not_utf8", line=error.object.count(b"\n", 0, error.start) + 1))
-    if not texts and not problems:
-        problems.append(_of_file(folder, "rules.no_files"))
-    if problems:
-        raise FileProblems(problems)
-    return texts
-
-
-def _of_file(path: Path, key: str, line: int = 0, **values: object) -> Problem:
-    """Return a problem of a file as a whole, or of a line that cannot be read, in both languages."""
-    return Problem(file=str(path), line=line, column=0, message=both(key, **values))
 
 
 def stored(connection: Connection, version: str) -> RuleSet:
@@ -125,7 +88,7 @@ class Rulebook:
         self._cache: dict[str, RuleSet] = {}
         self._cached = threading.Lock()
         self._seen: Mapping[str, str] | None = None  # what the folder held when it was last dealt with
-        self._last_look: Mapping[str, str] | str | None = None
+        self._settled = Settled(folder)
         self._lock = threading.Lock()
         self._activating: tuple[RuleSet, str, Future[list[Receipt]]] | None = None  # set, by whom, and the journal's answer
         self._deaths = 0  # of children over the candidate that the folder holds
@@ -174,12 +137,7 @@ class Rulebook:
 
     def look(self) -> str:
         """Refresh once the folder has stood still between two looks: an editor may be half way through a file."""
-        try:
-            found: Mapping[str, str] | str = read_folder(self._folder)
-        except FileProblems as error:
-            found = str(error)
-        settled, self._last_look = found == self._last_look, found
-        return self.refresh() if settled else "same"
+        return self.refresh() if self._settled.look() else "same"
 
     def refresh(self, by: str = "system") -> str:
         """Activate what is wanted if it is new and sound; return what became of it: same, activated, waits, refused or died.
@@ -213,20 +171,13 @@ class Rulebook:
         """
         pin = self.pinned
         if pin is not None:
-            if self._held() == pin.over:
+            if held(self._folder) == pin.over:
                 return self.load(pin.version).texts, pin.by
             log.info("rules.unpinned", version=pin.version, by=pin.by)
             with self._database.write() as connection:
                 rule_versions.drop_pin(connection)
             self.pinned = None
         return read_folder(self._folder), ""
-
-    def _held(self) -> str:
-        """Return what identifies the present content of the folder, sound or not."""
-        try:
-            return version_of(read_folder(self._folder))
-        except FileProblems as error:
-            return str(error)
 
     def roll_back(self, version: str, by: str, now: datetime, reason: str) -> str:
         """Want a stored version from here on, until the folder changes; return its whole name. `settle` or the next look sees to it.
@@ -236,11 +187,9 @@ class Rulebook:
             FileProblems: its texts were written for another version of Fengsui.
         """
         with self._database.read() as connection:
-            known = [each.version for each in rule_versions.versions(connection) if version and each.version.startswith(version)]
-        if len(known) != 1:
-            raise NotFound(text("rules.which_version", version=version, count=len(known)))
-        self.load(known[0])
-        pin = Pin(version=known[0], over=self._held(), by=by, at=now, reason=reason)
+            known = rule_versions.activated(connection, version)
+        self.load(known)
+        pin = Pin(version=known, over=held(self._folder), by=by, at=now, reason=reason)
         with self._database.write() as connection:
             rule_versions.set_pin(connection, pin)
         self.pinned, self._seen = pin, None

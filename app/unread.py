@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from app.rulebook import RULE_FILES
+from app.rule_folder import RULE_FILES
 from domain.errors import Problem
 from domain.messages import text
 from rules.load import FOLDERS

@@ -293,13 +293,21 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "各接入进程数据目录中的原始输入不在此处，未删除；它们按保留期限删除",
         "raw input in the data folders of the edges is not within reach here and was not deleted; it goes when its retention is over",
     ),
-    "cluster.rules_elsewhere": (
-        "集群的规则由 fengsui rules publish 启用；回到旧版请发布旧的规则目录",
-        "rules of a cluster are put in force by fengsui rules publish; to go back publish the folder as it was",
+    "cluster.putting_died": (
+        "启用规则集的子进程异常结束（{how}），没有启用；原因见接口进程的日志，可再执行一次",
+        "the process that puts the set in force died ({how}), and it is not in force; the log of the api says why. It may be done again",
+    ),
+    "cluster.rules_busy": (
+        "正在启用规则集 {version}；请等它启用之后再作决定",
+        "rule set {version} is being put in force: decide again once that is done",
+    ),
+    "cluster.rules_not_taken": (
+        "启用记录已写入各分区，{seconds} 秒内没有研判进程启用；请查看 fengsui worker 是否在运行、是否有积压",
+        "every partition has the activation, and no worker took it up within {seconds} s: see whether fengsui worker runs and keeps up",
     ),
     "cluster.rules_shown": (
-        "规则由 fengsui rules publish 启用（须批准的，批准后再执行一次）；指标预热与推断的复核在研判进程中，此处看不到",
-        "rules are put in force by fengsui rules publish (again, once approved); what warms up and who checks inferences is not seen here",
+        "规则由 fengsui rules publish 启用；推断的复核在研判进程中，此处看不到",
+        "rules are put in force by fengsui rules publish; who checks inferences is not seen here",
     ),
     "cluster.answer_busy": (
         "正在回答另一个未命中的原因；请稍后再问",
@@ -1689,17 +1697,33 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "{where}: this account may make no roles; let one that may run: {statements}; then run it again",
     ),
     # publish: rules put in force in a cluster
+    "publish.check_died": (
+        "检查规则的子进程异常结束（{how}；signal 14 为超时）：检查限 {seconds} 秒、{gib} GiB 内存。原规则集继续运行",
+        "the process that checks the rules died ({how}; 14: out of time); it may take {seconds} s and {gib} GiB. The old set runs on",
+    ),
     "publish.counted_back": (
         "新指标已补算，各分区自 {since} 起齐全：{indicators}",
         "new indicators were counted back, in all partitions from {since} on: {indicators}",
+    ),
+    "publish.pinned": (
+        "{by} 已回退到 {version}：规则目录有改动之前不再启用",
+        "{by} went back to {version}: nothing is published before the folder changes",
+    ),
+    "publish.watching": (
+        "看守规则目录 {folder}，有改动即启用（Ctrl-C 结束）",
+        "{folder} is watched: what changes there is put in force (Ctrl-C ends it)",
+    ),
+    "publish.never_looks": (
+        "reload_seconds 为 0 即从不看规则目录；--watch 须大于 0",
+        "with reload_seconds = 0 the rules folder is never looked at; --watch wants more than 0",
     ),
     "publish.refused": (
         "规则集 {version} 未获批准，不能启用；理由见 fengsui audit 与控制台规则页，改动后再执行 rules publish",
         "rule set {version} was refused and is not put in force; the audit chain `rules` has the reason. Change it and publish again",
     ),
     "publish.waits": (
-        "规则集 {version} 等待批准（approve_rules）：由两人在控制台规则页或用 fengsui rules approve 批准，然后再执行一次 rules publish",
-        "rule set {version} waits (approve_rules): two people approve it on the rules page or by fengsui rules approve; then publish again",
+        "规则集 {version} 等待批准（approve_rules）：由两人在控制台规则页或用 fengsui rules approve 批准，批准后即启用",
+        "rule set {version} waits (approve_rules): once two people approve it (rules page, or fengsui rules approve) it is in force",
     ),
     "publish.counting": ("正在补算：分区 {partition}，{records} 条", "counting back: partition {partition}, {records} records"),
     # quorum: who has to come to a joint assessment

@@ -10,6 +10,8 @@ import msgspec
 from sqlalchemy import Connection, delete, func, select, update
 
 from domain.base import Noun
+from domain.errors import NotFound, Problem
+from domain.messages import text
 from domain.partitions import OF_A_PARTITION
 from storage import audit
 from storage.dialects import take_turns, upsert
@@ -18,6 +20,7 @@ from storage.tables import activations, meta, rule_candidates, rulesets
 CHAIN = "rules"  # the hash chain of what people decided about rule sets
 _PIN = "rules_pin"
 _FAILING = "rules_failing"
+_REFUSED = "rules_refused"
 State = Literal["pending", "approved", "refused", "replaced"]
 
 
@@ -52,7 +55,10 @@ class Candidate(Noun, frozen=True, kw_only=True):
 
 
 class Pin(Noun, frozen=True, kw_only=True):
-    """A person went back to `version`; it holds for as long as the rules folder is as it was then (`over` is what it held)."""
+    """A person went back to `version`; it holds for as long as the rules folder is as it was then.
+
+    `over` is what the folder held; in a cluster, what was in force then, which is what was published of it.
+    """
 
     version: str
     over: str
@@ -86,13 +92,29 @@ def versions(connection: Connection) -> list[Version]:
     ]
 
 
+def activated(connection: Connection, beginning: str) -> str:
+    """Return the version that begins so among those that were ever active; raises NotFound where that is not exactly one."""
+    known = [each.version for each in versions(connection) if beginning and each.version.startswith(beginning)]
+    if len(known) != 1:
+        raise NotFound(text("rules.which_version", version=beginning, count=len(known)))
+    return known[0]
+
+
 def _reasons(connection: Connection) -> dict[tuple[str, int], str]:
-    """Return why people went back, by version and the activation that followed: the first of that version by a person since."""
+    """Return why people went back, by version and the activation that followed: the first of that version by a person since.
+
+    In a cluster it is that of the partition that the set was activated in last: numbers of two partitions tell no order.
+    """
     found: dict[tuple[str, int], str] = {}
+    logs = {
+        row.version: row.log
+        for row in connection.execute(select(rulesets.c.version, (rulesets.c.activated_seq // OF_A_PARTITION).label("log")))
+    }
     for entry in audit.trail(connection, CHAIN):
         if entry.what == "rules_rolled_back":
             said = msgspec.json.decode(entry.detail)
-            since = (activations.c.version == said["version"], activations.c.at >= entry.at, activations.c.by != "system")
+            log = activations.c.seq // OF_A_PARTITION == logs.get(said["version"])
+            since = (log, activations.c.version == said["version"], activations.c.at >= entry.at, activations.c.by != "system")
             seq = connection.scalar(select(func.min(activations.c.seq)).where(*since))
             if seq is not None:
                 found[said["version"], seq] = said["reason"]
@@ -108,8 +130,7 @@ def pin(connection: Connection) -> Pin | None:
 def set_pin(connection: Connection, new: Pin) -> None:
     """Keep a pin in the place of any other."""
     take_turns(connection, CHAIN)
-    value = msgspec.json.encode(new).decode()
-    connection.execute(upsert(meta).values(key=_PIN, value=value).on_conflict_do_update(index_elements=["key"], set_={"value": value}))
+    _keep(connection, _PIN, new)
     audit.append(connection, CHAIN, new.at, new.by, "rules_rolled_back", {"version": new.version, "reason": new.reason})
 
 
@@ -127,8 +148,23 @@ def failing(connection: Connection, version: str) -> tuple[str, ...]:
 
 def keep_failing(connection: Connection, version: str, tests: Sequence[str]) -> None:
     """Keep which tests failed as a set was activated, in the place of what was kept of the one before."""
-    value = msgspec.json.encode((version, tests)).decode()
-    connection.execute(upsert(meta).values(key=_FAILING, value=value).on_conflict_do_update(index_elements=["key"], set_={"value": value}))
+    _keep(connection, _FAILING, (version, tests))
+
+
+def refused(connection: Connection) -> tuple[Problem, ...]:
+    """Return what is wrong with the newest content of a cluster's rules folder, () where nothing is."""
+    found = connection.scalar(select(meta.c.value).where(meta.c.key == _REFUSED))
+    return msgspec.json.decode(found, type=tuple[Problem, ...]) if found else ()
+
+
+def keep_refused(connection: Connection, problems: Sequence[Problem]) -> None:
+    """Keep what is wrong with a cluster's rules folder, in the place of what was wrong before."""
+    _keep(connection, _REFUSED, problems)
+
+
+def _keep(connection: Connection, key: str, told: object) -> None:
+    value = msgspec.json.encode(told).decode()
+    connection.execute(upsert(meta).values(key=key, value=value).on_conflict_do_update(index_elements=["key"], set_={"value": value}))
 
 
 def candidate(connection: Connection, version: str) -> Candidate | None:

@@ -17,6 +17,7 @@ from app.cluster.aside import aside, left_out
 from app.cluster.child import AskingChild
 from app.cluster.doors import DoorRole
 from app.cluster.duty import SCHEMA_SECONDS
+from app.cluster.putting import PuttingChild
 from app.cluster.rules import PublishedRules
 from app.cluster.stores import another_schema
 from app.gate import AsgiApp, Credentials
@@ -98,9 +99,12 @@ class ApiRole(DoorRole):
         super().__init__(settings, clock)
         doors = self.doors
         self.ended = ""  # why the role ended by itself
+        putting = PuttingChild(settings)
+        self.closing.callback(putting.close)
         rules = self._rules = PublishedRules(
             self.database,
             self.clock,
+            putting,
             approve=settings.approve_rules,
             on_change=self.metrics.reloads.labels(outcome="activated").inc,
         )
@@ -153,4 +157,5 @@ class ApiRole(DoorRole):
         now = self.clock.now()
         with self.database.read() as connection:
             found = duty_samples(connection, now)
-        return [*found, *self._health.samples(now), *samples_of(self._rules.current())]
+        broken = Sample("fengsui_ruleset_broken", float(bool(self._rules.problems)))
+        return [*found, *self._health.samples(now), broken, *samples_of(self._rules.current())]

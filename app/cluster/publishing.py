@@ -5,41 +5,41 @@ A record of the control topic comes first: it says what was decided, when, by wh
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import Connection
 
 from app.approval import Approval
-from app.candidate import SHOWN
+from app.candidate import CHECK_BYTES, CHECK_SECONDS
 from app.cluster.counting import CountedBack, Counting
 from app.cluster.stores import check_topics
 from app.pipelines import feed_delays, load_mappings
-from app.rulebook import read_folder, stored
+from app.rule_folder import read_folder
+from app.rulebook import stored
 from app.settings import Settings
 from app.stores import open_database
 from app.synced import synced
-from app.workshop import Sound
+from app.workshop import Died, Refused, Sound, Workshop
 from connectors.kafka.intake import KafkaIntake
 from connectors.kafka.layout import Name
 from domain.base import Noun
-from domain.errors import Conflict, FileProblems, IllegalValue
+from domain.errors import Conflict, FileProblems, IllegalValue, Problem
 from domain.messages import both
 from domain.ports import Clock, Offer
 from domain.records import RulesetEntry
-from models.registry import REGISTRY
-from rules.load import check, load_rules
+from rules.load import load_rules, version_of
 from rules.ruleset import RuleSet
 from rules.spread import Spread, changed_places, spread
 from storage import risk, rule_versions
 from storage.admission import storable
+from storage.datadir import DataPaths
 from storage.progress import SqlProgress
-from streams.ruletest import run_cases
 
 
 class Published(Noun, frozen=True, kw_only=True):
-    """What was put in force: the set's version, how many rules it has, and tests of its own that fail.
+    """What was put in force: the set's version, how many rules it has, tests of its own that fail, and what is odd about it.
 
     `fresh` are indicators that no partition counted before, `counted_from` since when all partitions know them (None: from now on).
     """
@@ -49,6 +49,7 @@ class Published(Noun, frozen=True, kw_only=True):
     fresh: tuple[str, ...] = ()
     counted_from: datetime | None = None
     failing: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 def publish(
@@ -60,22 +61,35 @@ def publish(
     count_back: bool = True,
     tell: Callable[[str], None] = lambda _progress: None,
 ) -> Published:
-    """Put the rules of `folder` in force in every partition; it returns once all in-sync brokers have all of these records.
+    """Put the rules of `folder` in force, as `put_in_force`. Raises as that."""
+    return put_in_force(settings, read_folder(folder), by, clock, count_back=count_back, tell=tell)
 
-    Before that new indicators are counted back, unless `count_back` is false; `tell` hears how far that is. Done again after a failure it
-    changes nothing twice.
+
+def put_in_force(
+    settings: Settings,
+    texts: Mapping[str, str],
+    by: str,
+    clock: Clock,
+    *,
+    author: str = "",
+    count_back: bool = True,
+    tell: Callable[[str], None] = lambda _progress: None,
+) -> Published:
+    """Put a rule set in force in every partition; it returns once all in-sync brokers have all of these records.
+
+    It is looked at in a child with bounds for its time and memory, as in `serve`. Then new indicators are counted back, unless
+    `count_back` is false; `tell` hears how far that is. Done again after a failure it changes nothing twice. `author` stands for the set
+    where a second person has to approve it ("": nobody known).
 
     Raises:
-        FileProblems: the rules are wrong.
+        FileProblems: the rules are wrong, or their check came to a bound.
         IllegalValue: with several partitions, rules of a sector would be judged by others than with the set in force, which have its open
             warnings.
         Conflict: rules have to be approved (`approve_rules`), and these are not yet, or were refused.
         StoreUnavailable: brokers, topics or database cannot be used.
     """
-    texts = read_folder(folder)
+    sound = _look_at(settings, texts)
     ruleset = load_rules(texts)
-    results = list(run_cases(ruleset, REGISTRY))
-    failing = tuple(f"{one.case.file}:{one.case.line} {one.case.name}" for one in results if not one.passed)
     kafka = settings.kafka
     found = spread(ruleset)
     check_topics(settings)
@@ -86,39 +100,65 @@ def publish(
             if active and kafka.partitions > 1 and (moved := _moved(connection, active, found)):
                 raise IllegalValue(both("worker.moved_sectors", sectors=", ".join(moved), version=active))
         if active and ruleset.version != active:  # the first of all is free, as in `serve`
-            by = _approver(settings, Approval(database, clock, needed=settings.approve_rules), ruleset, len(results), failing) or by
+            approval = Approval(database, clock, needed=settings.approve_rules)
+            by = _approver(approval, ruleset, sound, author) or by
         with database.write() as connection:
             risk.store_ruleset(connection, ruleset.version, texts, by)
-            rule_versions.keep_failing(connection, ruleset.version, failing)
+            rule_versions.keep_failing(connection, ruleset.version, sound.failed)
         counted = Counting(settings, database, SqlProgress(database, clock), ruleset, tell).run() if count_back else CountedBack()
+        with database.write() as connection:
+            pin = rule_versions.pin(connection)
+            if pin is not None and pin.version != ruleset.version:
+                rule_versions.drop_pin(connection)
+            rule_versions.keep_refused(connection, ())
     finally:
         database.close()
-    entry = RulesetEntry(version=ruleset.version, by=by)
-    each = [RulesetEntry(version=ruleset.version, by=by, prepared=prepared) for _, prepared in sorted(counted.prepared.items())]
-    told: tuple[tuple[Name, int, list[RulesetEntry]], ...] = (("control", 1, [entry]), ("frames", kafka.partitions, each or [entry]))
-    for name, partitions, entries in told:
-        with KafkaIntake(kafka.access(), kafka.layout().topic(name), partitions, clock, prepare=storable, by=by) as intake:
-            synced(intake.submit([Offer(entry=one) for one in entries]))
+    _send(settings, ruleset.version, by, counted, clock)
     return Published(
         version=ruleset.version,
         rules=len(ruleset.rules),
         fresh=counted.fresh,
         counted_from=counted.since,
-        failing=failing,
+        failing=sound.failed,
+        remarks=sound.remarks,
     )
 
 
-def _approver(settings: Settings, approval: Approval, ruleset: RuleSet, tests: int, failing: tuple[str, ...]) -> str:
+def _look_at(settings: Settings, texts: Mapping[str, str]) -> Sound:
+    """Return what the child says of a set; raises FileProblems where it cannot run, or the child came to no answer."""
+    workshop = Workshop(DataPaths(settings.data), delays=feed_delays(load_mappings(settings.mappings)))
+    try:
+        found = workshop.look_at(texts, {}, wanted=lambda: True, count_back=False)
+    finally:
+        workshop.close()
+    if isinstance(found, Sound):
+        return found
+    if isinstance(found, Refused):
+        raise FileProblems(found.problems)
+    how = found.how if isinstance(found, Died) else ""
+    told = both("publish.check_died", how=how, seconds=CHECK_SECONDS, gib=CHECK_BYTES // 2**30)
+    raise FileProblems([Problem(file=version_of(texts)[:12], line=0, column=0, message=told)])
+
+
+def _send(settings: Settings, version: str, by: str, counted: CountedBack, clock: Clock) -> None:
+    """Write the decision into the control topic, then an activation into every partition; raises StoreUnavailable."""
+    kafka = settings.kafka
+    entry = RulesetEntry(version=version, by=by)
+    each = [RulesetEntry(version=version, by=by, prepared=prepared) for _, prepared in sorted(counted.prepared.items())]
+    told: tuple[tuple[Name, int, list[RulesetEntry]], ...] = (("control", 1, [entry]), ("frames", kafka.partitions, each or [entry]))
+    for name, partitions, entries in told:
+        with KafkaIntake(kafka.access(), kafka.layout().topic(name), partitions, clock, prepare=storable, by=by) as intake:
+            synced(intake.submit([Offer(entry=one) for one in entries]))
+
+
+def _approver(approval: Approval, ruleset: RuleSet, sound: Sound, author: str) -> str:
     """Return who approved a set, "" where nobody has to; raises Conflict while a second person has not, who is asked by this."""
     version = ruleset.version
     standing = approval.standing(version)
     if standing == "approved":
         return approval.approver(version)
     if not standing:
-        _, remarks = check(ruleset.texts, feed_delays=feed_delays(load_mappings(settings.mappings)))
-        shown = tuple(str(remark) for remark in remarks[:SHOWN])
-        numbers = Sound(rules=len(ruleset.rules), indicators=len(ruleset.indicators), tests=tests, failed=failing[:SHOWN], remarks=shown)
-        approval.ask(version, ruleset.texts, numbers, author="")
+        approval.ask(version, ruleset.texts, sound, author)
     raise Conflict(both("publish.refused" if standing == "refused" else "publish.waits", version=version[:12]))
 
 

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.commands.output import FINDINGS, USAGE, Output, OutputOption, needs_extra, note, plain_errors, show
+from domain.errors import IllegalValue
 from domain.instants import spoken
 from domain.messages import both
 
 if TYPE_CHECKING:
+    from app.cluster.publishing import Published
     from app.settings import Settings
     from connectors.kafka.topics import Topics
 
@@ -229,6 +231,7 @@ def publish(
     start_empty: Annotated[
         bool, typer.Option("--start-empty", help="新指标自启用起计，不补算 / new indicators count from the activation on")
     ] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="看守规则目录，有改动即启用 / go on: what changes there is put in force")] = False,
     reduced_durability: ReducedOption = False,
 ) -> None:
     """在集群中启用规则：先存入数据库，再发到每个分区 / Put rules in force in a cluster: database first, then every partition."""
@@ -238,12 +241,46 @@ def publish(
         from app.clock import SystemClock
         from app.cluster.publishing import publish as put_in_force
 
-        done = put_in_force(settings, rules, by, SystemClock(), count_back=not start_empty, tell=note)
-        typer.echo(both("rules.published", version=done.version, rules=done.rules))
-        for failing in done.failing:
-            note(both("rules.test_fails", test=failing))
-        if done.counted_from is not None:
-            note(both("publish.counted_back", indicators=", ".join(done.fresh), since=spoken(done.counted_from)))
+        if watch:
+            _follow(settings, rules, by, count_back=not start_empty)
+        else:
+            _tell_published(put_in_force(settings, rules, by, SystemClock(), count_back=not start_empty, tell=note))
+
+
+def _tell_published(done: Published) -> None:
+    typer.echo(both("rules.published", version=done.version, rules=done.rules))
+    for remark in done.remarks:
+        note(remark)
+    for failing in done.failing:
+        note(both("rules.test_fails", test=failing))
+    if done.counted_from is not None:
+        note(both("publish.counted_back", indicators=", ".join(done.fresh), since=spoken(done.counted_from)))
+
+
+def _follow(settings: Settings, rules: Path, by: str, *, count_back: bool) -> None:
+    """Publish what changes in a folder until SIGINT or SIGTERM; raises IllegalValue where the settings say never to look."""
+    from contextlib import closing
+
+    from app.clock import SystemClock
+    from app.cluster.following import Following
+    from app.cluster.stores import check_topics
+    from app.logs import configure, forward_libraries
+    from app.metrics import Metrics
+    from app.stores import open_database
+    from app.watch import Watch
+
+    if settings.reload_seconds <= 0:
+        raise IllegalValue(both("publish.never_looks"))
+    configure()
+    forward_libraries()
+    over, clock = threading.Event(), SystemClock()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: over.set())
+    check_topics(settings)  # what is wrong from the beginning is told at once
+    with closing(open_database(settings, clock)) as database:
+        following = Following(settings, rules, by, clock, database, count_back=count_back, on_published=_tell_published, tell=note)
+        note(both("publish.watching", folder=rules))
+        Watch("rules", following.look, settings.reload_seconds, Metrics(), over).run()
 
 
 def _row(topic: str, what: str, detail: str) -> dict[str, Any]:

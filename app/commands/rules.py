@@ -25,7 +25,7 @@ FolderArgument = Annotated[Path | None, typer.Argument(help="规则目录，缺�
 
 
 def _texts(folder: Path | None) -> dict[str, str]:
-    from app.rulebook import read_folder
+    from app.rule_folder import read_folder
     from app.settings import SHIPPED_PACKS
 
     chosen = folder or SHIPPED_PACKS

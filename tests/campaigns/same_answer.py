@@ -31,7 +31,7 @@ import msgspec
 from sqlalchemy import select
 
 from app.clock import SystemClock
-from app.rulebook import read_folder
+from app.rule_folder import read_folder
 from deploy.kafka.local import LocalKafka
 from domain.objects import Relation
 from domain.records import ObjectsEntry, Prepared, Record, RulesetEntry

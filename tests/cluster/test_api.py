@@ -138,11 +138,13 @@ def test_no_route_and_no_page_breaks_where_no_engine_is(console: Console) -> Non
         (False, True),
     ], "each reader in his language"
     notices = [console.ask("GET", f"/rules?lang={lang}", headers={"accept": "text/html"}).text for lang in ("zh", "en")]
-    assert [("指标预热与推断的复核" in page, "put in force by fengsui rules publish" in page) for page in notices] == [
+    assert [("推断的复核在研判进程中" in page, "put in force by fengsui rules publish" in page) for page in notices] == [
         (True, False),
         (False, True),
     ]
-    assert console.ask("POST", "/v1/rules/rollback", json={"version": "x"}).status_code == 409
+    assert console.ask("POST", "/v1/rules/rollback", json={"version": "x"}).status_code == 404
+    state = console.call("POST", "/v1/rules/rollback", json={"version": version["version"][:8], "reason": "如常"})
+    assert (state["active"], state["preparing"], state["pinned"]["reason"]) == (version["version"], "", "如常")
 
 
 def test_the_queue_of_a_person_is_newest_first_whatever_the_partition(console: Console) -> None:

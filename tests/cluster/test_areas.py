@@ -13,7 +13,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from app.clock import SystemClock
 from app.cluster.publishing import publish
-from app.rulebook import read_folder
+from app.rule_folder import read_folder
 from connectors.kafka.intake import KafkaIntake
 from domain.errors import IllegalValue
 from domain.objects import RegulatedObject, Relation, Resolution

@@ -15,7 +15,7 @@ from app.clock import SystemClock
 from app.cluster.child import AskingChild
 from app.cluster.shelves import VERSION
 from app.explaining import OWNER
-from app.rulebook import read_folder
+from app.rule_folder import read_folder
 from domain.errors import Conflict, NotFound
 from domain.objects import Relation
 from domain.records import ObjectsEntry, Record

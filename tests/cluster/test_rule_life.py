@@ -5,12 +5,16 @@ from __future__ import annotations
 import pytest
 
 from app.clock import SystemClock
+from app.cluster import publishing
+from app.cluster.following import Following
 from app.cluster.publishing import publish
+from app.cluster.putting import PuttingChild
 from app.cluster.rules import PublishedRules
-from domain.errors import Conflict, Forbidden
+from app.workshop import Died
+from domain.errors import Conflict, FileProblems, Forbidden, NotFound
 from domain.records import RulesetEntry
 from storage import rule_versions
-from tests.cluster.world import RULES, Cluster, Make
+from tests.cluster.world import PATIENCE, RULES, Cluster, Make
 
 pytestmark = [pytest.mark.service("kafka"), pytest.mark.service("postgresql")]
 FAILING = RULES.replace(
@@ -40,7 +44,8 @@ def test_a_set_waits_for_two_people_before_it_is_published(make: Make) -> None:
     cluster.start()
     cluster.await_done()
     changes: list[str] = []
-    shown = PublishedRules(cluster.database, clock, approve=True, on_change=lambda: changes.append("another"))
+    putting = PuttingChild(settings)
+    shown = PublishedRules(cluster.database, clock, putting, approve=True, on_change=lambda: changes.append("another"))
     (cluster.rules / "gas.yaml").write_text(FAILING)
     for _ in range(2):
         with pytest.raises(Conflict, match="rules approve"):
@@ -55,14 +60,24 @@ def test_a_set_waits_for_two_people_before_it_is_published(make: Make) -> None:
     with pytest.raises(Conflict):
         publish(settings, cluster.rules, "somebody", clock)
     assert shown.approve(known.version, "乙", "已核对") == "approved"
-    assert publish(settings, cluster.rules, "somebody", clock).version == known.version
-    cluster.await_done()
-    shown.look()
+    shown.settle(PATIENCE)
+    assert (list(shown.problems), shown.preparing) == ([], "")
     assert (shown.active, shown.failing, changes) == (known.version, ("gas.yaml:23 两次不够",), ["another"])
     with cluster.database.read() as connection:
         found = rule_versions.versions(connection)
     assert [(each.version, each.by, each.times) for each in found] == [(known.version, "乙", 1), (first, "somebody", 1)], "once, not thrice"
     assert publish(settings, cluster.rules, "somebody", clock).version == known.version, "what is in force may be published again"
+
+    shown.roll_back(first[:8], "甲", clock.now(), "误报过多")
+    shown.settle(PATIENCE)
+    waits = shown.approval.waiting()
+    assert waits is not None, "going back is a change as well"
+    assert (waits.version, waits.author, list(shown.problems), shown.active) == (first, "甲", [], known.version)
+    with pytest.raises(Forbidden):
+        shown.approve(first, "甲", "")
+    shown.approve(first, "乙", "")
+    shown.settle(PATIENCE)
+    assert (shown.active, list(shown.problems)) == (first, [])
 
     (cluster.rules / "gas.yaml").write_text(RULES.replace("leaks >= 3", "leaks >= 2"))
     with pytest.raises(Conflict, match="rules approve"):
@@ -73,3 +88,59 @@ def test_a_set_waits_for_two_people_before_it_is_published(make: Make) -> None:
     with pytest.raises(Conflict, match="was refused"):
         publish(settings, cluster.rules, "somebody", clock)
     assert publish(cluster.settings, cluster.rules, "somebody", clock).version == changed.version, "where no approval is asked for"
+
+
+def test_a_person_goes_back_to_a_set_and_the_folder_takes_over_when_it_changes(make: Make) -> None:
+    """What was active is put in force again in every partition, with who and why; a watched folder waits until it holds something else."""
+    cluster, clock = make(partitions=3), SystemClock()
+    told: list[str] = []
+
+    def follow() -> Following:
+        return Following(cluster.settings, cluster.rules, "folder", clock, cluster.database, tell=told.append)
+
+    following = follow()
+    shown = PublishedRules(cluster.database, clock, PuttingChild(cluster.settings), approve=False)
+    assert [following.look() for _ in range(3)] == ["same", "published", "same"], "it has to stand still first"
+    cluster.start()
+    cluster.await_done()
+    shown.look()
+    first = shown.active
+    (cluster.rules / "gas.yaml").write_text("rules: [")
+    assert [following.look() for _ in range(3)] == ["same", "refused", "same"]
+    shown.look()
+    assert [problem.file for problem in shown.problems] == ["gas.yaml"]
+    (cluster.rules / "gas.yaml").write_text(FAILING)
+    assert [following.look() for _ in range(2)] == ["same", "published"]
+    cluster.await_done()
+    shown.look()
+    second = shown.active
+    assert (second != first, list(shown.problems)) == (True, [])
+
+    with pytest.raises(NotFound):
+        shown.roll_back("ffff", "甲", clock.now(), "")
+    assert shown.roll_back(first[:8], "甲", clock.now(), "误报过多") == first
+    shown.settle(PATIENCE)
+    assert (shown.active, list(shown.problems), shown.preparing) == (first, [], "")
+    assert shown.pinned is not None
+    assert (shown.pinned.version, shown.pinned.over, shown.pinned.by) == (first, second, "甲")
+    with cluster.database.read() as connection:
+        found = [(each.version, each.by, each.reason) for each in rule_versions.versions(connection)]
+    assert found == [(first, "甲", "误报过多"), (second, "folder", "")]
+    assert following.look() == "same"
+    begun_anew = follow()
+    assert [begun_anew.look() for _ in range(3)] == ["same", "pinned", "same"]
+    assert "甲 went back" in told[-1]
+    (cluster.rules / "gas.yaml").write_text(RULES.replace("leaks >= 3", "leaks >= 2"))
+    assert [begun_anew.look() for _ in range(2)] == ["same", "published"]
+    cluster.await_done()
+    shown.look()
+    assert (shown.active not in {first, second}, shown.pinned) == (True, None)
+
+
+def test_a_check_has_bounds_for_its_time_and_memory(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A set whose check dies is refused with how, and nothing of it is stored or sent."""
+    cluster, clock = make(), SystemClock()
+    monkeypatch.setattr(publishing.Workshop, "look_at", lambda *_, **__: Died(how="signal 14"))
+    with pytest.raises(FileProblems, match=r"signal 14.*120 s and 2 GiB"):
+        publish(cluster.settings, cluster.rules, "somebody", clock)
+    assert cluster.ends() == {0: -1}

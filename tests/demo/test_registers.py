@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from app.demo import registers
 from app.demo.offices import BY_ID, ENFORCER, OFFICES
 from app.demo.schedule import Plan
-from app.rulebook import read_folder
+from app.rule_folder import read_folder
 from app.settings import SHIPPED_PACKS
 from connectors.inbound.catalogue import read_catalogue
 from domain.objects import OBJECT_TYPES

@@ -11,7 +11,7 @@ import yaml
 from typer.testing import CliRunner
 
 from app.cli import app
-from app.rulebook import RULE_FILES
+from app.rule_folder import RULE_FILES
 from rules.load import parse
 from rules.problems import Problems
 from rules.schema import FILES, schema
