@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -40,6 +40,11 @@ class Door(Inlet, Protocol):
     @property
     def trouble(self) -> Callable[[], str]:
         """Why work does not move, "" while it does."""
+        ...
+
+    @property
+    def lacking(self) -> Callable[[], str]:
+        """What is lacking though work moves, "" for nothing."""
         ...
 
 
@@ -110,6 +115,7 @@ class Services:
     privacy: Privacy
     lookup: MemoryObjectLookup
     trouble: Callable[[], str]
+    lacking: Callable[[], str] = field(default=str, kw_only=True)  # "" always: `serve` lacks nothing that `trouble` does not tell
     aside: Callable[[], Aside]
     partitions: int = 0  # into which the log is divided; 0 where one process judges all
 

@@ -293,6 +293,14 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "各接入进程数据目录中的原始输入不在此处，未删除；它们按保留期限删除",
         "raw input in the data folders of the edges is not within reach here and was not deleted; it goes when its retention is over",
     ),
+    "cluster.no_rules": (
+        "没有启用规则集，不会产生预警：请执行 fengsui rules publish；已执行的，请看 fengsui worker 是否在运行",
+        "no rule set is in force, and nothing is raised: run fengsui rules publish; if that was done, see whether a fengsui worker runs",
+    ),
+    "cluster.loop_ended": (
+        "督办循环已停止，进程即将结束；原因见其日志",
+        "the duty loop has ended, and the process will: its log says why",
+    ),
     "cluster.putting_died": (
         "启用规则集的子进程异常结束（{how}），没有启用；原因见接口进程的日志，可再执行一次",
         "the process that puts the set in force died ({how}), and it is not in force; the log of the api says why. It may be done again",
@@ -2794,6 +2802,18 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "{topic} 分区 {partition}：应为位置 {wanted}，读到 {found}：记录已被删除或读丢，停止；请查主题的保留期限",
         "{topic}/{partition}: offset {wanted} is next and {found} came: records are gone, stopped; look at the topic's retention",
     ),
+    "worker.behind": ("积压 {frames} 帧", "{frames} frames behind"),
+    "worker.counting_back": ("正在为新规则补算：分区 {partitions}", "counting back for new rules: partitions {partitions}"),
+    "worker.no_look": (
+        "研判循环 {seconds} 秒没有动静；持续如此时进程会自行结束",
+        "the worker's loop has not moved for {seconds} s; the process ends by itself where that stays so",
+    ),
+    "worker.no_partition": ("没有分到分区：其他研判进程已全部承担", "no partition is assigned here: other workers have them all"),
+    "worker.rereading": (
+        "正在接手，重读已提交的数据：分区 {partitions}",
+        "taking over, reading again what is committed: partitions {partitions}",
+    ),
+    "worker.starting": ("正在启动，尚未分配分区", "it is starting: nothing is assigned yet"),
     "worker.moved_sectors": (
         "{sectors} 将由别的分区研判，而 {version} 的未结预警与计数留在原处：兼看行业、上级、事项或区域的规则请用 0 分，或另建集群",
         "{sectors} would be judged apart from open warnings of {version}: give rules that read a group 0 points, or set up another cluster",

@@ -165,7 +165,7 @@ class Pipeline:
 
     def too_late(self) -> dict[str, tuple[int, datetime]]:
         """Return, by rule, how many signals came later than its sequence remembers, so that they decided nothing, and when the last did."""
-        return {rule: (count, from_us(last)) for rule, (count, last) in self._rules.courses.too_late.items()}
+        return {rule: (count, from_us(last)) for rule, (count, last) in self._rules.courses.too_late.copy().items()}
 
     def warming_since(self) -> dict[str, datetime]:
         """Return since when each indicator has been counting, by name."""

@@ -7,6 +7,7 @@ from litestar import Response, get
 from app.api.given import DoorGiven, ServicesGiven
 from app.api.roles import MONITORS, OPEN, OVERSEERS
 from app.metrics import CONTENT_TYPE
+from app.probes import readiness
 from app.version import VERSION
 from domain.base import Noun
 from domain.messages import both
@@ -20,11 +21,9 @@ def healthz() -> dict[str, str]:
 
 @get("/readyz", summary=both("operation.readyz"), opt={"roles": OPEN}, sync_to_thread=True)
 def readyz(services: DoorGiven) -> Response[dict[str, str]]:
-    """Say whether work moves: the journal takes records, the engine keeps up, every loop runs."""
-    trouble = services.trouble()
-    if trouble:
-        return Response({"status": "unavailable", "detail": trouble}, status_code=503)
-    return Response({"status": "ready"})
+    """Say whether work moves: the journal takes records, the engine keeps up, every loop runs; and what is lacking though it does."""
+    status, told = readiness(services.trouble(), services.lacking())
+    return Response(told, status_code=status)
 
 
 @get("/metrics", summary=both("operation.metrics"), opt={"roles": MONITORS}, sync_to_thread=True)

@@ -19,6 +19,7 @@ from app.cluster.doors import DoorRole
 from app.cluster.duty import SCHEMA_SECONDS
 from app.cluster.putting import PuttingChild
 from app.cluster.rules import PublishedRules
+from app.cluster.rules_known import RulesKnown
 from app.cluster.stores import another_schema
 from app.gate import AsgiApp, Credentials
 from app.metrics import Sample
@@ -112,7 +113,8 @@ class ApiRole(DoorRole):
         self.watch("schema", self._look_at_schema, SCHEMA_SECONDS)
         desk, writer = make_desk(settings, self.clock), make_writer(self.settings, self.paths.top)
         standing, elsewhere = Standing(settings, self.database, self.clock), both("cluster.raw_elsewhere")
-        self._health = RuleHealth(self.database, rules, doors.mappings, dict, dict, settings.kafka.partitions)
+        known = RulesKnown(self.database, lambda: rules.active)
+        self._health = RuleHealth(self.database, rules, doors.mappings, known.complete, known.too_late, settings.kafka.partitions)
         self.services = Services(
             settings=self.settings,
             clock=self.clock,
@@ -132,7 +134,8 @@ class ApiRole(DoorRole):
             metrics=self.metrics,
             duty=standing,
             lookup=doors.lookup,
-            trouble=self.trouble,
+            trouble=self.unready,
+            lacking=self.lacking,
             aside=standing.aside,
             partitions=settings.kafka.partitions,
         )
@@ -143,8 +146,12 @@ class ApiRole(DoorRole):
         return make_asgi(self.services, credentials)
 
     def trouble(self) -> str:
-        """Return why work does not move, "" while it does: what `/readyz` says."""
+        """Return why nothing is taken now; where the tables are another version's it ends."""
         return self.ended or super().trouble()
+
+    def lacking(self) -> str:
+        """Return what is lacking: without rules people import and sign in all the same."""
+        return "" if self.ruled else both("cluster.no_rules")
 
     def _look_at_schema(self) -> None:
         """End the process in order where the tables are another version's."""

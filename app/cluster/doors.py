@@ -170,5 +170,9 @@ class DoorRole(Role):
         super().start()
 
     def trouble(self) -> str:
-        """Return why nothing is taken now, "" while everything is: what `/readyz` says."""
+        """Return why nothing is taken now, "" while everything is."""
         return self.doors.intake.trouble() or self.ended_watches()
+
+    def unready(self) -> str:
+        """Return why nobody is served now: what `/readyz` says. Credentials and names stand in the database."""
+        return self.trouble() or super().unready()

@@ -25,6 +25,7 @@ from app.wiring import SILENCE_SECONDS, make_desk, make_writer
 from connectors.kafka.intake import KafkaIntake
 from connectors.outbound.egress import networks
 from domain.errors import StoreUnavailable
+from domain.messages import both
 from domain.ports import Clock
 from storage.admission import storable
 
@@ -89,6 +90,10 @@ class DutyRole(Role):
             looks += 1
             over.wait(LOOK_SECONDS)
         return 0
+
+    def unready(self) -> str:
+        """Return why timers and deliveries wait."""
+        return (both("cluster.loop_ended") if not self.duty.is_alive() else self.intake.trouble()) or super().unready()
 
     def _tell(self) -> None:
         """Write down what was done."""

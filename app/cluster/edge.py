@@ -15,6 +15,7 @@ from app.settings import Settings
 from connectors.inbound.edge import Edge
 from connectors.inbound.folder import Inbox, SetAside
 from connectors.inbound.mapping_model import Mapping as FeedMapping
+from domain.messages import both
 from domain.ports import Clock, Intake
 from storage.crashpoints import reach
 from storage.durability import keep_durability
@@ -30,6 +31,7 @@ class EdgeServices:
     mappings: Mapping[str, FeedMapping]
     metrics: Metrics
     trouble: Callable[[], str]
+    lacking: Callable[[], str]
 
 
 class EdgeRole(DoorRole):
@@ -47,7 +49,7 @@ class EdgeRole(DoorRole):
         self.watch("inbox", self.inbox.scan, settings.inbox_seconds)
         self.sources = make_sources(settings.kafka, doors.edge, doors.mappings, self.clock, self.metrics, self.database)
         self.closing.callback(self.sources.close)
-        self.services = EdgeServices(self.clock, doors.edge, doors.intake, doors.mappings, self.metrics, self.trouble)
+        self.services = EdgeServices(self.clock, doors.edge, doors.intake, doors.mappings, self.metrics, self.unready, self.lacking)
         self.metrics.sources.append(lambda: [Sample("fengsui_edge_trouble", float(bool(self.trouble())))])
 
     def start(self) -> None:
@@ -58,6 +60,10 @@ class EdgeRole(DoorRole):
     def trouble(self) -> str:
         """Return why nothing is taken now; a source that cannot be read is no reason, the other doors are open."""
         return super().trouble() or ("not running: sources" if self.sources.ended() else "")
+
+    def unready(self) -> str:
+        """Return why nobody should send here; without rules as in `serve`: what is judged by none raises nothing later either."""
+        return super().unready() or ("" if self.ruled else both("cluster.no_rules"))
 
     def asgi(self, credentials: Credentials) -> AsgiApp:
         """Return the intake's routes behind the gate."""

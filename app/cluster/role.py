@@ -13,12 +13,12 @@ from typing import Self
 
 import msgspec
 import structlog
-from prometheus_client import start_http_server
 
 from app.clock import SystemClock
 from app.cluster.stores import check_topics
 from app.engine import ENGINE
 from app.metrics import Metrics, Sample
+from app.probes import ProbeServer
 from app.settings import Settings
 from app.stores import open_database
 from app.version import VERSION
@@ -26,6 +26,7 @@ from app.watch import Watch
 from domain.errors import StoreUnavailable
 from domain.messages import both
 from domain.ports import Clock
+from storage import risk
 from storage.datadir import DataDir
 
 log = structlog.get_logger(__name__)
@@ -53,6 +54,7 @@ class Role:
         )
         self.database = open_database(settings, SystemClock())
         self.closing.callback(self.database.close)
+        self.ruled = False  # whether a rule set is in force, as far as was looked
         self._end = threading.Event()
         self._watches: list[Watch] = []
 
@@ -86,8 +88,23 @@ class Role:
         dead = [thread.name for thread in self._watches if not thread.is_alive()]
         return f"not running: {', '.join(dead)}" if dead else ""
 
+    def unready(self) -> str:
+        """Return why work does not move, "" while it does: what `/readyz` says."""
+        if ended := self.ended_watches():
+            return ended
+        try:
+            with self.database.read() as connection:
+                self.ruled = self.ruled or bool(risk.active_ruleset(connection))
+        except StoreUnavailable as error:
+            return str(error)
+        return ""
+
+    def lacking(self) -> str:
+        """Return what is lacking though work moves, "" for nothing."""
+        return ""
+
     def serve_metrics(self) -> None:
-        """Serve the metrics on a port of their own where the settings name one, to whoever reaches it.
+        """Serve the metrics and the probes on a port of their own where the settings name one, to whoever reaches it.
 
         They are numbers by partition, loop or department: no person, object or warning is in them.
 
@@ -98,12 +115,10 @@ class Role:
         if not port:
             return
         try:
-            server, thread = start_http_server(port, host, self.metrics.registry)
+            probes = ProbeServer(host, port, self.metrics.registry, self.unready, self.lacking)
         except OSError as error:
             raise StoreUnavailable(both("cluster.metrics_port", address=f"{host}:{port}", error=error.strerror or error)) from error
-        self.closing.callback(thread.join)
-        self.closing.callback(server.server_close)
-        self.closing.callback(server.shutdown)
+        self.closing.callback(probes.close)
         log.info("cluster.metrics", address=f"{host}:{port}")
 
 

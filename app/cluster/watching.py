@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from app.cluster.role import tell
 from app.metrics import Metrics, Sample
 from domain.findings import Outcome
+from domain.messages import both
 from domain.partitions import Place
 from domain.ports import Clock, Grant, Letter, PartitionCommit
 from domain.records import Record, RejectionEntry, SignalEntry
@@ -17,6 +19,8 @@ from streams.runtimes.faust_worker import Slot
 from streams.runtimes.group_partitions import GroupPartition
 from streams.runtimes.partitions import Partition
 from streams.runtimes.standbys import Told
+
+SILENT_SECONDS: Final = 15.0  # without a look, which is every second
 
 
 def _none() -> Told:
@@ -34,6 +38,9 @@ class Telling:
         self._clock = clock
         self._count = partitions
         self._samples: tuple[Sample, ...] = ()
+        self._looked = 0.0  # on the monotonic clock; 0 is not yet
+        self._busy = ""
+        self.lacking = ""
         metrics.sources.append(lambda: self._samples)
 
     def look(self, partitions: Mapping[Slot, Partition], ends: Mapping[Slot, int]) -> None:
@@ -57,6 +64,26 @@ class Telling:
             Sample("fengsui_standby_age_seconds", standing_by.age),
             *_samples(partitions, ends),
         )
+
+        self._say(partitions, ends)
+
+    def _say(self, partitions: Mapping[Slot, Partition], ends: Mapping[Slot, int]) -> None:
+        """Keep in words how the partitions stand."""
+        rereading = [_label(slot, held) for slot, held in sorted(partitions.items()) if _rereads(held)]
+        counting = [_label(slot, held) for slot, held in sorted(partitions.items()) if held.counting_back]
+        told = {"worker.rereading": rereading, "worker.counting_back": counting}
+        self._busy = "; ".join(both(key, partitions=", ".join(names)) for key, names in told.items() if names)
+        lag = sum(_lag(held, ends.get(slot, 0)) for slot, held in partitions.items())
+        behind = both("worker.behind", frames=lag) if lag else ""
+        self.lacking = behind if partitions else both("worker.no_partition")
+        self._looked = time.monotonic()
+
+    def unready(self) -> str:
+        """Return why partitions of this worker are not judged, "" while they are."""
+        since = time.monotonic() - self._looked if self._looked else None
+        if since is None:
+            return both("worker.starting")
+        return both("worker.no_look", seconds=f"{since:.0f}") if since > SILENT_SECONDS else self._busy
 
     def set_aside(self, seq: int) -> None:
         """Count a record that brought the engine down twice, or a message that is no frame."""
@@ -93,9 +120,13 @@ def _lag(held: Partition, end: int) -> int:
     return max(0, end - 1 - _done(held))
 
 
+def _label(slot: Slot, held: Partition) -> str:
+    return f"groups-{slot.partition}" if isinstance(held, GroupPartition) else str(slot.partition)
+
+
 def _samples(partitions: Mapping[Slot, Partition], ends: Mapping[Slot, int]) -> Iterator[Sample]:
     for slot, held in sorted(partitions.items()):
-        label = (f"groups-{slot.partition}" if isinstance(held, GroupPartition) else str(slot.partition),)
+        label = (_label(slot, held),)
         yield Sample("fengsui_partition_offset_done", _done(held), label)
         yield Sample("fengsui_partition_epoch", held.grant.epoch, label)
         yield Sample("fengsui_partition_lag_frames", _lag(held, ends.get(slot, 0)), label)

@@ -15,6 +15,7 @@ from app.cluster.engines import Engines
 from app.cluster.outputs import Outputs
 from app.cluster.plants import StaleShelf, mortal, with_plants
 from app.cluster.role import Role
+from app.cluster.rules_known import WRITE_SECONDS, RulesTold
 from app.cluster.shelves import shelf_of
 from app.cluster.watching import Telling, measured
 from app.commit import Consequences, PartitionedCommit, Tell
@@ -23,6 +24,7 @@ from app.settings import Settings
 from app.wiring import make_desk, make_writer
 from connectors.kafka.log import KafkaFrames, KafkaTail
 from connectors.kafka.post import Item, Post
+from domain.messages import both
 from domain.ports import Clock, History, PartitionCommit
 from storage import letters as mail
 from storage.crashpoints import planted
@@ -79,6 +81,9 @@ class WorkerRole(Role):
         telling = self._telling = Telling(
             paths.top / "worker.json", self.metrics, self.clock, layout.partitions * (2 if several else 1), standbys.told
         )
+
+        self._rules_told = RulesTold(self.database)
+        self.watch("rules_known", self._rules_told.write, WRITE_SECONDS)
 
         def parts(
             topic: str,
@@ -142,9 +147,18 @@ class WorkerRole(Role):
         with self._post:
             self.host.run()
 
+    def unready(self) -> str:
+        """Return why partitions are not judged here; without rules nothing is."""
+        return super().unready() or ("" if self.ruled else both("cluster.no_rules")) or self._telling.unready()
+
+    def lacking(self) -> str:
+        """Return how far it is behind, or that it has nothing to do."""
+        return self._telling.lacking
+
     def look(self, partitions: Mapping[Slot, Partition], ends: Mapping[Slot, int]) -> None:
         """Tell how partitions stand; end where their letters stay, since rules about areas and groups would wait for them in silence."""
         self._telling.look(partitions, ends)
+        self._rules_told.look(list(partitions.values()))
         if self._post.ended():
             log.critical("worker.ended", reason="the post has ended; its log says why", status=STUCK)
             self._die(STUCK)

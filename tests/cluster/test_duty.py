@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import select, update
@@ -249,9 +250,12 @@ def test_a_loop_serves_its_metrics_and_says_when_the_database_is_away(make: Call
         away = _scraped(port)
         assert "fengsui_timers_due" not in away
         assert away["fengsui_duty_leases"] == 0
+        said = httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False)
+        assert (said.status_code, "see that the server runs" in said.text) == (503, True)
     finally:
         postgres.start()
     desks.until(lambda: _scraped(port).get("fengsui_timers_due") == 0)
+    desks.until(lambda: httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False).status_code == 200)
 
 
 @pytest.mark.parametrize(("role", "sign"), [("duty", "duty.json"), ("api", "admin-token")])

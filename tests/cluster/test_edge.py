@@ -23,7 +23,8 @@ from domain.errors import StoreUnavailable
 from domain.frames import Frame, decode
 from domain.partitions import Place, partition_of
 from domain.principals import Principal
-from domain.records import ObjectsEntry, RejectionEntry, SignalEntry
+from domain.records import ObjectsEntry, Record, RejectionEntry, RulesetEntry, SignalEntry
+from storage import risk
 from storage.durability import Durability, durability, keep_durability
 from storage.registry import write_objects
 from tests.app.world import penalty
@@ -125,7 +126,11 @@ def test_an_object_that_another_edge_brought_is_known(edge: EdgeRole) -> None:
 
 
 def test_the_probes_answer(edge: EdgeRole) -> None:
-    """An edge that takes is ready; what is no route of an edge is not there."""
+    """An edge is ready once rules are in force, as `serve` is; what is no route of an edge is not there."""
+    status, told = _ask(edge, "/readyz")
+    assert (status, "run fengsui rules publish" in told) == (503, True)
+    with edge.database.write() as connection:
+        risk.apply_records(connection, [Record(seq=1, received_at=edge.clock.now(), entry=RulesetEntry(version="v"))])
     assert _ask(edge, "/readyz")[0] == 200
     status, told = _ask(edge, "/v1/warnings")
     assert (status, "where fengsui api listens" in told) == (404, True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 import pytest
 
 from app.clock import SystemClock
@@ -10,11 +12,13 @@ from app.cluster.following import Following
 from app.cluster.publishing import publish
 from app.cluster.putting import PuttingChild
 from app.cluster.rules import PublishedRules
+from app.cluster.rules_known import RulesKnown
+from app.rule_health import RuleHealth
 from app.workshop import Died
 from domain.errors import Conflict, FileProblems, Forbidden, NotFound
 from domain.records import RulesetEntry
 from storage import rule_versions
-from tests.cluster.world import PATIENCE, RULES, Cluster, Make
+from tests.cluster.world import PATIENCE, RULES, Cluster, Make, leak
 
 pytestmark = [pytest.mark.service("kafka"), pytest.mark.service("postgresql")]
 FAILING = RULES.replace(
@@ -27,6 +31,18 @@ FAILING = RULES.replace(
           - {at: +0h, source: hotline, kind: gas.leak, times: 2, every: 1h}
         expect: {hit_at: +1h}
 """,
+)
+SLOW = (
+    RULES
+    + """\
+  - id: leak-without-visit
+    title: 泄漏反映后两日无检查
+    status: active
+    basis: [城镇燃气管理条例第四十一条]
+    when: {first: kind == gas.leak and source == hotline, then_not: source == inspection, within: 48h}
+    points: 65
+    say: "{object.name}的泄漏反映两日内没有检查"
+"""
 )
 
 
@@ -144,3 +160,25 @@ def test_a_check_has_bounds_for_its_time_and_memory(make: Make, monkeypatch: pyt
     with pytest.raises(FileProblems, match=r"signal 14.*120 s and 2 GiB"):
         publish(cluster.settings, cluster.rules, "somebody", clock)
     assert cluster.ends() == {0: -1}
+
+
+def test_rules_that_warm_up_or_are_told_too_late_are_known_to_the_api(make: Make) -> None:
+    """What only the workers know of the rules stands in the database: put together over the partitions, by the rules in force alone."""
+    cluster, clock = make(partitions=3, rules=SLOW), SystemClock()
+    cluster.activate()
+    cluster.start()
+    cluster.send([leak(number, source="hotline") for number in range(40)])
+    cluster.await_done()
+    shown = PublishedRules(cluster.database, clock, PuttingChild(cluster.settings), approve=False)
+    known = RulesKnown(cluster.database, lambda: shown.active)
+    cluster.until(lambda: sum(count for count, _ in known.too_late().values()) == 40)
+    health = RuleHealth(cluster.database, shown, {}, known.complete, known.too_late, 3)
+    now = clock.now()
+    found = {rule: {each.kind: each.detail for each in those} for rule, those in health.found(now).items()}
+    assert found["leak-without-visit"]["late"] == "40", "of all partitions"
+    assert now + timedelta(days=6) < datetime.fromisoformat(found["leaks"]["warming"]) < now + timedelta(days=8)
+    (cluster.rules / "gas.yaml").write_text(RULES)
+    cluster.activate()
+    cluster.await_done()
+    shown.look()
+    assert known.too_late() == {}, "of the set in force alone"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import urllib.request
 
+import httpx
 import pytest
 from kafka import KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
@@ -50,11 +51,25 @@ def _lagging(told: dict[str, float]) -> list[str]:
     return [key for key, value in told.items() if key.startswith("fengsui_partition_lag_frames") and value]
 
 
+def _probed(port: int, probe: str = "readyz") -> tuple[int, str]:
+    """Return the status of a probe, 0 while nobody listens, and what it says."""
+    try:
+        answer = httpx.get(f"http://127.0.0.1:{port}/{probe}", trust_env=False)
+    except httpx.TransportError:
+        return 0, ""
+    return answer.status_code, answer.text
+
+
 def test_a_worker_serves_its_metrics(make: Make) -> None:
-    """On a port of its own: what it committed, by partition, with nothing left to do; what is no frame is counted as set aside."""
+    """On a port of its own: what it committed, by partition, with nothing left to do; what is no frame is counted as set aside.
+
+    Beside them it says whether it is ready: not before rules are in force.
+    """
     cluster, port = make(partitions=2), free_port()
-    cluster.activate()
     cluster.start(metrics_port=port)
+    cluster.until(lambda: "run fengsui rules publish" in _probed(port)[1])
+    assert [_probed(port)[0], _probed(port, "healthz")[0]] == [503, 200]
+    cluster.activate()
     cluster.send([leak(number) for number in range(300)])
     producer = KafkaProducer(bootstrap_servers=cluster.settings.kafka.bootstrap)
     producer.send(cluster.topic, value=b"no frame", partition=1).get(10)
@@ -68,6 +83,7 @@ def test_a_worker_serves_its_metrics(make: Make) -> None:
         return same and told["fengsui_worker_frames_total[]"] == sum(done.values()) + 2 and not _lagging(told)
 
     cluster.until(settled)
+    assert _probed(port) == (200, '{"status":"ready"}')
     told = scraped(port)
     assert (told["fengsui_partitions[]"], told["fengsui_worker_signals_total[]"]) == (4, 300)
     assert told["fengsui_worker_frames_total[]"] <= told["fengsui_commit_seconds_count[]"]
