@@ -10,8 +10,8 @@ import msgspec
 from sqlalchemy import Connection, Row, and_, bindparam, insert, or_, select, update
 
 from domain.findings import EarlyWarning, EpisodeEnded, Outcome, RuleBlind, RuleHit, WarningRaised, WarningUpdated
-from storage.dialects import parts, take_turns, upsert
-from storage.tables import blinds, hits, warning_events, warnings
+from storage.dialects import insert_rows, parts, take_turns, upsert
+from storage.tables import blinds, hits, to_us, warning_events, warnings
 
 _warning = msgspec.json.Decoder(EarlyWarning)
 _plain = (
@@ -19,7 +19,6 @@ _plain = (
     "ruleset", "kind", "coverage", "namespace", "shadow",
 )  # fmt: skip
 _INSERT_EVENT = insert(warning_events)
-_INSERT_HITS = upsert(hits).on_conflict_do_nothing()
 _INSERT_BLIND = upsert(blinds).on_conflict_do_nothing()
 _BODY = select(warnings.c.body).where(warnings.c.id == bindparam("key"))
 _BODIES = select(warnings.c.body).where(warnings.c.id.in_(bindparam("keys", expanding=True)))
@@ -158,7 +157,7 @@ def _write_hits(connection: Connection, found: Sequence[RuleHit], touched: Mappi
             "seq": hit.seq,
             "rule": hit.rule,
             "subject": hit.subject,
-            "at": hit.at,
+            "at": to_us(hit.at),
             "shadow": hit.shadow,
             "warning_id": None if hit.signal_only or hit.suppressed else standing.get((hit.subject, hit.matter, hit.shadow)),
             "message": hit.message,
@@ -167,7 +166,7 @@ def _write_hits(connection: Connection, found: Sequence[RuleHit], touched: Mappi
         }
         for hit in found
     ]
-    connection.execute(_INSERT_HITS, rows_of_hits)
+    insert_rows(connection, hits, rows_of_hits)
 
 
 def get_warning(connection: Connection, warning_id: str) -> EarlyWarning | None:

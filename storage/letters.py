@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, select
 
 from domain.ports import Grant, Letter
+from storage.dialects import insert_rows
 from storage.tables import letters, progress
 
-_INSERT = insert(letters)
 _FIRST = select(letters.c.id).where(letters.c.topic == progress.c.topic, letters.c.partition == progress.c.partition).limit(1)
 # Whoever writes letters holds a row of `progress`: to ask for each of these costs the same however many letters wait.
 _SENDERS = select(progress.c.topic, progress.c.partition).where(_FIRST.scalar_subquery().is_not(None))
@@ -41,7 +41,7 @@ def add(connection: Connection, grant: Grant, written: Sequence[Letter]) -> None
             }
             for one in written
         ]
-        connection.execute(_INSERT, rows)
+        insert_rows(connection, letters, rows)
 
 
 def waiting(connection: Connection, topic: str, partition: int, limit: int) -> list[Kept]:

@@ -192,7 +192,7 @@ class _Rows:
                 signal.unit,
                 signal.text,
                 "withdrawn" if signal.withdraws else "active",  # taking back states no fact of its own
-                _encoder.encode(entry).decode(),
+                _encoder.encode(entry),
             )
         )
         tally = self.feeds.get(entry.feed) or self.feeds.setdefault(entry.feed, Tally())

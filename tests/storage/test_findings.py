@@ -104,3 +104,30 @@ def test_warnings_are_listed_by_what_is_asked(connection: Connection) -> None:
     assert (ids(risk_state="ended"), ids(level="red"), ids(object_id="o-3"), ids(shadow=True)) == (["w0"], ["red"], ["w3"], ["trial"])
     assert ids(limit=3) == ["red", "w4", "w2"]
     assert ids(before=(at(1), "w2")) == ["w3", "w0", "w1"]
+
+
+@pytest.mark.parametrize("said", ["", "三次\t投诉\\\r\n", 'null "' + r"\u0000\N", "{}"])
+def test_a_hit_comes_back_as_found(connection: Connection, said: str) -> None:
+    """Whatever its texts hold, and numbers as large as partitions make them; again, among new ones, it is there once."""
+    found = hit(2**62 + 1, message=said, values={"complaints": 3, "value": 0.1, "said": said})
+    apply_outcomes(connection, [found])
+    apply_outcomes(connection, [found, hit(2**62 + 2, shadow=True, suppressed="quiet")])
+    one, other = connection.execute(select(hits).order_by(hits.c.seq)).all()
+    assert (one.seq, one.rule, one.subject, one.at, one.shadow, one.warning_id, one.message) == (
+        found.seq,
+        "gas.a",
+        "o-1",
+        T0,
+        False,
+        None,
+        said,
+    )
+    assert (msgspec.json.decode(one.values), one.suppressed) == (found.values, None)
+    assert (other.seq, other.shadow, other.suppressed) == (2**62 + 2, True, "quiet")
+
+
+def test_a_nul_in_a_hit_does_not_stop_the_others(connection: Connection) -> None:
+    """A database that cannot hold it has its picture; what stands beside it is as it was."""
+    apply_outcomes(connection, [hit(1, message="a\0b"), hit(2, message=r"a\u0000b")])
+    told = list(connection.scalars(select(hits.c.message).order_by(hits.c.seq)))
+    assert told == ["a\u2400b" if connection.dialect.name == "postgresql" else "a\0b", r"a\u0000b"]
