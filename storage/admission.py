@@ -99,7 +99,8 @@ def admit(offers: Sequence[Offer], identity: Names, *, head: int, received_at: d
                 if not in_frame:
                     receipts.append(Receipt(status="duplicate", seq=before.seq))
                 continue
-            judged = _judged(entry, before, known, revisable=offer.revisable)
+            plain = before is None and not entry.signal.corrects and not entry.signal.withdraws  # nearly all are
+            judged = entry if plain else _judged(entry, before, known, revisable=offer.revisable)
             if isinstance(judged, SignalEntry):
                 known[key] = names[key] = Known(judged.digest, seq, judged.revision)
             entry = judged
@@ -138,8 +139,6 @@ def _keys(offers: Sequence[Offer]) -> list[Key]:
 def _judged(entry: SignalEntry, before: Known | None, known: Mapping[Key, Known], *, revisable: bool) -> SignalEntry | RejectionEntry:
     """Return the entry to journal for content that is not there yet; `before` is the key's newest content."""
     signal = entry.signal
-    if before is None and not signal.corrects and not signal.withdraws:
-        return entry
     for target in (signal.corrects, signal.withdraws):
         if target and (entry.feed, target) not in known:
             return _rejection(entry, "unknown_target", "corrects" if target == signal.corrects else "withdraws", target=target)

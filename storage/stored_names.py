@@ -89,9 +89,7 @@ def kept_rejections(connection: Connection, entries: Collection[RejectionEntry],
 class _Before:
     """What `admit` asks: the names of a partition as they were before a frame, with those of frames that have no rows yet."""
 
-    def __init__(
-        self, connection: Connection, first: int, start: int, pending: Sequence[Mapping[Key, Known]], rejected: Mapping[Key, Known]
-    ) -> None:
+    def __init__(self, connection: Connection, first: int, start: int, pending: Mapping[Key, Known], rejected: Mapping[Key, Known]) -> None:
         self._connection = connection
         self._first = first
         self._start = start
@@ -102,8 +100,9 @@ class _Before:
         wanted = dict.fromkeys(keys)
         names = [key for key in wanted if key[0][:1] != "\0"]  # the others are rejections
         found = known_names(self._connection, names, after=self._start, before=self._first)
-        for told in (self._rejected, *self._pending):
-            found |= {key: told[key] for key in told.keys() & wanted.keys()}
+        for told in (self._rejected, self._pending):
+            if told:
+                found.update((key, told[key]) for key in wanted if key in told)
         return found
 
 
@@ -139,6 +138,7 @@ class PartitionAdmission:
         self._start = Place(partition, 0, 0).seq() - 1
         self._partition = partition
         self._pending: dict[int, _Pending] = {}  # by the offsets of the frames, in their order
+        self._names: dict[Key, Known] = {}  # that these brought, the newest of each
 
     def __call__(self, offset: int, frame: Frame, received_at: datetime) -> list[Record]:
         """Return the records of the frame at `offset`, each numbered by its place.
@@ -153,15 +153,18 @@ class PartitionAdmission:
             batches = {entry.batch for entry in refused}
             for frame_before in self._pending.values():
                 rejected = frame_before.rejections_of(batches) | rejected
-            before = _Before(connection, first, self._start, [each.names for each in self._pending.values()], rejected)
+            before = _Before(connection, first, self._start, self._names, rejected)
             plan = admit(frame.offers, before, head=first - 1, received_at=received_at, in_frame=True)
         self._pending[offset] = _Pending.of(plan)
+        self._names.update(plan.names)
         return plan.records
 
     def settled(self, upto: int) -> None:
         """The frames up to the offset `upto` have their rows: they are asked from now on."""
         for offset in [offset for offset in self._pending if offset <= upto]:
-            del self._pending[offset]
+            for key, known in self._pending.pop(offset).names.items():
+                if self._names.get(key) is known:
+                    del self._names[key]
 
 
 def names_of(database: Database, keys: Sequence[Key]) -> dict[Key, Known]:
