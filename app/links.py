@@ -7,20 +7,36 @@ stored. A link names a task and a department, it proves no person: the page asks
 from __future__ import annotations
 
 import base64
+import fcntl
 import hashlib
 import hmac
 import secrets
 from pathlib import Path
 
+from domain.errors import StoreUnavailable
+from domain.messages import both
 from storage.files import write_whole
 
 TOKEN_LENGTH = 43  # characters: 256 bits in base64 without padding
 
 
 def load_or_make_key(path: Path) -> bytes:
-    """Return the key in a file, made at the first start, on the disk before it is used, and readable by its owner alone."""
+    """Return the key in a file, made at the first start, on the disk before it is used, and readable by its owner alone.
+
+    Processes that share the file and start at the same moment get the same key: a link that one of them signed is good for all.
+
+    Raises:
+        StoreUnavailable: it is not there, and the disk does not take it.
+    """
     if not path.exists():
-        write_whole(path, secrets.token_bytes(32), point="key")
+        try:
+            lock = path.with_name(f".{path.name}.lock").open("wb")
+        except OSError as error:
+            raise StoreUnavailable(both("store.disk", where=path, error=error.strerror or error)) from error
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not path.exists():
+                write_whole(path, secrets.token_bytes(32), point="key")
     return path.read_bytes()
 
 
