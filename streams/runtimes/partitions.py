@@ -64,10 +64,10 @@ class Parts:
 
     `commit` is fenced by the grant; where `committing` is given it runs there while next frames are stepped. `on_set_aside` is told
     the number of a record that brought the engine down twice, or of a message that is no frame. A snapshot is due after `snapshot_every`
-    records or `snapshot_seconds` of judging. `groups` is the number of partitions of groups, 0 for none, and `spread_of` says how the
-    rules of a version are spread over both; `beside` makes the second pipeline of a partition of groups, for its objects. Activations
-    that count back read `log`, which is that of the frames, without what is `aside` in a partition of it for partitions of groups;
-    `worked_out` is what was counted of it beforehand.
+    records or `snapshot_seconds` of judging by `stopwatch`. `groups` is the number of partitions of groups, 0 for none, and `spread_of`
+    says how the rules of a version are spread over both; `beside` makes the second pipeline of a partition of groups, for its objects.
+    Activations that count back read `log`, which is that of the frames, without what is `aside` in a partition of it for partitions of
+    groups; `worked_out` is what was counted of it beforehand.
     """
 
     pipeline: Callable[[History | None], Pipeline]
@@ -78,6 +78,7 @@ class Parts:
     clock: Clock
     snapshot_every: int = 50_000
     snapshot_seconds: float = 15.0
+    stopwatch: Callable[[], float] = time.monotonic
     on_set_aside: Callable[[int], object] = lambda _seq: None
     committing: Executor | None = None
     groups: int = 0
@@ -110,7 +111,7 @@ class Partition:
         self._parts = parts
         self._stopping = stopping
         self._admit = parts.admission(grant.partition)
-        self._keeping = Keeping(parts.snapshots(grant.partition), parts.snapshot_every, parts.snapshot_seconds)
+        self._keeping = Keeping(parts.snapshots(grant.partition), parts.snapshot_every, parts.snapshot_seconds, parts.stopwatch)
         self._guard = PartitionGuard(self._guarded_by(), grant.epoch)
         self._past: LogHistory | None = None
         self._pipeline = self._fresh()
@@ -243,9 +244,9 @@ class Partition:
         """
         if offset != self._position + 1:
             return self._position + 1
-        began = time.monotonic()
+        began = self._parts.stopwatch()
         records, outcomes, written = self._judge(offset, message, appended_at)
-        self._keeping.worked(len(records), time.monotonic() - began)
+        self._keeping.worked(len(records), self._parts.stopwatch() - began)
         if offset >= self.grant.offset_done:
             self._awaited = self._next()
         if offset > self.grant.offset_done:
