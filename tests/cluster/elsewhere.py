@@ -17,9 +17,9 @@ from app.settings import Kafka, Settings, Source
 from connectors.kafka.topics import Topics
 from deploy.kafka.local import LocalKafka
 from domain.frames import Frame, decode
+from tests.cluster.world import PATIENCE
 
 PARTITIONS = 3
-PATIENCE = 30.0
 Header = tuple[str, bytes]
 
 
@@ -55,9 +55,9 @@ class Elsewhere:
         return sum(end - max(0, int(committed[place].offset) if place in committed else 0) for place, end in ends.items())
 
 
-def until(fine: Callable[[], object], seconds: float = PATIENCE) -> None:
-    """Return once `fine` says so; fail after `seconds`."""
-    end = time.monotonic() + seconds
+def until(fine: Callable[[], object]) -> None:
+    """Return once `fine` says so."""
+    end = time.monotonic() + PATIENCE
     while not fine():
         assert time.monotonic() < end, "not in time"
         time.sleep(0.05)

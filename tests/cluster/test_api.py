@@ -24,7 +24,7 @@ from domain.signals import ObjectRef
 from storage import risk
 from storage.intake_reads import place_in_queue, queue_for_people
 from tests.app.world import CATALOGUE, DEPARTMENTS, OBJECTS
-from tests.cluster.world import Cluster, leak
+from tests.cluster.world import PATIENCE, Cluster, leak
 from tests.factories import at, make_entry
 from tests.postgres import PostgresServer
 
@@ -39,7 +39,7 @@ class Console:
     def __init__(self, cluster: Cluster, role: ApiRole) -> None:
         self.cluster = cluster
         self.role = role
-        self.http = httpx.Client(base_url=role.settings.base_url, timeout=30, trust_env=False)
+        self.http = httpx.Client(base_url=role.settings.base_url, timeout=PATIENCE, trust_env=False)
         self.tokens = {"admin": (role.settings.data / "admin-token").read_text().strip()}
 
     def ask(self, method: str, path: str, who: str = "admin", **options: Any) -> httpx.Response:

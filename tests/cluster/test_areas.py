@@ -142,7 +142,7 @@ def sites() -> Iterator[RegulatedObject]:
 
 def await_areas(cluster: Cluster) -> None:
     """Wait until everything has been judged: from that moment on the warnings are those of one replay."""
-    cluster.until(cluster.judged, 90)
+    cluster.until(cluster.judged)
     assert cluster.warnings() == cluster.replayed()
 
 
@@ -173,7 +173,7 @@ def test_areas_are_judged_over_three_partitions_while_workers_come_and_go(make: 
     cluster.start("first")
     cluster.start("second")
     cluster.send([leak_in(number) for number in range(300)], call=20)
-    cluster.until(lambda: len(cluster.signal_ids()) >= 60, 60)
+    cluster.until(lambda: len(cluster.signal_ids()) >= 60)
     cluster.kill("first")
     cluster.send([leak_in(number) for number in range(300, 450)], call=20)
     moved = [leak_in(number + 1000, corrects=f"s-{number}") for number in range(0, 40, 4)]
@@ -205,7 +205,7 @@ def test_objects_are_judged_by_what_their_groups_came_to(make: Make) -> None:
     cluster.start("first")
     cluster.start("second")
     cluster.send([leak_in(number) for number in range(100)], call=20)
-    cluster.until(lambda: len(cluster.signal_ids()) >= 40, 60)
+    cluster.until(lambda: len(cluster.signal_ids()) >= 40)
     cluster.kill("first")
     moved = [leak_in(number + 1001, corrects=f"s-{number}") for number in range(0, 40, 4)]
     cluster.send([*moved, *(leak_in(number + 2000, withdraws=f"s-{number}") for number in range(60, 90, 3))])
@@ -229,7 +229,7 @@ def test_rules_about_areas_and_groups_that_come_later_count_from_the_past_on(mak
     cluster.start("first")
     cluster.send([leak_in(number) for number in range(100)], call=20)
     cluster.send([leak_in(number + 1000, corrects=f"s-{number}") for number in range(0, 40, 4)])
-    cluster.await_done(90)
+    cluster.await_done()
     cluster.kill("first")
     (cluster.rules / "gas.yaml").write_text(GROUPS)
     done = publish(cluster.settings, cluster.rules, "test", SystemClock())

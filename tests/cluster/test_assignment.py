@@ -19,7 +19,7 @@ from storage.database import Database
 from storage.progress import SqlProgress
 from streams.runtimes.faust_worker import Cluster as Place
 from streams.runtimes.faust_worker import Host
-from tests.cluster.world import Make, leak
+from tests.cluster.world import PATIENCE, Make, leak
 from tests.postgres import PostgresServer
 
 
@@ -34,7 +34,7 @@ class _Slow:
     def assign(self, topic: str, partition: int, owner: str, still: Callable[[], bool]) -> Grant:
         self.asked.append(partition)
         self.waits.set()
-        assert self.go.wait(20)
+        assert self.go.wait(PATIENCE)
         return self.kept.assign(topic, partition, owner, still)
 
 
@@ -57,7 +57,7 @@ def test_an_assignment_that_was_given_up_fences_nobody(how: str, tmp_path: Path)
 
     async def work() -> None:
         first = asyncio.create_task(host.assigned(7, places))
-        await asyncio.to_thread(slow.waits.wait, 20)
+        await asyncio.to_thread(slow.waits.wait, PATIENCE)
         others = [kept.assign("t", number, "another worker") for number in range(2)]
         if how == "cancelled":
             first.cancel()

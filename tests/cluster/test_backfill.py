@@ -80,7 +80,7 @@ def test_a_worker_that_finds_nothing_worked_out_comes_to_the_same(make: Make) ->
         connection.execute(delete(backfills))
     cluster.start("second", snapshots=cluster.folder / "others")
     cluster.send([leak(number) for number in range(200, 240)], call=20)
-    cluster.until(cluster.judged, 60)
+    cluster.until(cluster.judged)
     assert cluster.warnings() == cluster.replayed()
     assert sum("fortnight" in rules for *_, rules in cluster.warnings()) == 40
 
@@ -92,7 +92,7 @@ def test_a_set_may_be_put_in_force_before_any_worker_has_begun(make: Make) -> No
     cluster.activate()
     cluster.send([leak(number) for number in range(160, 200)], call=20)
     cluster.start()
-    cluster.until(cluster.judged, 60)
+    cluster.until(cluster.judged)
     found = cluster.warnings()
     assert found == cluster.replayed()
     assert len(found) == 40

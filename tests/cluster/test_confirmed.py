@@ -36,7 +36,7 @@ def confirm(cluster: Cluster, told: Sequence[tuple[SignalEntry, int, str]]) -> N
         for entry, number, about in told
     ]
     cluster.send(entries)
-    cluster.until(cluster.judged, 60)
+    cluster.until(cluster.judged)
 
 
 def test_what_corrects_or_withdraws_a_confirmed_signal_reaches_the_partition_of_its_object(make: Make) -> None:
@@ -57,11 +57,11 @@ def test_what_corrects_or_withdraws_a_confirmed_signal_reaches_the_partition_of_
     changes += [unplaced(f"c-{nth}", nth, corrects=f"u-{nth}") for nth in (1, 7, 13)]
     changes += [unplaced(f"w-{nth}", nth, withdraws=f"u-{nth}") for nth in (2, 8, 14, 3)]
     cluster.send(changes, call=1)
-    cluster.until(cluster.judged, 60)
+    cluster.until(cluster.judged)
     cluster.kill("first")
     cluster.start("second")
     cluster.send([unplaced(f"x-{nth}", nth, withdraws=f"c-{nth}") for nth in (1, 7)])
-    cluster.until(cluster.judged, 60)
+    cluster.until(cluster.judged)
     assert cluster.warnings() == cluster.replayed()
     assert len(cluster.replayed(standing=True)) < 6
     assert cluster.warnings(standing=True) == cluster.replayed(standing=True)

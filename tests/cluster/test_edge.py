@@ -28,6 +28,7 @@ from storage import risk
 from storage.durability import Durability, durability, keep_durability
 from storage.registry import write_objects
 from tests.app.world import penalty
+from tests.cluster.world import PATIENCE
 from tests.factories import make_object
 
 pytestmark = pytest.mark.service("kafka")
@@ -140,7 +141,7 @@ def test_a_browser_at_an_edge_is_told_where_the_console_is(edge: EdgeRole) -> No
     """An edge has no pages: it asks nobody to sign in to them."""
     request = urllib.request.Request(f"http://127.0.0.1:{edge.settings.port}/", headers={"accept": "text/html"})
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(request, timeout=30)
+        urllib.request.urlopen(request, timeout=PATIENCE)
     with refused.value as answer:
         assert (answer.code, "where fengsui api listens" in answer.read().decode()) == (401, True)
 

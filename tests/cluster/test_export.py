@@ -75,7 +75,7 @@ def test_an_export_is_what_was_put_in(make: Make, tmp_path: Path) -> None:
     cluster.send(sent, call=20)
     cluster.send(sent[:50], call=50)  # told again: no record comes of it
     cluster.start()
-    cluster.until(cluster.judged, 90)
+    cluster.until(cluster.judged)
     records, told = exported(cluster, "--rules", tmp_path / "sets")
     assert told == ""
     assert [record["seq"] for record in records] == list(range(1, len(records) + 1))
@@ -118,10 +118,10 @@ def test_an_activation_that_counts_back_does_so_in_a_replay(make: Make, tmp_path
     cluster.activate()
     cluster.start()
     cluster.send([leak(number) for number in range(200)], call=20)
-    cluster.await_done(90)
+    cluster.await_done()
     publish_more(cluster)
     cluster.send([leak(number) for number in range(200, 240)], call=20)
-    cluster.until(cluster.judged, 90)
+    cluster.until(cluster.judged)
     file, sets = tmp_path / "log.ndjson", tmp_path / "sets"
     records, told = exported(cluster, "--rules", sets, "--out", file)
     assert (records, told) == ([], "")
@@ -143,7 +143,7 @@ def test_a_part_has_what_it_cannot_be_read_without(make: Make) -> None:
     cluster.send([leak(number) for number in range(60, 120)], call=20)
     until = SystemClock().now()
     cluster.send([leak(number) for number in range(120, 150)], call=10)
-    cluster.until(cluster.judged, 90)
+    cluster.until(cluster.judged)
     records, told = exported(cluster, "--from", since.isoformat(), "--to", until.isoformat())
     assert told == ""
     assert sorted(each["signal"]["id"] for each in of_type(records, "signal")) == sorted(f"s-{number}" for number in range(60, 120))
@@ -165,10 +165,10 @@ def test_a_deleted_beginning_is_told(make: Make) -> None:
     cluster.start()
     cluster.send([ObjectsEntry(version=1, objects=(make_object(id="obj-001"),))])
     cluster.send([leak(number) for number in range(100)], call=10)
-    cluster.await_done(90)
+    cluster.await_done()
     early = SystemClock().now()
     cluster.send([leak(number) for number in range(100, 160)], call=10)
-    cluster.until(cluster.judged, 90)
+    cluster.until(cluster.judged)
     kept = {partition: next(offset for offset, said, _ in cluster.log_of(partition) if said > early) for partition in range(2)}
     whole = max(said for partition in range(2) for offset, said, _ in cluster.log_of(partition) if offset == kept[partition])
     frames = (frame for partition in range(2) for _, said, frame in cluster.log_of(partition) if said >= whole)
@@ -195,7 +195,7 @@ def test_brokers_that_are_away_are_told_in_a_sentence(make: Make, tmp_path: Path
     cluster = make(partitions=1)
     cluster.activate()
     cluster.start()
-    cluster.await_done(90)
+    cluster.await_done()
     cluster.settings = cluster.settings.model_copy(update={"kafka": cluster.settings.kafka.model_copy(update={"bootstrap": "127.0.0.1:9"})})
     told = run("journal", "export", "--config", settings_file(cluster), "--out", tmp_path / "log.ndjson")
     assert (told.exit_code, told.stdout) == (2, "")

@@ -33,7 +33,7 @@ from streams.runtimes.faust_worker import HELD_FRAMES, STUCK, Host, _Consumer
 from streams.runtimes.faust_worker import Cluster as Place
 from streams.runtimes.hands import MANY, MOST
 from tests.architecture.tree import product_modules
-from tests.cluster.world import RULES, TOP, Make, leak
+from tests.cluster.world import PATIENCE, RULES, TOP, Make, leak
 from tests.factories import at
 
 
@@ -69,11 +69,11 @@ def test_faust_passes_over_a_message_whose_handler_failed(kafka: LocalKafka, pre
         admin.create_topics([NewTopic(prefix, 1, 1)])
     producer = KafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all")
     for value in (b"one", b"fail", b"three"):
-        producer.send(prefix, value=value, partition=0).get(10)
+        producer.send(prefix, value=value, partition=0).get(PATIENCE)
     producer.close()
     taken = tmp_path / "taken"
     command = [sys.executable, "-m", "tests.cluster.plain_faust", kafka.bootstrap, prefix, str(taken)]
-    end = time.monotonic() + 40
+    end = time.monotonic() + PATIENCE
     while not (taken.exists() and "three" in taken.read_text().split()) and time.monotonic() < end:
         with subprocess.Popen(command, cwd=TOP, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             while process.poll() is None and time.monotonic() < end and not (taken.exists() and "three" in taken.read_text().split()):
@@ -98,7 +98,7 @@ def test_our_worker_takes_what_failed_again(make: Make) -> None:
     before = cluster.done()[0]
     cluster.send([RulesetEntry(version=later)])
     cluster.send([leak(number) for number in range(10, 60)])
-    assert cluster.workers["first"].wait(120) == STUCK
+    assert cluster.workers["first"].wait(PATIENCE) == STUCK
     assert cluster.done()[0] == before
     assert later in cluster.log("first")
     with cluster.database.write() as connection:
@@ -144,7 +144,7 @@ def test_records_that_are_gone_stop_the_worker(make: Make) -> None:
     with KafkaAdminClient(bootstrap_servers=cluster.settings.kafka.bootstrap) as admin:
         admin.delete_records({TopicPartition(cluster.topic, 0): done + 3})
     cluster.start("second")
-    assert cluster.workers["second"].wait(120) == STUCK
+    assert cluster.workers["second"].wait(PATIENCE) == STUCK
     assert f"offset {done + 1} is next and {done + 3} came" in cluster.log("second")
     assert cluster.done()[0] == done
 
@@ -267,7 +267,7 @@ def test_the_messages_of_a_partition_that_counts_back_stay_with_the_brokers(tmp_
 
     def counts_back(*_: object) -> None:
         host._partitions[long].counting_back = True
-        assert done.wait(20)
+        assert done.wait(PATIENCE)
         host._partitions[long].counting_back = False
 
     host._partitions[long].take = counts_back

@@ -16,7 +16,7 @@ from deploy.kafka.local import free_port
 from domain.objects import Relation, Resolution
 from domain.records import ObjectsEntry, SignalEntry
 from tests.cluster.test_areas import GROUPS
-from tests.cluster.world import RULES, Cluster, Make
+from tests.cluster.world import PATIENCE, RULES, Cluster, Make
 from tests.factories import at, make_entry, make_object
 
 pytestmark = [pytest.mark.service("kafka"), pytest.mark.service("postgresql"), pytest.mark.service("durable-rules")]
@@ -85,7 +85,7 @@ def _alive(process: int) -> bool:
 
 def _metrics(port: int) -> dict[str, float]:
     """Return what the worker tells of its inferences."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE) as answer:
         families = list(text_string_to_metric_families(answer.read().decode()))
     told = {one.name + "".join(one.labels.values()): one.value for family in families for one in family.samples}
     return {name.removeprefix("fengsui_inference_"): value for name, value in told.items() if name.startswith("fengsui_inference")}
@@ -140,7 +140,7 @@ def test_partitions_of_groups_are_checked_too(make: Make) -> None:
     cluster.send([_things(1)])
     worker = cluster.start(metrics_port=port)
     cluster.send(_wave(0), call=10)
-    cluster.until(cluster.judged, 90)
+    cluster.until(cluster.judged)
     assert any(cluster.inferred().values())
     cluster.until(lambda: _metrics(port).get("compared_totalagreed", 0) > 0)
     told = _metrics(port)

@@ -23,6 +23,7 @@ from domain.partitions import Place, partition_of
 from domain.ports import Offer, Receipt
 from domain.records import AnyEntry, RulesetEntry, SignalEntry
 from storage.admission import storable
+from tests.cluster.world import PATIENCE
 from tests.factories import T0, make_entry
 
 pytestmark = pytest.mark.service("kafka")
@@ -93,7 +94,7 @@ def _ids(entries: Sequence[AnyEntry]) -> list[str]:
 def test_what_is_answered_stands_where_the_receipt_says(door: _Door) -> None:
     """Signals of many objects: each is in its object's partition, at the offset and place of its receipt, in the order of the call."""
     offers = [offer for number in range(200) for offer in _offers(f"s-{number}", object_id=f"o-{number % 17}")]
-    receipts = door.intake.submit(offers).result(20)
+    receipts = door.intake.submit(offers).result(PATIENCE)
     frames = {(partition, offset): frame for partition, offset, frame in door.frames()}
     assert len(frames) <= PARTITIONS * 2  # many signals a frame: that is what makes it quick
     for offer, receipt in zip(offers, receipts, strict=True):
@@ -114,7 +115,7 @@ def test_what_is_answered_stands_where_the_receipt_says(door: _Door) -> None:
 def test_calls_keep_their_order(door: _Door) -> None:
     """A hundred calls that do not wait for each other are in the partition in their order, in fewer frames than calls."""
     futures = [door.intake.submit(_offers(f"s-{number}")) for number in range(100)]
-    numbers = [future.result(20)[0].seq for future in futures]
+    numbers = [future.result(PATIENCE)[0].seq for future in futures]
     assert numbers == sorted(set(numbers))
     frames = door.frames()
     assert [one for _, _, frame in frames for one in _ids([offer.entry for offer in frame.offers])] == [
@@ -125,11 +126,11 @@ def test_calls_keep_their_order(door: _Door) -> None:
 
 def test_the_same_again_is_a_duplicate(door: _Door) -> None:
     """The same content again gets the number of the first and is not sent; other content of the name goes to the same partition."""
-    [first] = door.intake.submit(_offers("s-1")).result(20)
-    again = door.intake.submit([*_offers("s-1"), *_offers("s-2")]).result(20)
+    [first] = door.intake.submit(_offers("s-1")).result(PATIENCE)
+    again = door.intake.submit([*_offers("s-1"), *_offers("s-2")]).result(PATIENCE)
     assert [(one.status, one.seq == first.seq) for one in again] == [("duplicate", True), ("accepted", False)]
     elsewhere = next(f"o-{number}" for number in range(99) if partition_of(f"o-{number}", PARTITIONS) != Place.of(first.seq).partition)
-    [other] = door.intake.submit(_offers("s-1", object_id=elsewhere, severity=3)).result(20)
+    [other] = door.intake.submit(_offers("s-1", object_id=elsewhere, severity=3)).result(PATIENCE)
     assert (other.status, Place.of(other.seq).partition) == ("accepted", Place.of(first.seq).partition)
 
 
@@ -139,8 +140,8 @@ def test_rows_are_asked_for_what_was_not_sent_lately(kafka: LocalKafka, prefix: 
     stored = {("test", "old"): Sent(digest_of(known.signal), 3, Place(3, 7, 1).seq())}
     door = _Door(kafka, f"{prefix}.frames", stored)
     with door.intake as intake:
-        [again] = intake.submit(_offers("old")).result(20)
-        [correction] = intake.submit(_offers("new", object_id="", corrects="old")).result(20)
+        [again] = intake.submit(_offers("old")).result(PATIENCE)
+        [correction] = intake.submit(_offers("new", object_id="", corrects="old")).result(PATIENCE)
     assert again == Receipt(status="duplicate", seq=Place(3, 7, 1).seq())
     assert Place.of(correction.seq).partition == 3
     assert door.asked == [("test", "old"), ("test", "new"), ("test", "old")]
@@ -148,14 +149,14 @@ def test_rows_are_asked_for_what_was_not_sent_lately(kafka: LocalKafka, prefix: 
 
 def test_a_rule_set_goes_to_every_partition(door: _Door) -> None:
     """What all partitions need is answered once all of them have it."""
-    [receipt] = door.intake.submit([Offer(entry=RulesetEntry(version="v1"))]).result(20)
+    [receipt] = door.intake.submit([Offer(entry=RulesetEntry(version="v1"))]).result(PATIENCE)
     assert receipt.status == "accepted"
     assert [(partition, offset) for partition, offset, _ in door.frames()] == [(number, 0) for number in range(PARTITIONS)]
 
 
 def test_a_record_that_cannot_be_written_is_kept_as_a_rejection(door: _Door) -> None:
     """A number beyond 64 bits becomes a rejection in the topic and spoils nobody else."""
-    receipts = door.intake.submit([*_offers("big", attrs={"n": 2**70}), *_offers("fine")]).result(20)
+    receipts = door.intake.submit([*_offers("big", attrs={"n": 2**70}), *_offers("fine")]).result(PATIENCE)
     assert [receipt.status for receipt in receipts] == ["accepted", "accepted"]
     kinds = sorted(type(offer.entry).__name__ for _, _, frame in door.frames() for offer in frame.offers)
     assert kinds == ["RejectionEntry", "SignalEntry"]
@@ -205,7 +206,7 @@ def test_a_broker_that_is_away_and_back(tmp_path: Path, monkeypatch: pytest.Monk
     with LocalKafka(tmp_path) as mortal:
         door = _Door(mortal, "frames")
         with door.intake as intake:
-            assert intake.submit(_offers("before")).result(20)
+            assert intake.submit(_offers("before")).result(PATIENCE)
             mortal.signal_broker(0, signal.SIGKILL)
             during = [intake.submit(_offers(f"during-{number}")) for number in range(20)]
             with pytest.raises(TimeoutError):
@@ -215,7 +216,7 @@ def test_a_broker_that_is_away_and_back(tmp_path: Path, monkeypatch: pytest.Monk
             assert f"Kafka at {mortal.bootstrap} cannot be reached" in intake.trouble()
             mortal.start_broker(0)
             mortal.await_ready()
-            assert [future.result(40)[0].status for future in during] == ["accepted"] * 20
+            assert [future.result(PATIENCE)[0].status for future in during] == ["accepted"] * 20
             assert intake.trouble() == ""
         found = [one for _, _, frame in door.frames() for one in _ids([offer.entry for offer in frame.offers])]
         assert found == ["before", *(f"during-{number}" for number in range(20))]

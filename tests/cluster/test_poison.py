@@ -12,7 +12,7 @@ from app.cluster.aside import aside
 from app.cluster.plants import DEADLY
 from app.doctor import examine
 from domain.objects import Resolution
-from tests.cluster.world import Make, leak
+from tests.cluster.world import PATIENCE, Make, leak
 from tests.factories import at, make_entry
 
 pytestmark = [pytest.mark.service("kafka"), pytest.mark.service("postgresql")]
@@ -27,12 +27,12 @@ def test_a_record_that_kills_is_set_aside_after_a_few_deaths_in_all(make: Make) 
     alive = [next(names), next(names)]
     for name in alive:
         cluster.start(name, plant="deadly_signal")
-    cluster.until(lambda: all('"epoch"' in cluster.status(name) for name in alive), 60)
+    cluster.until(lambda: all('"epoch"' in cluster.status(name) for name in alive))
     deadly = make_entry(id=DEADLY, resolution=Resolution(object_id="obj-bad", method="id", confidence=1.0), occurred_at=at(1))
     cluster.send([*(leak(number) for number in range(100)), deadly, *(leak(number) for number in range(100, 200))], call=40)
     dead: list[str] = []
     ends = cluster.ends()
-    end = time.monotonic() + 240
+    end = time.monotonic() + PATIENCE
     while any(cluster.done().get(number, -1) < last for number, last in ends.items()):
         for place, name in enumerate(alive):
             status = cluster.workers[name].poll()

@@ -80,7 +80,7 @@ def test_a_backtest_says_what_it_says_of_the_same_records_in_a_journal(make: Mak
     cluster.send([objects_of(40)])
     cluster.send([leak(number, region="610113001") for number in range(100)], call=20)
     cluster.start()
-    cluster.until(cluster.judged, 90)
+    cluster.until(cluster.judged)
     serve = as_serve(cluster, tmp_path / "serve", version)
     candidate = tmp_path / "candidate"
     candidate.mkdir()
@@ -102,10 +102,10 @@ def test_why_not_says_what_it_says_of_the_same_records_in_a_journal(make: Make, 
     cluster.send([objects_of(40)])
     cluster.start(snapshot_every=20)
     cluster.send([leak(number, region="610113001") for number in range(60)], call=10)
-    cluster.until(cluster.judged, 90)
+    cluster.until(cluster.judged)
     early = SystemClock().now()
     cluster.send([leak(number, region="610113001") for number in range(60, 100)], call=10)
-    cluster.until(cluster.judged, 90)
+    cluster.until(cluster.judged)
     with cluster.database.read() as connection:
         assert any(newest(connection, cluster.topic, number, VERSION) for number in range(3)), "there is a snapshot to begin from"
     serve, config = as_serve(cluster, tmp_path / "serve", version), settings_file(cluster)
@@ -135,13 +135,13 @@ def test_a_question_writes_nothing_and_waits_for_nobody(make: Make) -> None:
     cluster.send([objects_of(10)])
     cluster.send([leak(number, 10) for number in range(20)], call=5)
     cluster.start()
-    cluster.until(cluster.judged, 90)
+    cluster.until(cluster.judged)
     before = _rows(cluster)
     found = AskingChild(cluster.settings).why_not(OWNER, "obj-003", "leaks", None)
     assert [(part.left, part.right) for part in found.parts] == [(2, 3)]
     assert _rows(cluster) == before
     cluster.send([leak(number, 10) for number in range(20, 40)], call=5)
-    cluster.until(cluster.judged, 90)
+    cluster.until(cluster.judged)
     assert len(cluster.warnings()) == 10
 
 
@@ -151,7 +151,7 @@ def test_a_child_that_takes_too_long_or_too_much_is_ended(make: Make) -> None:
     cluster.activate()
     cluster.send([objects_of(10)])
     cluster.start()
-    cluster.await_done(90)
+    cluster.await_done()
     with pytest.raises(Conflict, match=r"no answer within 0\.05 s"):
         AskingChild(cluster.settings, seconds=0.05).why_not(OWNER, "obj-003", "leaks", None)
     with pytest.raises(Conflict, match="more than 40 MiB"):
@@ -167,10 +167,10 @@ def test_a_deleted_beginning_is_told_to_whoever_looks_back_beyond_it(make: Make)
     cluster.send([objects_of(40)])
     cluster.start()
     cluster.send([leak(number, region="610113001") for number in range(80)], call=10)
-    cluster.await_done(90)
+    cluster.await_done()
     middle = SystemClock().now()
     cluster.send([leak(number, region="610113001") for number in range(80, 160)], call=10)
-    cluster.until(cluster.judged, 90)
+    cluster.until(cluster.judged)
     kept = {partition: next(offset for offset, said, _ in cluster.log_of(partition) if said > middle) for partition in range(2)}
     for partition, before in kept.items():
         cut(cluster, partition, before)

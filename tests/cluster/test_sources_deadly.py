@@ -20,7 +20,7 @@ from storage.database import Database
 from storage.source_marks import SourceMarks
 from storage.tables import rejections
 from tests.cluster.elsewhere import Elsewhere, as_json, signal_of
-from tests.cluster.world import Make
+from tests.cluster.world import PATIENCE, Make
 
 DEATHS = 4
 
@@ -144,7 +144,7 @@ def test_a_message_that_kills_edges_is_set_aside_after_a_few_deaths_in_all(make:
     dead: list[str] = []
     alive = next(names)
     cluster.start(alive, role="edge", plant="deadly_signal", sources=sources)
-    end = time.monotonic() + 200
+    end = time.monotonic() + PATIENCE
     while elsewhere.behind(topic, group):
         status = cluster.workers[alive].poll()
         if status is not None:

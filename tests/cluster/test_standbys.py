@@ -52,10 +52,10 @@ def _two_at_work(make: Make, signals: int) -> Cluster:
     cluster.activate()
     for name in ("one", "two"):
         cluster.start(name, snapshot_every=SNAPSHOTS)
-    cluster.until(lambda: all(len(_held(cluster, name)) == 1 for name in ("one", "two")), 60)
+    cluster.until(lambda: all(len(_held(cluster, name)) == 1 for name in ("one", "two")))
     cluster.send([leak(number) for number in range(signals)], call=20)
     cluster.await_done()
-    cluster.until(lambda: _held(cluster, "one") <= _warm(cluster, "two"), 60)
+    cluster.until(lambda: _held(cluster, "one") <= _warm(cluster, "two"))
     return cluster
 
 
@@ -65,8 +65,8 @@ def test_a_killed_workers_partitions_go_on_from_their_standbys(make: Make) -> No
     cluster.send([leak(number) for number in range(600, 800)], call=20)
     cluster.kill("one")
     cluster.send([leak(number) for number in range(800, 1000)], call=20)
-    cluster.await_done(60)
-    cluster.until(cluster.judged, 60)
+    cluster.await_done()
+    cluster.until(cluster.judged)
     assert _held(cluster, "one") <= _slots(cluster, "two", "standby.taken")
     assert not _slots(cluster, "two", "standby.passed_over")
     assert cluster.signal_ids() == sorted(f"s-{number}" for number in range(1000))
@@ -82,11 +82,11 @@ def test_a_stale_standby_is_thrown_away(make: Make) -> None:
             mark = f'{{"quarantined": [{Place(number, 10**6, 0).seq()}]}}'  # a record that there is not
             connection.execute(update(progress).where(progress.c.topic == topic, progress.c.partition == number).values(mark=mark))
 
-    cluster.until(lambda: mine <= _slots(cluster, "two", "standby.passed_over", '"overtaken"'), 60)
+    cluster.until(lambda: mine <= _slots(cluster, "two", "standby.passed_over", '"overtaken"'))
     cluster.kill("one")
     cluster.send([leak(number) for number in range(600, 1000)], call=20)
-    cluster.await_done(60)
-    cluster.until(cluster.judged, 60)
+    cluster.await_done()
+    cluster.until(cluster.judged)
     events = [one for one in map(_event, cluster.log("two").splitlines()) if one is not None]
     for slot in mine:  # one that was taken after all had been made anew meanwhile, with the knowledge of the record
         story = [event for event, *place in events if tuple(place) == slot]

@@ -22,6 +22,7 @@ from deploy.kafka.local import LocalKafka, free_port
 from domain.errors import StoreUnavailable
 from domain.partitions import PLACEMENT
 from tests.cluster.tls import USER, Secrets
+from tests.cluster.world import PATIENCE
 
 pytestmark = pytest.mark.service("kafka")
 
@@ -139,7 +140,7 @@ def test_tls_and_password(kafka: LocalKafka, prefix: str, secrets: Secrets, tmp_
 
 def _mark_as(kafka: LocalKafka, prefix: str, **mark: object) -> None:
     producer = KafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all")
-    producer.send(f"{prefix}.control", key=MARK_KEY, value=json.dumps({"partitions": 4, "hash": "crc32"} | mark).encode()).get(10)
+    producer.send(f"{prefix}.control", key=MARK_KEY, value=json.dumps({"partitions": 4, "hash": "crc32"} | mark).encode()).get(PATIENCE)
     producer.close()
 
 
@@ -151,7 +152,7 @@ def test_a_deployment_whose_sectors_would_move_is_refused(kafka: LocalKafka, pre
     assert _topics("check", kafka, prefix).exit_code == 0
     _mark_as(kafka, prefix, placement=1)
     producer = KafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all")
-    producer.send(f"{prefix}.frames", value=b"a frame", partition=1).get(10)
+    producer.send(f"{prefix}.frames", value=b"a frame", partition=1).get(PATIENCE)
     producer.close()
     for command, code in (("plan", 1), ("check", 1), ("apply", 2)):
         refused = _topics(command, kafka, prefix)

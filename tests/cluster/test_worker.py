@@ -19,7 +19,7 @@ from deploy.kafka.local import free_port
 from domain.frames import Frame, encode
 from domain.ports import Offer
 from storage.tables import rejections
-from tests.cluster.world import Cluster, Make, leak
+from tests.cluster.world import PATIENCE, Cluster, Make, leak
 from tests.factories import T0
 
 pytestmark = [pytest.mark.service("kafka"), pytest.mark.service("postgresql")]
@@ -42,7 +42,7 @@ def test_one_worker_gives_what_a_replay_gives(make: Make) -> None:
 
 def scraped(port: int) -> dict[str, float]:
     """Return what a worker's metrics say, by names and values of labels."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE) as answer:
         families = text_string_to_metric_families(answer.read().decode())
     return {f"{one.name}{sorted(one.labels.values())}": one.value for family in families for one in family.samples}
 
@@ -72,7 +72,7 @@ def test_a_worker_serves_its_metrics(make: Make) -> None:
     cluster.activate()
     cluster.send([leak(number) for number in range(300)])
     producer = KafkaProducer(bootstrap_servers=cluster.settings.kafka.bootstrap)
-    producer.send(cluster.topic, value=b"no frame", partition=1).get(10)
+    producer.send(cluster.topic, value=b"no frame", partition=1).get(PATIENCE)
     producer.close()
     cluster.await_done()
 
@@ -171,7 +171,7 @@ def test_foreign_messages_and_cut_frames_are_set_aside(make: Make) -> None:
     cluster.send([leak(number) for number in range(100)])
     producer = KafkaProducer(bootstrap_servers=cluster.settings.kafka.bootstrap, acks="all")
     frame = encode(Frame(received_at=T0, offers=(Offer(entry=leak(999)),)))
-    places = [producer.send(cluster.topic, value=value, partition=0).get(10).offset for value in (b"hello", frame[:-3], b"")]
+    places = [producer.send(cluster.topic, value=value, partition=0).get(PATIENCE).offset for value in (b"hello", frame[:-3], b"")]
     producer.close()
     cluster.send([leak(number) for number in range(100, 200)])
     cluster.await_done()
