@@ -81,7 +81,7 @@ demo: setup  ## one month of a made-up city, the whole loop (ARGS="--headless --
 	$(VENV)/bin/fengsui demo $(ARGS)
 
 .PHONY: test
-# In the order of names, so that the demo's months, few and long, do not come last and leave a process without work.
+# Files in the order of tests/conftest.py. Much of it is waiting: a process more than there are processors is the quickest.
 test: setup-dev  ## all tests (ARGS="tests/rules -k window"; JOBS=n processes)
 	$(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,6 +28,9 @@ _PLAIN = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_t
 structlog.configure(processors=[*structlog.get_config()["processors"][:-1], _PLAIN])
 
 TOP = Path(__file__).resolve().parents[1]
+# Whose files take longest, since their tests wait for processes that they start.
+WAITING = tuple(str(TOP / "tests" / area) for area in ("campaigns", "cluster", "demo", "deploy", "docs"))
+LAST = 0.75  # of the way through all files, behind which none of these begins: the other processes would be without work
 
 
 def pytest_report_header() -> str:
@@ -36,10 +39,27 @@ def pytest_report_header() -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave out what changes the engine while it runs, where it is compiled."""
+    """Leave out what changes the engine while it runs, where it is compiled; deal the files where several processes take them."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items[:] = dealt(items)
     for item in items:
         if ENGINE.compiled and item.get_closest_marker("sources"):
             item.add_marker(pytest.mark.skip(reason="the engine is compiled"))
+
+
+def dealt(items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """Return the tests, file by file, in the order in which processes take files: those that mostly wait lie evenly among the others.
+
+    While one process waits the next one computes, and what takes long does not come last.
+    """
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    waiting = [path for path in files if str(path).startswith(WAITING)]
+    others = [path for path in files if path not in set(waiting)]
+    places = {path: LAST * place / len(waiting) for place, path in enumerate(waiting)}
+    places |= {path: (place + 0.5) / len(others) for place, path in enumerate(others)}
+    return [item for path in sorted(places, key=places.__getitem__) for item in files[path]]
 
 
 @pytest.fixture(autouse=True)
