@@ -71,7 +71,7 @@ class PostgresServer:
         settings = (*self._settings, f"port={self.port}", f"unix_socket_directories={self.folder}", "listen_addresses=127.0.0.1")
         command = [str(self._programs / "postgres"), "-D", str(self.folder / "data"), *(f"--{each}" for each in settings)]
         self._server = subprocess.Popen(self._command(*command), cwd=self.folder, stderr=subprocess.DEVNULL, start_new_session=True)
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         while True:
             try:
                 self.admin().close()
@@ -86,7 +86,7 @@ class PostgresServer:
         """End the server: SIGQUIT at once, as after a crash; SIGINT in order."""
         if self._server is not None:
             self._server.send_signal(how)
-            self._server.wait(timeout=30)
+            self._server.wait(timeout=120)
             self._server = None
 
     @property
@@ -97,7 +97,7 @@ class PostgresServer:
 
     def admin(self, database: str = "postgres") -> psycopg.Connection[tuple[object, ...]]:
         """Return a connection of the superuser, every statement its own transaction."""
-        return psycopg.connect(host=str(self.folder), port=self.port, user="admin", dbname=database, autocommit=True, connect_timeout=5)
+        return psycopg.connect(host=str(self.folder), port=self.port, user="admin", dbname=database, autocommit=True, connect_timeout=60)
 
     def url(self, database: str, *, user: str = OWNER) -> str:
         """Return the address of a database over the socket, where nobody asks for a password."""

@@ -289,7 +289,7 @@ def test_serve_on_a_taken_port_or_folder_says_so(world: World) -> None:
         (world.folder / "data", free_port(), str(world.folder / "data")),
     ):
         command = [sys.executable, "-m", "app.cli", "serve", "--data", str(data), "--port", str(port)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, timeout=60)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, timeout=240)
         assert done.returncode == USAGE
         assert says in done.stderr
         assert "Traceback" not in done.stderr

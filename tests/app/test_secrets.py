@@ -35,7 +35,7 @@ class Hunt:
 
     def send(self, method: str, path: str, headers: dict[str, str], **options: Any) -> httpx.Response:
         """Send a request without remembering cookies."""
-        return httpx.request(method, self.serving.url + path, headers=headers, trust_env=False, timeout=20, **options)
+        return httpx.request(method, self.serving.url + path, headers=headers, trust_env=False, timeout=120, **options)
 
     def ask(self, method: str, path: str, headers: dict[str, str] | None = None, **options: Any) -> httpx.Response:
         """Send a request, as the administrator unless told otherwise, and keep the answer."""

@@ -159,7 +159,7 @@ class World:
         self.app.start()
         self.server = Server(self.app)
         self.server.start()
-        self.http = httpx.Client(base_url=self.app.settings.base_url, timeout=30, trust_env=False)
+        self.http = httpx.Client(base_url=self.app.settings.base_url, timeout=120, trust_env=False)
         self.app.settle()
         return self
 

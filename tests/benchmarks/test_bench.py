@@ -15,7 +15,7 @@ from tests.campaigns.serving import ROOT
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command on a small input."""
     command = [sys.executable, "-m", "app.cli", "bench", "riskbench", "--signals", "20000", "--rules", "20", "--repeat", "1", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400, check=False)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1200, check=False)
 
 
 def test_the_bench_finds_identical_hits_and_tells_both_ratios() -> None:

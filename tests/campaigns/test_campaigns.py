@@ -12,7 +12,7 @@ from tests.campaigns.serving import ROOT
 
 def campaign(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a campaign as `make nightly` does."""
-    return subprocess.run([sys.executable, "-m", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=400, check=False)
+    return subprocess.run([sys.executable, "-m", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=1200, check=False)
 
 
 def test_kill9_in_small_holds() -> None:

@@ -82,7 +82,7 @@ def test_the_table_follows_the_city(city: City, home: str, chromium: Browser) ->
     page, complaints = signed_in(chromium, home, "duty")
     assert page.locator("#live tbody a").count() == 0
     warning = city.warn()
-    page.wait_for_selector(f"#w-{warning}", timeout=15_000)
+    page.wait_for_selector(f"#w-{warning}", timeout=120_000)
     assert "剩 1小时59分" in page.inner_text("time[data-due]") or "剩 2小时0分" in page.inner_text("time[data-due]")
     page.click("#pause")
     assert page.get_attribute("#pause", "aria-pressed") == "true"

@@ -70,7 +70,7 @@ class Prometheus:
     def get(self, path: str, **parameters: str | float) -> Any:
         """Return `data` of the answer; raises ValueError with the server's words where it refuses."""
         try:
-            with urllib.request.urlopen(f"{self._base}{path}?{urllib.parse.urlencode(parameters)}", timeout=10) as answer:
+            with urllib.request.urlopen(f"{self._base}{path}?{urllib.parse.urlencode(parameters)}", timeout=60) as answer:
                 return json.load(answer)["data"]
         except urllib.error.HTTPError as error:
             raise ValueError(error.read().decode()) from error

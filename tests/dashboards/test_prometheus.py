@@ -23,7 +23,7 @@ from tests.dashboards.populated import NAMELESS, NAMES, populated, served
 pytestmark = pytest.mark.service("prometheus")
 TOKEN = "monitor-token-of-the-test"
 SCRAPES = 10  # enough for a rate over the shortest window, and for each alert to have been evaluated
-PATIENCE = 30.0  # seconds
+PATIENCE = 120.0  # seconds
 ABSENCES = {"FengsuiDown", "FengsuiNoDutyLoop"}  # alerts about what is not there, in a state in which everything is
 RULE_TESTS = Path(__file__).with_name("fengsui-rules.test.yml")
 

@@ -55,7 +55,7 @@ def server(service: Callable[[str], Path], tmp_path_factory: pytest.TempPathFact
 def _log_in(server: PostgresServer, account: str, password: str | None = None) -> psycopg.Connection[tuple[object, ...]]:
     given = PASSWORDS[account][1] if password is None else password
     return psycopg.connect(
-        host="127.0.0.1", port=server.port, user=account, password=given, dbname="beacons", autocommit=True, connect_timeout=5
+        host="127.0.0.1", port=server.port, user=account, password=given, dbname="beacons", autocommit=True, connect_timeout=60
     )
 
 

@@ -27,7 +27,7 @@ from tests.docs.fences import fences, missing, steps
 
 FIRST, *PAGE = steps(TOP / "docs/first-cluster.md")  # the first block is what the test itself starts, smaller and on a free port
 MARK = "@@ step "
-SECONDS = 240.0
+SECONDS = 600.0
 
 
 def _script(*arguments: str) -> list[str]:

@@ -16,7 +16,7 @@ from tests.architecture.tree import TOP
 from tests.docs.fences import fences, missing, steps
 
 PAGES = ("tutorial", "first-rule")
-SECONDS = 150.0
+SECONDS = 600.0
 MARK = "@@ step "
 # The reader has port 8080 for himself, the test takes a free one: what talks to serve is told where it is.
 FENGSUI = """#!{python}
