@@ -23,7 +23,7 @@ from app.stores import look
 from dispatch.soundness import faults, orphaned
 from domain.errors import FengsuiError, FileProblems
 from domain.inference import Program
-from domain.messages import both, text
+from domain.messages import both
 from domain.tasks import Task, Timer, WarningCase
 from models.registry import REGISTRY
 from rules import load
@@ -72,10 +72,10 @@ def examine(
         findings += _sources(settings)
     if data.exists() and not data.is_dir():
         return [*findings, Finding("data folder", ok=False, detail=f"{data} 不是目录 / is no folder")]
+    kept = _database(data, sealing_key or data / SEALING_KEY, settings) if data.is_dir() or (settings and settings.database_url) else []
     if not data.is_dir() and named:
         missing = f"没有这个目录：{data}，请核对 --data / no such folder; check --data, or let the first serve make it"
-        return [*findings, Finding("data folder", ok=False, detail=missing)]
-    kept = _database(data, sealing_key or data / SEALING_KEY, settings) if data.is_dir() or (settings and settings.database_url) else []
+        return [*findings, Finding("data folder", ok=False, detail=missing), *kept]
     if not data.is_dir():
         return [*findings, Finding("data folder", ok=True, detail=f"{data} 尚未建立，首次 serve 时建立 / made by the first serve"), *kept]
     return [*findings, *_folder(data), _journal(data), *kept]
@@ -116,15 +116,15 @@ def _inference(folder: Path) -> Finding:
         ruleset = None
     program = ruleset.program() if ruleset is not None else Program()
     if not program.productions:
-        return Finding("inference", ok=True, detail=text("inference.none"))
+        return Finding("inference", ok=True, detail=both("inference.none"))
     if not installed():
-        return Finding("inference", ok=True, detail=text("inference.not_installed", remedy=REMEDY))
+        return Finding("inference", ok=True, detail=both("inference.not_installed", remedy=REMEDY))
     trouble = tried(program)
     if trouble is None:
         sets = sum(1 for _ in smoke_sets(program))
-        return Finding("inference", ok=True, detail=text("inference.engine", version=version("durable-rules"), sets=sets))
+        return Finding("inference", ok=True, detail=both("inference.engine", version=version("durable-rules"), sets=sets))
     place = next((f"{each.file}:{each.line}" for each in (ruleset.inferences if ruleset else ()) if each.id == trouble.production), "")
-    return Finding("inference", ok=False, detail=text("inference.refused", inference=trouble.production, place=place, how=trouble.how))
+    return Finding("inference", ok=False, detail=both("inference.refused", inference=trouble.production, place=place, how=trouble.how))
 
 
 def _folder(data: Path) -> list[Finding]:

@@ -88,19 +88,19 @@ def decode_passing(message: bytes | None) -> Passing | BadFrame:
 
 def _opened(message: bytes | None, magic: bytes, decoder: msgspec.msgpack.Decoder[Body]) -> Body | BadFrame:
     if message is None or not (message.startswith(magic) or magic.startswith(message)):
-        return BadFrame(reason="foreign", detail=f"no frame of Fengsui: it begins with {bytes(message[:16]) if message else message!r}")
+        return BadFrame(reason="foreign", detail="null" if message is None else f"{bytes(message[:16])!r}…")
     if len(message) < _LEAD.size:
-        return BadFrame(reason="cut", detail=f"{len(message)} bytes, less than a frame's head")
+        return BadFrame(reason="cut", detail=f"{len(message)} < {_LEAD.size} B")
     _, version, crc = _LEAD.unpack_from(message)
     if version > VERSION:
         return BadFrame(reason="newer", detail=f"format {version}, this version of Fengsui reads up to {VERSION}")
     body = memoryview(message)[_LEAD.size :]
     if zlib.crc32(body) != crc:
-        return BadFrame(reason="cut", detail=f"{len(body)} bytes whose checksum differs: cut short or damaged")
+        return BadFrame(reason="cut", detail=f"{len(body)} B, CRC-32")
     try:
         return decoder.decode(body)
     except msgspec.MsgspecError as error:
-        return BadFrame(reason="foreign", detail=f"whole, but no frame of this format: {error}")
+        return BadFrame(reason="foreign", detail=f"{bytes(message[:16])!r}…: {error}")
 
 
 def split(offers: Sequence[tuple[int, Offer]], most_records: int, most_bytes: int = MOST_BYTES) -> list[list[Offer]]:

@@ -2589,9 +2589,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "topics.missing": ("没有这个主题；请运行 fengsui topics apply", "there is no such topic; run fengsui topics apply"),
     "topics.fine": ("主题齐全，符合要求", "all topics are there and as they have to be"),
     "topics.refused": (
-        "主题不符合要求，没有启动；请运行 fengsui topics plan",
-        "the topics are not as they have to be, nothing was started; run fengsui topics plan",
+        "主题不符合要求，没有启动；fengsui topics plan 说明哪些能改正，fengsui topics apply 即予改正",
+        "the topics are not as they have to be, nothing was started; fengsui topics plan says what can be mended, topics apply mends it",
     ),
+    "topics.mendable": ("{count} 项可由 fengsui topics apply 改正", "{count} of these fengsui topics apply mends"),
     "topics.made": ("已创建：{partitions} 个分区，{replicas} 个副本", "made with {partitions} partitions, {replicas} replicas"),
     "topics.marked": (
         "已记下分区数 {partitions}、散列 {hash} 和研判位置 {placement}",
@@ -2787,12 +2788,12 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     ),
     # worker: what a worker of a cluster says of its log
     "worker.cut": (
-        "分区 {partition} 位置 {offset} 的数据帧不完整（{detail}），已隔离",
-        "the frame at {partition}/{offset} is not whole ({detail}) and was set aside",
+        "分区 {partition} 位置 {offset} 的数据帧被截断或损坏（{detail}），已隔离，其中的信号没有研判；请查写入方和 Kafka 的磁盘",
+        "the frame at {partition}/{offset} is cut or damaged ({detail}) and not judged; look at its writer and the brokers' disks",
     ),
     "worker.foreign": (
-        "分区 {partition} 位置 {offset} 不是本系统的消息（{detail}），已隔离；请查是谁写入了该主题",
-        "the message at {partition}/{offset} is none of ours ({detail}) and was set aside; find out who writes into that topic",
+        "分区 {partition} 位置 {offset} 不是本系统的消息（{detail}），已隔离；请查是谁写入了该主题；外部数据请用 kafka.sources 接入",
+        "the message at {partition}/{offset} is none of ours ({detail}); find out who writes there: kafka.sources reads what others have",
     ),
     "worker.fenced": (
         "{where} 已归另一研判进程，而其消息仍送到这里",

@@ -102,11 +102,14 @@ def check(
     with _topics(settings) as found:
         from app.cluster.sources import standing
 
-        rows = [_row(one.topic, "missing" if one.missing else "wrong", one.what) for one in found.differences()]
+        wrong = found.differences()
+        rows = [_row(one.topic, "missing" if one.missing else "wrong", one.what) for one in wrong]
         named = zip(settings.kafka.sources, standing(settings.kafka), strict=True)
         rows += [_row(source.topic, "source", told) for source, (ok, told) in named if not ok]
     if rows:
         show(rows, ("topic", "what", "detail"), output)
+        if mendable := sum(one.mendable for one in wrong):
+            note(both("topics.mendable", count=mendable))
         raise typer.Exit(FINDINGS)
     show([], ("topic", "what", "detail"), output) if output is Output.JSON else typer.echo(both("topics.fine"))
 

@@ -29,7 +29,7 @@ import structlog
 from domain.errors import Fenced, FengsuiError, StoreUnavailable
 from domain.findings import Outcome
 from domain.frames import BadFrame, Frame, decode
-from domain.messages import both, text
+from domain.messages import both
 from domain.packed import PackedState
 from domain.partitions import Place, partition_of
 from domain.ports import Clock, FrameLog, Grant, History, Letter, PartitionCommit
@@ -433,7 +433,7 @@ class Partition:
             position=offset,
             reason=f"{found.reason}_message",
             field=f"{self.grant.topic}/{place.partition}",
-            message=text(f"worker.{found.reason}", partition=place.partition, offset=offset, detail=found.detail),
+            message=both(f"worker.{found.reason}", partition=place.partition, offset=offset, detail=found.detail),
             raw=(message or b"")[:RAW_LIMIT],
         )
         seq = place.seq() + self.SPACE
