@@ -6,6 +6,7 @@ A record of the control topic comes first: it says what was decided, when, by wh
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -81,20 +82,22 @@ def put_in_force(
     `count_back` is false; `tell` hears how far that is. Done again after a failure it changes nothing twice. `author` stands for the set
     where a second person has to approve it ("": nobody known).
 
+    Who does it at the same time waits: two sets would come into the partitions in different orders, and some would run the one and some
+    the other.
+
     Raises:
         FileProblems: the rules are wrong, or their check came to a bound.
         IllegalValue: with several partitions, rules of a sector would be judged by others than with the set in force, which have its open
             warnings.
         Conflict: rules have to be approved (`approve_rules`), and these are not yet, or were refused.
-        StoreUnavailable: brokers, topics or database cannot be used.
+        StoreUnavailable: brokers, topics or database cannot be used, or somebody else puts rules in force just now.
     """
     sound = _look_at(settings, texts)
     ruleset = load_rules(texts)
     kafka = settings.kafka
     found = spread(ruleset)
     check_topics(settings)
-    database = open_database(settings, clock)
-    try:
+    with closing(open_database(settings, clock)) as database, database.turn("publish"):
         with database.write() as connection:
             active = risk.active_ruleset(connection)
             if active and kafka.partitions > 1 and (moved := _moved(connection, active, found)):
@@ -111,9 +114,7 @@ def put_in_force(
             if pin is not None and pin.version != ruleset.version:
                 rule_versions.drop_pin(connection)
             rule_versions.keep_refused(connection, ())
-    finally:
-        database.close()
-    _send(settings, ruleset.version, by, counted, clock)
+        _send(settings, ruleset.version, by, counted, clock)
     return Published(
         version=ruleset.version,
         rules=len(ruleset.rules),

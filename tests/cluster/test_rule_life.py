@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import pytest
@@ -182,3 +184,35 @@ def test_rules_that_warm_up_or_are_told_too_late_are_known_to_the_api(make: Make
     cluster.await_done()
     shown.look()
     assert known.too_late() == {}, "of the set in force alone"
+
+
+def test_two_who_publish_follow_one_another(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one counts back the other waits, or is told so: every partition gets both sets in one order, and ends with the same."""
+    cluster, clock = make(partitions=3), SystemClock()
+    other = cluster.folder / "other"
+    other.mkdir()
+    (other / "gas.yaml").write_text(RULES.replace("leaks >= 3", "leaks >= 2"))
+    counts, go_on = threading.Event(), threading.Event()
+
+    def slowly(_: str) -> None:
+        counts.set()
+        assert go_on.wait(60)
+
+    count = publishing.Counting.run
+
+    def counting(self: publishing.Counting) -> object:
+        self._tell("")
+        return count(self)
+
+    monkeypatch.setattr(publishing.Counting, "run", counting)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(publish, cluster.settings, cluster.rules, "one", clock, tell=slowly)
+        assert counts.wait(60)
+        second = pool.submit(publish, cluster.settings, other, "other", clock)
+        with pytest.raises(TimeoutError):
+            second.result(3)
+        go_on.set()
+        versions = [first.result(60).version, second.result(60).version]
+    for number in range(3):
+        entries = (offer.entry for _, _, frame in cluster.log_of(number) for offer in frame.offers)
+        assert [entry.version for entry in entries if isinstance(entry, RulesetEntry)] == versions
