@@ -123,7 +123,13 @@ class Role:
 
 
 def tell(file: Path, clock: Clock, told: Mapping[str, object]) -> None:
-    """Write a status file anew, whole at every instant: for a health check by its age, and for whoever looks."""
+    """Write a status file anew, whole at every instant: for a health check by its age, and for whoever looks.
+
+    A disk that does not take it stops no role, whose work lies in database and brokers: the file gets old, and the log says why.
+    """
     new = file.with_name(f".{file.name}.new")
-    new.write_bytes(msgspec.json.format(msgspec.json.encode({"at": clock.now(), "version": VERSION, **told})))
-    new.replace(file)
+    try:
+        new.write_bytes(msgspec.json.format(msgspec.json.encode({"at": clock.now(), "version": VERSION, **told})))
+        new.replace(file)
+    except OSError as error:
+        log.warning("cluster.status_not_written", file=str(file), error=error.strerror or repr(error))
