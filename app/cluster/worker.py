@@ -41,6 +41,7 @@ from streams.runtimes.standbys import Make, Standbys
 
 COMMITS: Final = 4  # at once, of different partitions: most of the time they wait for the disk
 LETTERS: Final = 100  # of one partition at a time; each may have megabytes
+MakePipeline = Callable[[History | None], Pipeline]  # which counts back from the past that it is given
 log = structlog.get_logger(__name__)
 
 
@@ -50,92 +51,93 @@ class WorkerRole(Role):
     def __init__(self, settings: Settings, *, clock: Clock | None = None, die: Callable[[int], Any] = os._exit) -> None:
         """Make the parts; nothing runs before `start`. Raises as `Role`, and FileProblems where a mapping or policy is wrong."""
         super().__init__(settings, clock)
-        paths = self.paths
+        kafka = settings.kafka
+        layout, access = kafka.layout(), kafka.access()
+        self._frames, self._groups = layout.topic("frames"), layout.topic("groups")
         self._inferring = Inferring(self.metrics)
         self.closing.callback(self._inferring.close)
-        engines = Engines(settings, self.database, self._inferring)
+        self._engines = Engines(settings, self.database, self._inferring)
         self._committing = ThreadPoolExecutor(COMMITS, thread_name_prefix="commits")
         self.closing.callback(self._committing.shutdown)
-        layout, access = settings.kafka.layout(), settings.kafka.access()
-        topic = layout.topic("frames")
-        self._groups = layout.topic("groups")
-        commit, frames = self._commit(settings, topic), KafkaFrames(access, topic)
-        several = layout.partitions > 1
         self._post = Post(access, lambda name: f"{layout.prefix}.{name}", self._letters, self._strike)
-
-        def shelf(topic: str, partition: int) -> PartitionSnapshots:
-            own = shelf_of(settings.kafka.snapshots, self.database, topic, partition)
-            return StaleShelf(own) if planted("stale_snapshot") else own
-
         self._die = die
         make: dict[str, Make] = {}
         progress = SqlProgress(self.database, self.clock)
         standbys = Standbys(
             make,
             progress.standing,
-            shelf,
-            {name: KafkaTail(access, name) for name in (topic, self._groups)},
-            settings.kafka.standby_mb * 2**20,
+            self._shelf,
+            {name: KafkaTail(access, name) for name in (self._frames, self._groups)},
+            kafka.standby_mb * 2**20,
             on_outcome=lambda outcome: self.metrics.standbys.labels(outcome=outcome).inc(),
         )
-        telling = self._telling = Telling(
-            paths.top / "worker.json", self.metrics, self.clock, layout.partitions * (2 if several else 1), standbys.told
-        )
-
+        count = layout.partitions * (2 if self._engines.several else 1)
+        self._telling = Telling(self.paths.top / "worker.json", self.metrics, self.clock, count, standbys.told)
         self._rules_told = RulesTold(self.database)
         self.watch("rules_known", self._rules_told.write, WRITE_SECONDS)
+        make |= self._makers()
+        cluster = _cluster(settings, self._frames, self.paths.top / "faust", [name for name in make if name != self._frames])
+        self.host = Host(cluster, make, progress, standbys=standbys if kafka.standby_mb else None, die=die, on_look=self.look)
 
-        def parts(
-            topic: str,
-            pipeline: Callable[[History | None], Pipeline],
-            set_aside: Callable[[int], object],
-            groups: int = 0,
-            beside: Callable[[History | None], Pipeline] | None = None,
-        ) -> Parts:
-            return Parts(
-                pipeline=pipeline,
-                admission=lambda partition: PartitionAdmission(self.database, partition),
-                snapshots=lambda partition: shelf(topic, partition),
-                marks=lambda partition: SqlMarks(self.database, topic, partition),
-                commit=commit,
-                clock=self.clock,
-                snapshot_every=settings.snapshot_every,
-                snapshot_seconds=settings.kafka.snapshot_seconds,
-                on_set_aside=set_aside,
-                committing=self._committing,
-                groups=groups,
-                spread_of=engines.spread_of,
-                log=frames,
-                aside=lambda source: aside_by(SqlMarks(self.database, layout.topic("frames"), source)),
-                worked_out=engines.worked_out,
-                beside=beside,
-            )
-
-        own = parts(
-            topic,
-            lambda past: mortal(engines.objects(past)),
-            telling.set_aside,
-            layout.partitions if several else 0,
+    def _makers(self) -> dict[str, Make]:
+        """Return by topic what makes its partitions: those of the frames, and with several of them those of groups."""
+        engines, count = self._engines, self.settings.kafka.partitions
+        commit, several = self._commit(), engines.several
+        frames = self._parts(
+            self._frames, commit, lambda past: mortal(engines.objects(past)), self._telling.set_aside, count if several else 0
         )
-        groups = parts(
-            self._groups,
-            engines.areas,
-            lambda _number: self.metrics.loop_errors.labels(loop="quarantine").inc(),
-            beside=engines.groups,
-        )
-        make[topic] = lambda grant, stopping: Partition(grant, own, stopping)
+        groups = self._parts(self._groups, commit, engines.areas, self._set_aside_again, beside=engines.groups)
+        found: dict[str, Make] = {self._frames: lambda grant, stopping: Partition(grant, frames, stopping)}
         if several:
-            make[self._groups] = lambda grant, stopping: GroupPartition(grant, groups, stopping, layout.partitions)
-        cluster = _cluster(settings, topic, paths.top / "faust", [name for name in make if name != topic])
-        self.host = Host(cluster, make, progress, standbys=standbys if settings.kafka.standby_mb else None, die=die, on_look=self.look)
+            found[self._groups] = lambda grant, stopping: GroupPartition(grant, groups, stopping, count)
+        return found
 
-    def _commit(self, settings: Settings, topic: str) -> PartitionCommit:
-        """Return what writes down what follows from messages; `topic` is that of the frames."""
+    def _parts(
+        self,
+        topic: str,
+        commit: PartitionCommit,
+        pipeline: MakePipeline,
+        set_aside: Callable[[int], object],
+        groups: int = 0,
+        beside: MakePipeline | None = None,
+    ) -> Parts:
+        """Return what the partitions of a topic are made of."""
+        kafka = self.settings.kafka
+        return Parts(
+            pipeline=pipeline,
+            admission=lambda partition: PartitionAdmission(self.database, partition),
+            snapshots=lambda partition: self._shelf(topic, partition),
+            marks=lambda partition: SqlMarks(self.database, topic, partition),
+            commit=commit,
+            clock=self.clock,
+            snapshot_every=self.settings.snapshot_every,
+            snapshot_seconds=kafka.snapshot_seconds,
+            on_set_aside=set_aside,
+            committing=self._committing,
+            groups=groups,
+            spread_of=self._engines.spread_of,
+            log=KafkaFrames(kafka.access(), self._frames),
+            aside=lambda source: aside_by(SqlMarks(self.database, self._frames, source)),
+            worked_out=self._engines.worked_out,
+            beside=beside,
+        )
+
+    def _shelf(self, topic: str, partition: int) -> PartitionSnapshots:
+        own = shelf_of(self.settings.kafka.snapshots, self.database, topic, partition)
+        return StaleShelf(own) if planted("stale_snapshot") else own
+
+    def _set_aside_again(self, _number: int) -> None:
+        """Count what brought the engine down in a partition of groups; the record itself is one of the frames."""
+        self.metrics.loop_errors.labels(loop="quarantine").inc()
+
+    def _commit(self) -> PartitionCommit:
+        """Return what writes down what follows from messages."""
+        settings = self.settings
         outputs = Outputs(f"/fengsui/{settings.kafka.prefix}/{settings.namespace}", settings.kafka.partitions)
         tell: Tell = outputs if settings.kafka.outputs else lambda _grant, _upto, _found: ()
         desk, writer = make_desk(settings, self.clock), make_writer(settings, self.paths.top)
         consequences = Consequences(desk, writer, self.clock, self.metrics)
-        return with_plants(measured(PartitionedCommit(self.database, consequences, self.clock, tell=tell), self.metrics, topic))
+        return with_plants(measured(PartitionedCommit(self.database, consequences, self.clock, tell=tell), self.metrics, self._frames))
 
     def start(self) -> None:
         """Serve the metrics, where a port is named for them."""
