@@ -32,7 +32,7 @@ from storage.registry import get_object
 from storage.stored_names import PartitionAdmission
 from streams.pipeline import Pipeline
 from streams.runtimes.group_partitions import GroupPartition
-from streams.runtimes.partition_guard import aside_by
+from streams.runtimes.partition_guard import Onlooking, aside_by
 from streams.runtimes.partitions import Partition, Parts
 from streams.runtimes.past import received_at
 from streams.stages.groups import area_name
@@ -42,19 +42,6 @@ LAST: Final = 1 << 62  # a number that no record has
 NEVER: Final = 1 << 60  # records and seconds: no snapshot is made
 TELL_EVERY: Final = 10  # messages
 Told = Callable[[int, int], object]
-
-
-class _ReadMarks:
-    """`streams.runtimes.partition_guard.Marks` of a partition that is somebody else's: what was set aside, and nothing is written."""
-
-    def __init__(self, marks: SqlMarks) -> None:
-        self._marks = marks
-
-    def read(self) -> tuple[int, bytes]:
-        return 1, self._marks.read()[1]  # as after a worker that left in order: nobody died over it here
-
-    def write(self, epoch: int, takeovers: int, mark: bytes) -> None:
-        """Write nothing."""
 
 
 class PartitionQuestions:
@@ -156,7 +143,7 @@ class PartitionQuestions:
             pipeline=pipeline,
             admission=lambda number: PartitionAdmission(self._database, number),
             snapshots=lambda number: PastShelf(kafka.snapshots, self._database, topic, number, at),
-            marks=lambda number: _ReadMarks(SqlMarks(self._database, topic, number)),
+            marks=lambda number: Onlooking(SqlMarks(self._database, topic, number)),
             commit=_never,
             clock=SystemClock(),
             snapshot_every=NEVER,

@@ -46,7 +46,7 @@ def aside_by(marks: Marks) -> tuple[int, ...]:
 class Onlooking:
     """`Marks` of a partition that somebody else has: what is set aside is known, and nothing is written.
 
-    A guard over it watches nothing: whoever stands by steps what is committed already.
+    A guard over it watches nothing: whoever stands by, or answers a question, steps what is committed already.
     """
 
     def __init__(self, marks: Marks) -> None:
