@@ -64,13 +64,11 @@ def take(wanted: str, folder: Path = FOLDER, top: Path = TOP) -> Engine:
     """
     if wanted not in {"", "no", "yes"}:
         _refuse("engine.unknown", wanted)
-    why = "engine.not_wanted" if wanted == "no" else hindrance(folder, top)
+    modules, why = ({}, "engine.not_wanted") if wanted == "no" else usable(folder, top)
+    if not why and not sys.modules.keys().isdisjoint(modules):
+        why = "engine.too_late"
     if not why:
-        modules = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest).modules
-        if sys.modules.keys().isdisjoint(modules):
-            sys.meta_path.insert(0, Compiled({name: folder / file for name, file in modules.items()}))
-        else:
-            why = "engine.too_late"
+        sys.meta_path.insert(0, Compiled(modules))
     if why and wanted == "yes":
         _refuse(why, wanted)
     return Engine(not why, why)
@@ -83,19 +81,28 @@ def _refuse(why: str, wanted: str) -> None:
     raise SystemExit("\n".join(said))
 
 
-def hindrance(folder: Path, top: Path) -> str:
-    """Return why what is in `folder` cannot run for the sources below `top`, as a key of the catalogue; "" where it can."""
+def usable(folder: Path, top: Path) -> tuple[dict[str, Path], str]:
+    """Return the modules of `folder` by their names, and "" where they can run for the sources below `top`.
+
+    Where they cannot there are none, and the reason is a key of the catalogue.
+    """
     try:
         manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
     except FileNotFoundError:
-        return "engine.not_there"
+        return {}, "engine.not_there"
     except msgspec.MsgspecError:
-        return "engine.damaged"
+        return {}, "engine.damaged"
     if manifest.abi != sysconfig.get_config_var("SOABI"):
-        return "engine.other_python"
+        return {}, "engine.other_python"
     if any(digest(top / source) != expected for source, expected in manifest.sources.items()):
-        return "engine.other_sources"
-    return "" if all((folder / file).is_file() for file in manifest.modules.values()) else "engine.damaged"
+        return {}, "engine.other_sources"
+    modules = {name: folder / file for name, file in manifest.modules.items()}
+    return (modules, "") if all(file.is_file() for file in modules.values()) else ({}, "engine.damaged")
+
+
+def hindrance(folder: Path, top: Path) -> str:
+    """Return why what is in `folder` cannot run for the sources below `top`, as a key of the catalogue; "" where it can."""
+    return usable(folder, top)[1]
 
 
 def digest(source: Path) -> str:
