@@ -3,8 +3,8 @@
 Records stand in the order of their receipt; of one instant those of a partition stay together, by its number, in the order of its log.
 What every partition was told stands there once, a confirmation as one process has it, and what partitions tell each other not at all.
 A frame brings in what it brought in for its worker (`storage.stored_names`), and what was set aside is left out. So the records can be
-replayed: the same warnings come of them but for what partitions of groups decide (windows of areas and groups start empty there at an
-activation, and count back here).
+replayed, and the same warnings come of them, but for signals that came in at the very instant of an activation: each partition changes
+its rules at its own place, these records at that of the first.
 """
 
 from __future__ import annotations
