@@ -82,17 +82,13 @@ def confirm(parts: Workings, feed: str, signal_id: str, object_id: str, *, by: s
         StoreUnavailable: the journal does not take writes, or not in time; saying it again does no harm.
     """
     with parts.database.read() as connection:
-        known = intake_reads.signals_of_key(connection, feed, signal_id)
-        if not known:
+        if not intake_reads.signals_of_key(connection, feed, signal_id):
             raise NotFound(both("signal.not_found", feed=feed, id=signal_id))
         if object_id and registry.get_object(connection, object_id) is None:
             raise NotFound(both("object.not_found", id=object_id))
     entry = ResolutionEntry(feed=feed, signal_id=signal_id, object_id=object_id, by=by, reason=reason)
     if parts.partitions and object_id:
         entry = msgspec.structs.replace(entry, partition=partition_of(object_id, parts.partitions))
-        standing = [one for one in known if one.status == "active"]
-        if standing and standing[-1].object_id != object_id:  # else it counts there, or did for as long as any window held it
-            entry = msgspec.structs.replace(entry, content=standing[-1].entry, content_seq=standing[-1].seq)
     [receipt] = synced(offer(parts.intake, [entry]))
     parts.await_shown(receipt.seq)
 

@@ -57,7 +57,8 @@ class ResolutionEntry(Entry, frozen=True, kw_only=True, tag="resolution"):
     `object_id` "" says that it is no registered one: they count nowhere and leave the confirm queue, until somebody says otherwise.
 
     In a cluster every partition has it: `partition` is that of the object, where the signal counts from here on, and -1 where one process
-    judges all or none is meant. `content` is the signal as it stands, record `content_seq`, for a partition that never saw it.
+    judges all or none is meant. The partition that the signal came to decides what follows, and tells the object's. `content` and
+    `content_seq` are what earlier versions wrote with it; nobody reads them.
     """
 
     feed: str

@@ -301,7 +301,7 @@ class Pipeline:
             entry = inherit(entry, replaced)
             for earlier in replaced:
                 self._undo(earlier, effects)
-        self._pass_on(seq, entry, again=bool(replaced or entry.revision or entry.signal.corrects or entry.signal.withdraws))
+        self._pass_on(seq, entry, also, again=bool(replaced or entry.revision or entry.signal.corrects or entry.signal.withdraws))
         live = Live.of(seq, entry, also)
         away = self._move(live, replaced)
         moment = None
@@ -334,6 +334,8 @@ class Pipeline:
             self._undo(earlier, effects)
         live = self._ledger.moved_here(entry)
         if live is not None:
+            if self._feeds.saw(live.entry.signal.source, live.feed):
+                self._deadlines.see_again(self._now)
             moment = self._count(live, effects)
         self._settle(effects, moment, outcomes)
 
@@ -349,12 +351,11 @@ class Pipeline:
             return
         effects = self._effects
         live = Live.of(earlier.seq, found, earlier.also)
-        if entry.content is None:  # else whoever judges areas is told by the entry itself, and not by each partition that it moves between
-            self._pass_on(earlier.seq, found, again=True)
-        self._undo(earlier, effects)
-        if self.passage is not None and came_here(live.seq, seq) and live.seq != entry.content_seq:
-            # What the person saw was replaced, and others know what stands under other names: they are told.
+        if self.passage is not None and came_here(live.seq, seq):
+            if entry.object_id:  # that it counts nowhere any more, everybody who knows it has from the record itself
+                self._pass_on(live.seq, found, live.also, again=True)
             self.passage.move(live.seq + 1, live if away else None, [one for one in (earlier, live) if self.passage.away(one.entry)])
+        self._undo(earlier, effects)
         moment = None
         if entry.object_id and not away:
             moment = self._count(live, effects)
@@ -367,10 +368,10 @@ class Pipeline:
         if self.passage is not None:
             self.passage.register(entry.objects)
 
-    def _pass_on(self, seq: int, entry: SignalEntry, *, again: bool) -> None:
-        """Note a signal for those who judge its areas and groups; `again`: it replaces what counted until now."""
+    def _pass_on(self, seq: int, entry: SignalEntry, also: tuple[str, ...], *, again: bool) -> None:
+        """Note a signal that answers to `also` too for those who judge its areas and groups; `again`: it replaces what counted."""
         if self.passage is not None and self.passage.passes:
-            self.passage.note(seq, self._indicators.facts_of(entry), self._indicators.region_of(entry), everywhere=again)
+            self.passage.note(seq, self._indicators.facts_of(entry), self._indicators.region_of(entry), also, everywhere=again)
 
     def _undo(self, live: Live, effects: Effects) -> None:
         """Take back everything that a signal did."""

@@ -3,6 +3,7 @@
 While all goes well that is once when a partition is given to an edge and once when it is let go of in order. Where an edge died with it,
 whoever gets it next writes down what it is about to read, for the first few polls; where that dies too, its successor reads those messages
 one by one, and one that then kills by itself twice is kept as a rejection: after four deaths in all, as with records that kill workers.
+What is set aside is forgotten once the source's committed offset has passed it: it never comes again.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class Watched:
         self._guard = PartitionGuard(marks, marks.epoch)
         aside = self._guard.begin()
         self._guard.replayed()  # an edge has no state to build up
+        self._begun = False
         if aside is not None:
             _log.critical("source.message_set_aside", offset=aside - 1, hint="it brought an edge down twice; it is kept", **self._where)
 
@@ -48,6 +50,9 @@ class Watched:
             FengsuiError: not all of it was taken: come again with the same.
         """
         guard, numbers = self._guard, [offset + 1 for offset in offsets]  # 0 is nothing to a guard
+        if numbers and not self._begun:  # what stands before is committed at the source
+            guard.release(numbers[0])
+            self._begun = True
         for start, end in guard.cut(numbers):
             if numbers[start] in guard.quarantined:
                 self._refuse(messages[start])

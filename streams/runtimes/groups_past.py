@@ -15,12 +15,13 @@ from typing import Literal
 
 import msgspec
 
+from domain.errors import StoreCorrupt
 from domain.partitions import Place, everywhere, partition_of
 from domain.records import MovedEntry, Prepared, Record
 from rules.ruleset import By
 from rules.spread import alone
 from streams.runtimes.passing_on import FOR_ALL
-from streams.runtimes.past import Judged, LogHistory
+from streams.runtimes.past import Judged, LogHistory, or_corrupt
 
 Which = Literal["areas", "groups"]
 """Of which of its two pipelines: that of its areas, or that of its objects with their groups."""
@@ -126,12 +127,13 @@ class GroupsPast:
         self._aside = aside
         self._begins: dict[int, list[Begin]] = {}  # by the activation
         self._cut: Cut | None = None
+        self._parts = 0  # of stored back-fills
         self.busy = False  # whether somebody is being told of the past; may be read by any thread, as `told`
 
     @property
     def told(self) -> int:
-        """How many records were read so far: it grows for as long as it goes on."""
-        return sum(source.told for source in self._sources)
+        """How many records and parts were read so far: it grows for as long as it goes on."""
+        return self._parts + sum(source.told for source in self._sources)
 
     def expect(self, seq: int, prepared: Prepared) -> None:
         """Say what the activation of record `seq`, which is judged next, counts from."""
@@ -160,17 +162,27 @@ class GroupsPast:
             self.busy = False
 
     def artifact(self, name: str) -> Iterator[bytes] | None:
-        """Return the parts of what was worked out for this pipeline; none of them is used where a record has no effect here."""
+        """Return the parts of what was worked out for this pipeline, which raise StoreCorrupt where it breaks off.
+
+        None of them is used where a record has no effect here. Raises StoreUnavailable as `in_order`.
+        """
         if self._aside() or any(source.apart for source in self._sources):
             return None
-        parts = self._worked_out(artifact_of(name, self._which, self._group))
-        if parts is None:
+        own = artifact_of(name, self._which, self._group)
+        found = self._worked_out(own)
+        if found is None:
             return None
+        parts = self._counted(or_corrupt(own, found))
         try:
             self._cut = msgspec.msgpack.decode(next(parts, b""), type=Cut)
-        except msgspec.MsgspecError:
-            return None  # written by other software
+        except (msgspec.MsgspecError, StoreCorrupt):
+            return None  # written by other software, or not whole
         return parts
+
+    def _counted(self, parts: Iterator[bytes]) -> Iterator[bytes]:
+        for part in parts:
+            self._parts += 1
+            yield part
 
 
 def written(cut: Cut, parts: Iterable[bytes]) -> Iterator[bytes]:

@@ -57,6 +57,17 @@ class Judged(NamedTuple):
     records: list[Record]
 
 
+def or_corrupt(name: str, found: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the parts of the stored back-fill `name`; raises StoreCorrupt where its store goes away meanwhile, so that the log is read.
+
+    It is not waited for in the middle: somebody may have written another one by the time the store is back.
+    """
+    try:
+        yield from found
+    except StoreUnavailable as error:
+        raise StoreCorrupt(both("snapshot.no_backfill", error=f"{name}: {error}")) from error
+
+
 class LogHistory:
     """`domain.ports.History` of one partition. Everything below the record that is asked for has to be committed, or be in `log`."""
 
@@ -130,12 +141,9 @@ class LogHistory:
         return None if found is None else self._parts(name, found)
 
     def _parts(self, name: str, found: Iterator[bytes]) -> Iterator[bytes]:
-        try:
-            for part in found:
-                self.told += 1
-                yield part
-        except StoreUnavailable as error:  # somebody may have written another one by the time the store is back
-            raise StoreCorrupt(both("snapshot.no_backfill", error=f"{name}: {error}")) from error
+        for part in or_corrupt(name, found):
+            self.told += 1
+            yield part
 
     def _messages(self, first: int, last: int) -> Iterator[Message]:
         """Yield messages; where the brokers were away it goes on from there."""

@@ -75,6 +75,10 @@ class Guard(ABC):
         if start < len(numbers):
             yield start, len(numbers)
 
+    def release(self, before: int) -> None:
+        """Set nothing aside any more that stands before a number, since it never comes again; it is written with the next mark."""
+        self._mark.quarantined = [number for number in self._mark.quarantined if number >= before]
+
     def forget(self) -> None:
         """The step under way ended for a reason that lies outside its records; the file is written at the next step."""
         self._mark.first = self._mark.last = 0

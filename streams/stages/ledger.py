@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from domain.objects import Resolution
-from domain.partitions import came_here, elsewhere
+from domain.partitions import came_here
 from domain.records import MovedEntry, ResolutionEntry, SignalEntry
 from streams.stages.packing import Packed, glance, pack, unpack
 from streams.stages.windows import to_us
@@ -134,23 +134,13 @@ class Ledger:
         return tuple(ids)
 
     def meant_by(self, entry: ResolutionEntry, seq: int) -> Live | None:
-        """Return the signal that a person spoke of in record `seq`; where it came to another partition, that which the record holds.
+        """Return the signal that a person spoke of in record `seq`; None where nothing is known of it, or somebody else decides.
 
-        It is kept where it came in too, also where it counts elsewhere: what corrects or withdraws it comes there.
+        Of several partitions the one that the signal came to decides, alone: it keeps it, also where it counts elsewhere. What it tells
+        the others is in one order with what corrects or withdraws the signal, which comes there too.
         """
         known = self.named(entry.feed, entry.signal_id)
-        if entry.content is None or not entry.object_id:
-            return known
-        if known is not None:
-            outdated = known.seq in self.waiting and known.seq < entry.content_seq and not came_here(known.seq, seq)
-            if entry.partition < 0 or not outdated:
-                return known
-            self.forget(known)
-        elif elsewhere(entry, seq) and not came_here(entry.content_seq, seq):
-            return None
-        found = Live.of(entry.content_seq, resolved(entry.content, ""))
-        self.wait(found)
-        return found
+        return known if known is None or entry.partition < 0 or came_here(known.seq, seq) else None
 
     def gone_by(self, entry: MovedEntry) -> list[Live]:
         """Return what counts here no more, as another partition says, in order of arrival."""

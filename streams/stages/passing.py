@@ -121,13 +121,13 @@ class Passage:
             if parent := parent_of(thing):
                 self._members.setdefault(parent, set()).add(self._home_of(thing.id))
 
-    def note(self, seq: int, facts: Facts, region: str, *, everywhere: bool) -> None:
-        """Note a signal in `region`, with the object that it counts for."""
+    def note(self, seq: int, facts: Facts, region: str, also: tuple[str, ...] = (), *, everywhere: bool) -> None:
+        """Note a signal in `region`, with the object that it counts for, which answers to `also` too."""
         about = facts.entry.resolution.object_id
         if not everywhere and not about:
             return
         if everywhere or (self._windows is not None and self._windows.of_all(facts, region)):
-            self._noted.append(Noted(seq, facts.entry, None))
+            self._noted.append(Noted(seq, _by_all_names(seq, facts.entry, also), None))
             return
         to = {self._home_of(area_name(region, digits)) for digits in self._digits if len(region) >= digits}
         if self._windows is not None:
@@ -139,6 +139,16 @@ class Passage:
         """Return what was noted since the last call, in order."""
         noted, self._noted = self._noted, []
         return noted
+
+
+def _by_all_names(seq: int, entry: SignalEntry, also: tuple[str, ...]) -> AnyEntry:
+    """Return what whoever knows none of the signals between has to be told where one answers to further names than it says itself."""
+    signal = entry.signal
+    if all(name in {signal.corrects, signal.withdraws} for name in also):
+        return entry
+    told = MovedEntry(feed=entry.feed, gone=(signal.id, *also), also=also, before=seq)
+    counts = entry.resolution.object_id and not signal.withdraws
+    return replace(told, content=entry, content_seq=seq) if counts else told
 
 
 def parent_of(thing: RegulatedObject | None) -> str:

@@ -20,20 +20,12 @@ def unplaced(id_: str, number: int, **kw: str) -> SignalEntry:
     return make_entry(id=id_, feed="feed", resolution=Resolution(), occurred_at=at(number / 60), **kw)
 
 
-def confirm(cluster: Cluster, told: Sequence[tuple[SignalEntry, int, str]]) -> None:
-    """Say of signals, each with the number of its record, which objects they are about."""
+def confirm(cluster: Cluster, told: Sequence[tuple[SignalEntry, str]]) -> None:
+    """Say of signals which objects they are about."""
     several = cluster.settings.kafka.partitions
     entries = [
-        ResolutionEntry(
-            feed=entry.feed,
-            signal_id=entry.signal.id,
-            object_id=about,
-            by="li",
-            partition=partition_of(about, several),
-            content=entry,
-            content_seq=number,
-        )
-        for entry, number, about in told
+        ResolutionEntry(feed=entry.feed, signal_id=entry.signal.id, object_id=about, by="li", partition=partition_of(about, several))
+        for entry, about in told
     ]
     cluster.send(entries)
     cluster.until(cluster.judged)
@@ -47,8 +39,8 @@ def test_what_corrects_or_withdraws_a_confirmed_signal_reaches_the_partition_of_
     cluster.start("first")
     objects = [f"obj-{number}" for number in range(6)]
     sent = [unplaced(f"u-{number}", number) for number in range(18)]
-    numbers = [receipt.seq for receipt in cluster.send(sent, call=6)]
-    confirm(cluster, [(entry, number, objects[nth % 6]) for nth, (entry, number) in enumerate(zip(sent, numbers, strict=True))])
+    cluster.send(sent, call=6)
+    confirm(cluster, [(entry, objects[nth % 6]) for nth, entry in enumerate(sent)])
     away = sum(partition_of(f"feed\0u-{nth}", 3) != partition_of(objects[nth % 6], 3) for nth in range(18))
     assert 0 < away < 18
     assert cluster.warnings() == cluster.replayed()

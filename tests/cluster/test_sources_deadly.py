@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 import pytest
 from sqlalchemy import select
@@ -19,6 +20,7 @@ from domain.errors import Fenced, StoreUnavailable
 from storage.database import Database
 from storage.source_marks import SourceMarks
 from storage.tables import rejections
+from streams.runtimes.poison import read_mark
 from tests.cluster.elsewhere import Elsewhere, as_json, signal_of
 from tests.cluster.world import PATIENCE, Make
 
@@ -80,6 +82,41 @@ def test_a_deadly_message_is_refused_unread_after_four_deaths(database: Database
     for first in range(30, 330, 10):
         again.take(*_batch(first))
     assert door.calls == 30, "once nobody is suspected any more all of a poll is taken at once"
+
+
+def _set_aside(database: Database) -> list[int]:
+    """Return the offsets that are set aside; whoever has the partition is replaced."""
+    _, written = SourceMarks.taken(database, "group topic", 3).read()
+    return [number - 1 for number in read_mark(written, "here").quarantined]
+
+
+def test_what_is_set_aside_is_forgotten_once_it_is_committed(database: Database) -> None:
+    """As long as it may come again it is passed over; an edge that is given the partition behind it leaves nothing of it, and what is
+    behind the committed offset stays."""  # noqa: D205, D209  # one sentence reads best
+    door = _Door(database, b"")
+    for deadly in (b"5", b"25"):
+        door.deadly = deadly
+        while deadly not in door.refused:
+            held = door.held()
+            with suppress(_DeathError):
+                held.take(*_batch(0, 30))
+        held.let_go()
+    assert _set_aside(database) == [5, 25]
+    door.refused.clear()
+    held = door.held()
+    held.take(*_batch(6))
+    held.take(*_batch(16))
+    held.let_go()
+    assert _set_aside(database) == [25]
+    assert door.refused == [b"25"]
+    held = door.held()
+    held.take(*_batch(26))
+    held.let_go()
+    assert _set_aside(database) == []
+    door.deadly = b""
+    held = door.held()
+    held.take(*_batch(5, 1))  # somebody set the group back: it is read again
+    assert (door.refused, door.taken[-1]) == ([b"25"], b"5")
 
 
 def test_edges_that_end_in_order_or_are_killed_from_outside_set_nothing_aside(database: Database) -> None:

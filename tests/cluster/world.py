@@ -326,7 +326,7 @@ class _All:
 
 def _whole(entry: AnyEntry) -> AnyEntry:
     """Return a confirmation as one process has it, which judges all."""
-    return msgspec.structs.replace(entry, partition=-1, content=None) if isinstance(entry, ResolutionEntry) else entry
+    return msgspec.structs.replace(entry, partition=-1) if isinstance(entry, ResolutionEntry) else entry
 
 
 Make = Callable[..., Cluster]

@@ -324,9 +324,8 @@ def test_what_partitions_tell_each_other_is_counted_back_too() -> None:
     def about(id_: str, object_id: str, **kw: Any) -> SignalEntry:
         return make_entry(id=id_, resolution=Resolution(object_id=object_id, method="id", confidence=1.0), occurred_at=at(1), **kw)
 
-    def confirmed(id_: str, partition: int, object_id: str, content: SignalEntry, number: int) -> ResolutionEntry:
-        told = {"feed": content.feed, "signal_id": id_, "object_id": object_id, "by": "p"}
-        return ResolutionEntry(**told, partition=partition, content=content, content_seq=number)  # type: ignore[arg-type]  # by name
+    def confirmed(id_: str, object_id: str) -> ResolutionEntry:
+        return ResolutionEntry(feed="test", signal_id=id_, object_id=object_id, by="p", partition=partition_of(object_id, 2))
 
     foreign = Place(0, 7, 0).seq()
     entries = [
@@ -334,9 +333,12 @@ def test_what_partitions_tell_each_other_is_counted_back_too() -> None:
         MovedEntry(feed=about("m", here).feed, gone=(), content=about("moved", here), content_seq=foreign),
         MovedEntry(feed=about("m", here).feed, gone=(), content=about("gone", here), content_seq=foreign + 1),
         MovedEntry(feed=about("m", here).feed, gone=("gone",)),
-        confirmed("came-elsewhere", 1, here, about("came-elsewhere", ""), foreign + 2),
+        confirmed("came-elsewhere", here),
+        MovedEntry(feed=about("m", here).feed, gone=(), content=about("came-elsewhere", here), content_seq=foreign + 2),
         about("came-here", ""),
-        confirmed("came-here", 0, there, about("came-here", ""), Place(1, 6, 0).seq()),
+        confirmed("came-here", there),
+        about("stays-here", ""),
+        confirmed("stays-here", here),
         about("first", here),
         about("second", there, corrects="first"),
         about("last", here),
