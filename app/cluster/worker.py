@@ -27,6 +27,7 @@ from connectors.kafka.post import Item, Post
 from domain.messages import both
 from domain.ports import Clock, History, PartitionCommit
 from storage import letters as mail
+from storage import risk
 from storage.crashpoints import planted
 from storage.marks import SqlMarks
 from storage.progress import SqlProgress
@@ -140,7 +141,11 @@ class WorkerRole(Role):
         return with_plants(measured(PartitionedCommit(self.database, consequences, self.clock, tell=tell), self.metrics, self._frames))
 
     def start(self) -> None:
-        """Serve the metrics, where a port is named for them."""
+        """Read the rules in force, before partitions stand still for it, and serve the metrics, where a port is named for them."""
+        with self.database.read() as connection:
+            version = risk.active_ruleset(connection)
+        if version:
+            self._engines.load(version)
         self.serve_metrics()
         super().start()
 
