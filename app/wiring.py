@@ -80,7 +80,7 @@ class Application:
         In `lockstep` (the demo) the duty loop and the watch over silent feeds work only inside `settle`, and no retention is enforced.
 
         Raises:
-            StoreUnavailable: another process uses the folder, or its file system cannot hold it.
+            StoreUnavailable: another process uses the folder or the port, or the file system cannot hold it.
             StoreCorrupt: a stored file is damaged.
             FileProblems: a mapping or policy is wrong.
         """
@@ -364,10 +364,18 @@ def make_writer(settings: Settings, top: Path) -> EffectWriter:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Bind before anything else: links name the port, and a second server on it is refused at once."""
+    """Bind before anything else: links name the port, and a second server on it is refused at once.
+
+    Raises:
+        StoreUnavailable: the port is taken or not for this account, or the address is not this machine's.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # The protocol is named because asyncio switches Nagle's delay off for named ones only: 40 ms for each answer on a kept connection.
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    bound.bind((host, port))
+    try:
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        raise StoreUnavailable(both("serve.port", address=f"{host}:{port}", error=error.strerror or error)) from error
     return bound

@@ -293,6 +293,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "各接入进程数据目录中的原始输入不在此处，未删除；它们按保留期限删除",
         "raw input in the data folders of the edges is not within reach here and was not deleted; it goes when its retention is over",
     ),
+    "cluster.no_database": (
+        "没有 database_url：集群的各进程共用一个 PostgreSQL；请用 --config 指明集群的设置文件，或用 --database-url",
+        "there is no database_url: the roles of a cluster share a PostgreSQL; name its settings file with --config, or use --database-url",
+    ),
     "cluster.no_rules": (
         "没有启用规则集，不会产生预警：请执行 fengsui rules publish；已执行的，请看 fengsui worker 是否在运行",
         "no rule set is in force, and nothing is raised: run fengsui rules publish; if that was done, see whether a fengsui worker runs",
@@ -1160,7 +1164,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "intake.xml_entities": ("XML 含有 DOCTYPE 或实体声明，不予处理", "XML with a DOCTYPE or entities is refused"),
     "intake.zip_bomb": ("解压后超过 {limit} MB 或文件过多，不予打开", "unpacks to more than {limit} MB or too many files; not opened"),
     # journal: why the journal keeps a signal as a rejection, or does not answer
-    "journal.slow": ("日志未能在 {seconds} 秒内落盘；请重新发送", "the journal did not sync within {seconds} s; send again"),
+    "journal.slow": (
+        "{seconds} 秒内没有得到已写下的确认；请重新发送，已写下的识别为重复，不会多计；原因见 /readyz",
+        "within {seconds} s nobody confirmed that it is written; send again, what was written counts once; /readyz says why",
+    ),
     "journal.archive": ("{where}：{error}；请检查 --archive 及其权限与空间", "{where}: {error}; check --archive, its rights and space"),
     "journal.begins_later": (
         "{folder} 从第 {first} 条记录开始；第 {wanted} 条已按保存期限删除",
@@ -1343,8 +1350,8 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     ),
     "kafka.in_sync": ("机器停下，或同步的副本少于 min.insync.replicas", "brokers are away, or fewer in sync than min.insync.replicas"),
     "kafka.stuck": (
-        "{topic}：Kafka 已有 {seconds} 秒没有确认：{why}；请恢复停下的机器，数据请稍后重新报送",
-        "{topic}: Kafka has not acknowledged for {seconds} s: {why}; bring the brokers back, then send again",
+        "{topic}：Kafka 已有 {seconds} 秒没有确认；请恢复停下的机器，数据请稍后重新报送",
+        "{topic}: Kafka has not acknowledged for {seconds} s; bring the brokers back, then send again",
     ),
     "kafka.extra": (
         "没有安装集群所需的部件；请运行 pip install --require-hashes -r requirements-cluster.lock",
@@ -1657,8 +1664,8 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     # postgres: why the shared database is not used, and what to do
     "postgres.busy": ("{where} 的连接已全部占用；请一秒后再试", "{where}: all connections are busy; try again in a second"),
     "postgres.away": (
-        "{where} 不可用：{error}；请确认服务器在运行且可写，然后重做",
-        "{where}: {error}; see that the server runs and takes writes, then do it again",
+        "{where} 不可用：{error}。请确认服务器在运行且可写，地址、用户与口令（database_password_file）无误，然后重做",
+        "{where}: {error}. See that the server runs, takes writes, and knows user and password (database_password_file), then do it again",
     ),
     "postgres.turn_lost": (
         "{where}：所做的均已保存，但处理 {what} 期间与数据库的连接中断，可能有另一个进程同时在处理；请再做一次，不会重复：{error}",
@@ -1791,8 +1798,8 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "relation.uses": ("使用", "uses"),
     # replay: why a journal or files cannot be replayed
     "replay.no_set": (
-        "日志启用了规则集 {version}，而它没有给出；已给出：{given}",
-        "the journal activates rule set {version}, which was not given; given: {given}",
+        "日志启用了规则集 {version}，而它没有给出；已给出：{given}。请为启用过的每一套各写一个 --rules",
+        "the journal activates rule set {version}, which was not given; given: {given}. Name each with a --rules of its own",
     ),
     "replay.pipe": (
         "输入不能读第二遍，而某次启用要向前计数：请给文件，不要用管道",
@@ -2360,6 +2367,11 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "{path}: the key of the sealed personal values cannot be read ({why}); put it back there, or name its file (sealing_key)",
     ),
     # settings: what is wrong with the settings
+    # serve: why a server does not start
+    "serve.port": (
+        "不能监听 {address}：{error}；请停下占用它的进程，或另选 port、host",
+        "{address} cannot be listened on: {error}; end what holds it, or choose another port or host",
+    ),
     "settings.illegal": ("设置 {name} 不合要求：{reason}", "setting {name} is not legal: {reason}"),
     "settings.no_toml": ("不是有效的 TOML：{reason}", "not valid TOML: {reason}"),
     "settings.source_bootstrap": (

@@ -147,6 +147,7 @@ def worker(
     bootstrap: BootstrapOption = None,
     prefix: PrefixOption = None,
     partitions: PartitionsOption = None,
+    host: HostOption = None,
     database_url: DatabaseOption = None,
     metrics_port: MetricsPortOption = None,
     *,
@@ -154,7 +155,7 @@ def worker(
     verbose: VerboseOption = False,
 ) -> None:
     """集群的研判：处理分到的分区；以 70 退出时须由守护程序重启 / Judge the partitions assigned to it; status 70 wants a restart."""
-    flags = {"data": data, "database_url": database_url, "metrics_port": metrics_port}
+    flags = {"data": data, "host": host, "database_url": database_url, "metrics_port": metrics_port}
     settings = _settings(config, bootstrap, prefix, partitions, reduced_durability=reduced_durability, **flags)
     with _as_service(verbose=verbose):
         from app.cluster.worker import WorkerRole
@@ -170,6 +171,7 @@ def duty(
     bootstrap: BootstrapOption = None,
     prefix: PrefixOption = None,
     partitions: PartitionsOption = None,
+    host: HostOption = None,
     database_url: DatabaseOption = None,
     metrics_port: MetricsPortOption = None,
     *,
@@ -177,7 +179,7 @@ def duty(
     verbose: VerboseOption = False,
 ) -> None:
     """集群的督办：计时、升级、送达；可同时运行多个 / Timers, escalation and deliveries of a cluster; several may run at once."""
-    flags = {"data": data, "database_url": database_url, "metrics_port": metrics_port}
+    flags = {"data": data, "host": host, "database_url": database_url, "metrics_port": metrics_port}
     settings = _settings(config, bootstrap, prefix, partitions, reduced_durability=reduced_durability, **flags)
     over = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -314,10 +316,17 @@ def _as_service(*, verbose: bool) -> Iterator[None]:
 def _settings(
     config: Path | None, bootstrap: str | None, prefix: str | None, partitions: int | None, *, reduced_durability: bool, **flags: object
 ) -> Settings:
-    """Return the settings of a role of the cluster; flags that were not given leave what file and environment say."""
+    """Return the settings of a role of the cluster; flags that were not given leave what file and environment say.
+
+    Whoever has a flag for the database shares it with the others: on a file of its own a worker would take partitions from them, and
+    what it finds would be seen by nobody.
+    """
     from app.settings import load_settings
 
     given = {"bootstrap": bootstrap, "prefix": prefix, "partitions": partitions, "reduced_durability": reduced_durability or None}
     kafka = {name: value for name, value in given.items() if value is not None}
     with plain_errors():
-        return load_settings(config, kafka=kafka or None, **flags)
+        found = load_settings(config, kafka=kafka or None, **flags)
+        if "database_url" in flags and not found.database_url:
+            raise IllegalValue(both("cluster.no_database"))
+        return found

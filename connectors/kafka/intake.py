@@ -166,7 +166,11 @@ class KafkaIntake:
         waited = self._stuck()
         if not waited:
             return ""
-        return both("kafka.stuck", topic=self._topic, seconds=f"{waited:.0f}", why=diagnose(self._access))
+        return self._unanswered(waited, diagnose(self._access))
+
+    def _unanswered(self, waited: float, why: str) -> str:
+        # behind both languages, since it has both itself
+        return f"{both('kafka.stuck', topic=self._topic, seconds=f'{waited:.0f}')} ({why})"
 
     def _stuck(self) -> float:
         """Return for how many seconds the brokers have left a frame unanswered, 0 for no longer than is usual."""
@@ -203,7 +207,7 @@ class KafkaIntake:
         if self._closing or not self._thread.is_alive():
             raise StoreUnavailable(both("kafka.closed"))
         if waited := self._stuck():
-            raise StoreUnavailable(both("kafka.stuck", topic=self._topic, seconds=f"{waited:.0f}", why=both("kafka.in_sync")))
+            raise StoreUnavailable(self._unanswered(waited, both("kafka.in_sync")))
         if self._offers + len(call.entries) > MOST_OFFERS or self._bytes + call.size > MOST_BYTES:
             raise StoreUnavailable(both("kafka.queue_full", offers=self._offers, bytes=self._bytes))
         self._offers += len(call.entries)

@@ -1,7 +1,8 @@
-"""What a cluster's data folder and database do not take: a serve beside the workers, and an export of a journal that is not there."""
+"""What does not go together: serve and a cluster's database, a role and no database, two servers on a port, an export and no journal."""
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from storage.database import Database
 from storage.datadir import DataPaths
 from storage.progress import SqlProgress
 from tests.app.test_command_line import run
+
+PUBLISH = ("rules", "publish", "--rules", "rules/packs")
 
 
 @pytest.fixture
@@ -38,3 +41,29 @@ def test_an_export_of_nothing_is_refused(tmp_path: Path) -> None:
     (tmp_path / "journal").mkdir()
     told = run("journal", "export", "--data", tmp_path)
     assert (told.exit_code, told.stdout, "settings file with --config" in told.stderr) == (2, "", True)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("edge", "--host", "127.0.0.1"),
+        ("worker", "--host", "127.0.0.1"),
+        ("duty", "--host", "127.0.0.1"),
+        ("api", "--host", "127.0.0.1"),
+        PUBLISH,
+    ],
+)
+def test_a_role_without_the_shared_database_does_not_start(command: tuple[str, ...], tmp_path: Path) -> None:
+    """On a file of its own a worker took partitions from the others and nobody saw what it found; all four know `--host`."""
+    told = run(*command, "--data", tmp_path / "data", "--bootstrap", "127.0.0.1:1")
+    assert (told.exit_code, "there is no database_url" in told.stderr) == (2, True), told.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    """A second server on a port says which one it is and what to do, without a traceback."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        told = run("serve", "--data", tmp_path / "data", "--port", port)
+    assert (told.exit_code, f"127.0.0.1:{port} cannot be listened on" in told.stderr) == (2, True), told.stderr
+    assert "choose another port" in told.stderr
