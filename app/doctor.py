@@ -18,7 +18,7 @@ from app.cluster.aside import left_out
 from app.engine import ENGINE
 from app.inferring import REMEDY
 from app.rule_folder import read_folder
-from app.settings import Settings
+from app.settings import Kafka, Settings
 from app.stores import look
 from dispatch.soundness import faults, orphaned
 from domain.errors import FengsuiError, FileProblems
@@ -76,9 +76,13 @@ def examine(
     if not data.is_dir() and named:
         missing = f"没有这个目录：{data}，请核对 --data / no such folder; check --data, or let the first serve make it"
         return [*findings, Finding("data folder", ok=False, detail=missing), *kept]
+    clustered = settings is not None and _clustered(settings)
     if not data.is_dir():
-        return [*findings, Finding("data folder", ok=True, detail=f"{data} 尚未建立，首次 serve 时建立 / made by the first serve"), *kept]
-    return [*findings, *_folder(data), _journal(data), *kept]
+        made = (
+            [] if clustered else [Finding("data folder", ok=True, detail=f"{data} 尚未建立，首次 serve 时建立 / made by the first serve")]
+        )
+        return [*findings, *made, *kept]
+    return [*findings, *_folder(data), *([] if clustered else [_journal(data)]), *kept]
 
 
 def _sqlite() -> Finding:
@@ -163,11 +167,12 @@ def _database(data: Path, key: Path, settings: Settings | None) -> list[Finding]
             held = progress.holdings(connection)
             out = left_out(connection)
     except FengsuiError as error:
-        return [Finding("database", ok=False, detail=str(error))]
+        beside = [_cluster(settings, [])] if settings is not None and _clustered(settings) else []
+        return [Finding("database", ok=False, detail=str(error)), *beside]
     sound = both("doctor.sound") if held else both("doctor.applied", applied=f"{applied:,}")
     return [
         Finding("database", not wrong, "; ".join(wrong) or sound),
-        *([_cluster(settings, held)] if settings is not None and held else []),
+        *([_cluster(settings, held)] if settings is not None and (held or _clustered(settings)) else []),
         *([Finding("records", ok=False, detail=both("cluster.left_out", count=len(out)))] if out else []),
         Finding("active rules", bool(active), both("doctor.active", version=active[:12]) if active else NO_RULES),
         sealing,
@@ -183,8 +188,13 @@ def _chains(broken: Collection[str]) -> str:
     return both("doctor.audit_broken", count=len(broken), where=", ".join(sorted(broken)))
 
 
+def _clustered(settings: Settings) -> bool:
+    """Tell whether the settings are a cluster's: a database that others share, and brokers. Its log is no journal of a folder."""
+    return bool(settings.database_url) and settings.kafka != Kafka()
+
+
 def _cluster(settings: Settings, held: Sequence[Holding]) -> Finding:
-    """Look at the topics: whether they are as they have to be, and how much of what they hold was judged."""
+    """Look at the topics: whether they are as they have to be, and how much of what they hold was judged; `held` is that, if known."""
     try:
         from connectors.kafka.topics import Topics  # noqa: PLC0415  the driver is no business of whoever has no brokers
 
@@ -200,6 +210,8 @@ def _cluster(settings: Settings, held: Sequence[Holding]) -> Finding:
     faults = [f"{one.topic}: {one.what}" for one in wrong]
     if written < done:
         faults.append(both("worker.short_log", where=topic, end=written, done=done))
+    if not frames:
+        return Finding("cluster", not faults, "; ".join(faults) or both("topics.fine"))
     told = both("cluster.partitions", partitions=len(frames), workers=len({one.owner for one in frames}), written=written, done=done)
     return Finding("cluster", not faults, "; ".join(faults) or told)
 

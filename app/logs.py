@@ -71,18 +71,28 @@ def configure(*, verbose: bool = False) -> None:
 @contextmanager
 def only_warnings() -> Iterator[None]:
     """Let a command that asks by the services' own parts write nothing but warnings of theirs, on standard error."""
-    before, kafka = structlog.get_config(), logging.getLogger("kafka")
-    least = kafka.level
+    before = structlog.get_config()
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=False,
     )
-    kafka.setLevel(logging.CRITICAL)  # that brokers are away is told in one sentence, by the error
+    try:
+        with brokers_unheard():
+            yield
+    finally:
+        structlog.configure(**before)
+
+
+@contextmanager
+def brokers_unheard() -> Iterator[None]:
+    """Leave out what the client of the brokers logs, where an error tells in one sentence that they are away."""
+    kafka = logging.getLogger("kafka")
+    least = kafka.level
+    kafka.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        structlog.configure(**before)
         kafka.setLevel(least)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.logs import brokers_unheard
 from app.settings import Settings
 from connectors.kafka.topics import Topics
 from domain.errors import StoreUnavailable
@@ -17,7 +18,7 @@ def check_topics(settings: Settings) -> Durability:
     Raises:
         StoreUnavailable: the brokers do not answer, or what is wrong with the topics: all of it, with what to do.
     """
-    with Topics(settings.kafka.access(), settings.kafka.layout()) as topics:
+    with brokers_unheard(), Topics(settings.kafka.access(), settings.kafka.layout()) as topics:
         wrong = topics.differences()
         kept = [topic for name, topic in topics.found().items() if name in settings.kafka.layout().logs()]
     if wrong:

@@ -27,6 +27,7 @@ def demo(
     import structlog
 
     from app.demo.run import Month, remove, scratch_folder
+    from domain.errors import FengsuiError
 
     level = logging.INFO if verbose else logging.CRITICAL
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(level), logger_factory=structlog.PrintLoggerFactory())
@@ -37,9 +38,9 @@ def demo(
     data = scratch_folder()
     try:
         month = Month(seed, data, port=0 if headless else port, progress=(bar := _Bar()))
-    except OSError as error:
+    except (OSError, FengsuiError) as error:
         remove(data)
-        note(f"无法启动 / cannot start: {error}；请用 --port 换一个端口 / name another port with --port")
+        note(f"无法启动 / cannot start: {error}")
         raise typer.Exit(USAGE) from error
     try:
         with bar:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from app.commands.output import USAGE, note, plain_errors
+from app.commands.output import note, plain_errors
 from domain.messages import both
 
 
@@ -33,15 +33,9 @@ def serve(
     sys.setswitchinterval(TURN)
     from app.wiring import Application
 
-    with plain_errors():
-        try:
-            application = Application(settings)
-        except OSError as error:
-            note(f"无法启动：{settings.host}:{settings.port} {error}；请用 --port 换一个端口 / cannot start: name another port with --port")
-            raise typer.Exit(USAGE) from error
-        with application:
-            note(f"烽燧 Fengsui  {application.settings.base_url}/   令牌文件 / token: {settings.data / 'admin-token'}")
-            if not application.services.rulebook.active:
-                note(f"{both('console.no_rules_active')}: fengsui rules check {settings.rules}")
-            Server(application).run()
+    with plain_errors(), Application(settings) as application:
+        note(f"烽燧 Fengsui  {application.settings.base_url}/   令牌文件 / token: {settings.data / 'admin-token'}")
+        if not application.services.rulebook.active:
+            note(f"{both('console.no_rules_active')}: fengsui rules check {settings.rules}")
+        Server(application).run()
     gc.freeze()  # everything is closed; looking for circles in what is about to go takes seconds where there is a lot

@@ -285,7 +285,7 @@ def test_serve_refuses_settings_that_make_no_sense(tmp_path: Path, monkeypatch: 
 def test_serve_on_a_taken_port_or_folder_says_so(world: World) -> None:
     """Exit 2 with the reason, in a process of its own; the running one goes on."""
     for data, port, says in (
-        (world.folder / "other", world.app.settings.port, "无法启动"),
+        (world.folder / "other", world.app.settings.port, "请停下占用它的进程"),
         (world.folder / "data", free_port(), str(world.folder / "data")),
     ):
         command = [sys.executable, "-m", "app.cli", "serve", "--data", str(data), "--port", str(port)]
@@ -294,6 +294,13 @@ def test_serve_on_a_taken_port_or_folder_says_so(world: World) -> None:
         assert says in done.stderr
         assert "Traceback" not in done.stderr
     world.warn()
+
+
+def test_the_demo_on_a_taken_port_says_so(world: World) -> None:
+    """Exit 2 with the reason and no traceback, before a month is played."""
+    command = [sys.executable, "-m", "app.cli", "demo", "--port", str(world.app.settings.port)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, timeout=240)
+    assert (done.returncode, "choose another port" in done.stderr, "Traceback" in done.stderr) == (USAGE, True, False), done.stderr
 
 
 def test_doctor_knows_the_file_system_of_a_relative_folder_and_of_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

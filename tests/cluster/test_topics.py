@@ -15,14 +15,15 @@ from app.cluster.api import ApiRole
 from app.cluster.duty import DutyRole
 from app.cluster.edge import EdgeRole
 from app.cluster.worker import WorkerRole
-from app.doctor import _cluster
+from app.doctor import _cluster, examine
 from app.settings import Kafka, Settings
 from connectors.kafka.topics import MARK_KEY
 from deploy.kafka.local import LocalKafka, free_port
 from domain.errors import StoreUnavailable
+from domain.messages import both
 from domain.partitions import PLACEMENT
 from tests.cluster.tls import USER, Secrets
-from tests.cluster.world import PATIENCE
+from tests.cluster.world import PATIENCE, start_role
 
 pytestmark = pytest.mark.service("kafka")
 
@@ -100,6 +101,31 @@ def test_an_address_where_nobody_listens_is_named() -> None:
     said = CliRunner().invoke(app, ["topics", "check", "--bootstrap", address])
     assert said.exit_code == 2
     assert f"Kafka at {address} cannot be reached: Connection refused; start it, or mend kafka.bootstrap" in said.stderr
+
+
+def test_doctor_looks_at_the_topics_where_the_database_is_away(kafka: LocalKafka, prefix: str, tmp_path: Path) -> None:
+    """Each of the two is told of by itself, whatever the other one does; a folder of `serve` with its journal is no part of it."""
+    assert _topics("apply", kafka, prefix).exit_code == 0
+    own = Kafka(bootstrap=kafka.bootstrap, prefix=prefix, partitions=4, replicas=1, min_insync=1, reduced_durability=True)
+    away = Settings(data=tmp_path / "data", database_url=f"postgresql://watch@127.0.0.1:{free_port()}/beacons", kafka=own)
+    found = {one.what: one for one in examine(away.data, away.rules, settings=away)}
+    assert not found["database"].ok
+    assert "user and password" in found["database"].detail
+    assert (found["cluster"].ok, found["cluster"].detail) == (True, both("topics.fine"))
+    assert not {"data folder", "journal"} & found.keys()
+    both_away = away.model_copy(update={"kafka": own.model_copy(update={"bootstrap": f"127.0.0.1:{free_port()}"})})
+    found = {one.what: one for one in examine(away.data, away.rules, settings=both_away)}
+    assert not found["database"].ok
+    assert "cannot be reached" in found["cluster"].detail
+
+
+def test_a_role_without_brokers_says_so_in_one_line(tmp_path: Path) -> None:
+    """What the client of the brokers logs while it tries says nothing more: an operator reads one sentence, not twenty."""
+    address = f"127.0.0.1:{free_port()}"
+    variables = {"FENGSUI_DATABASE_URL": "postgresql://nobody@/none", "FENGSUI_KAFKA__BOOTSTRAP": address, "FENGSUI_DATA": str(tmp_path)}
+    assert start_role("worker", variables, tmp_path / "log").wait(PATIENCE) == 2
+    [said] = (tmp_path / "log").read_text().splitlines()
+    assert f"Kafka at {address} cannot be reached" in said
 
 
 def test_tls_and_password(kafka: LocalKafka, prefix: str, secrets: Secrets, tmp_path: Path) -> None:
