@@ -19,7 +19,7 @@ from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
+from functools import lru_cache, partial
 from hashlib import sha256
 from typing import Any, Final, TypeVar
 
@@ -51,6 +51,7 @@ BACKOFF_LAST: Final = 5.0
 TICK_PATIENCE: Final = timedelta(seconds=2)  # before a tick that moved nothing is asked for again
 FEED: Final = "kafka"  # under which messages that are no frames are kept as rejections
 ONLOOKER: Final = 0  # the epoch of a partition that stands by: assignments begin with 1, so nothing is ever committed under it
+HOMES: Final = 32_768  # objects whose partition is remembered
 MARK: Final = timedelta(seconds=2)  # of a partition's time, after which all partitions of groups are told of it
 
 
@@ -282,7 +283,8 @@ class Partition:
         self._past = None if self._parts.log is None else self._past_in(self._parts.log)
         pipeline = self._parts.pipeline(self._past)
         if partitions := self._parts.groups:
-            pipeline.passage = Passage(self._parts.spread_of, lambda about: partition_of(about, partitions), self.grant.partition)
+            home_of = lru_cache(HOMES)(lambda about: partition_of(about, partitions))  # it is asked at each signal
+            pipeline.passage = Passage(self._parts.spread_of, home_of, self.grant.partition)
         return pipeline
 
     def _counted_back(self, records: Sequence[Record]) -> bool:
