@@ -109,7 +109,7 @@ nightly: setup-dev  ## the long campaigns (ONLY=kill9; ARGS="--plant NAME" must 
 	@$(PY) deploy/run_scripts.py tests/campaigns --only "$(ONLY)" -- $(ARGS)
 
 .PHONY: cluster-local
-cluster-local: setup-dev  ## Kafka, PostgreSQL, an edge and two workers without Docker, until Ctrl-C (ARGS="--workers 3")
+cluster-local: setup-dev  ## Kafka, PostgreSQL and all roles of a cluster without Docker, until Ctrl-C (ARGS="--workers 3")
 	@$(PY) -m deploy.engine --where-possible
 	@$(PY) -m deploy.cluster_local $(ARGS)
 

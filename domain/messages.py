@@ -1665,7 +1665,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "postgres.busy": ("{where} 的连接已全部占用；请一秒后再试", "{where}: all connections are busy; try again in a second"),
     "postgres.away": (
         "{where} 不可用：{error}。请确认服务器在运行且可写，地址、用户与口令（database_password_file）无误，然后重做",
-        "{where}: {error}. See that the server runs, takes writes, and knows user and password (database_password_file), then do it again",
+        "{where}: {error}; see that the server runs, takes writes, and knows user and password (database_password_file), then do it again",
     ),
     "postgres.turn_lost": (
         "{where}：所做的均已保存，但处理 {what} 期间与数据库的连接中断，可能有另一个进程同时在处理；请再做一次，不会重复：{error}",
