@@ -1,7 +1,8 @@
 """When a snapshot of a partition is due, and where it goes.
 
-What a takeover has to judge again is bounded by records and by the seconds that judging them took, whatever comes first. A snapshot of
-a large state takes seconds itself, and the partition stands still meanwhile: half of the time goes into them at most.
+What a takeover has to judge again is bounded by records and by the seconds that judging them took, whatever comes first. But a snapshot
+costs as much as the state is large, and the partition stands still meanwhile: under load it waits until ten times as much work was done,
+though not beyond those seconds; one that takes longer than they are waits for as long as it takes.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Final, Protocol
 
 from domain.packed import PackedState
 
-COSTLY: Final = 1.0  # seconds: what takes longer waits until as much work was done
+SHARE: Final = 10.0  # of work for each part of keeping
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class Keeping:
     def due(self) -> bool:
         """Whether there is as much to be judged again as there may be."""
         enough = self._records >= self._every or self._worked >= self._seconds
-        return enough and (self._cost < COSTLY or self._worked >= self._cost)
+        return enough and self._worked >= max(self._cost, min(SHARE * self._cost, self._seconds))
 
     def save(self, make: Callable[[], Kept]) -> None:
         """Make a snapshot and keep it; where that fails the next one is due as if it had not.

@@ -47,6 +47,18 @@ def test_records_or_seconds_make_a_snapshot_due() -> None:
     assert keeping.due
 
 
+def test_keeping_takes_a_tenth_of_the_time_where_there_is_much_to_do() -> None:
+    """One that took half a second comes after five of judging, however many records that are; one that took two not after twenty."""
+    for cost, wait in ((0.5, 5.0), (2.0, 15.0)):
+        keeping = _keeping(_Slow(cost))
+        keeping.worked(100, 2.0)
+        keeping.save(lambda: STATE)
+        keeping.worked(1000, wait - 0.1)
+        assert not keeping.due
+        keeping.worked(1, 0.2)
+        assert keeping.due
+
+
 def test_a_costly_snapshot_waits_for_as_much_work() -> None:
     """One that took 40 seconds comes after 40 seconds of judging, not after 15."""
     keeping = _keeping(_Slow(40.0))
