@@ -109,12 +109,12 @@ def put_in_force(
             risk.store_ruleset(connection, ruleset.version, texts, by)
             rule_versions.keep_failing(connection, ruleset.version, sound.failed)
         counted = Counting(settings, database, SqlProgress(database, clock), ruleset, tell).run() if count_back else CountedBack()
-        with database.write() as connection:
+        _send(settings, ruleset.version, by, counted, clock)
+        with database.write() as connection:  # not before: where nothing was sent a rollback still stands against who follows a folder
             pin = rule_versions.pin(connection)
             if pin is not None and pin.version != ruleset.version:
                 rule_versions.drop_pin(connection)
             rule_versions.keep_refused(connection, ())
-        _send(settings, ruleset.version, by, counted, clock)
     return Published(
         version=ruleset.version,
         rules=len(ruleset.rules),
