@@ -20,7 +20,7 @@ from domain.records import AnyEntry
 
 MAGIC: Final = b"FSFRAME"
 PASSING: Final = b"FSGROUP"
-VERSION: Final = 3  # 2: what moves to another partition without the further ids that it answers to; 1: confirmations without content
+VERSION: Final = 4  # what moves to another partition: 3 without number, 2 without further ids; 1: confirmations without content
 MOST_BYTES: Final = 2_000_000  # of a frame that holds several records; each frame costs a commit, and a fetch takes two of them
 _LEAD = struct.Struct(">7sBI")
 _encoder = msgspec.msgpack.Encoder()

@@ -129,7 +129,8 @@ class MovedEntry(Entry, frozen=True, kw_only=True, tag="moved"):
 
     The signals `gone` of `feed` count there no more, and `content`, record `content_seq` of the partition that tells, from here on does;
     None: nothing else does. `also` are further ids that it answers to, those that it replaced. Only what stands under a smaller number than
-    `before` is gone (0: all). Told again it changes nothing.
+    `before` is gone (0: all). `number` is that of the record from which it follows there: it grows from one to the next, and one that comes
+    again, also once something later came, is known by it. 0: nobody asks, as in what earlier versions wrote.
     """
 
     feed: str
@@ -138,6 +139,7 @@ class MovedEntry(Entry, frozen=True, kw_only=True, tag="moved"):
     content_seq: int = 0
     also: tuple[str, ...] = ()
     before: int = 0
+    number: int = 0
 
 
 class TickEntry(Entry, frozen=True, kw_only=True, tag="tick"):

@@ -324,11 +324,14 @@ class Pipeline:
             return False
         away = self.passage.away(live.entry) and not live.entry.signal.withdraws
         if away or replaced:
-            self.passage.move(live.seq, live if away else None, [before for before in replaced if self.passage.away(before.entry)])
+            gone = [before for before in replaced if self.passage.away(before.entry)]
+            self.passage.move(live.seq, live.seq, live if away else None, gone)
         return away
 
     def _moved(self, entry: MovedEntry, outcomes: list[Outcome]) -> None:
         """Another partition has the name of a signal about an object of ours: it counts here from now on, or no more."""
+        if not self._ledger.hear(entry):
+            return
         effects, moment = self._effects, None
         for earlier in self._ledger.gone_by(entry):
             self._undo(earlier, effects)
@@ -354,7 +357,8 @@ class Pipeline:
         if self.passage is not None and came_here(live.seq, seq):
             if entry.object_id:  # that it counts nowhere any more, everybody who knows it has from the record itself
                 self._pass_on(live.seq, found, live.also, again=True)
-            self.passage.move(live.seq + 1, live if away else None, [one for one in (earlier, live) if self.passage.away(one.entry)])
+            gone = [one for one in (earlier, live) if self.passage.away(one.entry)]
+            self.passage.move(seq, live.seq + 1, live if away else None, gone)
         self._undo(earlier, effects)
         moment = None
         if entry.object_id and not away:

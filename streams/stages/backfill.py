@@ -52,6 +52,7 @@ class _Head(msgspec.Struct, frozen=True, kw_only=True, tag="head"):
     given_up: int
     waiting: list[int]
     series: dict[str, bytes]
+    heard: dict[int, int] = {}
 
 
 class _Objects(msgspec.Struct, frozen=True, kw_only=True, tag="objects"):
@@ -166,6 +167,8 @@ class Backfill:
         self._place(live, away=elsewhere(entry, seq))
 
     def _moved(self, entry: MovedEntry) -> None:
+        if not self.ledger.hear(entry):
+            return
         for earlier in self.ledger.gone_by(entry):
             self._undo(earlier)
         live = self.ledger.moved_here(entry)
@@ -216,6 +219,7 @@ class Backfill:
                 given_up=self.ledger.given_up,
                 waiting=list(self.ledger.waiting),
                 series=self.series.dump(),
+                heard=self.ledger.heard,
             )
         )
         yield from (_encode(_Objects(rows=rows)) for rows in chunks(self.stage.objects.values()))
@@ -261,6 +265,7 @@ class Backfill:
         self.series.load(head.series)
         self.ledger.waiting = {seq: lives[seq] for seq in head.waiting}
         self.ledger.given_up = head.given_up
+        self.ledger.heard = head.heard
         self.position, self.since = head.position, head.since
         return True
 

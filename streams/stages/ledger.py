@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from domain.objects import Resolution
-from domain.partitions import came_here
+from domain.partitions import Place, came_here
 from domain.records import MovedEntry, ResolutionEntry, SignalEntry
 from streams.stages.packing import Packed, glance, pack, unpack
 from streams.stages.windows import to_us
@@ -91,6 +91,7 @@ class Ledger:
         self.waiting: dict[int, Live] = {}  # by seq, in order of arrival
         self.waiting_limit = waiting_limit
         self.given_up = 0
+        self.heard: dict[int, int] = {}  # the newest number of what another partition told, by that partition
 
     def __len__(self) -> int:
         """Return how many identities are known."""
@@ -141,6 +142,15 @@ class Ledger:
         """
         known = self.named(entry.feed, entry.signal_id)
         return known if known is None or entry.partition < 0 or came_here(known.seq, seq) else None
+
+    def hear(self, entry: MovedEntry) -> bool:
+        """Take note that another partition told something; False where it told this, or something later, before."""
+        if entry.number:
+            source = Place.of(entry.number).partition
+            if entry.number <= self.heard.get(source, 0):
+                return False
+            self.heard[source] = entry.number
+        return True
 
     def gone_by(self, entry: MovedEntry) -> list[Live]:
         """Return what counts here no more, as another partition says, in order of arrival."""

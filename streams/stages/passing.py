@@ -87,19 +87,19 @@ class Passage:
         about = entry.resolution.object_id
         return bool(about) and self._home_of(about) != self._mine
 
-    def move(self, seq: int, live: Live | None, gone: Iterable[Live]) -> None:
-        """Tell the partitions of the signals `gone`, of smaller numbers than `seq`, that these count no more, and that of `live`'s object,
-        that it does; one partition is told both at once.
+    def move(self, number: int, before: int, live: Live | None, gone: Iterable[Live]) -> None:
+        """Tell the partitions of the signals `gone`, of smaller numbers than `before`, that these count no more, and that of `live`'s
+        object, that it does, as follows from record `number`; one partition is told both at once.
         """  # noqa: D205  # one sentence reads best here
         told: dict[int, MovedEntry] = {}
-        for before in gone:
-            home = self._home_of(before.entry.resolution.object_id)
-            known = told.get(home, MovedEntry(feed=before.entry.feed, gone=(), before=seq))
-            told[home] = replace(known, gone=tuple(dict.fromkeys((*known.gone, *before.ids))))
+        for each in gone:
+            home = self._home_of(each.entry.resolution.object_id)
+            known = told.get(home, MovedEntry(feed=each.entry.feed, gone=(), before=before, number=number))
+            told[home] = replace(known, gone=tuple(dict.fromkeys((*known.gone, *each.ids))))
         if live is not None:
             entry, home = live.entry, self._home_of(live.entry.resolution.object_id)
             also = tuple(one for one in live.also if one != entry.signal.id)
-            known = told.get(home, MovedEntry(feed=entry.feed, gone=(), before=seq))
+            known = told.get(home, MovedEntry(feed=entry.feed, gone=(), before=before, number=number))
             told[home] = replace(known, content=entry, content_seq=live.seq, also=also)
         self._moved.extend(told.items())
 

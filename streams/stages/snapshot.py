@@ -120,6 +120,7 @@ def take(stages: Stages, place: Place) -> Iterator[bytes]:
         "feeds": stages.feeds.dump(),
         "waiting": list(stages.ledger.waiting),
         "given_up": stages.ledger.given_up,
+        "heard": list(stages.ledger.heard.items()),
     }
     order = sorted(lives)
     packed = ((seq, live.pack(), live.feed, live.id, live.t, live.also) for seq in order for live in [lives[seq]])
@@ -209,6 +210,7 @@ def put_back(stages: Stages, train: Iterator[bytes], activate: Callable[[str], R
     stages.ledger.settle()
     stages.ledger.waiting = {seq: lives[seq] for seq in state["waiting"]}
     stages.ledger.given_up = state["given_up"]
+    stages.ledger.heard = dict(state.get("heard", ()))  # earlier versions kept none
     for risk in stages.fuse.all():
         stages.wakes.schedule(risk)
     return head.place

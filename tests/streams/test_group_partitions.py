@@ -342,12 +342,26 @@ class Deployment:
         at = self.posted[source]
         letters = self.sources.letters[source][at : at + 1 + self.random.randrange(4)]
         for letter in letters:
-            (self.sources if letter.to == "frames" else self.areas).logs[letter.partition].append(letter.body)
+            self._deliver(letter)
         self.posted[source] = at + len(letters)
         return bool(letters)
 
+    def _deliver(self, letter: Letter) -> None:
+        (self.sources if letter.to == "frames" else self.areas).logs[letter.partition].append(letter.body)
+
+    def linger(self, source: int, most: int = 8) -> None:
+        """Somebody who believes that a source is still theirs sends some letters again, out of the last `most` that have arrived.
+
+        They are in order; others that arrived between them or after them are not sent again.
+        """
+        arrived = self.sources.letters[source][: self.posted[source]]
+        for letter in arrived[-most:]:
+            if self.random.random() < 0.4:
+                self._deliver(letter)
+
     def _kill(self) -> None:
-        """Somebody dies: a worker, with or without a newer snapshot, or whoever sends letters, after the sending; or somebody stands by."""
+        """Somebody dies: a worker, with or without a newer snapshot, or whoever sends letters, after the sending; or comes back to life and
+        sends some again; or somebody stands by."""  # noqa: D205, D209  # one sentence reads best
         side, at = self.random.choice((self.sources, self.areas)), self.random.randrange(SOURCES)
         if self.random.random() < 0.3:
             side.stand_by(at)
@@ -355,6 +369,8 @@ class Deployment:
         if self.random.random() < 0.5:
             side.workers[at].keep()
         side.succeed(at)
+        if self.random.random() < 0.5:
+            self.linger(at)
         self.posted[at] = max(0, self.posted[at] - self.random.randrange(3))
 
     def expected(self) -> dict[str, list[Outcome]]:

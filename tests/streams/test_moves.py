@@ -76,6 +76,9 @@ def told(entries: list[AnyEntry], random: Random, *, meanwhile: float) -> Deploy
             some(made, random)
     made.send(Record(seq=1, received_at=END, entry=TickEntry()))
     made.run()
+    for source in range(SOURCES):  # the last word is not the last to arrive
+        made.linger(source, 1000)
+    made.run()
     return made
 
 
@@ -141,11 +144,15 @@ def _names_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streams.stages.passing._by_all_names", lambda _seq, entry, _also: entry)
 
 
+def _not_known_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Ledger, "hear", lambda *_: True)
+
+
 @pytest.mark.sources
-@pytest.mark.parametrize("plant", [_nobody_is_told, _who_has_it_decides, _names_are_forgotten])
+@pytest.mark.parametrize("plant", [_nobody_is_told, _who_has_it_decides, _names_are_forgotten, _not_known_again])
 def test_planted_defects_of_moves_are_found(plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nobody is told what a person said, or the partition decides where a signal counts and not that to which it came, or areas
-    do not hear of the names at the end of a chain of corrections, worlds differ."""  # noqa: D205, D209  # one sentence reads best
+    do not hear of the names at the end of a chain of corrections, or what is told again is taken again, worlds differ."""  # noqa: D205, D209  # one sentence reads best
     plant(monkeypatch)
     assert differ(range(50, 60), meanwhile=0.0)  # each of them shows in some of these
 
@@ -171,3 +178,31 @@ def test_what_is_confirmed_while_it_moves_counts_where_the_last_word_has_it(entr
     assert wrong(made) == ""
     standing = [one for worker in made.sources.workers for one in counting(worker.pipeline)]
     assert standing == ([(HERE[1], "c")] if len(entries) == 3 else [])
+
+
+STAYS = [about("s", HERE[0]), confirmed("s", HERE[1])]
+LEAVES = [about("w", "", withdraws="s")]
+
+
+@pytest.mark.parametrize("taken_over", [None, "from the log", "from a snapshot"])
+@pytest.mark.parametrize("again", [(0,), (0, 1)], ids=["the first alone", "both"])
+def test_what_is_told_again_after_something_later_counts_at_no_time(again: tuple[int, ...], taken_over: str | None) -> None:
+    """[counts at you] and [gone] arrive, and are sent again, since the strike-out failed, or a zombie sends the first one alone: the signal
+    counts after none of them, and the partition says nothing."""  # noqa: D205, D209  # one sentence reads best
+    made = told([*STAYS, *LEAVES], Random(1), meanwhile=0.0)
+    home = partition_of(HERE[1], SOURCES)
+    letters = [one for one in made.sources.letters[partition_of(HERE[0], SOURCES)] if (one.to, one.partition) == ("frames", home)]
+    assert len(letters) == 2
+    if taken_over == "from a snapshot":
+        made.sources.workers[home].keep()
+    elif taken_over:
+        made.sources.shelves[home].kept = None
+    if taken_over:
+        made.sources.succeed(home)
+    said = len(made.sources.outcomes[home])
+    for number in again:
+        made.sources.logs[home].append(letters[number].body)
+        while made.sources.take(home):
+            pass
+        assert counting(made.sources.workers[home].pipeline) == set()
+    assert made.sources.outcomes[home][said:] == []
