@@ -29,7 +29,8 @@ from streams.stages.pieces import chunks
 from streams.stages.plans import ANOMALY, fresh_names, kinds_of
 from streams.stages.windows import to_us
 
-FORMAT: Final = 2
+FORMAT: Final = 3
+NOBODY: Final = 0  # no signal has this number
 Detectors = Mapping[str, Callable[[], Detector]]
 Away = Callable[[SignalEntry], bool]
 
@@ -72,7 +73,7 @@ class _Places(msgspec.Struct, frozen=True, kw_only=True, tag="places"):
 
 
 class _Last(msgspec.Struct, frozen=True, kw_only=True, tag="last"):
-    """The newest signals by subject."""
+    """The newest signals by subject; `NOBODY` where it was undone and none came since."""
 
     rows: list[tuple[str, int]]
 
@@ -121,7 +122,7 @@ class Backfill:
         self._away = away
         self.series = SeriesDetectors(detectors)
         self.stage = IndicatorStage(self.ledger, self.series)
-        self.last: dict[str, Live] = {}
+        self.last: dict[str, Live | None] = {}  # None: it was undone, and none came since
         self.stage.keeps = keeps
         needed = {name: ruleset.indicators[name] for name in _needed(ruleset, scope.names)}
         self.stage.activate(replace(ruleset, indicators=needed, rules=()), 0)
@@ -202,12 +203,12 @@ class Backfill:
             for by in self.scope.kinds:
                 key = live.keys.get(by)
                 if key is not None and self.last.get(key.name) is live:
-                    del self.last[key.name]
+                    self.last[key.name] = None
         self.ledger.forget(live)
 
     def dump(self) -> Iterator[bytes]:
         """Yield the state as frames; the same records give the same bytes."""
-        lives: dict[int, Live] = {**self.ledger.waiting, **{live.seq: live for live in self.last.values()}}
+        lives: dict[int, Live] = {**self.ledger.waiting, **{live.seq: live for live in self.last.values() if live is not None}}
         for key in self.stage.keys.values():
             lives.update((item[1], item[3]) for cell in key.cells.values() for item in cell.items)
         yield _encode(
@@ -226,7 +227,10 @@ class Backfill:
         yield from (_encode(_Lives(rows=rows)) for rows in chunks(_row(lives[seq]) for seq in sorted(lives)))
         yield from (_encode(_Keys(rows=rows)) for rows in chunks(self.stage.dump_keys()))
         yield from (_encode(_Places(rows=rows)) for rows in chunks(_places(lives[seq]) for seq in sorted(lives)))
-        yield from (_encode(_Last(rows=rows)) for rows in chunks((subject, live.seq) for subject, live in self.last.items()))
+        yield from (
+            _encode(_Last(rows=rows))
+            for rows in chunks((subject, NOBODY if live is None else live.seq) for subject, live in self.last.items())
+        )
 
     def load(self, frames: Iterator[bytes]) -> bool:
         """Take up `dump` in a fresh back-fill, frame by frame; False, and nothing is taken up, where it is about something else.
@@ -258,7 +262,10 @@ class Backfill:
                     lives[seq].keys = {by: self.stage.keys[name] for by, name in of}
             elif kind is _Last:
                 for subject, seq in rows:
-                    self._see(subject, lives[seq])
+                    if seq == NOBODY:
+                        self.last[subject] = None
+                    else:
+                        self._see(subject, lives[seq])
         for live in lives.values():
             self.ledger.keep(live)
         self.ledger.settle()

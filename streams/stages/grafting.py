@@ -102,7 +102,7 @@ class _Graft:
             self._indicators.settle(key)
         self._series.load({name: state for name, state in fill.series.dump().items() if name in names})
         for subject, live in fill.last.items():
-            self._rules.adopt(subject, self._own(live))
+            self._rules.adopt(subject, None if live is None else self._own(live))
         for live in self._lives.values():
             if live.holds:
                 self._ledger.keep(live)

@@ -66,12 +66,13 @@ class RuleStage:
             self._read_again(subject, now, same, changed)
         self.set_timers()
 
-    def adopt(self, name: str, live: Live) -> None:
-        """Remember `live` as the newest signal of a subject that nobody remembered; its rules are read at `activate`."""
+    def adopt(self, name: str, live: Live | None) -> None:
+        """Remember `live` as the newest signal of a subject nobody remembered, to read its rules at `activate`; None: at its next one."""
         subject = self.subjects.get(name)
         if subject is None:
-            subject = self.subjects[name] = Subject(name, self.epoch)
-        self._remember(subject, live)
+            subject = self.subjects[name] = Subject(name, -1 if live is None else self.epoch)
+        if live is not None:
+            self._remember(subject, live)
 
     def _keep_courses(self, subject: Subject, before: Mapping[str, RulePlan]) -> None:
         """Keep the courses of rules whose sequence is what it was."""
