@@ -2283,7 +2283,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "rules.want_mapping": ("“{field}” 应为映射（键: 值）", "“{field}” must be a mapping (key: value)"),
     "rules.want_number": ("“{field}” 应为数值，读到 “{read}”", "“{field}” must be a number, read “{read}”"),
     "rules.want_scalar": ("“{field}” 应为单个值，不是列表或映射", "“{field}” must be a single value, not a list or a mapping"),
-    "rules.which_version": (
+    "store.which_version": (
         "“{version}” 对应 {count} 个启用过的规则集，应恰为一个；用 fengsui rules versions 查看",
         "“{version}” stands for {count} sets that were ever active, it should be one; see fengsui rules versions",
     ),

@@ -96,7 +96,7 @@ def activated(connection: Connection, beginning: str) -> str:
     """Return the version that begins so among those that were ever active; raises NotFound where that is not exactly one."""
     known = [each.version for each in versions(connection) if beginning and each.version.startswith(beginning)]
     if len(known) != 1:
-        raise NotFound(text("rules.which_version", version=beginning, count=len(known)))
+        raise NotFound(text("store.which_version", version=beginning, count=len(known)))
     return known[0]
 
 

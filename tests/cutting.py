@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Literal, Self
 
+BEGIN = b"BEGIN"
 COMMIT = b"COMMIT\0"  # the statement on its way there, and the server's word on its way back
 When = Literal["before", "after", "with"]
 
@@ -58,13 +59,13 @@ class CuttingProxy:
 
     def _hand_on(self, client: socket.socket, server: socket.socket) -> None:
         """Hand on until one side ends, or the connection is to be lost."""
-        sent = bytearray()  # of the transaction under way, while one is looked for
+        sent = bytearray()  # of the transaction under way from its beginning, while one is looked for
         while True:
             for ready in select.select([client, server], [], [])[0]:
                 data = ready.recv(65_536)
                 if not data:
                     return
-                if ready is client and self.cut is not None:
+                if ready is client and self.cut is not None and (sent or BEGIN in data):  # of one seen in part nobody knows what it brings
                     sent += data
                     if COMMIT in data:
                         when = self._choose(sent)

@@ -425,15 +425,21 @@ def test_areas_and_groups_over_three_partitions_are_as_in_one(rules: str, record
 
 
 def counting_back(records: list[Record], place: int, version: str) -> list[Record]:
-    """Return the records of a world that begins with few rules; at a place in it those of `version` are put in force, and count back."""
+    """Return the records of a world that begins with few rules; at a place in it those of `version` are put in force, and count back.
+
+    What a person said of a signal before that is left out: partitions do not count it back yet (ADR 12, what is not promised).
+    """
     begun = [msgspec.structs.replace(records[0], entry=RulesetEntry(version="few")), *records[1:]]
     at = min(place, len(begun))
     new = Record(seq=1, received_at=begun[at - 1].received_at, entry=RulesetEntry(version=version))
+    whole = [*begun[:at], new, *begun[at:]]
+    last = max(number for number, each in enumerate(whole) if isinstance(each.entry, RulesetEntry))
     return [
         msgspec.structs.replace(each, entry=msgspec.structs.replace(each.entry, prepared=Prepared(first=1)))
         if number and isinstance(each.entry, RulesetEntry)
         else each
-        for number, each in enumerate([*begun[:at], new, *begun[at:]])
+        for number, each in enumerate(whole)
+        if number > last or not isinstance(each.entry, ResolutionEntry)
     ]
 
 
