@@ -2283,10 +2283,6 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "rules.want_mapping": ("“{field}” 应为映射（键: 值）", "“{field}” must be a mapping (key: value)"),
     "rules.want_number": ("“{field}” 应为数值，读到 “{read}”", "“{field}” must be a number, read “{read}”"),
     "rules.want_scalar": ("“{field}” 应为单个值，不是列表或映射", "“{field}” must be a single value, not a list or a mapping"),
-    "store.which_version": (
-        "“{version}” 对应 {count} 个启用过的规则集，应恰为一个；用 fengsui rules versions 查看",
-        "“{version}” stands for {count} sets that were ever active, it should be one; see fengsui rules versions",
-    ),
     "rules.whole_days": ("daily 窗口须为整数天，如 daily(730d)", "a daily window has whole days, as daily(730d)"),
     "rules.wide_braces": (
         "“{read}” 用了全角花括号，会原样显示：请写成 {instead}",
@@ -2486,6 +2482,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "store.turn_taken": (
         "{where}：有人正在处理 {what}，{seconds} 秒内未轮到；什么都没有做，请稍后再试",
         "{where}: somebody else was at {what} for longer than {seconds} s; nothing was done, do it again in a moment",
+    ),
+    "store.which_version": (
+        "“{version}” 对应 {count} 个启用过的规则集，应恰为一个；用 fengsui rules versions 查看",
+        "“{version}” stands for {count} sets that were ever active, it should be one; see fengsui rules versions",
     ),
     # table: what is wrong in a table that a person keeps
     "table.check_digit": ('代码 "{value}" 的校验位不符，已保留并标记', 'code "{value}" fails its check digit; kept and flagged'),
