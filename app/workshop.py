@@ -5,25 +5,23 @@ from __future__ import annotations
 import os
 import selectors
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
-from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 import msgspec
 import structlog
 
+from app.children import environment, polite
 from domain.errors import Problem
 from storage.artifacts import ArtifactStore
 from storage.datadir import DataPaths
 from storage.journal_folder import JournalFolder
 
-ROOT: Final = Path(__file__).resolve().parent.parent
-_CHILD: Final = "import os, runpy; os.nice(19); runpy.run_module('app.candidate', run_name='__main__')"  # its imports too are polite
+_CHILD: Final = "import runpy; runpy.run_module('app.candidate', run_name='__main__')"
 LOOK_SECONDS: Final = 0.5  # between two looks at whether the candidate is still wanted
 STAY_SECONDS: Final = 60.0  # for which a child waits for the next candidate: who writes rules saves often, and a start costs half a second
 KEPT: Final = 2  # snapshots; what is older than all of them is not replayed
@@ -198,9 +196,7 @@ class Workshop:
 
 
 def _start() -> subprocess.Popen[bytes]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("FENGSUI_")} | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-P", "-c", _CHILD]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)  # noqa: S603  # this very program
+    return subprocess.Popen(polite(_CHILD), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment())  # noqa: S603  # this very program
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

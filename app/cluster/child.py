@@ -12,22 +12,21 @@ import subprocess
 import sys
 import threading
 from datetime import datetime
-from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from app.children import environment, polite
 from app.settings import Settings
 from domain.errors import Conflict, FengsuiError, NotFound, StoreUnavailable
 from domain.messages import both
 from domain.principals import Principal
 from streams.stages.inquiry import Inquiry
 
-ROOT: Final = Path(__file__).resolve().parents[2]
 SECONDS: Final = 60.0  # for an answer; somebody waits before a page
 MEMORY: Final = 2 * 2**30  # bytes of data
 TOO_LARGE: Final = 71  # exit status of a child that came to its bound
-_CHILD: Final = "import os; os.nice(19); from app.cluster.child import main; main()"  # its imports too are polite
+_CHILD: Final = "from app.cluster.child import main; main()"
 
 
 class _Question(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,11 +86,9 @@ class AskingChild:
         return answer.inquiry
 
     def _run(self, asked: bytes) -> subprocess.CompletedProcess[bytes]:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("FENGSUI_")} | {"PYTHONPATH": str(ROOT)}
-        command = [sys.executable, "-P", "-c", _CHILD]
         try:
             return subprocess.run(  # noqa: S603  # this very program
-                command, input=asked, stdout=subprocess.PIPE, env=environment, timeout=self._seconds, check=False
+                polite(_CHILD), input=asked, stdout=subprocess.PIPE, env=environment(), timeout=self._seconds, check=False
             )
         except subprocess.TimeoutExpired as error:
             raise Conflict(both("cluster.answer_too_long", seconds=f"{self._seconds:g}")) from error

@@ -6,23 +6,21 @@ who shows pages. The child is this module; it reads one job from standard input 
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
 from contextlib import closing
-from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from app.children import environment, polite
 from app.settings import Settings
 from domain.errors import FengsuiError, FileProblems, NotFound, Problem
 from domain.messages import both
 from storage import risk
 
-ROOT: Final = Path(__file__).resolve().parents[2]
-_CHILD: Final = "import os; os.nice(19); from app.cluster.putting import main; main()"  # its imports too are polite
+_CHILD: Final = "from app.cluster.putting import main; main()"
 
 
 class _Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,12 +48,11 @@ class PuttingChild:
     def __call__(self, version: str, by: str) -> tuple[Problem, ...]:
         """Put a stored version in force in every partition; return why that could not be, () where it was done."""
         job = msgspec.json.encode(_Job(settings=self._settings.model_dump_json(), version=version, by=by))
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("FENGSUI_")} | {"PYTHONPATH": str(ROOT)}
         with self._turn:
             if self._closed:
                 return ()
             child = self._running = subprocess.Popen(  # noqa: S603  # this very program
-                [sys.executable, "-P", "-c", _CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+                polite(_CHILD), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment()
             )
         told, _ = child.communicate(job)
         with self._turn:
