@@ -18,6 +18,7 @@ from app.cluster.child import AskingChild
 from app.cluster.doors import DoorRole
 from app.cluster.duty import SCHEMA_SECONDS
 from app.cluster.putting import PuttingChild
+from app.cluster.role import whole
 from app.cluster.rules import PublishedRules
 from app.cluster.rules_known import RulesKnown
 from app.cluster.stores import another_schema
@@ -95,6 +96,7 @@ class Standing:
 class ApiRole(DoorRole):
     """One api."""
 
+    @whole
     def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
         """Make the parts; nothing runs before `start`. Raises as `DoorRole`, and FileProblems where a policy is wrong."""
         super().__init__(settings, clock)

@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from app.admin_token import ensure_admin_token
-from app.cluster.role import Role
+from app.cluster.role import Role, whole
 from app.links import load_or_make_key
 from app.metrics import Metrics
 from app.pipelines import load_mappings
@@ -142,6 +142,7 @@ class Doors:
 class DoorRole(Role):
     """A role that takes records and answers requests: an edge or an api."""
 
+    @whole
     def __init__(self, settings: Settings, clock: Clock | None) -> None:
         """Bind the address and make the doors.
 

@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from app.clock import SystemClock
-from app.cluster.role import Role, tell
+from app.cluster.role import Role, tell, whole
 from app.cluster.silence import ElectedSilence
 from app.cluster.stores import another_schema
 from app.duty import DutyLoop
@@ -38,6 +38,7 @@ log = structlog.get_logger(__name__)
 class DutyRole(Role):
     """One duty loop."""
 
+    @whole
     def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
         """Make the parts; nothing runs before `start`. Raises as `Role`, and FileProblems where a policy is wrong."""
         super().__init__(settings, clock)

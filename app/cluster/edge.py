@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from app.api.application import make_door
 from app.cluster.doors import DoorRole
+from app.cluster.role import whole
 from app.cluster.sources import make_sources
 from app.gate import AsgiApp, Credentials
 from app.metrics import Metrics, Sample
@@ -37,6 +38,7 @@ class EdgeServices:
 class EdgeRole(DoorRole):
     """One edge."""
 
+    @whole
     def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
         """Make the parts; nothing runs before `start`. Raises as `DoorRole`, and FileProblems where a source's feed is unknown."""
         super().__init__(settings, clock)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import wraps
 from pathlib import Path
-from typing import Self
+from typing import Concatenate, ParamSpec, Self, TypeVar
 
 import msgspec
 import structlog
@@ -30,21 +31,38 @@ from storage import risk
 from storage.datadir import DataDir
 
 log = structlog.get_logger(__name__)
+Given = ParamSpec("Given")
+AnyRole = TypeVar("AnyRole", bound="Role")
+
+
+def whole(make: Callable[Concatenate[AnyRole, Given], None]) -> Callable[Concatenate[AnyRole, Given], None]:
+    """Let a role's constructor close what was opened so far where it fails."""
+
+    @wraps(make)
+    def making(self: AnyRole, /, *args: Given.args, **kwargs: Given.kwargs) -> None:
+        try:
+            make(self, *args, **kwargs)
+        except BaseException:
+            self.closing.close()
+            raise
+
+    return making
 
 
 class Role:
     """One process of a cluster; a context manager from start to stop. Several may run side by side, each with a data folder of its own."""
 
+    @whole
     def __init__(self, settings: Settings, clock: Clock | None) -> None:
         """Check the topics, open data folder and database; nothing runs before `start`.
 
         Raises:
             StoreUnavailable: brokers, topics, database or folder cannot be used; the message says what to do.
         """
+        self.closing = ExitStack()
         self.clock: Clock = clock or SystemClock()
         self.durability = check_topics(settings)
         self.settings = settings
-        self.closing = ExitStack()
         folder = DataDir(settings.data)
         self.closing.callback(folder.close)
         self.paths = folder.paths
@@ -77,7 +95,11 @@ class Role:
         self.closing.close()
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -14,7 +14,7 @@ import structlog
 from app.cluster.engines import Engines
 from app.cluster.outputs import Outputs
 from app.cluster.plants import StaleShelf, mortal, with_plants
-from app.cluster.role import Role
+from app.cluster.role import Role, whole
 from app.cluster.rules_known import WRITE_SECONDS, RulesTold
 from app.cluster.shelves import shelf_of
 from app.cluster.watching import Telling, measured
@@ -49,6 +49,7 @@ log = structlog.get_logger(__name__)
 class WorkerRole(Role):
     """One worker."""
 
+    @whole
     def __init__(self, settings: Settings, *, clock: Clock | None = None, die: Callable[[int], Any] = os._exit) -> None:
         """Make the parts; nothing runs before `start`. Raises as `Role`, and FileProblems where a mapping or policy is wrong."""
         super().__init__(settings, clock)

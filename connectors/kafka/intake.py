@@ -112,7 +112,7 @@ class KafkaIntake:
         self._offers = 0
         self._bytes = 0
         self._closing = False
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop  # from `start` on
         self._thread = threading.Thread(target=self._run, name="kafka-intake", daemon=True)
         self._producer: AIOKafkaProducer | None = None
         self._mending = asyncio.Lock()
@@ -125,6 +125,7 @@ class KafkaIntake:
         Raises:
             StoreUnavailable: the brokers cannot be reached or do not let us in.
         """
+        self._loop = asyncio.new_event_loop()
         self._thread.start()
         try:
             asyncio.run_coroutine_threadsafe(self._connect(), self._loop).result(START_SECONDS)
@@ -250,9 +251,10 @@ class KafkaIntake:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         self._loop.run_forever()
-        for left in asyncio.all_tasks(self._loop):
-            left.cancel()
-        self._loop.run_until_complete(asyncio.sleep(0))
+        left = asyncio.all_tasks(self._loop)
+        for task in left:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         self._loop.close()
 
     async def _connect(self) -> AIOKafkaProducer:
