@@ -104,6 +104,12 @@ class Rulebook:
         """How far the child is that counts back, None where none does."""
         return self._workshop.progress
 
+    @property
+    def told(self) -> str:
+        """Return how far that is, in both languages, "" where nothing is counted."""
+        counted = self.progress
+        return "" if counted is None else both("rule_life.counting", position=counted.position, head=counted.head)
+
     def load(self, version: str) -> RuleSet:
         """Return a stored set by its version; the pipeline's loader.
 

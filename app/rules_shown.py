@@ -52,6 +52,11 @@ class RulesShown(Protocol):
         ...
 
     @property
+    def told(self) -> str:
+        """How far the version is that is being looked at, or why it waits, in both languages; "" for nothing."""
+        ...
+
+    @property
     def pinned(self) -> Pin | None:
         """What a person went back to."""
         ...

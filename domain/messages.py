@@ -305,9 +305,14 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "督办循环已停止，进程即将结束；原因见其日志",
         "the duty loop has ended, and the process will: its log says why",
     ),
+    "cluster.putting_closed": ("接口进程正在停止，重启后继续启用", "the api stops, and goes on with it after its restart"),
     "cluster.putting_died": (
-        "启用规则集的子进程异常结束（{how}），没有启用；原因见接口进程的日志，可再执行一次",
-        "the process that puts the set in force died ({how}), and it is not in force; the log of the api says why. It may be done again",
+        "启用规则集的子进程异常结束（{how}），将自动重试；原因见接口进程的日志",
+        "the process that puts the set in force died ({how}) and is started again; the log of the api says why",
+    ),
+    "cluster.putting_given_up": (
+        "启用规则集的子进程 {times} 次异常结束（{how}），不再重试，原规则集继续运行；见接口进程的日志，解决后再回退或 rules publish",
+        "the process that puts the set in force died {times} times ({how}), and the old set runs on: see the api's log, then do it again",
     ),
     "cluster.rules_busy": (
         "正在启用规则集 {version}；请等它启用之后再作决定",
@@ -1728,6 +1733,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
         "看守规则目录 {folder}，有改动即启用（Ctrl-C 结束）",
         "{folder} is watched: what changes there is put in force (Ctrl-C ends it)",
     ),
+    "publish.overtaken": (
+        "规则集 {version} 已启用，或已被后来的决定取代",
+        "rule set {version} is in force, or something later took its place",
+    ),
     "publish.never_looks": (
         "reload_seconds 为 0 即从不看规则目录；--watch 须大于 0",
         "with reload_seconds = 0 the rules folder is never looked at; --watch wants more than 0",
@@ -1866,6 +1875,8 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "route.precedent": ("按改派裁定先例：{department}（{by}，{day}）", "by precedent: {department} ({by}, {day})"),
     # rule_life: what the commands say of the sets of rules
     "rule_life.active": ("运行中的规则集：{version}", "active {version}"),
+    "rule_life.counting": ("正在补算：第 {position} 条，共 {head} 条", "counting back: record {position} of {head}"),
+    "rule_life.goes_on": ("仍在进行，中断本命令不影响它", "it goes on, whether this command is ended or not"),
     "rule_life.pinned": ("由 {by} 固定在此版本，规则目录改动前不再变化", "pinned by {by} until the rules folder changes"),
     "rule_life.preparing": ("正在准备：{version}", "preparing {version}"),
     "rule_life.waits": (

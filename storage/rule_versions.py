@@ -13,7 +13,8 @@ from domain.base import Noun
 from domain.errors import NotFound, Problem
 from domain.messages import text
 from domain.partitions import OF_A_PARTITION
-from storage import audit
+from domain.records import RulesetEntry
+from storage import audit, risk
 from storage.dialects import take_turns, upsert
 from storage.tables import activations, meta, rule_candidates, rulesets
 
@@ -21,6 +22,8 @@ CHAIN = "rules"  # the hash chain of what people decided about rule sets
 _PIN = "rules_pin"
 _FAILING = "rules_failing"
 _REFUSED = "rules_refused"
+_SENT = "rules_sent"
+_ORDER = "rules_order"
 State = Literal["pending", "approved", "refused", "replaced"]
 
 
@@ -65,6 +68,33 @@ class Pin(Noun, frozen=True, kw_only=True):
     by: str
     at: datetime
     reason: str
+
+
+class Sent(Noun, frozen=True, kw_only=True):
+    """The newest set of a cluster that was sent to the partitions: `each` is what they are told, one for all or one for each of them.
+
+    It is kept before the first is told; `whole` says that all have been.
+    """
+
+    control: RulesetEntry
+    each: tuple[RulesetEntry, ...]
+    whole: bool = False
+
+
+class Order(Noun, frozen=True, kw_only=True):
+    """What somebody decided at an api of a cluster, until every partition was told: whichever api runs then sees to it.
+
+    `seen` is when the api whose child works on it said so last, `told` how far that is, in both languages. `deaths` counts children that
+    ended without an answer. With `problems` nobody goes on with it.
+    """
+
+    version: str
+    by: str
+    at: datetime
+    seen: datetime
+    told: str = ""
+    deaths: int = 0
+    problems: tuple[Problem, ...] = ()
 
 
 def versions(connection: Connection) -> list[Version]:
@@ -137,6 +167,52 @@ def set_pin(connection: Connection, new: Pin) -> None:
 def drop_pin(connection: Connection) -> None:
     """Forget the pin: the folder changed since."""
     connection.execute(delete(meta).where(meta.c.key == _PIN))
+
+
+def newest(connection: Connection) -> str:
+    """Return the version that partitions run, or come to once they have read what was sent last: "" before the first."""
+    last = sent(connection)
+    return last.control.version if last is not None else risk.active_ruleset(connection)
+
+
+def in_place(connection: Connection, version: str) -> bool:
+    """Say whether `version` is the newest, and nothing of it is left to be sent."""
+    last = sent(connection)
+    return version == newest(connection) and (last is None or last.whole)
+
+
+def sent(connection: Connection) -> Sent | None:
+    """Return what was sent last in a cluster, None where that was never written down."""
+    found = connection.scalar(select(meta.c.value).where(meta.c.key == _SENT))
+    return msgspec.json.decode(found, type=Sent) if found else None
+
+
+def keep_sent(connection: Connection, new: Sent) -> None:
+    """Keep what is sent in the place of what was before."""
+    _keep(connection, _SENT, new)
+
+
+def order(connection: Connection) -> Order | None:
+    """Return what somebody decided at an api and is not done, None where nothing is."""
+    found = connection.scalar(select(meta.c.value).where(meta.c.key == _ORDER))
+    return msgspec.json.decode(found, type=Order) if found else None
+
+
+def set_order(connection: Connection, new: Order) -> None:
+    """Keep an order in the place of any other."""
+    _keep(connection, _ORDER, new)
+
+
+def change_order(connection: Connection, old: Order, new: Order) -> bool:
+    """Put `new` in the place of `old`; return False where that is not what stands there any more."""
+    as_it_was = (meta.c.key == _ORDER, meta.c.value == msgspec.json.encode(old).decode())
+    done = connection.execute(update(meta).where(*as_it_was).values(value=msgspec.json.encode(new).decode()))
+    return bool(done.rowcount)
+
+
+def drop_order(connection: Connection) -> None:
+    """Forget the order: it is done, waits for a second person, or something later took its place."""
+    connection.execute(delete(meta).where(meta.c.key == _ORDER))
 
 
 def failing(connection: Connection, version: str) -> tuple[str, ...]:

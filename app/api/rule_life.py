@@ -16,6 +16,7 @@ from app.api.roles import DUTY, OVERSEERS
 from app.rules_shown import RulesShown
 from app.services import Services
 from domain.base import Noun
+from domain.errors import Problem
 from domain.messages import both
 from rules.diff import Difference, differences
 from storage import risk, rule_versions
@@ -25,13 +26,18 @@ WAIT = 5.0  # seconds that an answer waits for what was decided; then it is stil
 
 
 class RulesetState(Noun, frozen=True, kw_only=True):
-    """Where the rule set stands: what is active, what a child is looking at (`position` of `head` records), what a person went back to."""
+    """Where the rule set stands: what is active, what a child is looking at (`position` of `head` records), what a person went back to.
+
+    `told` is how far the child is in words, `problems` are what is wrong with the newest set that was refused.
+    """
 
     active: str
     preparing: str
     position: int
     head: int
+    told: str
     pinned: rule_versions.Pin | None
+    problems: tuple[Problem, ...]
 
 
 class Waiting(Noun, frozen=True, kw_only=True):
@@ -62,7 +68,15 @@ def state_of(services: Services) -> RulesetState:
     book = services.rulebook
     told = book.progress
     position, head = (told.position, told.head) if told is not None else (0, 0)
-    return RulesetState(active=book.active, preparing=book.preparing, position=position, head=head, pinned=book.pinned)
+    return RulesetState(
+        active=book.active,
+        preparing=book.preparing,
+        position=position,
+        head=head,
+        told=book.told,
+        pinned=book.pinned,
+        problems=tuple(book.problems),
+    )
 
 
 def waiting(database: Database, book: RulesShown) -> Waiting:

@@ -111,7 +111,7 @@ class ApiRole(DoorRole):
             approve=settings.approve_rules,
             on_change=self.metrics.reloads.labels(outcome="activated").inc,
         )
-        self.watch("rules", rules.look, RULES_SECONDS)
+        self.watch("rules", rules.attend, RULES_SECONDS)
         self.watch("schema", self._look_at_schema, SCHEMA_SECONDS)
         desk, writer = make_desk(settings, self.clock), make_writer(self.settings, self.paths.top)
         standing, elsewhere = Standing(settings, self.database, self.clock), both("cluster.raw_elsewhere")

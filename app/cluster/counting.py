@@ -23,7 +23,7 @@ from domain.records import Prepared, SignalEntry
 from models.registry import REGISTRY
 from rules.ruleset import EMPTY, RuleSet
 from rules.spread import spread
-from storage import backfills
+from storage import backfills, rule_versions
 from storage.database import Database
 from storage.progress import SqlProgress
 from storage.stored_names import PartitionAdmission
@@ -124,10 +124,12 @@ class Counting:
         return LogHistory(partition, self._log, lambda number: PartitionAdmission(self._database, number), lambda _name: None)
 
     def _base(self, partition: int) -> RuleSet:
-        """Return the set that a partition was given last."""
+        """Return the set that a partition was sent last; where that is not written down, the one that it judged by last."""
         mine = (activations.c.seq >= Place(partition, 0, 0).seq(), activations.c.seq < Place(partition + 1, 0, 0).seq())
         with self._database.read() as connection:
-            newest = connection.scalar(select(activations.c.version).where(*mine).order_by(activations.c.seq.desc()).limit(1))
+            sent = rule_versions.sent(connection)
+            judged = connection.scalar(select(activations.c.version).where(*mine).order_by(activations.c.seq.desc()).limit(1))
+            newest = judged if sent is None else sent.control.version
             return EMPTY if newest is None else stored(connection, newest)
 
     def _of_objects(self, ruleset: RuleSet) -> RuleSet:

@@ -14,7 +14,7 @@ from domain.errors import Conflict, FileProblems, IllegalValue, Problem
 from domain.messages import both
 from domain.ports import Clock
 from rules.load import version_of
-from storage import risk, rule_versions
+from storage import rule_versions
 from storage.database import Database
 
 log = structlog.get_logger(__name__)
@@ -72,11 +72,11 @@ class Following:
     def _deal_with(self, texts: Mapping[str, str]) -> str:
         version = version_of(texts)
         with self._database.read() as connection:
-            active, pin = risk.active_ruleset(connection), rule_versions.pin(connection)
+            in_place, pin = rule_versions.in_place(connection, version), rule_versions.pin(connection)
         if pin is not None and pin.over == version:
             self._tell(both("publish.pinned", by=pin.by, version=pin.version[:12]))
             return "pinned"
-        if version == active:
+        if in_place:
             if pin is not None:
                 with self._database.write() as connection:
                     rule_versions.drop_pin(connection)

@@ -10,6 +10,7 @@ from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
+import msgspec
 from sqlalchemy import Connection
 
 from app.approval import Approval
@@ -35,8 +36,10 @@ from rules.ruleset import RuleSet
 from rules.spread import Spread, changed_places, spread
 from storage import risk, rule_versions
 from storage.admission import storable
+from storage.database import Database
 from storage.datadir import DataPaths
 from storage.progress import SqlProgress
+from storage.rule_versions import Sent
 
 
 class Published(Noun, frozen=True, kw_only=True):
@@ -73,6 +76,7 @@ def put_in_force(
     clock: Clock,
     *,
     author: str = "",
+    ordered: bool = False,
     count_back: bool = True,
     tell: Callable[[str], None] = lambda _progress: None,
 ) -> Published:
@@ -80,41 +84,48 @@ def put_in_force(
 
     It is looked at in a child with bounds for its time and memory, as in `serve`. Then new indicators are counted back, unless
     `count_back` is false; `tell` hears how far that is. Done again after a failure it changes nothing twice. `author` stands for the set
-    where a second person has to approve it ("": nobody known).
+    where a second person has to approve it ("": nobody known). With `ordered` it is done only while the order of an api for it stands.
 
     Who does it at the same time waits: two sets would come into the partitions in different orders, and some would run the one and some
-    the other.
+    the other. For the same reason a set that somebody sent to some partitions and not to all is sent to all of them first. What comes
+    before the new set is the newest that was sent, whether workers have come to it or not.
 
     Raises:
         FileProblems: the rules are wrong, or their check came to a bound.
         IllegalValue: with several partitions, rules of a sector would be judged by others than with the set in force, which have its open
             warnings.
-        Conflict: rules have to be approved (`approve_rules`), and these are not yet, or were refused.
+        Conflict: rules have to be approved (`approve_rules`), and these are not yet, or were refused; or the order does not stand.
         StoreUnavailable: brokers, topics or database cannot be used, or somebody else puts rules in force just now.
     """
+    begun = clock.now()
     sound = _look_at(settings, texts)
     ruleset = load_rules(texts)
     kafka = settings.kafka
     found = spread(ruleset)
     check_topics(settings)
     with closing(open_database(settings, clock)) as database, database.turn("publish"):
+        with database.read() as connection:
+            order, broken_off = rule_versions.order(connection), rule_versions.sent(connection)
+        if ordered and (order is None or order.version != ruleset.version):
+            raise Conflict(both("publish.overtaken", version=ruleset.version[:12]))
+        if broken_off is not None and not broken_off.whole:
+            _send(settings, broken_off, database, clock)
         with database.write() as connection:
-            active = risk.active_ruleset(connection)
-            if active and kafka.partitions > 1 and (moved := _moved(connection, active, found)):
-                raise IllegalValue(both("worker.moved_sectors", sectors=", ".join(moved), version=active))
-        if active and ruleset.version != active:  # the first of all is free, as in `serve`
+            before = rule_versions.newest(connection)
+            if before and kafka.partitions > 1 and (moved := _moved(connection, before, found)):
+                raise IllegalValue(both("worker.moved_sectors", sectors=", ".join(moved), version=before))
+        if before and ruleset.version != before:  # the first of all is free, as in `serve`
             approval = Approval(database, clock, needed=settings.approve_rules)
             by = _approver(approval, ruleset, sound, author) or by
         with database.write() as connection:
             risk.store_ruleset(connection, ruleset.version, texts, by)
             rule_versions.keep_failing(connection, ruleset.version, sound.failed)
         counted = Counting(settings, database, SqlProgress(database, clock), ruleset, tell).run() if count_back else CountedBack()
-        _send(settings, ruleset.version, by, counted, clock)
+        entry = RulesetEntry(version=ruleset.version, by=by)
+        each = tuple(msgspec.structs.replace(entry, prepared=prepared) for _, prepared in sorted(counted.prepared.items()))
+        _send(settings, Sent(control=entry, each=each or (entry,)), database, clock)
         with database.write() as connection:  # not before: where nothing was sent a rollback still stands against who follows a folder
-            pin = rule_versions.pin(connection)
-            if pin is not None and pin.version != ruleset.version:
-                rule_versions.drop_pin(connection)
-            rule_versions.keep_refused(connection, ())
+            _clear_away(connection, ruleset.version, begun)
     return Published(
         version=ruleset.version,
         rules=len(ruleset.rules),
@@ -141,15 +152,31 @@ def _look_at(settings: Settings, texts: Mapping[str, str]) -> Sound:
     raise FileProblems([Problem(file=version_of(texts)[:12], line=0, column=0, message=told)])
 
 
-def _send(settings: Settings, version: str, by: str, counted: CountedBack, clock: Clock) -> None:
+def _send(settings: Settings, sent: Sent, database: Database, clock: Clock) -> None:
     """Write the decision into the control topic, then an activation into every partition; raises StoreUnavailable."""
     kafka = settings.kafka
-    entry = RulesetEntry(version=version, by=by)
-    each = [RulesetEntry(version=version, by=by, prepared=prepared) for _, prepared in sorted(counted.prepared.items())]
-    told: tuple[tuple[Name, int, list[RulesetEntry]], ...] = (("control", 1, [entry]), ("frames", kafka.partitions, each or [entry]))
+    told: tuple[tuple[Name, int, tuple[RulesetEntry, ...]], ...] = (
+        ("control", 1, (sent.control,)),
+        ("frames", kafka.partitions, sent.each),
+    )
+    with database.write() as connection:
+        rule_versions.keep_sent(connection, sent)
     for name, partitions, entries in told:
-        with KafkaIntake(kafka.access(), kafka.layout().topic(name), partitions, clock, prepare=storable, by=by) as intake:
+        topic = kafka.layout().topic(name)
+        with KafkaIntake(kafka.access(), topic, partitions, clock, prepare=storable, by=sent.control.by) as intake:
             synced(intake.submit([Offer(entry=one) for one in entries]))
+    with database.write() as connection:
+        rule_versions.keep_sent(connection, msgspec.structs.replace(sent, whole=True))
+
+
+def _clear_away(connection: Connection, version: str, begun: datetime) -> None:
+    """Forget what the set `version` came in the place of, but not what people decided after this one was `begun`."""
+    pin, order = rule_versions.pin(connection), rule_versions.order(connection)
+    if pin is not None and pin.version != version and pin.at <= begun:
+        rule_versions.drop_pin(connection)
+    if order is not None and (order.version == version or order.at <= begun):
+        rule_versions.drop_order(connection)
+    rule_versions.keep_refused(connection, ())
 
 
 def _approver(approval: Approval, ruleset: RuleSet, sound: Sound, author: str) -> str:

@@ -1,7 +1,8 @@
 """A stored rule set put in force for the api: one that a person goes back to, or that was approved.
 
 A child of low priority does it as `fengsui rules publish` would: counting back reads the logs of all partitions, which may not weigh on
-who shows pages. The child is this module; it reads one job from standard input and writes one answer to standard output.
+who shows pages. The child is this module; it reads one job from standard input and writes lines to standard output: how far it is, at
+last one answer.
 """
 
 from __future__ import annotations
@@ -9,14 +10,16 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import closing, suppress
 from typing import Final
 
 import msgspec
 
 from app.children import environment, polite
 from app.settings import Settings
-from domain.errors import FengsuiError, FileProblems, NotFound, Problem
+from app.workshop import Died
+from domain.errors import FengsuiError, FileProblems, NotFound, Problem, StoreUnavailable
 from domain.messages import both
 from storage import risk
 
@@ -29,10 +32,15 @@ class _Job(msgspec.Struct, frozen=True, kw_only=True):
     by: str
 
 
-class _Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """`problems` are why it did not come to be, none where every partition has the record."""
+class _Answer(msgspec.Struct, frozen=True, kw_only=True, tag="answer"):
+    """`problems` are why it cannot come to be, none where every partition has the record; `unavailable` is why it could not be just now."""
 
     problems: tuple[Problem, ...] = ()
+    unavailable: str = ""
+
+
+class _Progress(msgspec.Struct, frozen=True, kw_only=True, tag="progress"):
+    told: str
 
 
 class PuttingChild:
@@ -45,29 +53,61 @@ class PuttingChild:
         self._turn = threading.Lock()
         self._closed = False
 
-    def __call__(self, version: str, by: str) -> tuple[Problem, ...]:
-        """Put a stored version in force in every partition; return why that could not be, () where it was done."""
+    def __call__(self, version: str, by: str, tell: Callable[[str], None]) -> tuple[Problem, ...] | Died:
+        """Put a stored version in force in every partition while the order for it stands; return why that cannot be, () for nothing.
+
+        `tell` hears how far it is. Where the child died it is not known how many partitions were told, and it may be done again.
+
+        Raises:
+            StoreUnavailable: brokers or database cannot be used, somebody else puts rules in force, or this was closed; do it again.
+        """
         job = msgspec.json.encode(_Job(settings=self._settings.model_dump_json(), version=version, by=by))
         with self._turn:
             if self._closed:
-                return ()
+                raise StoreUnavailable(both("cluster.putting_closed"))
             child = self._running = subprocess.Popen(  # noqa: S603  # this very program
                 polite(_CHILD), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment()
             )
-        told, _ = child.communicate(job)
-        with self._turn:
-            self._running = None
         try:
-            return msgspec.json.decode(told, type=_Answer).problems
-        except msgspec.DecodeError:
-            return (_problem(version, both("cluster.putting_died", how=f"exit status {child.returncode}")),)
+            answer = _talk(child, job, tell)
+        finally:
+            with self._turn:
+                self._running = None
+                child.kill()
+            status = child.wait()
+        if answer is None and self._closed:
+            raise StoreUnavailable(both("cluster.putting_closed"))
+        if answer is None:
+            return Died(how=f"exit status {status}")
+        if answer.unavailable:
+            raise StoreUnavailable(answer.unavailable)
+        return answer.problems
 
     def close(self) -> None:
-        """End the child that runs: who decided does it again, which changes nothing twice."""
+        """End the child that runs: the order stands, and whichever api runs next goes on with it."""
         with self._turn:
             self._closed = True
             if self._running is not None:
                 self._running.kill()
+
+
+def _talk(child: subprocess.Popen[bytes], job: bytes, tell: Callable[[str], None]) -> _Answer | None:
+    """Give a child its job and hear it out; return its answer, None where it ended without one."""
+    to, of = child.stdin, child.stdout
+    if to is None or of is None:
+        return None
+    with of:
+        with suppress(BrokenPipeError), to:
+            to.write(job)
+        for line in of:
+            try:
+                told = msgspec.json.decode(line, type=_Answer | _Progress)
+            except msgspec.DecodeError:
+                return None
+            if isinstance(told, _Answer):
+                return told
+            tell(told.told)
+    return None
 
 
 def _problem(version: str, message: str) -> Problem:
@@ -86,12 +126,19 @@ def _put(job: _Job) -> _Answer:
             texts = risk.ruleset_texts(connection, job.version)
         if texts is None:
             raise NotFound(both("rules.not_stored", version=job.version))
-        put_in_force(settings, texts, job.by, clock, author=job.by)
+        put_in_force(settings, texts, job.by, clock, author=job.by, ordered=True, tell=lambda told: _say(_Progress(told=told)))
     except FileProblems as error:
         return _Answer(problems=tuple(error.problems))
+    except StoreUnavailable as error:
+        return _Answer(unavailable=str(error))
     except FengsuiError as error:
         return _Answer(problems=(_problem(job.version, str(error)),))
     return _Answer()
+
+
+def _say(what: _Answer | _Progress) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(what) + b"\n")
+    sys.stdout.buffer.flush()
 
 
 def main() -> None:
@@ -99,4 +146,4 @@ def main() -> None:
     from app.logs import configure  # noqa: PLC0415  the parent has its own
 
     configure()
-    sys.stdout.buffer.write(msgspec.json.encode(_put(msgspec.json.decode(sys.stdin.buffer.read(), type=_Job))))
+    _say(_put(msgspec.json.decode(sys.stdin.buffer.read(), type=_Job)))

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from app.commands.options import DATA, URL, DataOption, UrlOption
-from app.commands.output import Output, OutputOption, note, plain_errors, show
+from app.commands.output import FINDINGS, Output, OutputOption, note, plain_errors, show
 from domain.instants import parse_rfc3339, spoken
 from domain.messages import both
 
+LOOK_SECONDS = 1.0  # between two questions how far a set is
 TokenOption = Annotated[
     Path | None,
     typer.Option(exists=True, dir_okay=False, help="本人令牌文件，缺省为管理员的 / file with your own token, default the administrator's"),
@@ -45,7 +47,10 @@ def rollback(
     """回到以前的规则集，规则目录不变；目录有改动时以目录为准 / Go back to a set; the folder stays, and takes over when it changes."""
     with plain_errors():
         state = _call(url, data, token_file, "POST", "/v1/rules/rollback", {"version": version, "reason": reason})
+        state = _done(url, data, token_file, state)
     _tell(state)
+    if state["problems"] and state["pinned"] and state["active"] != state["pinned"]["version"]:
+        raise typer.Exit(FINDINGS)
 
 
 def pending(url: UrlOption = URL, data: DataOption = DATA, output: OutputOption = Output.TABLE) -> None:
@@ -79,7 +84,8 @@ def approve(
         told = _call(url, data, token_file, "POST", f"/v1/rules/pending/{version}/approve", {"reason": reason})
     if told["decision"] == "vouched":
         note("已记为由你提出，须由另一人批准 / you stand for it now; another person has to approve it")
-    _tell(told)
+    with plain_errors():
+        _tell(_done(url, data, token_file, told))
 
 
 def refuse(
@@ -94,12 +100,29 @@ def refuse(
         _tell(_call(url, data, token_file, "POST", f"/v1/rules/pending/{version}/refuse", {"reason": reason}))
 
 
+def _done(url: str, data: Path, token: Path | None, state: dict[str, Any]) -> dict[str, Any]:
+    """Wait for a set that is being put in force, telling how far that is; return how it came out."""
+    told = None
+    while state["preparing"]:
+        now = (state["preparing"], state["told"])
+        if told is None:
+            note(both("rule_life.preparing", version=state["preparing"][:12]) + " · " + both("rule_life.goes_on"))
+        if now != told and state["told"]:
+            note(state["told"])
+        told = now
+        time.sleep(LOOK_SECONDS)
+        state = _call(url, data, token, "GET", "/v1/rules/state")
+    return state
+
+
 def _tell(state: dict[str, Any]) -> None:
     typer.echo(both("rule_life.active", version=state["active"][:12]))
     if state["preparing"]:
         typer.echo(both("rule_life.preparing", version=state["preparing"][:12]))
     if state["pinned"]:
         typer.echo(both("rule_life.pinned", by=state["pinned"]["by"]))
+    for problem in state["problems"]:
+        note(f"{problem['file']}: {problem['message']}")
 
 
 def add_to(rules: typer.Typer) -> None:

@@ -191,8 +191,13 @@ def status(url: UrlOption = URL, data: DataOption = DATA, output: OutputOption =
     with plain_errors():
         client = Client.for_data(url, data)
         answer, waiting = client.call("GET", "/v1/rules"), client.call("GET", "/v1/rules/pending")["candidate"]
+        state = client.call("GET", "/v1/rules/state")
     if waiting is not None:
         note(both("rule_life.waits", version=waiting["version"][:12], at=spoken(parse_rfc3339(waiting["found_at"]))))
+    if state["preparing"]:
+        note(both("rule_life.preparing", version=state["preparing"][:12]))
+        if state["told"]:
+            note(state["told"])
     for problem in answer["problems"]:
         note(f"{problem['file']}:{problem['line']}:{problem['column']} {problem['message']}")
     for case in answer["failing"]:
