@@ -123,8 +123,8 @@ class Detector(Protocol):
         """Score one point of series `key` and learn from it; `values` has the detector's fixed width, None is missing."""
         ...
 
-    def snapshot(self) -> bytes:
-        """Return the whole state; the same history gives the same bytes."""
+    def snapshot(self, only: Callable[[str], bool] | None = None) -> bytes:
+        """Return the whole state, or that of the series alone whose keys are asked for; the same history gives the same bytes."""
         ...
 
     def restore(self, state: bytes) -> None:

@@ -7,7 +7,7 @@ sum of the two distances, each in units of its usual size, is turned into a prob
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -118,9 +118,9 @@ class Fast:
             reason += text("model.since", since=shanghai_minute(from_ms(int(series.since))))
         return Score(value=risk, reason=reason, expected=expected)
 
-    def snapshot(self) -> bytes:
-        """Return the whole state, least recently seen series first; the same history gives the same bytes."""
-        rows = [(key, series.pack(), bytes(series.seen)) for key, series in self._series.items()]
+    def snapshot(self, only: Callable[[str], bool] | None = None) -> bytes:
+        """Return the state of the series that are asked for, least recently seen first; the same history gives the same bytes."""
+        rows = [(key, series.pack(), bytes(series.seen)) for key, series in self._series.items() if only is None or only(key)]
         return msgspec.msgpack.encode(_Snapshot(detector="fast", version=VERSION, rows=rows))
 
     def restore(self, state: bytes) -> None:

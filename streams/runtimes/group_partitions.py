@@ -144,7 +144,6 @@ class GroupPartition(Partition):
         worked_out = parts.worked_out
         return GroupsPast(
             which,
-            self.grant.partition,
             sources,
             lambda: self._seen,
             lambda name: wait(partial(worked_out, name)),

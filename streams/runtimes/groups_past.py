@@ -3,6 +3,8 @@
 A partition of groups was never told of signals that no rule of it was about, so its own log does not have them; those of the frames
 do. They are read in the order of time, source, offset, as far as the sources had told of by then: whatever is received later stands behind
 the activation. What each window holds follows from these logs alone, whoever reads them and however much was worked out beforehand.
+All partitions of groups count all windows, and take over their own: what a person says of a signal may move it from the window of one
+partition into that of another, which has to know it then.
 """
 
 from __future__ import annotations
@@ -47,13 +49,13 @@ def kept(which: Which, mine: int, partitions: int, by: By, about: str) -> bool:
     return not alone(by) or partition_of(about, partitions) == mine
 
 
-def artifact_of(artifact: str, which: Which, group: int) -> str:
-    """Return under which name that is kept for a partition of groups which is kept as `artifact` for one of the frames.
+def artifact_of(artifact: str, which: Which) -> str:
+    """Return under which name that is kept for all partitions of groups which is kept as `artifact` for one of the frames.
 
-    >>> artifact_of("1f3a/0", "areas", 7)
-    '1f3a/areas/7'
+    >>> artifact_of("1f3a/0", "areas")
+    '1f3a/areas'
     """
-    return f"{artifact.partition('/')[0]}/{which}/{group}"
+    return f"{artifact.partition('/')[0]}/{which}"
 
 
 def begins_of(firsts: Iterable[int]) -> list[Begin]:
@@ -112,7 +114,6 @@ class GroupsPast:
     def __init__(
         self,
         which: Which,
-        group: int,
         sources: Sequence[LogHistory],
         upto: Callable[[], Mapping[int, int]],
         worked_out: Callable[[str], Iterator[bytes] | None],
@@ -120,7 +121,6 @@ class GroupsPast:
     ) -> None:
         """`upto` says by source of which offsets it has told; `aside` are the numbers of records that have no effect here."""
         self._which: Which = which
-        self._group = group
         self._sources = sources
         self._upto = upto
         self._worked_out = worked_out
@@ -168,7 +168,7 @@ class GroupsPast:
         """
         if self._aside() or any(source.apart for source in self._sources):
             return None
-        own = artifact_of(name, self._which, self._group)
+        own = artifact_of(name, self._which)
         found = self._worked_out(own)
         if found is None:
             return None

@@ -21,7 +21,7 @@ from domain.partitions import elsewhere
 from domain.ports import Detector
 from domain.records import MovedEntry, ObjectsEntry, Record, ResolutionEntry, SignalEntry
 from rules.ruleset import EMPTY, By, RuleSet
-from streams.stages.indicators import IndicatorStage, Keeps
+from streams.stages.indicators import IndicatorStage
 from streams.stages.ledger import Identity, Ledger, Live, inherit, resolved
 from streams.stages.making import cell_of
 from streams.stages.models import SeriesDetectors
@@ -107,14 +107,15 @@ class Backfill:
         detectors: Detectors,
         waiting_limit: int,
         away: Away = lambda _entry: False,
-        keeps: Keeps | None = None,
     ) -> None:
-        """Begin before the first record; `waiting_limit` and `keeps` are those of the pipeline, `away` says which signals do not count in
-        its partition.
+        """Begin before the first record; `waiting_limit` is that of the pipeline, `away` says which signals do not count in its partition.
+
+        All windows are kept, also those that the pipeline does not keep: a person's word may move a signal from one to another, and
+        what it speaks of is to be known for as long as one process knows it.
 
         Raises:
             NotFound: no detector of a name is registered.
-        """  # noqa: D205  # one sentence reads best here
+        """
         self.scope = scope
         self.position = 0
         self.since = -1
@@ -123,7 +124,6 @@ class Backfill:
         self.series = SeriesDetectors(detectors)
         self.stage = IndicatorStage(self.ledger, self.series)
         self.last: dict[str, Live | None] = {}  # None: it was undone, and none came since
-        self.stage.keeps = keeps
         needed = {name: ruleset.indicators[name] for name in _needed(ruleset, scope.names)}
         self.stage.activate(replace(ruleset, indicators=needed, rules=()), 0)
         self.stage.digits, self.stage.groups = kinds_of(ruleset)  # a signal knows everything that it counts for

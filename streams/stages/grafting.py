@@ -10,6 +10,7 @@ from domain.records import Prepared
 from rules.ruleset import RuleSet
 from streams.stages.backfill import Away, Backfill, Detectors, Scope, scope_of
 from streams.stages.cells import Cell
+from streams.stages.groups import whose
 from streams.stages.indicators import IndicatorStage
 from streams.stages.keys import Key
 from streams.stages.ledger import Ledger, Live
@@ -64,7 +65,7 @@ class Past:
         _Graft(self._ledger, self._series, self._indicators, self._rules).put(fill)
 
     def _new(self, ruleset: RuleSet, scope: Scope) -> Backfill:
-        return Backfill(ruleset, scope, self._detectors, self._waiting, self._away, self._indicators.keeps)
+        return Backfill(ruleset, scope, self._detectors, self._waiting, self._away)
 
     def _stored(self, history: History, ruleset: RuleSet, scope: Scope, prepared: Prepared) -> Backfill | None:
         frames = history.artifact(prepared.artifact) if prepared.artifact else None
@@ -86,11 +87,18 @@ class _Graft:
         self._indicators = indicators
         self._rules = rules
         self._lives: dict[int, Live] = {}
+        self._kept: set[str] = set()  # the keys of the back-fill that are kept here
 
     def put(self, fill: Backfill) -> None:
-        """Take over windows, scores and detectors of the indicators that `fill` is about, and the subjects that nobody remembers."""
-        names = set(fill.scope.names)
+        """Take over windows, scores and detectors of the indicators that `fill` is about, and the subjects that nobody remembers.
+
+        What is not kept here stays behind; `fill` itself is only read.
+        """
+        names, keeps = set(fill.scope.names), self._indicators.keeps
+        self._kept = {name for name in fill.stage.keys if keeps is None or keeps(*whose(name, fill.stage.groups))}
         for own in fill.stage.keys.values():
+            if own.name not in self._kept:
+                continue
             key = self._indicators.key(own.name)
             key.clock = max(key.clock, own.clock)
             for name, cell in own.cells.items():
@@ -100,9 +108,11 @@ class _Graft:
                 if name in names:
                     key.note(name, score)
             self._indicators.settle(key)
-        self._series.load({name: state for name, state in fill.series.dump().items() if name in names})
+        only = None if keeps is None else self._kept.__contains__
+        self._series.load({name: state for name, state in fill.series.dump(only).items() if name in names})
         for subject, live in fill.last.items():
-            self._rules.adopt(subject, None if live is None else self._own(live))
+            if subject in self._kept:
+                self._rules.adopt(subject, None if live is None else self._own(live))
         for live in self._lives.values():
             if live.holds:
                 self._ledger.keep(live)
@@ -128,5 +138,6 @@ class _Graft:
         if found is None:
             known = next((each for id_ in live.ids if (each := self._ledger.named(live.feed, id_)) and each.seq == live.seq), None)
             found = self._lives[live.seq] = known or Live.of(live.seq, live.entry, live.also)
-            found.keys = {**{by: self._indicators.key(key.name) for by, key in live.keys.items()}, **found.keys}
+            known_for = {by: self._indicators.key(key.name) for by, key in live.keys.items() if key.name in self._kept}
+            found.keys = {**known_for, **found.keys}
         return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from domain.objects import RegulatedObject
 from domain.records import SignalEntry
 from rules.ruleset import By, Part
@@ -45,6 +47,30 @@ def group_name(by: By, object_id: str, thing: RegulatedObject | None, region: st
         return ""  # most signals tell no matter
     names = [_part(part, object_id, thing, region, matter) for part in by]
     return "|".join(name.replace("%", "%25").replace("|", "%7C") for name in names) if all(names) else ""
+
+
+def whose(name: str, groups: Iterable[By]) -> tuple[By, str]:
+    """Return what a window of this name is kept for, of objects, areas and `groups`, and the area's name or the one object, "" for many.
+
+    >>> whose("o-1", ()), whose("region:610113", ()), whose("matter:gas|region:610113", [("matter", 6)])
+    (('object', 'o-1'), (6, 'region:610113'), (('matter', 6), ''))
+    >>> whose("object:a%7Cb|matter:gas", [("object", "matter")])
+    (('object', 'matter'), 'a|b')
+    """
+    for by in groups:
+        parts = by if isinstance(by, tuple) else (by,)
+        told = name.split("|") if isinstance(by, tuple) else [name]
+        if len(told) == len(parts) and all(each.startswith(_label(part)) for part, each in zip(parts, told, strict=True)):
+            about = (each for part, each in zip(parts, told, strict=True) if part in {"object", "each"})
+            object_id = next(about, "").partition(":")[2]
+            return by, object_id.replace("%7C", "|").replace("%25", "%") if isinstance(by, tuple) else object_id
+    area = name.removeprefix("region:")
+    return ("object" if area == name else len(area)), name
+
+
+def _label(part: Part) -> str:
+    """Return what the name of a part of a group begins with."""
+    return "region:" if isinstance(part, int) else f"{part}:"
 
 
 def group_at(by: By, entry: SignalEntry, thing: RegulatedObject | None, region: str) -> str:

@@ -49,9 +49,9 @@ class SeriesDetectors:
         """Return the score in [0, 1] of `value` at `at` (microseconds) for the series `key`, and learn from it."""
         return self._running[name].score(key, from_us(at), (number(value),)).value
 
-    def dump(self) -> dict[str, bytes]:
-        """Return each detector's own snapshot by indicator."""
-        return {name: detector.snapshot() for name, detector in self._running.items()}
+    def dump(self, only: Callable[[str], bool] | None = None) -> dict[str, bytes]:
+        """Return each detector's own snapshot by indicator, of those series alone whose keys are asked for."""
+        return {name: detector.snapshot(only) for name, detector in self._running.items()}
 
     def load(self, state: Mapping[str, bytes]) -> None:
         """Take up the snapshots of detectors that were started before."""

@@ -88,8 +88,8 @@ class _Hoards(Fast):
         self._hoard += b"." if len(self._hoard) < 5000 else b""
         return super().score(key, at, values)
 
-    def snapshot(self) -> bytes:
-        return super().snapshot() + self._hoard
+    def snapshot(self, only: Callable[[str], bool] | None = None) -> bytes:
+        return super().snapshot(only) + self._hoard
 
 
 class _Scribbles(Fast):

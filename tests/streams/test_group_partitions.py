@@ -425,21 +425,16 @@ def test_areas_and_groups_over_three_partitions_are_as_in_one(rules: str, record
 
 
 def counting_back(records: list[Record], place: int, version: str) -> list[Record]:
-    """Return the records of a world that begins with few rules; at a place in it those of `version` are put in force, and count back.
-
-    What a person said of a signal before that is left out: partitions do not count it back yet (ADR 12, what is not promised).
-    """
+    """Return the records of a world that begins with few rules; at a place in it those of `version` are put in force, and count back."""
     begun = [msgspec.structs.replace(records[0], entry=RulesetEntry(version="few")), *records[1:]]
     at = min(place, len(begun))
     new = Record(seq=1, received_at=begun[at - 1].received_at, entry=RulesetEntry(version=version))
     whole = [*begun[:at], new, *begun[at:]]
-    last = max(number for number, each in enumerate(whole) if isinstance(each.entry, RulesetEntry))
     return [
         msgspec.structs.replace(each, entry=msgspec.structs.replace(each.entry, prepared=Prepared(first=1)))
         if number and isinstance(each.entry, RulesetEntry)
         else each
         for number, each in enumerate(whole)
-        if number > last or not isinstance(each.entry, ResolutionEntry)
     ]
 
 
@@ -466,7 +461,7 @@ def counted_beforehand(deployment: Deployment, version: str) -> list[int]:
     rounds = [fills.go_on([done // 2 for done in side.done]), fills.go_on(side.done)]
     with Database.in_memory().write() as connection:
         fills.keep(connection, f"{version}/0")
-        deployment.areas.artifacts |= {name: backfills.load(connection, name) or [] for name in backfills.names(connection)}
+        deployment.areas.artifacts |= {name: list(backfills.load(connection, name)) for name in backfills.names(connection)}
     return rounds
 
 
