@@ -64,6 +64,15 @@ def test_a_container_is_watched_and_listens_on_this_machine_only(name: str, serv
     assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
 
 
+@each_service
+def test_fengsui_is_healthy_before_rules_are_published(name: str, service: dict[str, Any]) -> None:
+    """Nothing is ready by then, and who waits for health is not to wait in vain: it is whether a process answers, at its port."""
+    if not service["image"].startswith("fengsui:") or name in ONE_SHOT:
+        return
+    port = service.get("environment", {}).get("FENGSUI_METRICS_PORT", 8080)
+    assert f"'http://127.0.0.1:{port}/healthz'" in service["healthcheck"]["test"][-1], name
+
+
 @pytest.mark.parametrize("profile", sorted(PROFILES))
 def test_a_profile_is_whole(profile: str) -> None:
     """It has the services that it is said to have, and nothing of it waits for something outside of it."""
