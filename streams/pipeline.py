@@ -287,7 +287,9 @@ class Pipeline:
             before, self._ruleset = self._ruleset, ruleset
             if self.passage is not None:
                 self.passage.activate(ruleset.version)
-            self._activation.switch(ruleset, before, seq, prepared, self._now)
+            untold = self._activation.switch(ruleset, before, seq, prepared, self._now)
+            if self.passage is not None:
+                self.passage.tell_late(seq, untold)
             self._conclusions.activate(ruleset, self._now)
 
     def _signal(self, seq: int, entry: SignalEntry, outcomes: list[Outcome]) -> None:

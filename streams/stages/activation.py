@@ -7,6 +7,7 @@ from domain.records import Prepared
 from rules.ruleset import RuleSet
 from streams.stages.backfill import Away, Detectors
 from streams.stages.grafting import Past
+from streams.stages.ledger import Live
 from streams.stages.snapshot import Stages
 from streams.stages.warming import follow, rules_complete_from
 
@@ -22,8 +23,8 @@ class Activation:
         self._stages = stages
         self._past = Past(stages.ledger, stages.series, stages.indicators, stages.rules, detectors, history, waiting, away)
 
-    def switch(self, ruleset: RuleSet, before: RuleSet, seq: int, prepared: Prepared | None, now: int) -> None:
-        """Run `ruleset` in the place of `before` from record `seq` on, at `now`.
+    def switch(self, ruleset: RuleSet, before: RuleSet, seq: int, prepared: Prepared | None, now: int) -> list[Live]:
+        """Run `ruleset` in the place of `before` from record `seq` on, at `now`; return what `Past.count_back` does.
 
         Raises:
             NotFound: records that its new indicators are to be counted from are not at hand.
@@ -31,14 +32,14 @@ class Activation:
         stages = self._stages
         stages.raising.ruleset = ruleset.version
         stages.indicators.activate(ruleset, now)
-        if prepared is not None:
-            self._past.count_back(ruleset, before, seq, prepared)
+        untold = self._past.count_back(ruleset, before, seq, prepared) if prepared is not None else []
         plans = stages.rules.plans
         stages.rules.activate(ruleset, now)
         stages.fuse.rename({rule.renamed_from: rule.id for rule in ruleset.rules if rule.renamed_from})
         follow(stages.indicators.warming_since, plans, stages.rules.plans, now)
         self.note(ruleset)
         stages.model.activate(ruleset)
+        return untold
 
     def note(self, ruleset: RuleSet) -> None:
         """Tell who makes warnings from when on each rule knows all that it reads."""

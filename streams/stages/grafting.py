@@ -43,17 +43,19 @@ class Past:
         self._waiting = waiting
         self._away = away
 
-    def count_back(self, ruleset: RuleSet, before: RuleSet, seq: int, prepared: Prepared) -> None:
+    def count_back(self, ruleset: RuleSet, before: RuleSet, seq: int, prepared: Prepared) -> list[Live]:
         """Count back for the activation of `ruleset` in the place of `before` by record `seq`.
 
         `indicators` run `ruleset` already, `rules` do not yet. Where the stored state is missing or does not fit, all records are read.
+        Return the signals that count in other partitions since a person said so while nothing here knew them any more, in order of arrival:
+        these partitions have not been told.
 
         Raises:
             NotFound: records that it takes are not at hand.
         """
         scope = scope_of(ruleset, before)
         if not scope.names:
-            return
+            return []
         if self._history is None:
             raise NotFound(f"record {seq} activates indicators that count from record {prepared.first} on, which is not at hand here")
         fill = self._stored(self._history, ruleset, scope, prepared)
@@ -62,7 +64,9 @@ class Past:
             fill.position = prepared.first - 1
         for record in self._history.records(fill.position, seq):
             fill.take(record)
-        _Graft(self._ledger, self._series, self._indicators, self._rules).put(fill)
+        graft = _Graft(self._ledger, self._series, self._indicators, self._rules)
+        graft.put(fill)
+        return graft.untold(fill)
 
     def _new(self, ruleset: RuleSet, scope: Scope) -> Backfill:
         return Backfill(ruleset, scope, self._detectors, self._waiting, self._away)
@@ -118,6 +122,20 @@ class _Graft:
                 self._ledger.keep(live)
         if fill.since >= 0:
             self._indicators.warming_since.update(dict.fromkeys(fill.scope.names, fill.since))
+
+    def untold(self, fill: Backfill) -> list[Live]:
+        """Return what a person moved to other partitions when only `fill` knew it; from here on it is known as all that was moved there."""
+        found = []
+        for live in [fill.ledger.waiting[seq] for seq in sorted(fill.ledger.waiting)]:
+            entry = live.entry
+            if not entry.resolution.object_id or entry.resolution.method != "confirmed":
+                continue
+            known = self._ledger.named(live.feed, live.id)
+            if known is None:
+                self._ledger.wait(Live.of(live.seq, entry, live.also))
+            if known is None or (known.seq == live.seq and known.entry.resolution.object_id != entry.resolution.object_id):
+                found.append(live)
+        return found
 
     def _window(self, key: Key, name: str, cell: Cell) -> None:
         plan = self._indicators.plans[name]

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from domain.objects import RegulatedObject
+from domain.partitions import Place
 from domain.records import AnyEntry, MovedEntry, SignalEntry
 from rules.facts import Facts
 from rules.ruleset import By, Indicator
@@ -102,6 +103,14 @@ class Passage:
             known = told.get(home, MovedEntry(feed=entry.feed, gone=(), before=before, number=number))
             told[home] = replace(known, content=entry, content_seq=live.seq, also=also)
         self._moved.extend(told.items())
+
+    def tell_late(self, seq: int, untold: Sequence[Live]) -> None:
+        """Tell the partitions of the objects of `untold` that these count there, as record `seq` made known, which moves nothing itself.
+
+        What follows from one record takes the numbers behind its own, which belong to its frame; beyond that it has none.
+        """
+        for number, live in enumerate(untold, seq):
+            self.move(number if Place.of(number).offset == Place.of(seq).offset else 0, live.seq + 1, live, ())
 
     def take_moved(self) -> list[tuple[int, MovedEntry]]:
         """Return what is to be told to other partitions, since the last call, in order."""
