@@ -40,11 +40,10 @@ def whole(make: Callable[Concatenate[AnyRole, Given], None]) -> Callable[Concate
 
     @wraps(make)
     def making(self: AnyRole, /, *args: Given.args, **kwargs: Given.kwargs) -> None:
-        try:
+        with ExitStack() as undoing:
+            undoing.callback(lambda: self.closing.close())
             make(self, *args, **kwargs)
-        except BaseException:
-            self.closing.close()
-            raise
+            undoing.pop_all()
 
     return making
 
@@ -95,11 +94,10 @@ class Role:
         self.closing.close()
 
     def __enter__(self) -> Self:
-        try:
+        with ExitStack() as undoing:
+            undoing.callback(self.stop)
             self.start()
-        except BaseException:
-            self.stop()
-            raise
+            undoing.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
