@@ -41,7 +41,7 @@ def whole(make: Callable[Concatenate[AnyRole, Given], None]) -> Callable[Concate
     @wraps(make)
     def making(self: AnyRole, /, *args: Given.args, **kwargs: Given.kwargs) -> None:
         with ExitStack() as undoing:
-            undoing.callback(lambda: self.closing.close())
+            undoing.callback(lambda: self.closing.close())  # noqa: PLW0108  # there is none yet
             make(self, *args, **kwargs)
             undoing.pop_all()
 
