@@ -40,6 +40,7 @@ from storage.vault import Vault
 
 REGISTRY_SECONDS: Final = 0.5  # an object that was imported should be known to every door at once; to ask for one number costs little
 HEARD_SECONDS: Final = 5.0
+BROKERS_SECONDS: Final = 2.0  # between two looks whether anybody listens there; two in a row that find nobody count
 log = structlog.get_logger(__name__)
 
 
@@ -162,6 +163,7 @@ class DoorRole(Role):
         self.watch("retention", retention.enforce, RETENTION_SECONDS)
         self.watch("registry", doors.look_at_registry, REGISTRY_SECONDS)
         self.watch("heard", doors.note_heard, HEARD_SECONDS)
+        self.watch("brokers", doors.intake.look, BROKERS_SECONDS)
 
     def start(self) -> None:
         """Connect to the brokers and start the watches; raises StoreUnavailable."""

@@ -7,15 +7,20 @@ wants a password answers with its mechanisms and any other one with an error.
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
+import selectors
 import socket
 import ssl
 import struct
+import time
 from typing import Final
 
 from connectors.kafka.access import Access
 from domain.messages import both
 
 SECONDS: Final = 3.0
+KNOCK_SECONDS: Final = 1.5  # a connection takes one round trip; one packet that is lost is sent again after a second
 _ILLEGAL_STATE = 34  # SaslHandshake on a listener without passwords
 _UNSUPPORTED = 33
 
@@ -32,6 +37,37 @@ def diagnose(access: Access) -> str:
             return _secured(access, address, host, plain)
     except OSError as error:
         return both("kafka.unreachable", address=address, error=error.strerror or error)
+
+
+def unreachable(access: Access) -> str:
+    """Return why none of the addresses takes a connection, "" where one does: it costs the brokers next to nothing."""
+    error, end = os.strerror(errno.ETIMEDOUT), time.monotonic() + KNOCK_SECONDS
+    with contextlib.ExitStack() as stack, selectors.DefaultSelector() as doors:
+        for address in access.bootstrap.split(","):
+            host, _, port = address.strip().rpartition(":")
+            if not host or not port.isdecimal():
+                return both("kafka.bad_address", value=address)
+            try:
+                found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+            except OSError as unknown:
+                error = unknown.strerror or repr(unknown)
+                continue
+            for family, kind, protocol, _, where in found:
+                plain = stack.enter_context(socket.socket(family, kind, protocol))
+                plain.setblocking(False)
+                begun = plain.connect_ex(where)
+                if begun in {0, errno.EINPROGRESS}:
+                    doors.register(plain, selectors.EVENT_WRITE, plain)
+                else:
+                    error = os.strerror(begun)
+        while doors.get_map() and (left := end - time.monotonic()) > 0:
+            for key, _ in doors.select(left):
+                doors.unregister(key.fileobj)
+                answer = key.data.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                if not answer:
+                    return ""
+                error = os.strerror(answer)
+    return both("kafka.unreachable", address=access.bootstrap, error=error)
 
 
 def _secured(access: Access, address: str, host: str, plain: socket.socket) -> str:

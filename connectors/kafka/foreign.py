@@ -10,7 +10,7 @@ from typing import Final
 from kafka.admin import KafkaAdminClient
 
 from connectors.kafka.access import Access, addresses
-from connectors.kafka.topics import BOOTSTRAP_MS, REQUEST_MS, told_plainly
+from connectors.kafka.topics import open_admin, told_plainly
 from domain.errors import StoreUnavailable
 from domain.messages import both
 
@@ -63,10 +63,7 @@ def _look_for(foreign: Foreign, ours: Access) -> int:
 
 @contextmanager
 def _admin(access: Access) -> Iterator[KafkaAdminClient]:
-    with told_plainly(access):
-        admin = KafkaAdminClient(
-            **access.admin_options(), client_id="fengsui-sources", bootstrap_timeout_ms=BOOTSTRAP_MS, request_timeout_ms=REQUEST_MS
-        )
+    admin = open_admin(access, "fengsui-sources")
     try:
         yield admin
     finally:

@@ -17,7 +17,7 @@ from kafka.admin import ConfigResource, KafkaAdminClient, NewTopic, OffsetSpec
 from kafka.errors import KafkaError
 
 from connectors.kafka.access import Access
-from connectors.kafka.diagnosis import diagnose
+from connectors.kafka.diagnosis import diagnose, unreachable
 from connectors.kafka.layout import NAMES, Difference, Layout, Mark, Topic, differences, moves, to_mend
 from domain.errors import StoreUnavailable
 from domain.messages import both
@@ -47,6 +47,21 @@ def told_plainly(access: Access) -> Iterator[None]:
         raise StoreUnavailable(both("kafka.refused", address=access.bootstrap, error=_short(error))) from error
 
 
+def open_admin(access: Access, client_id: str) -> KafkaAdminClient:
+    """Return a client that is connected.
+
+    Where nobody listens that is said at once: Kafka's client would wait for somebody to come.
+
+    Raises:
+        StoreUnavailable: the brokers cannot be reached or do not let us in.
+    """
+    options = access.admin_options()
+    if away := unreachable(access):
+        raise StoreUnavailable(away)
+    with told_plainly(access):
+        return KafkaAdminClient(**options, client_id=client_id, bootstrap_timeout_ms=BOOTSTRAP_MS, request_timeout_ms=REQUEST_MS)
+
+
 def _short(error: KafkaError) -> str:
     """Return what the broker said of a request, without the request."""
     text = str(error)
@@ -65,10 +80,7 @@ class Topics:
         """
         self._access = access
         self._layout = layout
-        with told_plainly(access):
-            self._admin = KafkaAdminClient(
-                **access.admin_options(), client_id="fengsui-topics", bootstrap_timeout_ms=BOOTSTRAP_MS, request_timeout_ms=REQUEST_MS
-            )
+        self._admin = open_admin(access, "fengsui-topics")
 
     def __enter__(self) -> Self:
         return self

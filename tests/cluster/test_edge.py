@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -135,6 +137,23 @@ def test_the_probes_answer(edge: EdgeRole) -> None:
     assert _ask(edge, "/readyz")[0] == 200
     status, told = _ask(edge, "/v1/warnings")
     assert (status, "where fengsui api listens" in told) == (404, True)
+
+
+def test_an_edge_that_nobody_writes_to_is_not_ready_while_the_brokers_are_away(prefix: str, tmp_path: Path) -> None:
+    """It knows within seconds, so that a load balancer sends nobody there."""
+    (tmp_path / "kafka").mkdir()
+    with LocalKafka(tmp_path / "kafka") as mortal:
+        given = _kafka(mortal, prefix)
+        with Topics(given.access(), given.layout()) as topics:
+            topics.apply()
+        with EdgeRole(Settings(data=tmp_path / "edge", port=0, kafka=given)) as role:
+            assert role.trouble() == ""
+            mortal.signal_broker(0, signal.SIGKILL)
+            end = time.monotonic() + PATIENCE
+            while not role.trouble():
+                assert time.monotonic() < end
+                time.sleep(0.1)
+            assert f"Kafka at {mortal.bootstrap} cannot be reached" in role.unready()
 
 
 def test_a_browser_at_an_edge_is_told_where_the_console_is(edge: EdgeRole) -> None:

@@ -222,6 +222,23 @@ def test_a_broker_that_is_away_and_back(tmp_path: Path, monkeypatch: pytest.Monk
         assert found == ["before", *(f"during-{number}" for number in range(20))]
 
 
+def test_a_door_knows_that_the_broker_is_away_before_anybody_writes(tmp_path: Path) -> None:
+    """One look that finds nobody may be a hiccup, two tell; one that finds somebody takes it back."""
+    with LocalKafka(tmp_path) as mortal:
+        door = _Door(mortal, "frames")
+        with door.intake as intake:
+            intake.look()
+            mortal.signal_broker(0, signal.SIGKILL)
+            intake.look()
+            assert intake.trouble() == ""
+            intake.look()
+            assert f"Kafka at {mortal.bootstrap} cannot be reached" in intake.trouble()
+            mortal.start_broker(0)
+            mortal.await_ready()
+            intake.look()
+            assert intake.trouble() == ""
+
+
 def test_a_door_that_closes_answers_everybody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever still waits for a dead broker when the process ends is refused, not left waiting."""
     monkeypatch.setattr("connectors.kafka.intake.CLOSE_SECONDS", 0.1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,8 @@ from app.cluster.edge import EdgeRole
 from app.cluster.worker import WorkerRole
 from app.doctor import _cluster, examine
 from app.settings import Kafka, Settings
+from connectors.kafka.access import Access
+from connectors.kafka.diagnosis import unreachable
 from connectors.kafka.topics import MARK_KEY
 from deploy.kafka.local import LocalKafka, free_port
 from domain.errors import StoreUnavailable
@@ -126,6 +130,19 @@ def test_a_role_without_brokers_says_so_in_one_line(tmp_path: Path) -> None:
     assert start_role("worker", variables, tmp_path / "log").wait(PATIENCE) == 2
     [said] = (tmp_path / "log").read_text().splitlines()
     assert f"Kafka at {address} cannot be reached" in said
+
+
+def test_brokers_that_are_away_are_told_at_once() -> None:
+    """Where nobody listens nobody is waited for; one address of several that answers is enough not to say so."""
+    address = f"127.0.0.1:{free_port()}"
+    begun = time.monotonic()
+    done = CliRunner().invoke(app, ["topics", "check", "--bootstrap", address])
+    assert (done.exit_code, time.monotonic() - begun < 1.0) == (2, True), "without the limit of this file: a second"
+    assert f"Kafka at {address} cannot be reached: Connection refused" in done.stderr
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        there = f"127.0.0.1:{listening.getsockname()[1]}"
+        assert unreachable(Access(f"{address},{there}")) == ""
+    assert "is not HOST:PORT" in unreachable(Access("kafka"))
 
 
 def test_tls_and_password(kafka: LocalKafka, prefix: str, secrets: Secrets, tmp_path: Path) -> None:
