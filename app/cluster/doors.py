@@ -22,6 +22,7 @@ from app.silence import SilenceWatch
 from app.wiring import RETENTION_SECONDS, listen
 from connectors.inbound.edge import Edge
 from connectors.inbound.personal import Tokens
+from connectors.kafka.diagnosis import Presence
 from connectors.kafka.intake import KafkaIntake, Name, Sent
 from domain.errors import StoreUnavailable
 from domain.partitions import Place
@@ -163,7 +164,8 @@ class DoorRole(Role):
         self.watch("retention", retention.enforce, RETENTION_SECONDS)
         self.watch("registry", doors.look_at_registry, REGISTRY_SECONDS)
         self.watch("heard", doors.note_heard, HEARD_SECONDS)
-        self.watch("brokers", doors.intake.look, BROKERS_SECONDS)
+        self._brokers = Presence(settings.kafka.access())
+        self.watch("brokers", self._brokers.look, BROKERS_SECONDS)
 
     def start(self) -> None:
         """Connect to the brokers and start the watches; raises StoreUnavailable."""
@@ -174,7 +176,7 @@ class DoorRole(Role):
 
     def trouble(self) -> str:
         """Return why nothing is taken now, "" while everything is."""
-        return self.doors.intake.trouble() or self.ended_watches()
+        return self._brokers.away or self.doors.intake.trouble() or self.ended_watches()
 
     def unready(self) -> str:
         """Return why nobody is served now: what `/readyz` says. Credentials and names stand in the database."""

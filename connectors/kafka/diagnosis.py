@@ -70,6 +70,21 @@ def unreachable(access: Access) -> str:
     return both("kafka.unreachable", address=access.bootstrap, error=error)
 
 
+class Presence:
+    """Whether any broker is there, which else nobody knows until somebody writes; `away` says what two looks in a row found, "" else."""
+
+    def __init__(self, access: Access) -> None:
+        """Nobody has looked yet."""
+        self._access = access
+        self._missed = False
+        self.away = ""
+
+    def look(self) -> None:
+        """Look once, for `KNOCK_SECONDS` at most."""
+        found = unreachable(self._access)
+        self.away, self._missed = (found if self._missed else ""), bool(found)
+
+
 def _secured(access: Access, address: str, host: str, plain: socket.socket) -> str:
     context = access.context()
     if context is None:

@@ -28,7 +28,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from connectors.kafka.access import Access
-from connectors.kafka.diagnosis import diagnose, unreachable
+from connectors.kafka.diagnosis import diagnose
 from connectors.kafka.producing import open_producer
 from domain.digest import digest_of
 from domain.errors import FengsuiError, StoreUnavailable
@@ -112,7 +112,6 @@ class KafkaIntake:
         self._offers = 0
         self._bytes = 0
         self._closing = False
-        self._missed, self._away = False, ""  # whether the last look found nobody, and why the last two did
         self._loop: asyncio.AbstractEventLoop  # from `start` on
         self._thread = threading.Thread(target=self._run, name="kafka-intake", daemon=True)
         self._producer: AIOKafkaProducer | None = None
@@ -161,17 +160,10 @@ class KafkaIntake:
             self._loop.call_soon_threadsafe(self._enqueue, call, plan)
         return future
 
-    def look(self) -> None:
-        """See whether any broker is there, which else nobody knows until somebody writes; `trouble` tells what two looks in a row found."""
-        away = unreachable(self._access)
-        self._away, self._missed = (away if self._missed else ""), bool(away)
-
     def trouble(self) -> str:
         """Return why nothing is taken now, "" while everything is; it may take seconds to find out."""
         if not self._thread.is_alive():
             return both("kafka.closed")
-        if self._away:
-            return self._away
         waited = self._stuck()
         if not waited:
             return ""

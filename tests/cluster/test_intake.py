@@ -12,6 +12,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 
 from connectors.kafka.access import Access
+from connectors.kafka.diagnosis import Presence
 from connectors.kafka.intake import KafkaIntake, Name, Sent
 from deploy.kafka.local import LocalKafka, free_port
 from domain.clock import ManualClock
@@ -222,21 +223,20 @@ def test_a_broker_that_is_away_and_back(tmp_path: Path, monkeypatch: pytest.Monk
         assert found == ["before", *(f"during-{number}" for number in range(20))]
 
 
-def test_a_door_knows_that_the_broker_is_away_before_anybody_writes(tmp_path: Path) -> None:
+def test_that_the_broker_is_away_is_known_before_anybody_writes(tmp_path: Path) -> None:
     """One look that finds nobody may be a hiccup, two tell; one that finds somebody takes it back."""
     with LocalKafka(tmp_path) as mortal:
-        door = _Door(mortal, "frames")
-        with door.intake as intake:
-            intake.look()
-            mortal.signal_broker(0, signal.SIGKILL)
-            intake.look()
-            assert intake.trouble() == ""
-            intake.look()
-            assert f"Kafka at {mortal.bootstrap} cannot be reached" in intake.trouble()
-            mortal.start_broker(0)
-            mortal.await_ready()
-            intake.look()
-            assert intake.trouble() == ""
+        presence = Presence(Access(mortal.bootstrap))
+        presence.look()
+        mortal.signal_broker(0, signal.SIGKILL)
+        presence.look()
+        assert presence.away == ""
+        presence.look()
+        assert f"Kafka at {mortal.bootstrap} cannot be reached" in presence.away
+        mortal.start_broker(0)
+        mortal.await_ready()
+        presence.look()
+        assert presence.away == ""
 
 
 def test_a_door_that_closes_answers_everybody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
