@@ -5,16 +5,18 @@ Adapters live in `storage`, `connectors`, `models` and `app`; each port has one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from concurrent.futures import Future
 from datetime import datetime
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from domain.base import Noun
 from domain.findings import Outcome
 from domain.inference import Program
 from domain.objects import RegulatedObject
 from domain.records import AnyEntry, Record
+
+Counted = TypeVar("Counted")
 
 
 class Clock(Protocol):
@@ -89,6 +91,18 @@ class History(Protocol):
 
     def artifact(self, name: str) -> Iterator[bytes] | None:
         """Return the parts of a stored back-fill in order, None where it is missing or damaged: it is worked out again then."""
+        ...
+
+
+@runtime_checkable
+class SharedHistory(History, Protocol):
+    """What came before an activation for several pipelines alike, so that one of them may count back for all."""
+
+    def counted(self, seq: int, about: Hashable, count: Callable[[], Counted]) -> Counted:
+        """Return what `count` makes of the records before the activation `seq`, or what another pipeline made that counts the same.
+
+        It is only to be read. Raises what `count` raises.
+        """
         ...
 
 

@@ -25,7 +25,7 @@ from domain.errors import StoreCorrupt
 from domain.findings import Outcome
 from domain.frames import BadFrame, decode_passing
 from domain.messages import both
-from domain.partitions import IN_GROUPS
+from domain.partitions import IN_GROUPS, Place
 from domain.ports import Grant, Letter
 from domain.records import AnyEntry, Record, RulesetEntry, TickEntry
 from streams.pipeline import Pipeline
@@ -148,14 +148,17 @@ class GroupPartition(Partition):
             lambda: self._seen,
             lambda name: wait(partial(worked_out, name)),
             lambda: self._passed_over,
+            parts.sharing,
         )
 
     def _through(self, records: Sequence[Record], *, growing: bool) -> list[Outcome]:
         for record in records:
             if isinstance(record.entry, RulesetEntry) and record.entry.prepared is not None:
                 self._recounted = True
+                turn = (record.received_at, Place.of(record.seq).partition)
+                in_order = all((at, source) >= turn for source, at in self._marks.items()) and len(self._marks) == self._sources
                 for past in self._pasts:
-                    past.expect(record.seq, record.entry.prepared)
+                    past.expect(record.seq, record.entry.prepared, in_order=in_order)
         return [*super()._through(records, growing=growing), *self._objects.step(records, growing=growing)]
 
     def _counted_back(self, records: Sequence[Record]) -> bool:

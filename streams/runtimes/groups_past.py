@@ -10,7 +10,7 @@ partition into that of another, which has to know it then.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from datetime import datetime
 from typing import Literal
@@ -19,11 +19,13 @@ import msgspec
 
 from domain.errors import StoreCorrupt
 from domain.partitions import Place, everywhere, partition_of
+from domain.ports import Counted
 from domain.records import MovedEntry, Prepared, Record
 from rules.ruleset import By
 from rules.spread import alone
 from streams.runtimes.passing_on import FOR_ALL
 from streams.runtimes.past import Judged, LogHistory, or_corrupt
+from streams.runtimes.sharing import Sharing
 
 Which = Literal["areas", "groups"]
 """Of which of its two pipelines: that of its areas, or that of its objects with their groups."""
@@ -109,7 +111,7 @@ def told_of(source: int, judged: Judged) -> Iterator[Record]:
 
 
 class GroupsPast:
-    """`domain.ports.History` of one pipeline of one partition of groups."""
+    """`domain.ports.SharedHistory` of one pipeline of one partition of groups."""
 
     def __init__(
         self,
@@ -118,16 +120,22 @@ class GroupsPast:
         upto: Callable[[], Mapping[int, int]],
         worked_out: Callable[[str], Iterator[bytes] | None],
         aside: Callable[[], Collection[int]],
+        sharing: Sharing,
     ) -> None:
-        """`upto` says by source of which offsets it has told; `aside` are the numbers of records that have no effect here."""
+        """`upto` says by source of which offsets it has told; `aside` are the numbers of records that have no effect here.
+
+        What it counts as all partitions do is shared with those of the process.
+        """
         self._which: Which = which
         self._sources = sources
         self._upto = upto
         self._worked_out = worked_out
         self._aside = aside
+        self._sharing = sharing
+        self._alike = False
         self._begins: dict[int, list[Begin]] = {}  # by the activation
         self._cut: Cut | None = None
-        self._parts = 0  # of stored back-fills
+        self._parts = 0  # of stored back-fills, and moves of whoever counts for it
         self.busy = False  # whether somebody is being told of the past; may be read by any thread, as `told`
 
     @property
@@ -135,9 +143,29 @@ class GroupsPast:
         """How many records and parts were read so far: it grows for as long as it goes on."""
         return self._parts + sum(source.told for source in self._sources)
 
-    def expect(self, seq: int, prepared: Prepared) -> None:
-        """Say what the activation of record `seq`, which is judged next, counts from."""
+    def expect(self, seq: int, prepared: Prepared, *, in_order: bool) -> None:
+        """Say what the activation `seq`, which is judged next, counts from; `in_order`: all sources have told of all before it."""
         self._begins[seq] = begins_of(prepared.firsts)
+        self._alike = in_order
+
+    def counted(self, seq: int, about: Hashable, count: Callable[[], Counted]) -> Counted:
+        """Return what `count` makes of the past, or what another partition made of the same; raises what it raises.
+
+        Who leaves out what others have, or has not been told all that they have, counts by itself.
+        """
+        if not self._alike or self._apart():
+            return count()
+        self.busy = True
+        try:
+            return self._sharing.get(self._which, (seq, about), count, lambda: self.told, self._move)
+        finally:
+            self.busy = False
+
+    def _move(self) -> None:
+        self._parts += 1
+
+    def _apart(self) -> bool:
+        return bool(self._aside()) or any(source.apart for source in self._sources)
 
     def records(self, after: int, before: int) -> Iterator[Record]:
         """Yield what there was before the activation `before`, from its first records on or behind the artifact that is at `after`.
@@ -166,7 +194,7 @@ class GroupsPast:
 
         None of them is used where a record has no effect here. Raises StoreUnavailable as `in_order`.
         """
-        if self._aside() or any(source.apart for source in self._sources):
+        if self._apart():
             return None
         own = artifact_of(name, self._which)
         found = self._worked_out(own)

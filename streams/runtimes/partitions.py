@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from hashlib import sha256
@@ -44,6 +44,7 @@ from streams.runtimes.keeping import Keeping, Kept, PartitionSnapshots
 from streams.runtimes.partition_guard import Marks, Onlooking, PartitionGuard
 from streams.runtimes.passing_on import known_to_all, letters, moved
 from streams.runtimes.past import AHEAD, Admission, LogHistory, received_at
+from streams.runtimes.sharing import Sharing
 from streams.stages.passing import Passage
 
 BACKOFF_FIRST: Final = 0.1  # seconds
@@ -68,7 +69,7 @@ class Parts:
     records or `snapshot_seconds` of judging by `stopwatch`. `groups` is the number of partitions of groups, 0 for none, and `spread_of`
     says how the rules of a version are spread over both; `beside` makes the second pipeline of a partition of groups, for its objects.
     Activations that count back read `log`, which is that of the frames, without what is `aside` in a partition of it for partitions of
-    groups; `worked_out` is what was counted of it beforehand.
+    groups; `worked_out` is what was counted of it beforehand, and `sharing` gives partitions of groups what one of them counted.
     """
 
     pipeline: Callable[[History | None], Pipeline]
@@ -88,6 +89,7 @@ class Parts:
     log: FrameLog | None = None
     aside: Callable[[int], Collection[int]] = lambda _source: ()
     worked_out: Callable[[str], Iterator[bytes] | None] = lambda _name: None
+    sharing: Sharing = field(default_factory=Sharing)
 
 
 _COMPUTING: Final = threading.Lock()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import repeat
 
 from domain.errors import NotFound, StoreCorrupt
-from domain.ports import History
+from domain.ports import History, SharedHistory
 from domain.records import Prepared
 from rules.ruleset import RuleSet
 from streams.stages.backfill import Away, Backfill, Detectors, Scope, scope_of
@@ -58,15 +58,24 @@ class Past:
             return []
         if self._history is None:
             raise NotFound(f"record {seq} activates indicators that count from record {prepared.first} on, which is not at hand here")
-        fill = self._stored(self._history, ruleset, scope, prepared)
-        if fill is None or fill.position >= seq:
-            fill = self._new(ruleset, scope)
-            fill.position = prepared.first - 1
-        for record in self._history.records(fill.position, seq):
-            fill.take(record)
+        history = self._history
+
+        def count() -> Backfill:
+            return self._count(history, ruleset, scope, seq, prepared)
+
+        fill = history.counted(seq, scope, count) if isinstance(history, SharedHistory) else count()
         graft = _Graft(self._ledger, self._series, self._indicators, self._rules)
         graft.put(fill)
         return graft.untold(fill)
+
+    def _count(self, history: History, ruleset: RuleSet, scope: Scope, seq: int, prepared: Prepared) -> Backfill:
+        fill = self._stored(history, ruleset, scope, prepared)
+        if fill is None or fill.position >= seq:
+            fill = self._new(ruleset, scope)
+            fill.position = prepared.first - 1
+        for record in history.records(fill.position, seq):
+            fill.take(record)
+        return fill
 
     def _new(self, ruleset: RuleSet, scope: Scope) -> Backfill:
         return Backfill(ruleset, scope, self._detectors, self._waiting, self._away)
