@@ -5,7 +5,7 @@ A statement is built once and compiled by whichever database runs it (ADR 10).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
@@ -91,48 +91,39 @@ def insert_tuples(connection: Connection, table: Table, rows: Sequence[tuple[obj
         driver = connection.connection.driver_connection
         assert driver is not None, "a connection inside a transaction has its driver's"
         names = ", ".join(connection.dialect.identifier_preparer.format_column(column) for column in table.c)
-        nullable = [place for place, column in enumerate(table.c) if column.nullable]
         with driver.cursor() as cursor, cursor.copy(f"COPY {table.name} ({names}) FROM STDIN") as copy:
-            copy.write(copied(rows, nullable))
+            copy.write(copied(rows))
     else:
         connection.exec_driver_sql(_insert_of(table), [(*row[:-1], str(row[-1], "utf-8")) for row in rows])  # type: ignore[call-overload]  # bytes
 
 
-def copied(rows: Sequence[tuple[Any, ...]], nullable: Collection[int] = ()) -> bytes:
+def copied(rows: Sequence[tuple[Any, ...]]) -> bytes:
     r"""Return rows as PostgreSQL's COPY reads them (text format), a line each; a NUL, which it cannot hold, becomes U+2400.
 
-    The last value is JSON in UTF-8, and no other is bytes; None may stand at the `nullable` places. What needs no marks, which is nearly
-    everything, is looked through as a whole: that is several times as quick as value by value.
+    The last value is JSON in UTF-8; the others are numbers and text. What needs no marks, which is nearly everything, is looked through as
+    a whole: that is several times as quick as value by value.
 
-    >>> copied([(1, None, "a", b"{}"), (2, 0.5, "tab\there", b'"\\n"')], nullable=[1])
-    b'1\t\\N\ta\t{}\n2\t0.5\ttab\\there\t"\\\\n"\n'
+    >>> copied([(1, "a", b"{}"), (0.5, "tab\there", b'"\\n"')])
+    b'1\ta\t{}\n0.5\ttab\\there\t"\\\\n"\n'
     """
-    form = "%s\t" * (len(rows[0]) - 1)
-    heads = [form % row[:-1] for row in (_nulled(rows, nullable) if nullable else rows)]
+    tabs = len(rows[0]) - 1
+    form = "%s\t" * tabs
+    heads = [form % row[:-1] for row in rows]
     whole = "\n".join(heads)
-    if not _plain(whole, len(rows) * (len(rows[0]) - 1), len(rows) - 1, sum(row[place] is None for place in nullable for row in rows)):
-        tabs = len(rows[0]) - 1
-        heads = [head if _plain(head, tabs, 0, 0) else _head(row) for head, row in zip(heads, rows, strict=True)]
-        whole = "\n".join(heads)
+    if not _plain(whole, len(rows) * tabs, len(rows) - 1):
+        whole = "\n".join([head if _plain(head, tabs, 0) else _head(row) for head, row in zip(heads, rows, strict=True)])
     bodies = [body.replace(b"\\", b"\\\\") if b"\\" in body else body for body in [row[-1] for row in rows]]
     return b"\n".join([head + body for head, body in zip(whole.encode().split(b"\n"), bodies, strict=True)]) + b"\n"
 
 
-def _nulled(rows: Iterable[tuple[Any, ...]], nullable: Collection[int]) -> Iterable[tuple[Any, ...]]:
-    """Return rows with COPY's null for None."""
-    for place in nullable:
-        rows = [row if row[place] is not None else (*row[:place], _NULL, *row[place + 1 :]) for row in rows]
-    return rows
-
-
-def _plain(text: str, tabs: int, ends: int, nulls: int) -> bool:
+def _plain(text: str, tabs: int, ends: int) -> bool:
     """Tell whether text has as many marks as are between values, and none inside them."""
-    return text.count("\t") == tabs and text.count("\n") == ends and text.count("\\") == nulls and "\r" not in text and "\0" not in text
+    return text.count("\t") == tabs and text.count("\n") == ends and "\\" not in text and "\r" not in text and "\0" not in text
 
 
 def _head(row: tuple[Any, ...]) -> str:
     """Return all values but the last with their marks."""
-    values = [_NULL if value is None else _marked(value) if isinstance(value, str) else str(value) for value in row[:-1]]
+    values = [_marked(value) if isinstance(value, str) else str(value) for value in row[:-1]]
     return "\t".join([*values, ""])
 
 
@@ -143,7 +134,6 @@ def _marked(text: str) -> str:
     return text
 
 
-_NULL = "\\N"
 # https://www.postgresql.org/docs/current/sql-copy.html, text format; the backslash first, since the others are written with one.
 _MARKED = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\0": "\u2400"}
 

@@ -183,14 +183,8 @@ class _Rows:
                 resolution.confidence,
                 signal.source,
                 signal.kind,
-                signal.matter,
-                signal.region,
                 to_us(signal.occurred_at),
                 self._received_us,
-                signal.severity,
-                signal.value,
-                signal.unit,
-                signal.text,
                 "withdrawn" if signal.withdraws else "active",  # taking back states no fact of its own
                 _encoder.encode(entry),
             )

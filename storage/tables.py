@@ -157,16 +157,10 @@ signals = Table(
     Column("confidence", Float, nullable=False),
     Column("source", String, nullable=False),
     Column("kind", String, nullable=False),
-    Column("matter", String, nullable=False),
-    Column("region", String, nullable=False),
     Column("occurred_at", Instant, nullable=False),
     Column("received_at", Instant, nullable=False),
-    Column("severity", Integer, nullable=False),
-    Column("value", Float),
-    Column("unit", String, nullable=False),
-    Column("text", Text, nullable=False),
     Column("status", String, nullable=False),  # active revised withdrawn
-    Column("body", Text, nullable=False),  # domain.records.SignalEntry, as journalled
+    Column("body", Text, nullable=False),  # domain.records.SignalEntry, as journalled: the columns hold what queries ask for
     Index("signals_by_object", "object_id", "occurred_at"),
     Index("signals_by_key", "feed", "id"),
     Index("signals_unresolved", "object_id", "seq", sqlite_where=text("object_id = ''"), postgresql_where=text("object_id = ''")),

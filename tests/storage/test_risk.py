@@ -280,21 +280,21 @@ MARKS = ("plain", "tab\there", "two\nlines\r", "\\N", "\\", "end\\", "没有\\t�
 
 
 def test_signals_come_back_as_they_came(connection: Connection) -> None:
-    """Marks of the database's own, beside rows without any; a value that is missing stays missing."""
+    """Marks of the database's own, beside rows without any."""
     plain = [make_record(seq, id=f"p{seq}", value=None if seq % 2 else 0.1, text="无") for seq in range(1, 4)]
-    marked = [make_record(10 + seq, id=f"m{seq}{said}", value=None, text=said, unit=said) for seq, said in enumerate(MARKS)]
+    marked = [make_record(10 + seq, id=f"m{seq}{said}", text=said, kind=said) for seq, said in enumerate(MARKS)]
     for some in (plain, [*plain, *marked]):  # as a block that needs no marks, and as one that does
         risk.apply_records(connection, [msgspec.structs.replace(one, seq=one.seq + 100 * len(some)) for one in some], after=0)
         rows = connection.execute(select(signals).order_by(signals.c.seq).where(signals.c.seq >= 100 * len(some))).all()
-        told = [(row.id, row.value, row.text, row.unit, msgspec.json.decode(row.body, type=SignalEntry)) for row in rows]
+        told = [(row.id, row.kind, msgspec.json.decode(row.body, type=SignalEntry)) for row in rows]
         sent = [(one.entry.signal, one.entry) for one in some if isinstance(one.entry, SignalEntry)]
-        assert told == [(said.id, said.value, said.text, said.unit, entry) for said, entry in sent]
+        assert told == [(said.id, said.kind, entry) for said, entry in sent]
 
 
 def test_a_nul_in_a_signal_is_kept_where_it_can_be(connection: Connection) -> None:
     """The column has its picture where the database cannot hold it, the noun what was sent."""
-    risk.apply_records(connection, [make_record(1, text="a\0b"), make_record(2, id="s-2", text="c")], after=0)
+    risk.apply_records(connection, [make_record(1, kind="a\0b"), make_record(2, id="s-2", kind="c")], after=0)
     one, other = connection.execute(select(signals).order_by(signals.c.seq)).all()
-    assert one.text == ("a\u2400b" if connection.dialect.name == "postgresql" else "a\0b")
-    assert msgspec.json.decode(one.body, type=SignalEntry).signal.text == "a\0b"
-    assert other.text == "c"
+    assert one.kind == ("a\u2400b" if connection.dialect.name == "postgresql" else "a\0b")
+    assert msgspec.json.decode(one.body, type=SignalEntry).signal.kind == "a\0b"
+    assert other.kind == "c"

@@ -6,17 +6,18 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import sqlalchemy as sa
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext, MigrationStep, RevisionStep
 from alembic.script import ScriptDirectory
 
 from dispatch.route import route
-from storage import migrate, obligations, outbox
+from storage import intake_reads, migrate, obligations, outbox
 from storage.database import Database
 from storage.tables import hits
 from tests.dispatch.timeline import CATALOGUE, Story
-from tests.factories import make_warning
+from tests.factories import make_entry, make_warning
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
@@ -75,3 +76,23 @@ def test_the_filter_that_kept_a_hit_back_moves_out_of_its_values(tmp_path: Path)
         count = "SELECT suppressed, count(*) FROM hits WHERE at > 0 AND suppressed IS NOT NULL GROUP BY suppressed"
         plan = connection.execute(sa.text(f"EXPLAIN QUERY PLAN {count}")).all()
         assert "USING COVERING INDEX hits_kept_back" in plan[0].detail
+
+
+def test_signals_keep_all_they_said_without_the_columns_that_nobody_asked_for(tmp_path: Path) -> None:
+    """A signal of before is read with its text, region and value, which its body holds; the confirm queue is found by its index as ever."""
+    engine = made_by("v0015_source_marks", tmp_path / "x.db")
+    entries = [make_entry(id=f"s-{seq}", text="泄漏", region="610113", value=0.5, unit="MPa", severity=2) for seq in (1, 2)]
+    with engine.begin() as connection:
+        for seq, entry in enumerate(entries, start=1):
+            row = {"seq": seq, "id": entry.signal.id, "object": "o-1" if seq == 1 else "", "body": msgspec.json.encode(entry).decode()}
+            columns = (
+                ":seq, 'test', :id, 0, :object, 'id', 1.0, 'iot', 'gas.leak', '', '610113', 0, 0, 2, 0.5, 'MPa', '泄漏', 'active', :body"
+            )
+            connection.execute(sa.text(f"INSERT INTO signals VALUES ({columns})"), row)
+    engine.dispose()
+    with Database.open(tmp_path / "x.db") as database, database.read() as connection:
+        assert [(one.seq, one.entry) for one in intake_reads.signals_of_object(connection, "o-1")] == [(1, entries[0])]
+        assert [(one.seq, one.entry) for one in intake_reads.unresolved_signals(connection)] == [(2, entries[1])]
+        made = connection.execute(sa.text("SELECT name, sql FROM sqlite_master WHERE tbl_name = 'signals' AND type = 'index'")).all()
+        assert {name for name, _ in made if not name.startswith("sqlite")} == {"signals_by_key", "signals_by_object", "signals_unresolved"}
+        assert all((name == "signals_unresolved") == ("WHERE object_id = ''" in sql) for name, sql in made if sql)
