@@ -16,6 +16,8 @@ YOUNG: Final = 5_000  # allocations between two looks at the young: everything s
 OLDER: Final = (5, 4_000)
 BATCH: Final = 100_000  # of those that are left behind by a batch, or several, when they are looked at
 UNWATCHED: Final = 2_000_000  # allocations after which it does look between two batches: where one goes on and on, or none comes
+LITTLE: Final = 0.02  # of these was kept alive by cycles alone: as good as nothing
+PASSED_OVER: Final = 9  # looks behind batches, after one that found so little
 GROWN: Final = 5_000_000  # of them before everything is looked at, at the least
 
 
@@ -89,12 +91,14 @@ class BatchCollector:
 
     In the middle of a batch nearly everything is alive, and looking at it is in vain. Behind one, what is left is looked at once and then
     left alone, until as much has come as was there when everything was looked at last, or was taken up since: so cycles are found, sooner
-    or later, and what is kept is looked at twice at the most on the average.
+    or later, and what is kept is looked at twice at the most on the average. What the engine keeps leads to all of its state, so that the
+    more there is, the longer a look takes; where one finds next to nothing, what the next ones would see is left alone without.
     """
 
     def __init__(self) -> None:
         """Set the pace for the rest of the process."""
         gc.set_threshold(UNWATCHED, *OLDER)
+        self._pass_over = 0  # looks
         self._everything()
 
     def batch_done(self) -> None:
@@ -105,9 +109,12 @@ class BatchCollector:
         self._grown += left
         if self._grown > max(GROWN, self._kept + _states.made):
             self._everything()
-        else:
-            gc.collect(0)
-            gc.freeze()
+            return
+        if self._pass_over:
+            self._pass_over -= 1
+        elif gc.collect(0) < LITTLE * left:
+            self._pass_over = PASSED_OVER
+        gc.freeze()
 
     def _everything(self) -> None:
         self._kept = look_at_everything()

@@ -41,6 +41,23 @@ def test_what_a_batch_leaves_in_a_knot_is_found_behind_it(monkeypatch: pytest.Mo
     assert len(kept) == 2_000
 
 
+def test_a_look_that_found_next_to_nothing_spares_the_next_ones_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where batches leave no cycles, one look in ten is taken; where one finds some, the next batch is looked at as well."""
+    monkeypatch.setattr(collector, "BATCH", 1_000)
+    pace, kept, looks = BatchCollector(), list[object](), list[int]()
+    gc.callbacks.append(note := lambda phase, info: looks.append(info["collected"]) if phase == "stop" else None)
+    try:
+        for made in [list[object]] * 20 + [Knot] * 3:
+            kept += ([] for _ in range(2_000))
+            for _ in range(500):
+                made()
+            pace.batch_done()
+    finally:
+        gc.callbacks.remove(note)
+    assert [found > 0 for found in looks] == [False, False, True, True, True]
+    assert len(kept) == 23 * 2_000
+
+
 def test_what_was_alive_behind_its_batch_is_found_once_as_much_has_come_as_was_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cycle that somebody held for some batches goes as well, later."""
     monkeypatch.setattr(collector, "BATCH", 1_000)
