@@ -20,7 +20,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -39,7 +39,7 @@ KEYS: Final = ("sealing_key", "personal_key", "link_key")
 
 
 class Failed(Exception):
-    """The cluster cannot go on; the text says what ended and the last lines of its log."""
+    """The cluster cannot go on; the text says what ended, and why in its own words."""
 
 
 def configuration(folder: Path, *, bootstrap: str, database_url: str, brokers: int, partitions: int, url: str) -> str:
@@ -73,6 +73,7 @@ class Roles:
         self._folder = folder
         self._commands: dict[str, list[str]] = {}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._begun: dict[str, int] = {}  # where in its log each of them begins to speak
 
     def once(self, *command: str) -> None:
         """Run a command to its end; raises Failed with what it said."""
@@ -86,15 +87,23 @@ class Roles:
         self._again(name)
 
     def look(self) -> None:
-        """Start anew what asked for it or was killed, as a supervisor would; raises Failed where a role ended otherwise."""
+        """Start anew what asked for it or was killed, as a supervisor would; raises Failed with all that ended otherwise."""
+        refused = []
         for name, process in list(self._running.items()):
             status = process.poll()
             if status is not None and (status == RESTART or status < 0):
                 print(f"{name} 已结束（{status}），重新启动 / ended with {status} and is started anew: {self.log(name)}", flush=True)
                 self._again(name)
             elif status is not None:
-                tail = "\n".join(self.log(name).read_text(errors="replace").splitlines()[-15:])
-                raise Failed(f"{name} 已结束（{status}）/ ended with {status}:\n{tail}")
+                refused.append(f"{name} 已结束，状态 {status} / ended with status {status}:\n{self._words(name)}\n  → {self.log(name)}")
+        if refused:
+            raise Failed("\n".join(refused))
+
+    def _words(self, name: str) -> str:
+        """Return what a role said last to a person, else to machines: lines that are JSON are the log of what it did until then."""
+        said = self.log(name).read_bytes()[self._begun[name] :].decode(errors="replace").splitlines()
+        to_people = [line for line in said if not line.startswith("{")]
+        return "\n".join(f"  {line}" for line in (to_people or said)[-15:])
 
     def log(self, name: str) -> Path:
         """Return the file that a role logs to."""
@@ -116,6 +125,7 @@ class Roles:
 
     def _again(self, name: str) -> None:
         with self.log(name).open("ab") as log:
+            self._begun[name] = log.tell()
             # A session of its own: Ctrl-C reaches this script alone, which ends the roles before brokers and database.
             started = subprocess.Popen(self._commands[name], cwd=TOP, stdout=log, stderr=log, start_new_session=True)  # noqa: S603  # own arguments
         self._running[name] = started
@@ -158,7 +168,7 @@ def _need(folder: Path, ports: Sequence[int]) -> Path:
 
 
 def run(given: argparse.Namespace, over: threading.Event) -> None:
-    """Start everything, tell where it is, keep it running until `over`; raises Failed and KafkaMissing."""
+    """Start everything, keep it running until `over`; raises Failed and KafkaMissing, and SystemExit where that was told already."""
     folder: Path = given.folder.resolve()
     programs = _need(folder, (given.port, given.api_port))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -174,37 +184,50 @@ def run(given: argparse.Namespace, over: threading.Event) -> None:
         edge, api = (f"http://127.0.0.1:{port or free_port()}" for port in (given.port, given.api_port))
         sizes = {"brokers": given.brokers, "partitions": given.partitions}
         config.write_text(configuration(folder, bootstrap=kafka.bootstrap, database_url=database_url, url=api, **sizes))
-        shared = ("--config", str(config))
         roles = Roles(folder)
         stack.callback(roles.stop)
-        print("建表、建主题、启用规则 …… / making tables and topics, putting rules in force ...", flush=True)
-        roles.once("db", "upgrade", *shared)
-        roles.once("topics", "apply", *shared)
-        roles.once("rules", "publish", *shared, "--data", str(folder / "publish"), "--rules", str(RULES))
-        print("启动各进程 …… / starting the roles ...", flush=True)
-        for name, url in (("edge", edge), ("api", api)):
-            roles.start(name, name, *shared, "--data", str(folder / name), "--port", url.rpartition(":")[2])
-        counts = {"duty": DUTIES, "worker": given.workers}
-        loops = [(role, f"{role}-{number}", free_port()) for role, count in counts.items() for number in range(1, count + 1)]
-        (folder / "metrics.txt").write_text("".join(f"{name} http://127.0.0.1:{port}/metrics\n" for _, name, port in loops))
-        for role, name, port in loops:
-            roles.start(name, role, *shared, "--data", str(folder / name), "--metrics-port", str(port))
-        for name, url in (("edge", edge), ("api", api)):
-            _await_ready(name, url, roles, over)
-        print(
-            f"edge        {edge}    令牌 token: {folder / 'edge/admin-token'}\n"
-            f"console     {api}/    令牌 token: {folder / 'api/admin-token'}\n"
-            f"kafka       {kafka.bootstrap}\n"
-            f"postgresql  {database_url}\n"
-            f"metrics     {folder / 'metrics.txt'}\n"
-            f"settings    {config}\n"
-            f"logs        {folder}/*.log    {given.workers} worker, {DUTIES} duty\n"
-            "ready 就绪；按 Ctrl-C 全部停止 / Ctrl-C stops all of it",
-            flush=True,
-        )
-        while not over.wait(0.5):
-            roles.look()
-        print("停止 …… / stopping ...", flush=True)
+        where = {"kafka": kafka.bootstrap, "postgresql": database_url, "settings": str(config)}
+        try:
+            _keep_running(given, folder, roles, {"edge": edge, "api": api}, where, over)
+        except Failed as trouble:  # told before the rest is ended, which takes its time
+            told = f"其余全部停止；再次启动前请删除 {folder} / everything else is stopped; remove that folder to start again"
+            sys.stderr.write(f"{trouble}\n{told}\n")
+            raise SystemExit(1) from None
+
+
+def _keep_running(
+    given: argparse.Namespace, folder: Path, roles: Roles, urls: Mapping[str, str], where: Mapping[str, str], over: threading.Event
+) -> None:
+    """Prepare what the roles need, start them, tell where all of it is, keep it running until `over`; raises Failed."""
+    shared = ("--config", where["settings"])
+    print("建表、建主题、启用规则 …… / making tables and topics, putting rules in force ...", flush=True)
+    roles.once("db", "upgrade", *shared)
+    roles.once("topics", "apply", *shared)
+    roles.once("rules", "publish", *shared, "--data", str(folder / "publish"), "--rules", str(RULES))
+    print("启动各进程 …… / starting the roles ...", flush=True)
+    for name, url in urls.items():
+        roles.start(name, name, *shared, "--data", str(folder / name), "--port", url.rpartition(":")[2])
+    counts = {"duty": DUTIES, "worker": given.workers}
+    loops = [(role, f"{role}-{number}", free_port()) for role, count in counts.items() for number in range(1, count + 1)]
+    (folder / "metrics.txt").write_text("".join(f"{name} http://127.0.0.1:{port}/metrics\n" for _, name, port in loops))
+    for role, name, port in loops:
+        roles.start(name, role, *shared, "--data", str(folder / name), "--metrics-port", str(port))
+    for name, url in urls.items():
+        _await_ready(name, url, roles, over)
+    print(
+        f"edge        {urls['edge']}    令牌 token: {folder / 'edge/admin-token'}\n"
+        f"console     {urls['api']}/    令牌 token: {folder / 'api/admin-token'}\n"
+        f"kafka       {where['kafka']}\n"
+        f"postgresql  {where['postgresql']}\n"
+        f"metrics     {folder / 'metrics.txt'}\n"
+        f"settings    {where['settings']}\n"
+        f"logs        {folder}/*.log    {given.workers} worker, {DUTIES} duty\n"
+        "ready 就绪；按 Ctrl-C 全部停止 / Ctrl-C stops all of it",
+        flush=True,
+    )
+    while not over.wait(0.5):
+        roles.look()
+    print("停止 …… / stopping ...", flush=True)
 
 
 def main() -> int:
@@ -222,7 +245,7 @@ def main() -> int:
         signal.signal(number, lambda *_: over.set())
     try:
         run(given, over)
-    except (Failed, KafkaMissing) as trouble:
+    except (Failed, KafkaMissing, RuntimeError) as trouble:  # brokers and database say so where they do not start
         sys.stderr.write(f"{trouble}\n")
         return 1
     return 0

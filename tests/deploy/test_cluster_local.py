@@ -19,7 +19,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from app.settings import load_settings
-from deploy.cluster_local import configuration
+from deploy.cluster_local import Failed, Roles, configuration
 from deploy.kafka.local import free_port
 from tests.architecture.tree import TOP
 from tests.console.screenshots import FLAGS
@@ -151,6 +151,24 @@ def test_a_port_that_is_taken_is_said_before_anything_starts(tmp_path: Path) -> 
     assert f"port {port} is taken" in done.stderr
     assert "--api-port" in done.stderr
     assert not (tmp_path / "new").exists()
+
+
+def test_what_a_role_refuses_is_told_by_its_name_in_its_own_words(tmp_path: Path) -> None:
+    """Of all that refuse, not of the first alone, and without the log of what they did until then."""
+    roles = Roles(tmp_path)
+    for name in ("duty-1", "worker-1"):
+        (tmp_path / f"{name}.log").write_text("of an earlier start\n")
+        database = ("--database-url", "postgresql://nobody@/none", "--data", str(tmp_path / name))
+        roles.start(name, name.partition("-")[0], "--bootstrap", f"127.0.0.1:{free_port()}", *database)
+    for process in roles._running.values():
+        process.wait(SECONDS)
+    with pytest.raises(Failed) as refused:
+        roles.look()
+    first, why, log, *others = str(refused.value).splitlines()
+    assert first == "duty-1 已结束，状态 2 / ended with status 2:"
+    assert re.fullmatch(r"  连不上 Kafka .* cannot be reached: Connection refused; start it, or mend kafka.bootstrap", why)
+    assert log == f"  → {tmp_path / 'duty-1.log'}"
+    assert others[0].startswith("worker-1 ")
 
 
 def test_the_page_begins_with_the_command_that_the_test_runs() -> None:
