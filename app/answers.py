@@ -21,7 +21,7 @@ from dispatch.transitions import legal_actions
 from domain.base import Noun
 from domain.errors import Conflict, Forbidden, InvalidAction, NotFound
 from domain.instants import rfc3339
-from domain.messages import text
+from domain.messages import both
 from domain.ports import Clock
 from domain.principals import Principal
 from domain.tasks import Action, Command, Role, Task, WarningCase
@@ -100,9 +100,9 @@ class Answers:
         seen = sight(connection, principal, warning_id, hold=True)
         case, tasks = seen.case, seen.all_tasks
         if case is None:
-            raise NotFound(text("warning.not_found", id=warning_id))
+            raise NotFound(both("warning.not_found", id=warning_id))
         if answer.task and answer.task not in {task.id for task in seen.tasks}:
-            raise NotFound(text("task.not_found", id=answer.task))
+            raise NotFound(both("task.not_found", id=answer.task))
         digest = hashlib.sha256(msgspec.json.encode(answer, order="deterministic")).hexdigest()
         told = _told(connection, key, [warning_id, *(task.id for task in seen.tasks)])
         repeated = next((reply for known, reply in told.values() if known == digest), None)
@@ -110,10 +110,10 @@ class Answers:
             return repeated
         task = _meant(case, tasks, answer.task, principal, action)
         if principal.via == "link" and principal.task_id != (task.id if task else ""):
-            raise NotFound(text("warning.not_found", id=warning_id))
+            raise NotFound(both("warning.not_found", id=warning_id))
         task_id = task.id if task else ""
         if (task_id or warning_id) in told:
-            raise Conflict(text("task.key_reused", used=key))
+            raise Conflict(both("task.key_reused", used=key))
         now, context = self._clock.now(), self._desk.context(connection)
         command = Command(
             action=action,
@@ -168,7 +168,7 @@ def _told(connection: Connection, key: str, about: Sequence[str]) -> dict[str, t
         InvalidAction: the key is longer than `KEY_LIMIT`.
     """
     if len(key) > KEY_LIMIT:
-        raise InvalidAction(text("task.key_too_long", limit=KEY_LIMIT))
+        raise InvalidAction(both("task.key_too_long", limit=KEY_LIMIT))
     if not key:
         return {}
     rows = connection.execute(select(answers).where(answers.c.task_id.in_(about), answers.c.idempotency_key == key))
@@ -180,7 +180,7 @@ ACTIONS = frozenset(action.value for action in Action)
 
 def _action(name: str) -> Action:
     if name not in ACTIONS:
-        raise InvalidAction(text("task.unknown_action", action=name, legal=", ".join(sorted(ACTIONS))))
+        raise InvalidAction(both("task.unknown_action", action=name, legal=", ".join(sorted(ACTIONS))))
     return Action(name)
 
 
@@ -208,15 +208,15 @@ def _meant(case: WarningCase, tasks: tuple[Task, ...], task_id: str, principal: 
     if task_id:
         found = next((task for task in tasks if task.id == task_id), None)
         if found is None:
-            raise NotFound(text("task.not_found", id=task_id))
+            raise NotFound(both("task.not_found", id=task_id))
         return found
     if action in {Action.WITHDRAW, Action.REOPEN, Action.ASSESS} or case.status == "unrouted":
         return None
     own = [task for task in tasks if task.open and (principal.sees_all or task.department == principal.department)]
     if not own:
-        raise NotFound(text("task.not_found", id=case.id))
+        raise NotFound(both("task.not_found", id=case.id))
     if len(own) > 1:
-        raise InvalidAction(text("task.say_which", tasks=", ".join(f"{task.id} ({task.department})" for task in own)))
+        raise InvalidAction(both("task.say_which", tasks=", ".join(f"{task.id} ({task.department})" for task in own)))
     return own[0]
 
 

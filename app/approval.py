@@ -8,7 +8,7 @@ import structlog
 
 from app.workshop import Sound
 from domain.errors import Forbidden, InvalidAction, NotFound
-from domain.messages import text
+from domain.messages import both
 from domain.ports import Clock
 from storage import risk, rule_versions
 from storage.database import Database
@@ -65,7 +65,7 @@ class Approval:
         """
         known, now = self._pending(version), self._clock.now()
         if known.author == by:
-            raise Forbidden(text("rules.own_candidate", by=by))
+            raise Forbidden(both("rules.own_candidate", by=by))
         with self._database.write() as connection:
             if not known.author:
                 rule_versions.vouch(connection, known.version, by, now)
@@ -82,14 +82,14 @@ class Approval:
         """
         known = self._pending(version)
         if not _reason(reason):
-            raise InvalidAction(text("rules.reason_wanted"))
+            raise InvalidAction(both("rules.reason_wanted"))
         with self._database.write() as connection:
             rule_versions.decide(connection, known.version, "refused", by, self._clock.now(), _reason(reason))
 
     def _pending(self, version: str) -> Candidate:
         known = self.waiting()
         if known is None or not version or not known.version.startswith(version):
-            raise NotFound(text("rules.nothing_waits", version=version[:12], waiting=known.version[:12] if known is not None else "–"))
+            raise NotFound(both("rules.nothing_waits", version=version[:12], waiting=known.version[:12] if known is not None else "–"))
         return known
 
 

@@ -37,7 +37,7 @@ from dispatch.effects import (
 )
 from dispatch.transitions import legal_actions
 from domain.errors import Conflict
-from domain.messages import text
+from domain.messages import both, text
 from domain.names import masked_name
 from domain.objects import RegulatedObject
 from domain.tasks import Stage, Task, WarningCase
@@ -212,7 +212,7 @@ def _write_timers(connection: Connection, effects: Sequence[AnyEffect], now: dat
     obligations.cancel_timers(connection, off, now)
     for done in _of(TimerDone, effects):
         if not obligations.end_timer(connection, done.timer_id, done.state, now):
-            raise Conflict(text("timer.over", id=done.timer_id))
+            raise Conflict(both("timer.over", id=done.timer_id))
 
 
 def _said(effect: Audited) -> audit.Said:

@@ -25,7 +25,7 @@ from app.rules_shown import samples_of
 from app.synced import offer, refused, synced
 from app.workshop import Died, Progress, Refused, Unwanted, Workshop
 from domain.errors import FengsuiError, FileProblems, NotFound, Problem, StoreUnavailable
-from domain.messages import both, text
+from domain.messages import both
 from domain.ports import Intake, Receipt
 from domain.records import Prepared, RulesetEntry
 from rules.load import load_rules, version_of
@@ -286,7 +286,7 @@ class Rulebook:
             return "died"
         self._seen, self._deaths = texts, 0
         return self._refuse(
-            [Problem(file=str(self._folder), line=0, column=0, message=text("rules.child_died", how=found.how, times=DEATHS))]
+            [Problem(file=str(self._folder), line=0, column=0, message=both("rules.child_died", how=found.how, times=DEATHS))]
         )
 
     def _refuse(self, problems: list[Problem]) -> str:

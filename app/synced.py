@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 
 from domain.errors import StoreUnavailable
-from domain.messages import text
+from domain.messages import both
 from domain.ports import Intake, Offer, Receipt
 from domain.records import AnyEntry
 
@@ -31,7 +31,7 @@ def synced(answer: Future[list[Receipt]], seconds: float | None = None) -> list[
     try:
         return answer.result(patience)
     except TimeoutError as error:
-        raise StoreUnavailable(text("journal.not_synced", seconds=f"{patience:g}")) from error
+        raise StoreUnavailable(both("journal.not_synced", seconds=f"{patience:g}")) from error
 
 
 def refused(answer: Future[list[Receipt]]) -> bool:

@@ -12,7 +12,7 @@ from dispatch.rungs import issue
 from dispatch.unit import stage_clock
 from domain.errors import InvalidAction
 from domain.instants import spoken
-from domain.messages import text
+from domain.messages import both, in_each, text
 from domain.records import OutcomeEntry
 from domain.tasks import Action, Command, Precedent, Recipient, Stage, Task, Timer, stable_id
 
@@ -23,14 +23,15 @@ SIGNATURE_FIELD = "signed_by"
 def accept(draft: Draft, task: Task, command: Command) -> str:
     """审核通过: not by whoever handled it; the lead's last, and then the warning closes by itself."""
     if command.actor and command.actor in task.handlers:
-        raise InvalidAction(text("task.own_review", actor=command.actor))
+        raise InvalidAction(both("task.own_review", actor=command.actor))
     if task.role == "lead":
         open_ones = [known for known in draft.tasks.values() if known.role == "cooperating" and not _settled(known)]
         if open_ones:
             waiting = "、".join(f"{known.department} ({known.stage.value})" for known in open_ones)
-            raise InvalidAction(text("task.cooperating_open", waiting=waiting))
+            raise InvalidAction(both("task.cooperating_open", waiting=waiting))
         if draft.policy.signature and not str(command.form.get(SIGNATURE_FIELD, "")).strip():
-            raise InvalidAction(text("task.no_signature", field=SIGNATURE_FIELD, level=text(f"level.{draft.case.level}")))
+            level = f"level.{draft.case.level}"
+            raise InvalidAction(in_each(lambda say: text("task.no_signature", say, field=SIGNATURE_FIELD, level=text(level, say))))
     draft.stop(task.id)
     answers = task.answers | {command.action.value: dict(command.form)}
     draft.move(draft.tasks[task.id], Stage.ACCEPTED, command.action, answers=answers)
@@ -103,7 +104,7 @@ def approve_extension(draft: Draft, task: Task, command: Command) -> str:
     """同意延期: the due time moves and the total as much; whoever was told the old one is told."""
     extension, clock = draft.policy.extension, next((known for known in task.clocks if known.kind == task.extension_asked), None)
     if extension is None or clock is None or clock.state != "running":
-        raise InvalidAction(text("task.extension_lapsed"))
+        raise InvalidAction(both("task.extension_lapsed"))
     calendar = draft.context.calendar
     due = calendar.due(clock.due_at, extension.each, draft.hours(clock.hours))
     draft.put(task, extension_asked=None, extensions=task.extensions + 1)
@@ -131,7 +132,7 @@ def pause(draft: Draft, task: Task, command: Command) -> str:
     reason = command.form.get("reason", "")
     rule = next((known for known in draft.policy.pauses if known.reason == reason), None)
     if rule is None:
-        raise InvalidAction(text("task.bad_pause_reason", reason=reason, legal=", ".join(known.reason for known in draft.policy.pauses)))
+        raise InvalidAction(both("task.bad_pause_reason", reason=reason, legal=", ".join(known.reason for known in draft.policy.pauses)))
     clock = stage_clock(task)
     assert clock is not None  # the table asked for a running one
     paused = replace(clock, state="paused", stopped_at=draft.now)
@@ -191,7 +192,7 @@ def designate(draft: Draft, task: Task | None, command: Command) -> str:
     """指定办理: the ruling is a precedent for the next warning, and the designated department cannot return it."""
     unit = str(command.form.get("department", ""))
     if draft.context.directory.get(unit) is None:
-        raise InvalidAction(text("task.unknown_department", unit=unit))
+        raise InvalidAction(both("task.unknown_department", unit=unit))
     reason = _reason(command)
     case = draft.case
     if task is None:
@@ -249,7 +250,7 @@ def reopen(draft: Draft, command: Command) -> str:
     if command.role == "system" and within is not None and case.closed_at is not None:
         last = draft.context.calendar.due(case.closed_at, within, draft.hours(case.duty_desk)).at
         if draft.now > last:
-            raise InvalidAction(text("case.reopen_too_late", last=spoken(last)))
+            raise InvalidAction(both("case.reopen_too_late", last=spoken(last)))
     draft.cancel_everything()  # the revisits
     kept = tuple(clock for clock in case.clocks if clock.kind != "joint")
     draft.put_case(status="open", closed_at=None, verdict="", pushed_at=None, attempt=case.attempt + 1, clocks=kept)
@@ -267,14 +268,14 @@ def assess(draft: Draft, command: Command) -> str:
     """综合研判: minutes and who was there; without the quorum it was a talk."""
     minutes = str(command.form.get("minutes", "")).strip()
     if not minutes:
-        raise InvalidAction(text("form.missing", field="minutes", title="会商纪要"))
+        raise InvalidAction(both("form.missing", field="minutes", title="会商纪要"))
     attended = command.form.get("attended", [])
     case, rule = draft.case, draft.policy.joint_assessment
     others = [unit for unit in case.cooperating if unit != case.lead]
     there = sum(1 for unit in others if unit in attended)
     needed = len(others) if rule is not None and rule.quorum == "all" else (len(others) + 1) // 2
     if case.lead not in attended or there < needed:
-        raise InvalidAction(text("case.no_quorum", lead=case.lead, needed=needed, there=there))
+        raise InvalidAction(both("case.no_quorum", lead=case.lead, needed=needed, there=there))
     draft.stop("", "joint")
     for unit in (case.lead, *others):
         draft.tell(Recipient(role="department", department=unit), "case.assessed", minutes)
@@ -284,7 +285,7 @@ def assess(draft: Draft, command: Command) -> str:
 def _reason(command: Command) -> str:
     reason = str(command.form.get("reason", "") or command.note).strip()
     if not reason:
-        raise InvalidAction(text("form.missing", field="reason", title="理由"))
+        raise InvalidAction(both("form.missing", field="reason", title="理由"))
     return reason
 
 

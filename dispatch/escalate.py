@@ -16,7 +16,7 @@ from dispatch.effects import AnyEffect, Applied, TimerDone, TimerSet
 from dispatch.rungs import holder, issue
 from domain.errors import Conflict
 from domain.instants import spoken
-from domain.messages import text
+from domain.messages import both, text
 from domain.policies import Rung
 from domain.tasks import Clock, Recipient, Stage, Task, Timer, WarningCase
 
@@ -51,7 +51,7 @@ def fire(case: WarningCase, tasks: Iterable[Task], timer: Timer, context: Contex
     if timer.state != "pending":
         return Applied(case=case, tasks=tasks)
     if now < timer.due_at:
-        raise Conflict(text("timer.early", id=timer.id, due=spoken(timer.due_at), now=spoken(now)))
+        raise Conflict(both("timer.early", id=timer.id, due=spoken(timer.due_at), now=spoken(now)))
     draft = Draft(case, tasks, context, now)
     late = now - timer.due_at > LATE_AFTER
     if timer.what == "revisit":

@@ -10,7 +10,7 @@ from dispatch.draft import Context, Draft
 from dispatch.effects import Applied
 from dispatch.transitions import Who, legal, standing
 from domain.errors import Conflict, InvalidAction, NotFound
-from domain.messages import text
+from domain.messages import both, in_each, text
 from domain.tasks import Action, Command, Stage, Task, WarningCase
 
 
@@ -28,11 +28,11 @@ def apply(case: WarningCase, tasks: Iterable[Task], task_id: str, command: Comma
     tasks = tuple(tasks)
     task = next((known for known in tasks if known.id == task_id), None)
     if task_id and task is None:
-        raise NotFound(text("task.not_found", id=task_id))
+        raise NotFound(both("task.not_found", id=task_id))
     who = standing(case, tasks, task, command.role, command.department)
     current = task.version if task else case.version
     if command.expected_version is not None and command.expected_version != current:
-        raise Conflict(text("task.changed", id=task_id or case.id, expected=command.expected_version, current=current))
+        raise Conflict(both("task.changed", id=task_id or case.id, expected=command.expected_version, current=current))
     _check_legal(case, task, command, who)
     draft = Draft(case, tasks, context, now)
     before = task.stage.value if task else case.status
@@ -57,15 +57,22 @@ def _check_legal(case: WarningCase, task: Task | None, command: Command, who: Wh
     mine = [action.value for action, allowed in possible.items() if who in allowed]
     if command.action.value in mine:
         return
-    names = ", ".join(f"{name} {text(f'action.{name}')}" for name in mine) or text("task.nothing_legal")
     stage = task.stage.value if task else case.status
+
+    def refused(key: str, **values: object) -> InvalidAction:
+        def say(language: str) -> str:
+            names = ", ".join(f"{name} {text(f'action.{name}', language)}" for name in mine) or text("task.nothing_legal", language)
+            return text(key, language, action=command.action.value, stage=text(f"stage.{stage}", language), legal=names, **values)
+
+        return InvalidAction(in_each(say))
+
     if command.action in possible:
         needed = ", ".join(sorted(possible[command.action]))
-        raise InvalidAction(text("task.not_your_role", action=command.action.value, role=who.value, needed=needed, legal=names))
+        raise refused("task.not_your_role", role=who.value, needed=needed)
     exhausted = (
         task is not None and command.action is Action.RETURN and task.stage in {Stage.PUSHED, Stage.RECEIVED} and case.status == "open"
     )
     if exhausted and task is not None:
         key = "task.designated_stays" if task.designated else "task.return_cap"
-        raise InvalidAction(text(key, cap=case.policy.returns.cap, legal=names))
-    raise InvalidAction(text("task.not_in_stage", action=command.action.value, stage=text(f"stage.{stage}"), legal=names))
+        raise refused(key, cap=case.policy.returns.cap)
+    raise refused("task.not_in_stage")

@@ -13,7 +13,7 @@ from dispatch.policy import LAST_RESORT, Chosen
 from domain.catalogue import Catalogue, CatalogueItem
 from domain.errors import InvalidAction
 from domain.findings import EarlyWarning
-from domain.messages import text
+from domain.messages import both, text
 from domain.policies import Policy
 from domain.tasks import CaseStatus, Holding, Recipient, WarningCase
 
@@ -88,7 +88,7 @@ def designate_unrouted(draft: Draft, department: str, reason: str) -> None:
         level=case.level, sector=case.sector, matter=case.matter, region=case.region, department=department
     )
     if chosen is None:
-        raise InvalidAction(text("route.no_policy", level=case.level))
+        raise InvalidAction(both("route.no_policy", level=case.level))
     draft.stop("")
     draft.put_case(status="open", policy=chosen.policy, policy_reason=chosen.reason, reasons=(*case.reasons, reason, chosen.reason))
     draft.start("", "total", chosen.policy.limits.total, hours=department)

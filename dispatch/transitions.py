@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from domain.base import Noun
 from domain.errors import NotFound
-from domain.messages import text
+from domain.messages import both
 from domain.policies import ClockKind
 from domain.tasks import Action, Role, Stage, Task, WarningCase
 
@@ -84,13 +84,13 @@ def standing(case: WarningCase, tasks: tuple[Task, ...], task: Task | None, role
     leads = department == case.lead and bool(department)
     if task is None:
         if not leads and not any(known.department == department for known in tasks):
-            raise NotFound(text("task.not_found", id=case.id))
+            raise NotFound(both("task.not_found", id=case.id))
         return Who.CHECKER if leads and role == "department_lead" else Who.ONLOOKER
     if department and department == task.department:
         return Who.HANDLER if role == "handler" else Who.LEAD
     if leads and task.role == "cooperating":
         return Who.CHECKER if role == "department_lead" else Who.ONLOOKER
-    raise NotFound(text("task.not_found", id=task.id))
+    raise NotFound(both("task.not_found", id=task.id))
 
 
 def legal(case: WarningCase, task: Task | None) -> dict[Action, frozenset[Who]]:

@@ -9,7 +9,7 @@ from dispatch.effects import EscalationsAnswered, Journalled
 from dispatch.transitions import STAGE_CLOCKS
 from domain.errors import InvalidAction
 from domain.instants import spoken
-from domain.messages import text
+from domain.messages import both, in_each, text
 from domain.policies import ClockKind
 from domain.records import OutcomeEntry
 from domain.tasks import Action, Clock, Command, Finding, Recipient, Stage, Task
@@ -48,16 +48,16 @@ def return_(draft: Draft, task: Task, command: Command) -> str:
     rules = draft.policy.returns
     reason = command.form.get("reason", "")
     if reason not in rules.reasons:
-        raise InvalidAction(text("task.bad_return_reason", reason=reason, legal=", ".join(rules.reasons)))
+        raise InvalidAction(both("task.bad_return_reason", reason=reason, legal=", ".join(rules.reasons)))
     basis = str(command.form.get("basis", "")).strip()
     if not basis:
-        raise InvalidAction(text("task.no_basis"))
+        raise InvalidAction(both("task.no_basis"))
     window = draft.policy.limits.return_window
     pushed = task.entered(Stage.PUSHED) or task.generated_at
     if window is not None:
         last = draft.context.calendar.due(pushed, window, draft.hours(task.department)).at
         if draft.now > last:
-            raise InvalidAction(text("task.return_too_late", last=spoken(last), limit=window))
+            raise InvalidAction(both("task.return_too_late", last=spoken(last), limit=window))
     draft.stop(task.id)
     case, directory = draft.case, draft.context.directory
     returns = task.returns + 1
@@ -88,7 +88,7 @@ def transfer(draft: Draft, task: Task, command: Command) -> str:
     """转办: to a lower or sibling unit of the same department; the clocks run on there."""
     unit = str(command.form.get("department", ""))
     if not draft.context.directory.same_line(task.department, unit):
-        raise InvalidAction(text("task.not_same_line", unit=unit, department=task.department))
+        raise InvalidAction(both("task.not_same_line", unit=unit, department=task.department))
     clocks = tuple(clock for clock in task.clocks if clock.state == "running")
     draft.stop(task.id)
     following = assign(draft, unit, task.role, text("task.transferred", department=task.department), returns=task.returns)
@@ -103,7 +103,7 @@ def report(draft: Draft, task: Task, command: Command) -> str:
     """报告进展: the first one is the 初报; each answers the rungs above the task."""
     said = str(command.form.get("text", "")).strip()
     if not said:
-        raise InvalidAction(text("form.missing", field="text", title="进展情况"))
+        raise InvalidAction(both("form.missing", field="text", title="进展情况"))
     draft.stop(task.id, "first_report")
     draft.put(draft.tasks[task.id], answers=_kept(task, command), supervised=False)
     draft.add(EscalationsAnswered(warning_id=draft.case.id, task_id=task.id, kind=None, at=draft.now))
@@ -152,10 +152,10 @@ def request_extension(draft: Draft, task: Task, command: Command) -> str:
     clock = stage_clock(task)
     assert clock is not None
     if draft.now >= clock.due_at:
-        raise InvalidAction(text("task.extension_too_late", due=spoken(clock.due_at)))
+        raise InvalidAction(both("task.extension_too_late", due=spoken(clock.due_at)))
     reason = str(command.form.get("reason", "") or command.note).strip()
     if not reason:
-        raise InvalidAction(text("form.missing", field="reason", title="延期理由"))
+        raise InvalidAction(both("form.missing", field="reason", title="延期理由"))
     draft.put(task, extension_asked=clock.kind, answers=_kept(task, command))
     extension = draft.policy.extension
     approver = reviewer(draft, task)
@@ -192,9 +192,9 @@ def _to_reviewer(draft: Draft, identifier: str) -> None:
 
 
 def _check(draft: Draft, action: str, command: Command) -> None:
-    wrong = forms.problems(forms.form(action, draft.policy.forms), command.form)
-    if wrong:
-        raise InvalidAction("；".join(wrong))
+    form = forms.form(action, draft.policy.forms)
+    if forms.problems(form, command.form):
+        raise InvalidAction(in_each(lambda language: "；".join(forms.problems(form, command.form, language))))
 
 
 def _kept(task: Task, command: Command) -> dict[str, dict[str, object]]:

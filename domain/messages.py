@@ -6,6 +6,7 @@ A key is dotted, `area.what`; the values are filled in with `str.format`. Sectio
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 LANGUAGES: Final = ("zh-CN", "en")
@@ -2884,4 +2885,13 @@ def both(key: str, /, **values: object) -> str:
     >>> both("level.red")
     '重大 / severe'
     """
-    return " / ".join(text(key, language, **values) for language in LANGUAGES)
+    return in_each(lambda language: text(key, language, **values))
+
+
+def in_each(say: Callable[[str], str]) -> str:
+    """Return what `say` gives for each language, as `both`: for messages whose values have a language themselves.
+
+    >>> in_each(lambda language: text("level.red", language).upper())
+    '重大 / SEVERE'
+    """
+    return " / ".join(say(language) for language in LANGUAGES)

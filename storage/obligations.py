@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 from domain.base import Noun
 from domain.departments import Department, Directory
 from domain.errors import Conflict, NotFound
-from domain.messages import text
+from domain.messages import both
 from domain.tasks import Escalation, Precedent, Task, Timer, WarningCase
 from storage.dialects import larger, parts, upsert
 from storage.duty_tables import cases, departments, outbox, owed_entries, precedents, rungs, tasks, timers
@@ -91,7 +91,7 @@ def set_cases(connection: Connection, changed: Sequence[tuple[WarningCase, int]]
     """
     rows = [_case_columns(case) | {"key": case.id, "expected": expected} for case, expected in changed]
     if connection.execute(_SET_CASE, rows).rowcount != len(rows):
-        raise Conflict(text("task.changed_meanwhile", tasks=", ".join(case.id for case, _ in changed)))
+        raise Conflict(both("task.changed_meanwhile", tasks=", ".join(case.id for case, _ in changed)))
 
 
 def _case_columns(case: WarningCase) -> dict[str, object]:
@@ -159,7 +159,7 @@ def set_tasks(connection: Connection, changed: Sequence[tuple[Task, int]]) -> No
     """
     rows = [_task_columns(task) | {"key": task.id, "expected": expected} for task, expected in changed]
     if connection.execute(_SET_TASK, rows).rowcount != len(rows):
-        raise Conflict(text("task.changed_meanwhile", tasks=", ".join(task.id for task, _ in changed)))
+        raise Conflict(both("task.changed_meanwhile", tasks=", ".join(task.id for task, _ in changed)))
 
 
 def _task_columns(task: Task) -> dict[str, object]:
@@ -180,7 +180,7 @@ def get_task(connection: Connection, task_id: str) -> Task:
     """
     body = connection.scalar(_TASK, {"key": task_id})
     if body is None:
-        raise NotFound(text("task.not_found", id=task_id))
+        raise NotFound(both("task.not_found", id=task_id))
     return _task.decode(body)
 
 

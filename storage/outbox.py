@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, case, func, or_, se
 
 from domain.base import Noun
 from domain.errors import Conflict, NotFound
-from domain.messages import text
+from domain.messages import both
 from storage.dialects import parts, upsert
 from storage.duty_tables import attempts, endpoints, outbox, owed_entries
 
@@ -183,7 +183,7 @@ def resend(connection: Connection, delivery_id: str, now: datetime) -> Delivery:
     """
     known = get(connection, delivery_id)
     if known.state == "cancelled":
-        raise Conflict(text("delivery.cancelled", id=delivery_id, warning=known.warning_id))
+        raise Conflict(both("delivery.cancelled", id=delivery_id, warning=known.warning_id))
     active = select(endpoints.c.id).where(endpoints.c.department == known.recipient, endpoints.c.state == "active").order_by(endpoints.c.id)
     listening = list(connection.execute(active).scalars())
     where = known.endpoint_id if known.endpoint_id in listening else next(iter(listening), "")
@@ -200,7 +200,7 @@ def get(connection: Connection, delivery_id: str) -> Delivery:
     """
     row = connection.execute(select(outbox).where(outbox.c.id == delivery_id)).one_or_none()
     if row is None:
-        raise NotFound(text("delivery.not_found", id=delivery_id))
+        raise NotFound(both("delivery.not_found", id=delivery_id))
     return _delivery(row)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, func, select, update
 
 from domain.base import Noun
 from domain.errors import NotFound, Problem
-from domain.messages import text
+from domain.messages import both
 from domain.partitions import OF_A_PARTITION
 from domain.records import RulesetEntry
 from storage import audit, risk
@@ -126,7 +126,7 @@ def activated(connection: Connection, beginning: str) -> str:
     """Return the version that begins so among those that were ever active; raises NotFound where that is not exactly one."""
     known = [each.version for each in versions(connection) if beginning and each.version.startswith(beginning)]
     if len(known) != 1:
-        raise NotFound(text("store.which_version", version=beginning, count=len(known)))
+        raise NotFound(both("store.which_version", version=beginning, count=len(known)))
     return known[0]
 
 

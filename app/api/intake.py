@@ -38,7 +38,7 @@ from connectors.inbound.edge import Taken
 from domain.base import Noun
 from domain.errors import Forbidden, InvalidAction, NotFound, SignalRejected
 from domain.instants import rfc3339
-from domain.messages import both, text
+from domain.messages import both, in_each, text
 from domain.principals import Principal
 from domain.records import FeedEntry
 from rules.problems import nearest
@@ -157,10 +157,13 @@ def _own(principal: Principal, feed: str) -> None:
 def _unknown(feed: str, legal: Iterable[str]) -> NotFound:
     """Return the refusal of a feed that is none of `legal`, with these and the nearest."""
     known = sorted(legal)
-    near = nearest(feed, known)
-    chinese, english = (text("intake.near", language, near=near) if near else "" for language in ("zh-CN", "en"))
-    said = {"value": feed, "legal": ", ".join(known)}
-    return NotFound(f"{text('api.unknown_feed', near=chinese, **said)} / {text('api.unknown_feed', 'en', near=english, **said)}")
+    closest = nearest(feed, known)
+
+    def say(language: str) -> str:
+        near = text("intake.near", language, near=closest) if closest else ""
+        return text("api.unknown_feed", language, value=feed, legal=", ".join(known), near=near)
+
+    return NotFound(in_each(say))
 
 
 @post(
@@ -183,7 +186,7 @@ def post_complete(services: DoorGiven, principal: PrincipalGiven, feed: FeedPath
     mapping = services.mappings.get(feed)
     limit = now + (mapping.future if mapping is not None else TOLERANCE)
     if data.until > limit:
-        raise InvalidAction(text("intake.future", value=rfc3339(data.until), limit=rfc3339(limit)))
+        raise InvalidAction(both("intake.future", value=rfc3339(data.until), limit=rfc3339(limit)))
     until = data.until.astimezone(UTC)
     [receipt] = synced(offer(services.intake, [FeedEntry(feed=feed, mark="complete", until=until)]))
     return Response({"feed": feed, "until": rfc3339(until), "seq": receipt.seq}, status_code=202)

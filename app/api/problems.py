@@ -21,7 +21,7 @@ from domain.errors import (
     SignalRejected,
     StoreUnavailable,
 )
-from domain.messages import both, text
+from domain.messages import both
 
 log = structlog.get_logger(__name__)
 
@@ -72,18 +72,18 @@ def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Resp
     problems = [item if isinstance(item, dict) else {"message": str(item)} for item in extra]
     match status:
         case 404:
-            detail = text("api.no_route", path=path) + (f"；{both('api.door')}" if request.app.state.get("door") else "")
+            detail = both("api.no_route", path=path) + (f"；{both('api.door')}" if request.app.state.get("door") else "")
         case 405:
-            detail = text("api.no_method", method=request.method, path=path)
+            detail = both("api.no_method", method=request.method, path=path)
         case 413:
             limit = request.app.request_max_body_size
-            detail = text("api.body_too_large", limit=limit if isinstance(limit, int) else 0)
+            detail = both("api.body_too_large", limit=limit if isinstance(limit, int) else 0)
         case 400 if _bodiless(request):
-            detail, problems = text("api.no_body"), []
+            detail, problems = both("api.no_body"), []
         case 400 if problems:
-            detail = text("api.invalid")
+            detail = both("api.invalid")
         case 400:
-            detail = text("api.unreadable", reason=error.detail)
+            detail = both("api.unreadable", reason=error.detail)
         case _:
             detail = error.detail
     return answer(ProblemDocument(title=HTTPStatus(status).phrase, status=status, detail=detail, problems=problems))
@@ -91,7 +91,7 @@ def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Resp
 
 def on_too_deep(_request: Request[Any, Any, Any], _error: RecursionError) -> Response[bytes]:
     """Answer a body nested deeper than the decoder goes."""
-    return answer(ProblemDocument(title="Bad Request", status=400, detail=text("api.too_deep")))
+    return answer(ProblemDocument(title="Bad Request", status=400, detail=both("api.too_deep")))
 
 
 def _bodiless(request: Request[Any, Any, Any]) -> bool:

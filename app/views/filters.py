@@ -12,7 +12,7 @@ from domain.errors import IllegalValue
 from domain.instants import parse_rfc3339
 from domain.kinds import SECTORS
 from domain.levels import DEFAULT_LEVELS
-from domain.messages import text
+from domain.messages import both, in_each, text
 from domain.rejections import REASONS
 from rules.problems import nearest
 from storage import obligations, risk
@@ -37,8 +37,7 @@ def instant_of(field: str, written: str) -> datetime | None:
     try:
         return parse_rfc3339(written)
     except ValueError as error:
-        said = {"field": field, "value": written, "legal": "2026-03-02T09:00:00+08:00", "near": ""}
-        raise IllegalValue(f"{text('api.illegal_value', **said)} / {text('api.illegal_value', 'en', **said)}") from error
+        raise IllegalValue(both("api.illegal_value", field=field, value=written, legal="2026-03-02T09:00:00+08:00", near="")) from error
 
 
 def check_value(field: str, value: str, legal: Collection[str]) -> None:
@@ -50,10 +49,13 @@ def check_value(field: str, value: str, legal: Collection[str]) -> None:
     if not value or value in legal:
         return
     listed = ", ".join(list(legal)[:SHOWN]) + (" …" if len(legal) > SHOWN else "")
-    near = nearest(value, legal)
-    chinese, english = (text("intake.near", language, near=near) if near else "" for language in ("zh-CN", "en"))
-    said = {"field": field, "value": value, "legal": listed or "–"}
-    raise IllegalValue(f"{text('api.illegal_value', near=chinese, **said)} / {text('api.illegal_value', 'en', near=english, **said)}")
+    closest = nearest(value, legal)
+
+    def say(language: str) -> str:
+        near = text("intake.near", language, near=closest) if closest else ""
+        return text("api.illegal_value", language, field=field, value=value, legal=listed or "–", near=near)
+
+    raise IllegalValue(in_each(say))
 
 
 def check_warning_filters(connection: Connection, *, status: str, level: str, matter: str, department: str) -> None:

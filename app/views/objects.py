@@ -15,7 +15,7 @@ from domain.base import Noun
 from domain.errors import NotFound
 from domain.findings import Contribution
 from domain.identifiers import check_of
-from domain.messages import text
+from domain.messages import both
 from domain.objects import RegulatedObject
 from domain.principals import Principal
 from storage import intake_reads, registry
@@ -113,7 +113,7 @@ def object_page(connection: Connection, principal: Principal, object_id: str, *,
     """
     thing = registry.get_object(connection, object_id)
     if thing is None:
-        raise NotFound(text("object.not_found", id=object_id))
+        raise NotFound(both("object.not_found", id=object_id))
     titles = Titles(connection)
     titles.load_subjects(relation.object_id for relation in thing.relations)
     found = intake_reads.signals_of_object(connection, object_id, before=_place(connection, object_id, after), limit=limit + 1)
@@ -148,7 +148,7 @@ def _place(connection: Connection, object_id: str, after: int) -> tuple[datetime
         return None
     occurred_at = connection.scalar(select(signals.c.occurred_at).where(signals.c.seq == after, signals.c.object_id == object_id))
     if occurred_at is None:
-        raise NotFound(text("object.no_signal", seq=after, id=object_id))
+        raise NotFound(both("object.no_signal", seq=after, id=object_id))
     return occurred_at, after
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, exists, false, or_, select, tr
 from domain.base import Noun
 from domain.errors import NotFound
 from domain.findings import EarlyWarning
-from domain.messages import text
+from domain.messages import both
 from domain.principals import Principal
 from domain.tasks import Task, WarningCase
 from storage import obligations
@@ -86,7 +86,7 @@ def sight(connection: Connection, principal: Principal, warning_id: str, *, hold
     """
     body = connection.scalar(select(warnings.c.body).where(warnings.c.id == warning_id, within(principal)))
     if body is None:
-        raise NotFound(text("warning.not_found", id=warning_id))
+        raise NotFound(both("warning.not_found", id=warning_id))
     case = obligations.hold_case(connection, warning_id) if hold else obligations.get_case(connection, warning_id)
     found = obligations.tasks_of(connection, warning_id)
     return Sight(

@@ -19,7 +19,7 @@ from app.views.titles import Titles
 from domain.base import Noun
 from domain.errors import NotFound
 from domain.instants import SHANGHAI
-from domain.messages import text
+from domain.messages import both
 from domain.principals import Principal
 from domain.tasks import Task, WarningCase
 from storage.duty_tables import cases, tasks
@@ -143,7 +143,7 @@ def _place(connection: Connection, principal: Principal, after: str) -> tuple[in
     query = select(_RANK.label("rank"), _PLACE.label("place")).select_from(_joined).where(warnings.c.id == after, within(principal))
     row = connection.execute(query).one_or_none()
     if row is None:
-        raise NotFound(text("warning.not_found", id=after))
+        raise NotFound(both("warning.not_found", id=after))
     return row.rank, row.place, after
 
 
