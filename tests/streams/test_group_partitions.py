@@ -441,7 +441,7 @@ def counting_back(records: list[Record], place: int, version: str) -> list[Recor
     ]
 
 
-@pytest.mark.parametrize("rules", ["plain", "counted", "followed", "timed"])
+@pytest.mark.parametrize("rules", ["plain", "counted", "followed", "timed", "peers"])
 @thorough
 @given(records=worlds(), place=st.integers(1, 40), version=st.sampled_from(["v1", "v2"]), seed=st.integers(0, 10_000))
 def test_what_comes_later_counts_back_over_three_partitions_as_in_one(
@@ -572,7 +572,7 @@ def test_what_a_person_said_before_an_activation_is_counted_back(
         assert (made.found() == expected) is (plant is None or beforehand)
 
 
-@pytest.mark.parametrize("rules", ["plain", "counted", "followed", "timed"])
+@pytest.mark.parametrize("rules", ["plain", "counted", "followed", "timed", "peers"])
 @thorough
 @given(records=worlds(), place=st.integers(1, 40), seed=st.integers(0, 10_000))
 def test_what_was_counted_beforehand_changes_nothing(rules: str, records: list[Record], place: int, seed: int) -> None:

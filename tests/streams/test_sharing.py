@@ -10,15 +10,19 @@ from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from domain.ports import SharedHistory
 from domain.records import Prepared, Record, RulesetEntry
 from streams.runtimes import sharing
+from streams.runtimes.group_partitions import GroupPartition
 from streams.runtimes.groups_past import GroupsPast
 from streams.runtimes.sharing import Sharing
 from streams.stages.grafting import Past
 from tests.factories import T0
-from tests.streams.test_group_partitions import SOURCES, Deployment, leaks, told
+from tests.streams.test_group_partitions import SOURCES, Deployment, counted_beforehand, counting_back, leaks, replace_time, told
+from tests.streams.worlds import worlds
 
 
 class Counting:
@@ -145,3 +149,32 @@ def test_three_partitions_of_groups_read_the_past_once_for_each_pipeline(
     assert made.found()["region:610113"]
     assert sum(isinstance(history, GroupsPast) for history in read) == times
     assert made.found() == made.expected()
+
+
+def _states(told_: list[Record], place: int, seed: int, rules: str, *, beforehand: bool = False, shared: bool = True) -> list[bytes]:
+    """Return the states of all pipelines of partitions of groups behind a world that counts back at a place in it."""
+    made = Deployment(Random(seed), rules)
+    with pytest.MonkeyPatch.context() as patch:
+        if not shared:
+            _each_by_itself(patch)
+        for number, record in enumerate(told_):
+            if number == place:
+                made.run(trouble=False)
+                if beforehand:
+                    counted_beforehand(made, f"{rules}-v1")
+            made.send(replace_time(record, number))
+        told(made)
+        made.run(trouble=False)
+    groups = [worker for worker in made.areas.workers if isinstance(worker, GroupPartition)]
+    return [each.snapshot() for worker in groups for each in (worker.pipeline, worker.beside)]
+
+
+@pytest.mark.parametrize("rules", ["plain", "counted", "followed"])
+@settings(max_examples=10, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+@given(records=worlds(), place=st.integers(1, 40), seed=st.integers(0, 10_000))
+def test_what_partitions_of_groups_hold_is_the_same_whoever_counted(rules: str, records: list[Record], place: int, seed: int) -> None:
+    """Each by itself, one for all, or beforehand: the snapshots are the same bytes."""
+    whole, at = counting_back(records, place, "v1"), min(place, len(records))
+    found = _states(whole, at, seed, rules)
+    assert found == _states(whole, at, seed, rules, shared=False)
+    assert found == _states(whole, at, seed, rules, beforehand=True)
