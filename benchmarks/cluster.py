@@ -16,10 +16,8 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -32,13 +30,13 @@ from kafka.admin import KafkaAdminClient, NewTopic
 from sqlalchemy import func, select
 
 from benchmarks.riskbench.generate import write
+from benchmarks.services import services
 from connectors.inbound.canonical import read_signal
 from deploy.kafka.local import LocalKafka
 from domain.objects import Resolution
 from domain.records import SignalEntry
 from storage.tables import signals
 from tests.cluster.world import RULES, TOP, Cluster
-from tests.conftest import which
 from tests.factories import at, make_entry
 from tests.postgres import DURABLE, PostgresServer
 
@@ -160,31 +158,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cluster", description=__doc__)
     parser.add_argument("--signals", type=int, default=200_000, help="for one worker; two get twice as many")
     given = parser.parse_args()
-    server = which("postgres")
-    assert server, "PostgreSQL is missing: make services"
-    with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
-        top = Path(scratch)
-        (top / "kafka").mkdir()
-        kafka = stack.enter_context(LocalKafka(top / "kafka"))
-        postgres = stack.enter_context(PostgresServer(Path(server).parent, DURABLE))
-        write(top / "riskbench.ndjson", 2 * given.signals)
+    with services(DURABLE) as parts:
+        write(parts.folder / "riskbench.ndjson", 2 * given.signals)
         sides: dict[str, tuple[str, Entries]] = {
             "one rule with points": (RULES, complaints),
-            "RiskBench, 20 rules": (RISKBENCH.read_text(encoding="utf-8"), riskbench(top / "riskbench.ndjson")),
+            "RiskBench, 20 rules": (RISKBENCH.read_text(encoding="utf-8"), riskbench(parts.folder / "riskbench.ndjson")),
         }
         print(f"{given.signals:,} signals a worker, {PARTITIONS} partitions, each commit synced; load average {os.getloadavg()[0]:.1f}")
         for number, (name, (rules, entries)) in enumerate(sides.items()):
-            folder = top / str(number)
-            cluster = Cluster(kafka, postgres.fresh(), f"bench{number}", folder, partitions=PARTITIONS, rules=rules)
-            stack.callback(cluster.close)
-            side = Side(cluster, postgres, entries)
-            one, two = side.rate(1, given.signals), side.rate(2, 2 * given.signals)
+            with parts.cluster(f"bench{number}", PARTITIONS, rules) as cluster:
+                side = Side(cluster, parts.postgres, entries)
+                one, two = side.rate(1, given.signals), side.rate(2, 2 * given.signals)
             print(
                 f"{name}: 1 worker {one.signals:,.0f}/s ({one.workers_us:.1f} us CPU a signal, database {one.database_us:.1f}), "
                 f"2 workers {two.signals:,.0f}/s ({two.workers_us:.1f}, {two.database_us:.1f}), ratio {two.signals / one.signals:.2f}",
                 flush=True,
             )
-        print(f"plain Faust agent with a Table: {plain(kafka, top):,.0f}/s; load average {os.getloadavg()[0]:.1f}")
+        print(f"plain Faust agent with a Table: {plain(parts.kafka, parts.folder):,.0f}/s; load average {os.getloadavg()[0]:.1f}")
 
 
 if __name__ == "__main__":

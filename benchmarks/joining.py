@@ -11,23 +11,17 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
-import tempfile
 import threading
 import time
-from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final, Self
 
 from sqlalchemy import select
 
-from benchmarks.scaling import PARTITIONS, PATIENCE, PER_OBJECT, TOP, entry, feed
-from deploy.kafka.local import LocalKafka
+from benchmarks.scaling import PARTITIONS, PATIENCE, PER_OBJECT, entry, feed
+from benchmarks.services import activate_shipped, services
 from storage.tables import progress
-from tests.cluster.world import RULES, Cluster
-from tests.conftest import which
-from tests.postgres import PostgresServer
+from tests.cluster.world import Cluster
 
 LOOK: Final = 0.05  # seconds between two looks, and between two calls that bring signals
 STEADY: Final = 20.0  # seconds before a worker joins, and behind its first commits
@@ -127,20 +121,8 @@ def main() -> None:
     parser.add_argument("--objects", type=int, default=20_000)
     parser.add_argument("--rate", type=int, default=400, help="signals a second")
     given = parser.parse_args()
-    server = which("postgres")
-    assert server, "PostgreSQL is missing: make services"
-    with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
-        top = Path(scratch)
-        (top / "kafka").mkdir()
-        kafka = stack.enter_context(LocalKafka(top / "kafka"))
-        postgres = stack.enter_context(PostgresServer(Path(server).parent))
-        cluster = Cluster(kafka, postgres.fresh(), "joining", top / "cluster", partitions=PARTITIONS)
-        stack.callback(cluster.close)
-        (cluster.rules / "gas.yaml").rename(cluster.rules / "bench.yaml")
-        (cluster.rules / "bench.yaml").write_text(RULES.replace("pack: gas", "pack: bench").replace("id: leaks", "id: bench-leaks"))
-        for pack in sorted((TOP / "rules/packs").glob("*.yaml")):
-            shutil.copy(pack, cluster.rules)
-        cluster.activate()
+    with services() as parts, parts.cluster("joining", PARTITIONS) as cluster:
+        activate_shipped(cluster)
         cluster.start("one", snapshot_every=50_000)
         cluster.await_done(PATIENCE)
         feed(cluster, 0, given.objects * PER_OBJECT)

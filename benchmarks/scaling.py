@@ -15,11 +15,8 @@ from __future__ import annotations
 import argparse
 import math
 import os
-import shutil
 import signal
-import tempfile
 import time
-from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
@@ -27,15 +24,13 @@ from typing import Final
 from sqlalchemy import text
 
 from app.pipelines import make_pipeline
-from deploy.kafka.local import LocalKafka
+from benchmarks.services import activate_shipped, services
 from domain.objects import Resolution
 from domain.records import Record, RulesetEntry, SignalEntry
 from rules.load import load_rules
 from storage.tables import metadata
-from tests.cluster.world import RULES, TOP, Cluster
-from tests.conftest import which
+from tests.cluster.world import Cluster
 from tests.factories import at, make_entry
-from tests.postgres import PostgresServer
 
 PARTITIONS: Final = 4
 PER_OBJECT: Final = 5
@@ -211,29 +206,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__)
     parser.add_argument("--objects", type=int, default=20_000)
     given = parser.parse_args()
-    server = which("postgres")
-    assert server, "PostgreSQL is missing: make services"
-    with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
-        top = Path(scratch)
-        (top / "kafka").mkdir()
-        kafka = stack.enter_context(LocalKafka(top / "kafka"))
-        postgres = stack.enter_context(PostgresServer(Path(server).parent))
-        cluster = Cluster(kafka, postgres.fresh(), "scaling", top / "cluster", partitions=PARTITIONS)
-        stack.callback(cluster.close)
+    with services() as parts, parts.cluster("scaling", PARTITIONS) as cluster:
         cluster.also["KAFKA__SNAPSHOTS"] = cluster.folder / "snapshots"
-        (cluster.rules / "gas.yaml").rename(cluster.rules / "bench.yaml")  # three leaks warn: one object in a hundred has them
-        (cluster.rules / "bench.yaml").write_text(RULES.replace("pack: gas", "pack: bench").replace("id: leaks", "id: bench-leaks"))
-        for pack in sorted((TOP / "rules/packs").glob("*.yaml")):
-            shutil.copy(pack, cluster.rules)
-        cluster.activate()
+        activate_shipped(cluster)
         worker = cluster.start("one", snapshot_every=SNAPSHOT_EVERY)
         cluster.await_done(PATIENCE)
         empty = _resident(worker.pid)
         half = given.objects // 2 * PER_OBJECT
         feed(cluster, 0, half)
-        before = standing(cluster, top / "kafka", worker.pid)
+        before = standing(cluster, parts.kafka_folder, worker.pid)
         seconds = feed(cluster, half, half)
-        added = standing(cluster, top / "kafka", worker.pid).since(before)
+        added = standing(cluster, parts.kafka_folder, worker.pid).since(before)
         again = takeover(cluster, 2 * half)
         print(f"scaling: {given.objects:,} objects, {PARTITIONS} partitions, shipped packs; load average {os.getloadavg()[0]:.1f}")
         tell(empty, of_a_partition(cluster), added, seconds, again)

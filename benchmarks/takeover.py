@@ -16,7 +16,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
-from contextlib import ExitStack
+from contextlib import closing
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from app.cluster.shelves import DatabaseShelf
 from app.pipelines import make_pipeline
 from app.settings import SHIPPED_PACKS, Settings
 from benchmarks.scaling import PER_OBJECT, entry
+from benchmarks.services import postgres_server
 from domain.findings import Outcome
 from domain.frames import Frame, encode
 from domain.packed import PackedState
@@ -45,9 +46,7 @@ from streams.runtimes.allocator import settle_allocator
 from streams.runtimes.collector import BatchCollector, look_at_everything, taking_up
 from streams.runtimes.partitions import Partition, Parts
 from streams.runtimes.standbys import Standbys
-from tests.conftest import which
 from tests.factories import at
-from tests.postgres import PostgresServer
 
 FRAME: Final = 500  # signals
 LACKS: Final = 5_000  # signals that a standby has not judged: a second's at 5,000/s, with looks a second apart
@@ -221,12 +220,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.takeover", description=__doc__)
     parser.add_argument("--objects", type=int, default=100_000)
     objects = parser.parse_args().objects
-    server = which("postgres")
-    assert server, "PostgreSQL is missing: make services"
-    with ExitStack() as stack:
-        postgres = stack.enter_context(PostgresServer(Path(server).parent))
-        database = PostgresDatabase.connect(postgres.fresh(), SystemClock())
-        stack.callback(database.close)
+    with postgres_server() as postgres, closing(PostgresDatabase.connect(postgres.fresh(), SystemClock())) as database:
         settle_allocator()
         BatchCollector()
         measure(Bench(database), objects)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from inspect import Parameter, Signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -114,110 +115,77 @@ def check(
     show([], ("topic", "what", "detail"), output) if output is Output.JSON else typer.echo(both("topics.fine"))
 
 
-def edge(
-    data: DataOption = None,
-    config: ConfigOption = None,
-    bootstrap: BootstrapOption = None,
-    prefix: PrefixOption = None,
-    partitions: PartitionsOption = None,
-    host: HostOption = None,
-    port: PortOption = None,
-    database_url: DatabaseOption = None,
-    *,
-    reduced_durability: ReducedOption = False,
-    verbose: VerboseOption = False,
-) -> None:
+def _role(**own: Any) -> Callable[[Callable[[Settings], None]], Callable[..., None]]:
+    """Make a command of what runs a role with its settings: with the options that all roles have, and those of its `own`."""
+    shared: dict[str, Any] = {"data": DataOption, "config": ConfigOption, "bootstrap": BootstrapOption, "prefix": PrefixOption}
+    shared |= {"partitions": PartitionsOption, "host": HostOption, **own, "database_url": DatabaseOption}
+    flags = {"reduced_durability": ReducedOption, "verbose": VerboseOption}
+
+    def with_options(run: Callable[[Settings], None]) -> Callable[..., None]:
+        def command(*, verbose: bool, reduced_durability: bool, **given: Any) -> None:
+            of_kafka = [given.pop(name) for name in ("config", "bootstrap", "prefix", "partitions")]
+            settings = _settings(*of_kafka, reduced_durability=reduced_durability, **given)
+            with _as_service(verbose=verbose):
+                run(settings)
+
+        options = [(name, option, None) for name, option in shared.items()] + [(name, option, False) for name, option in flags.items()]
+        keyword = Parameter.KEYWORD_ONLY
+        command.__signature__ = Signature([Parameter(name, keyword, default=unset, annotation=one) for name, one, unset in options])  # type: ignore[attr-defined]  # what typer reads
+        command.__annotations__ = {name: option for name, option, _ in options}
+        command.__name__, command.__doc__ = run.__name__, run.__doc__
+        return command
+
+    return with_options
+
+
+@_role(port=PortOption)
+def edge(settings: Settings) -> None:
     """集群的接入：与 serve 相同的入口，写入 Kafka / The doors of a cluster: as those of `serve`, with Kafka in the place of the journal."""
-    flags = {"data": data, "host": host, "port": port, "database_url": database_url}
-    settings = _settings(config, bootstrap, prefix, partitions, reduced_durability=reduced_durability, **flags)
-    with _as_service(verbose=verbose):
-        from app.cluster.edge import EdgeRole
-        from app.server import TURN, Server
+    from app.cluster.edge import EdgeRole
+    from app.server import TURN, Server
 
-        sys.setswitchinterval(TURN)
-        with EdgeRole(settings) as role:
-            where = f"http://{role.settings.host}:{role.settings.port}"  # not where links lead: that is the console
-            note(f"烽燧 Fengsui edge  {where}/   令牌文件 / token: {settings.data / 'admin-token'}")
-            Server(role).run()
+    sys.setswitchinterval(TURN)
+    with EdgeRole(settings) as role:
+        where = f"http://{role.settings.host}:{role.settings.port}"  # not where links lead: that is the console
+        note(f"烽燧 Fengsui edge  {where}/   令牌文件 / token: {settings.data / 'admin-token'}")
+        Server(role).run()
 
 
-def worker(
-    data: DataOption = None,
-    config: ConfigOption = None,
-    bootstrap: BootstrapOption = None,
-    prefix: PrefixOption = None,
-    partitions: PartitionsOption = None,
-    host: HostOption = None,
-    database_url: DatabaseOption = None,
-    metrics_port: MetricsPortOption = None,
-    *,
-    reduced_durability: ReducedOption = False,
-    verbose: VerboseOption = False,
-) -> None:
+@_role(metrics_port=MetricsPortOption)
+def worker(settings: Settings) -> None:
     """集群的研判：处理分到的分区；以 70 退出时须由守护程序重启 / Judge the partitions assigned to it; status 70 wants a restart."""
-    flags = {"data": data, "host": host, "database_url": database_url, "metrics_port": metrics_port}
-    settings = _settings(config, bootstrap, prefix, partitions, reduced_durability=reduced_durability, **flags)
-    with _as_service(verbose=verbose):
-        from app.cluster.worker import WorkerRole
+    from app.cluster.worker import WorkerRole
 
-        with WorkerRole(settings) as role:
-            note(f"烽燧 Fengsui worker  {settings.kafka.layout().topic('frames')}")
-            role.run()
+    with WorkerRole(settings) as role:
+        note(f"烽燧 Fengsui worker  {settings.kafka.layout().topic('frames')}")
+        role.run()
 
 
-def duty(
-    data: DataOption = None,
-    config: ConfigOption = None,
-    bootstrap: BootstrapOption = None,
-    prefix: PrefixOption = None,
-    partitions: PartitionsOption = None,
-    host: HostOption = None,
-    database_url: DatabaseOption = None,
-    metrics_port: MetricsPortOption = None,
-    *,
-    reduced_durability: ReducedOption = False,
-    verbose: VerboseOption = False,
-) -> None:
+@_role(metrics_port=MetricsPortOption)
+def duty(settings: Settings) -> None:
     """集群的督办：计时、升级、送达；可同时运行多个 / Timers, escalation and deliveries of a cluster; several may run at once."""
-    flags = {"data": data, "host": host, "database_url": database_url, "metrics_port": metrics_port}
-    settings = _settings(config, bootstrap, prefix, partitions, reduced_durability=reduced_durability, **flags)
+    from app.cluster.duty import DutyRole
+
     over = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: over.set())
-    with _as_service(verbose=verbose):
-        from app.cluster.duty import DutyRole
-
-        with DutyRole(settings) as role:
-            note(f"烽燧 Fengsui duty  {role.database.where}")
-            status = role.run(over)
+    with DutyRole(settings) as role:
+        note(f"烽燧 Fengsui duty  {role.database.where}")
+        status = role.run(over)
     if status:
         raise typer.Exit(status)
 
 
-def api(
-    data: DataOption = None,
-    config: ConfigOption = None,
-    bootstrap: BootstrapOption = None,
-    prefix: PrefixOption = None,
-    partitions: PartitionsOption = None,
-    host: HostOption = None,
-    port: PortOption = None,
-    database_url: DatabaseOption = None,
-    *,
-    reduced_durability: ReducedOption = False,
-    verbose: VerboseOption = False,
-) -> None:
+@_role(port=PortOption)
+def api(settings: Settings) -> None:
     """集群的接口与控制台，读写共用的数据库 / API and console of a cluster, over the database that all roles share."""
-    flags = {"data": data, "host": host, "port": port, "database_url": database_url}
-    settings = _settings(config, bootstrap, prefix, partitions, reduced_durability=reduced_durability, **flags)
-    with _as_service(verbose=verbose):
-        from app.cluster.api import ApiRole
-        from app.server import TURN, Server
+    from app.cluster.api import ApiRole
+    from app.server import TURN, Server
 
-        sys.setswitchinterval(TURN)
-        with ApiRole(settings) as role:
-            note(f"烽燧 Fengsui api  {role.settings.base_url}/   令牌文件 / token: {settings.data / 'admin-token'}")
-            Server(role).run()
+    sys.setswitchinterval(TURN)
+    with ApiRole(settings) as role:
+        note(f"烽燧 Fengsui api  {role.settings.base_url}/   令牌文件 / token: {settings.data / 'admin-token'}")
+        Server(role).run()
     if role.ended:
         note(role.ended)
         raise typer.Exit(USAGE)
