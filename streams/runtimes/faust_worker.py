@@ -10,6 +10,7 @@ anew. The messages of a partition are taken one by one, in order, in threads of 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import ssl
 import threading
@@ -58,6 +59,11 @@ HELD_FRAMES: Final = 4  # that wait for a partition that counts back, before the
 
 Slot = TP  # topic and partition
 _log = structlog.get_logger(__name__)
+
+
+def _no_news(record: logging.LogRecord) -> bool:
+    """Leave out what Kafka's client says at each heartbeat of a rebalance: that it failed. It did not, and it is one rebalance."""
+    return "because it is rebalancing" not in str(record.msg)
 
 
 @dataclass(frozen=True, slots=True)
@@ -483,6 +489,7 @@ class Host:
 
     def _make_app(self) -> _App:
         cluster = self.cluster
+        logging.getLogger("aiokafka.consumer.group_coordinator").addFilter(_no_news)
         app = _App(
             cluster.group,
             broker=";".join(f"kafka://{address.strip()}" for address in cluster.bootstrap.split(",")),
@@ -542,7 +549,10 @@ class Host:
             self._standbys.want(self.app.assignor.assigned_standbys(), mine)
 
     async def _on_revoked(self, *_: Any, **__: Any) -> None:
+        had, began = len(self._partitions), time.monotonic()
         await self.revoked()
+        if had:
+            _log.info("worker.rebalancing", partitions=had, kept_in=round(time.monotonic() - began, 2), hint="a worker came or went")
 
     async def _on_shutdown(self, *_: Any, **__: Any) -> None:
         self._stopping.set()

@@ -112,7 +112,7 @@ def test_our_worker_takes_what_failed_again(make: Make) -> None:
 @pytest.mark.service("kafka")
 @pytest.mark.service("postgresql")
 def test_a_worker_without_a_partition_says_so_and_takes_over(make: Make) -> None:
-    """More workers than partitions: the second is told idle, and goes on when the first is killed."""
+    """More workers than partitions: one is told idle, and goes on when the other is killed. A rebalance is told as one."""
     cluster = make()
     cluster.activate()
     cluster.start("first")
@@ -120,6 +120,8 @@ def test_a_worker_without_a_partition_says_so_and_takes_over(make: Make) -> None
     cluster.await_done()
     cluster.start("second")
     cluster.until(lambda: any("worker.no_partition" in cluster.log(name) for name in ("first", "second")))
+    cluster.until(lambda: "worker.rebalancing" in cluster.log("first"))
+    assert "Heartbeat failed" not in cluster.log("first")
     idle = next(name for name in ("first", "second") if "worker.no_partition" in cluster.log(name))
     cluster.kill("second" if idle == "first" else "first")
     cluster.send([leak(number) for number in range(100, 200)])
