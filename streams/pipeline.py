@@ -215,7 +215,8 @@ class Pipeline:
         outcomes: list[Outcome] = []
         received, now = None, 0
         for record in records:
-            if record.seq <= self._position and growing:
+            seq = record.seq
+            if seq <= self._position and growing:
                 continue
             if record.received_at is not received:  # records that came together share it
                 received, now = record.received_at, to_us(record.received_at)
@@ -225,7 +226,7 @@ class Pipeline:
             self._take(record, outcomes)
             while self._deadlines.pending(self._now) and self._decide(self._now, outcomes):
                 pass  # what the record brought came too late to wait for anything more
-            self._position = max(self._position, record.seq)
+            self._position = max(self._position, seq)
         self._ledger.settle()
         return outcomes
 
@@ -293,22 +294,23 @@ class Pipeline:
             self._conclusions.activate(ruleset, self._now)
 
     def _signal(self, seq: int, entry: SignalEntry, outcomes: list[Outcome]) -> None:
-        effects = self._effects
+        effects, signal = self._effects, entry.signal
+        corrects, withdraws = signal.corrects, signal.withdraws
         replaced = self._ledger.replaced_by(entry)
         if replaced and any(live.seq == seq and live.entry.resolution.object_id == entry.resolution.object_id for live in replaced):
             return  # the same record, passed on again for what is known of it here already
         also: tuple[str, ...] = ()
-        if replaced or entry.signal.corrects:
+        if replaced or corrects:
             also = self._ledger.also_for(entry, replaced)
             entry = inherit(entry, replaced)
             for earlier in replaced:
                 self._undo(earlier, effects)
-        self._pass_on(seq, entry, also, again=bool(replaced or entry.revision or entry.signal.corrects or entry.signal.withdraws))
+        self._pass_on(seq, entry, also, again=bool(replaced or corrects or withdraws or entry.revision))
         live = Live.of(seq, entry, also)
         away = self._move(live, replaced)
         moment = None
-        if not entry.signal.withdraws:
-            if self._feeds.saw(entry.signal.source, entry.feed):
+        if not withdraws:
+            if self._feeds.saw(signal.source, entry.feed):
                 self._deadlines.see_again(self._now)
             if entry.resolution.object_id and not away:
                 moment = self._count(live, effects)

@@ -14,19 +14,26 @@ from sys import intern
 from typing import TYPE_CHECKING, Any, Final
 
 from rules.ruleset import Value
-from streams.stages.ledger import Live
 from streams.stages.windows import NEVER, Frame
 
 if TYPE_CHECKING:
     from streams.stages.keys import Key
 
-Item = tuple[int, int, Value, Live]  # (time, seq, value, signal), in this order; seq is unique, so values are never compared
+Item = tuple[Any, ...]
+"""(time, seq, value, signal): int, int, Value, Live, in this order; seq is unique, so values are never compared.
+
+The type does not say so: the compiled engine would take tuples of such a type apart, and put them together anew, wherever they pass.
+"""
 KEPT: Final = 1_000  # signals of a key inside an indicator without a window: as many withdrawals change nothing but what they should
 _INT_MAX: Final = 1 << 53  # greater integers are kept as floats
 _SHORT: Final = 24
 _FEW: Final = 8  # signals
 STEPS: Final = 1 << 1074  # every finite float is a whole multiple of 1/STEPS
 COARSE: Final = 1 << 60  # nearly every number that is met is a whole multiple of 1/COARSE, which are much smaller integers
+SCALE: Final = float(COARSE)
+LEAST: Final = 2.0**-8  # from here to `MOST` every float is such a multiple, and how many of them it is, is a float too
+MOST: Final = 2.0**900
+LARGE: Final = 1 << 1000  # what is less is rounded to a float once, and divided without rounding
 
 
 def number(value: Any) -> float | None:
@@ -97,14 +104,16 @@ class Cell(ABC):
 
     def add(self, item: Item) -> bool:
         """Take in a signal, the clock having been moved to it; False when it is older than the window, which ignores it."""
-        items, t, value = self.items, item[0], item[2]
+        items = self.items
+        t: int = item[0]
+        value: Value = item[2]
         if t < self.clock and t < self.frame.start(self.clock):
             return False
-        if not items:
+        last: int = items[-1][0] if items else -NEVER
+        if t > last:
             items.append(item)
-            self.drops = self.frame.leaves(t)
-        elif t > items[-1][0]:
-            items.append(item)
+            if len(items) == 1:
+                self.drops = self.frame.leaves(t)
         else:
             insort(items, item)
             self.drops = self.frame.leaves(items[0][0])
@@ -213,21 +222,29 @@ class Sum(Cell):
 
     def gain(self, value: Value) -> None:
         """Add a number's steps."""
-        above, below = value.as_integer_ratio()  # type: ignore[union-attr]  # `reads` lets only floats in
-        if below <= COARSE:
-            self.coarse += above * (COARSE // below)
+        assert isinstance(value, float)  # `reads` lets nothing else in
+        if LEAST <= abs(value) < MOST:
+            self.coarse += int(value * SCALE)
         else:
-            self.steps += above * (STEPS // below)
+            self._put(value, 1)
         self.numbers += 1
 
     def lose(self, value: Value) -> None:
         """Take away a number's steps."""
-        above, below = value.as_integer_ratio()  # type: ignore[union-attr]  # `reads` lets only floats in
-        if below <= COARSE:
-            self.coarse -= above * (COARSE // below)
+        assert isinstance(value, float)  # see `gain`
+        if LEAST <= abs(value) < MOST:
+            self.coarse -= int(value * SCALE)
         else:
-            self.steps -= above * (STEPS // below)
+            self._put(value, -1)
         self.numbers -= 1
+
+    def _put(self, value: float, times: int) -> None:
+        """Add the steps of any number."""
+        above, below = value.as_integer_ratio()
+        if below <= COARSE:
+            self.coarse += times * above * (COARSE // below)
+        else:
+            self.steps += times * above * (STEPS // below)
 
     def exact(self) -> int:
         """Return the sum in steps."""
@@ -236,7 +253,7 @@ class Sum(Cell):
     def total(self) -> float | None:
         """Return the sum, correctly rounded; None where it is greater than any float."""
         try:
-            return self.exact() / STEPS if self.steps else self.coarse / COARSE
+            return self.exact() / STEPS if self.steps or abs(self.coarse) > LARGE else float(self.coarse) / SCALE
         except OverflowError:
             return None
 
@@ -355,6 +372,7 @@ class Last(Cell):
     def value(self) -> Value:
         """Return the newest value inside, None when there is none."""
         for item in reversed(self.items):
-            if item[2] is not None:
-                return item[2]
+            value: Value = item[2]
+            if value is not None:
+                return value
         return None

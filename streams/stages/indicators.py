@@ -138,7 +138,7 @@ class IndicatorStage:
         entry = live.entry
         object_id = entry.resolution.object_id
         thing = self.objects.get(object_id)
-        region = self.region_of(entry)
+        region = (thing.region if thing is not None else "") or entry.signal.region  # as `region_of`, which would look it up again
         keeps = self.keeps
         keys: dict[By, Key] = {"object": self.key(object_id)} if keeps is None or keeps("object", object_id) else {}
         for digits in self.digits:
@@ -211,7 +211,7 @@ class IndicatorStage:
 
         `bare` is what windows hold that want no value, `valued` what the last one held that wants one.
         """
-        live = bare[3]
+        live: Live = bare[3]
         cell = key.cells.get(plan.name)
         new = cell is None
         if cell is None:
@@ -229,7 +229,7 @@ class IndicatorStage:
         if value is None:
             item = bare
         else:
-            item = valued if valued[2].__class__ is value.__class__ and valued[2] == value else (live.t, live.seq, value, live)
+            item = valued if valued[2].__class__ is value.__class__ and valued[2] == value else (bare[0], bare[1], value, live)
         if not cell.add(item):
             return None
         if new:

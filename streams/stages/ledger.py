@@ -51,7 +51,8 @@ class Live:
     @staticmethod
     def of(seq: int, entry: SignalEntry, also: tuple[str, ...] = ()) -> Live:
         """Return one of a signal that came just now."""
-        return Live(seq, entry, entry.feed, entry.signal.id, to_us(entry.signal.occurred_at), also)
+        signal = entry.signal
+        return Live(seq, entry, entry.feed, signal.id, to_us(signal.occurred_at), also)
 
     @property
     def entry(self) -> SignalEntry:

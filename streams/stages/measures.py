@@ -126,7 +126,7 @@ class Since(Cell):
         """Return the seconds up to the object's newest signal."""
         if not self.items:
             return None
-        t = self.items[0 if self.end == "first" else -1][0]
+        t: int = self.items[0 if self.end == "first" else -1][0]
         return (max(self.key.clock, self.clock) - t) / SECOND
 
 
@@ -196,7 +196,7 @@ class Change(Cell):
             if item[2] is None:
                 continue
             if newest is not None:
-                return item[2] != newest
+                return bool(item[2] != newest)
             newest = item[2]
         return None
 

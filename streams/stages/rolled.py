@@ -289,8 +289,10 @@ class RolledLast(Rolled):
         single = self.newest_single()
         folded = next((self.days[day] for day in reversed(self.order) if self.days[day] is not None), None)
         if single is None or folded is None:
-            return single[2] if single is not None else folded[2] if folded is not None else None
-        return single[2] if single[:2] > tuple(folded[:2]) else folded[2]
+            only: Value = single[2] if single is not None else folded[2] if folded is not None else None
+            return only
+        newest: Value = single[2] if single[:2] > tuple(folded[:2]) else folded[2]
+        return newest
 
 
 class RolledFirst(Rolled):
@@ -310,8 +312,10 @@ class RolledFirst(Rolled):
         single = next((item for item in self.items if item[2] is not None), None)
         folded = next((self.days[day] for day in self.order if self.days[day] is not None), None)
         if single is None or folded is None:
-            return single[2] if single is not None else folded[2] if folded is not None else None
-        return single[2] if single[:2] < tuple(folded[:2]) else folded[2]
+            only: Value = single[2] if single is not None else folded[2] if folded is not None else None
+            return only
+        oldest: Value = single[2] if single[:2] < tuple(folded[:2]) else folded[2]
+        return oldest
 
 
 ROLLED: Final[dict[str, type[Rolled]]] = {

@@ -8,7 +8,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.stages.cells import Cell, Mean, Sum
+from streams.stages.cells import LEAST, MOST, Cell, Mean, Sum
 from streams.stages.keys import Key
 from streams.stages.ledger import Live
 from streams.stages.measures import Stddev, rounded
@@ -16,7 +16,8 @@ from streams.stages.windows import Exact
 
 SMALL = st.floats(allow_nan=False, allow_infinity=False, max_value=1e-300, min_value=-1e-300)
 WHOLE = st.integers(-10, 10).map(float)
-NUMBERS = st.lists(st.one_of(WHOLE, st.floats(-1e9, 1e9), st.floats(allow_nan=False, allow_infinity=False), SMALL))
+TURNS = [sign * value for at in (LEAST, MOST, 2.0**963) for value in (at, math.nextafter(at, 0.0)) for sign in (1.0, -1.0)]
+NUMBERS = st.lists(st.one_of(WHOLE, st.floats(-1e9, 1e9), st.floats(allow_nan=False, allow_infinity=False), SMALL, st.sampled_from(TURNS)))
 
 
 def _filled(kind: type[Cell], come: list[float], gone: list[float]) -> Cell:

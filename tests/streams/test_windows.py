@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from domain.instants import EPOCH
 from domain.records import SignalEntry
 from rules.ruleset import Window
 from streams.stages.windows import frame, from_us, to_us
@@ -20,6 +23,13 @@ EXACT = Window(kind="sliding", length=timedelta(hours=24), exact=True)
 def story(**kw: Any) -> Story:
     """Return a story with one indicator."""
     return Story(T0, ruleset([], [indicator(**kw)]))
+
+
+@given(st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=8))])))
+def test_an_instant_is_its_microseconds_since_the_epoch(moment: datetime) -> None:
+    """Before 1970 and in any year: as whole numbers count them, and back again."""
+    assert to_us(moment) == (moment - EPOCH) // timedelta(microseconds=1)
+    assert from_us(to_us(moment)) == moment
 
 
 def test_a_bucketed_window_holds_the_bucket_of_the_clock_and_the_23_before() -> None:
