@@ -3,10 +3,11 @@
     make bench ONLY=cluster ARGS="--signals 200000"
 
 Twice: one rule over complaints, whose warnings open tasks, and RiskBench's input with its 20 rules, whose hits are kept. The log is filled
-first, with nobody reading; then one worker takes a part of it, and two workers take twice as much, in one run. A rate is the rows that
-came from when every partition had moved until the last commit, divided by that time. Beside it what a signal costs in CPU time of the
-workers and of the database, which is synced at each commit; and a plain Faust agent with a Table, one signal a message, on the same
-brokers. Brokers, database and workers share the machine's cores.
+first, with nobody reading; then one worker takes it, and two workers take twice as much of a log of their own, in one run: what a signal
+costs grows with the state, so both begin with none. A rate is the rows that came from when every partition had moved until the last commit,
+divided by that time. Beside it what a signal costs in CPU time of the workers and of the database, which is synced at each commit, and in
+that of two workers what their standbys cost: one that is done follows the other. Then a plain Faust agent with a Table, one signal a
+message, on the same brokers. Brokers, database and workers share the machine's cores.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def riskbench(path: Path) -> Entries:
 
 
 class Side:
-    """One rule set with a topic and a database of its own."""
+    """One rule set, and so many workers, with a topic and a database of their own."""
 
     def __init__(self, cluster: Cluster, postgres: PostgresServer, entries: Entries) -> None:
         """Put the rules in force."""
@@ -166,9 +167,11 @@ def main() -> None:
         }
         print(f"{given.signals:,} signals a worker, {PARTITIONS} partitions, each commit synced; load average {os.getloadavg()[0]:.1f}")
         for number, (name, (rules, entries)) in enumerate(sides.items()):
-            with parts.cluster(f"bench{number}", PARTITIONS, rules) as cluster:
-                side = Side(cluster, parts.postgres, entries)
-                one, two = side.rate(1, given.signals), side.rate(2, 2 * given.signals)
+            rates = []
+            for workers in (1, 2):
+                with parts.cluster(f"bench{number}-{workers}", PARTITIONS, rules) as cluster:
+                    rates.append(Side(cluster, parts.postgres, entries).rate(workers, workers * given.signals))
+            one, two = rates
             print(
                 f"{name}: 1 worker {one.signals:,.0f}/s ({one.workers_us:.1f} us CPU a signal, database {one.database_us:.1f}), "
                 f"2 workers {two.signals:,.0f}/s ({two.workers_us:.1f}, {two.database_us:.1f}), ratio {two.signals / one.signals:.2f}",
