@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ from domain.signals import ObjectRef
 from storage import risk
 from storage.intake_reads import place_in_queue, queue_for_people
 from tests.app.world import CATALOGUE, DEPARTMENTS, OBJECTS
-from tests.cluster.world import PATIENCE, Cluster, leak
+from tests.cluster.world import PATIENCE, RULES, Cluster, leak
 from tests.factories import at, make_entry
 from tests.postgres import PostgresServer
 
@@ -144,6 +146,25 @@ def test_no_route_and_no_page_breaks_where_no_engine_is(console: Console) -> Non
     assert console.ask("POST", "/v1/rules/rollback", json={"version": "x"}).status_code == 404
     state = console.call("POST", "/v1/rules/rollback", json={"version": version["version"][:8], "reason": "如常"})
     assert (state["active"], state["preparing"], state["pinned"]["reason"]) == (version["version"], "", "如常")
+
+
+def test_the_command_that_goes_back_stays_until_that_is_done(console: Console) -> None:
+    """It says that it goes on without it, page and status say what is under way, and at the end what is in force."""
+    cluster, role = console.cluster, console.role
+    first = _in_force(cluster)
+    (cluster.rules / "gas.yaml").write_text(RULES.replace("leaks >= 3", "leaks >= 2"))
+    second = cluster.activate()
+    cluster.until(lambda: bool(console.call("GET", "/v1/rules/state")["active"] == second))
+    command = [sys.executable, "-m", "app.cli", "rules", "rollback", first[:8], "--reason", "误报"]
+    command += ["--url", role.settings.base_url, "--data", str(role.settings.data)]
+    with subprocess.Popen(command, cwd=TOP, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as asked:
+        assert asked.stderr is not None
+        with cluster.database.turn("publish"):
+            assert f"preparing {first[:12]} · " in asked.stderr.readline()
+            assert first[:12] in console.ask("GET", "/rules?lang=en", headers={"accept": "text/html"}).text
+            assert console.call("GET", "/v1/rules/state")["preparing"] == first
+        told, _ = asked.communicate(timeout=PATIENCE)
+    assert (asked.returncode, f"active {first[:12]}" in told, "preparing" in told) == (0, True, False)
 
 
 def test_the_queue_of_a_person_is_newest_first_whatever_the_partition(console: Console) -> None:
