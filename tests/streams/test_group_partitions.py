@@ -528,7 +528,10 @@ def kept_as_its_own(deployment: Deployment) -> bool:
     )
 
 
-@pytest.mark.parametrize("plant", [None, pytest.param(_own_windows_alone, marks=pytest.mark.sources), _of_others_too])
+@pytest.mark.parametrize(
+    "plant",
+    [None, pytest.param(_own_windows_alone, marks=pytest.mark.sources), pytest.param(_of_others_too, marks=pytest.mark.sources)],
+)
 @pytest.mark.parametrize("beforehand", [False, True])
 @pytest.mark.parametrize("rules", ["plain", "counted", "followed", "timed", "peers"])
 def test_what_a_person_said_before_an_activation_is_counted_back(

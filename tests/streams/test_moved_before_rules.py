@@ -158,6 +158,7 @@ def _under_one_number(passage: Passage, seq: int, untold: list[Any]) -> None:
         passage.move(seq, live.seq + 1, live, ())
 
 
+@pytest.mark.sources
 @pytest.mark.parametrize("plant", [_nobody_told, _under_one_number])
 def test_planted_defects_are_found(plant: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the other partition is not told, or all is told under one number, something is missing there."""

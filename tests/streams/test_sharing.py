@@ -128,6 +128,7 @@ def _each_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(GroupsPast, "counted", lambda _self, _seq, _about, count: count())
 
 
+@pytest.mark.sources
 @pytest.mark.parametrize(("plant", "times"), [(None, 2), (_each_by_itself, 2 * SOURCES)])
 def test_three_partitions_of_groups_read_the_past_once_for_each_pipeline(
     plant: Callable[[pytest.MonkeyPatch], None] | None, times: int, monkeypatch: pytest.MonkeyPatch
