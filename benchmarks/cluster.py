@@ -6,8 +6,8 @@ Twice: one rule over complaints, whose warnings open tasks, and RiskBench's inpu
 first, with nobody reading; then one worker takes it, and two workers take twice as much of a log of their own, in one run: what a signal
 costs grows with the state, so both begin with none. A rate is the rows that came from when every partition had moved until the last commit,
 divided by that time. Beside it what a signal costs in CPU time of the workers and of the database, which is synced at each commit, and in
-that of two workers what their standbys cost: one that is done follows the other. Then a plain Faust agent with a Table, one signal a
-message, on the same brokers. Brokers, database and workers share the machine's cores.
+that of two workers what their standbys cost, since one that is done follows the other; two are measured without them too. Then a plain
+Faust agent with a Table, one signal a message, on the same brokers. Brokers, database and workers share the machine's cores.
 """
 
 from __future__ import annotations
@@ -94,15 +94,15 @@ class Side:
         self._entries = entries
         cluster.activate()
 
-    def rate(self, workers: int, count: int) -> Rate:
-        """Fill the log, start that many workers, measure."""
+    def rate(self, workers: int, count: int, **kafka: object) -> Rate:
+        """Fill the log, start that many workers, with settings of `kafka`, measure."""
         cluster, names = self.cluster, [f"w{workers}-{number}" for number in range(workers)]
         left = iter(self._entries(count, workers))
         while call := list(islice(left, CALL)):
             cluster.send(call, call=CALL)
         before = cluster.done()
         for name in names:
-            cluster.start(name, snapshot_every=50_000)
+            cluster.start(name, snapshot_every=50_000, **kafka)
         cluster.until(lambda: all(cluster.done().get(number, -1) > before.get(number, -1) for number in range(PARTITIONS)), 120)
         began, rows, spent, served = time.perf_counter(), self._rows(), self._spent(names), self._served()
         cluster.await_done(900)
@@ -168,13 +168,14 @@ def main() -> None:
         print(f"{given.signals:,} signals a worker, {PARTITIONS} partitions, each commit synced; load average {os.getloadavg()[0]:.1f}")
         for number, (name, (rules, entries)) in enumerate(sides.items()):
             rates = []
-            for workers in (1, 2):
-                with parts.cluster(f"bench{number}-{workers}", PARTITIONS, rules) as cluster:
-                    rates.append(Side(cluster, parts.postgres, entries).rate(workers, workers * given.signals))
-            one, two = rates
+            for nth, (workers, kafka) in enumerate(((1, {}), (2, {}), (2, {"standby_mb": 0}))):
+                with parts.cluster(f"bench{number}-{nth}", PARTITIONS, rules) as cluster:
+                    rates.append(Side(cluster, parts.postgres, entries).rate(workers, workers * given.signals, **kafka))
+            one, two, bare = rates
             print(
                 f"{name}: 1 worker {one.signals:,.0f}/s ({one.workers_us:.1f} us CPU a signal, database {one.database_us:.1f}), "
-                f"2 workers {two.signals:,.0f}/s ({two.workers_us:.1f}, {two.database_us:.1f}), ratio {two.signals / one.signals:.2f}",
+                f"2 workers {two.signals:,.0f}/s ({two.workers_us:.1f}, {two.database_us:.1f}), ratio {two.signals / one.signals:.2f}, "
+                f"without standbys {bare.signals:,.0f}/s ({bare.workers_us:.1f}), ratio {bare.signals / one.signals:.2f}",
                 flush=True,
             )
         print(f"plain Faust agent with a Table: {plain(parts.kafka, parts.folder):,.0f}/s; load average {os.getloadavg()[0]:.1f}")
