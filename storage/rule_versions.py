@@ -210,9 +210,9 @@ def change_order(connection: Connection, old: Order, new: Order) -> bool:
     return bool(done.rowcount)
 
 
-def drop_order(connection: Connection) -> None:
-    """Forget the order: it is done, waits for a second person, or something later took its place."""
-    connection.execute(delete(meta).where(meta.c.key == _ORDER))
+def drop_order(connection: Connection, old: Order) -> None:
+    """Forget an order where it still stands as it was read: it is done, waits for a second person, or something later took its place."""
+    connection.execute(delete(meta).where(meta.c.key == _ORDER, meta.c.value == msgspec.json.encode(old).decode()))
 
 
 def failing(connection: Connection, version: str) -> tuple[str, ...]:

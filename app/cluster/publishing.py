@@ -175,7 +175,7 @@ def _clear_away(connection: Connection, version: str, begun: datetime) -> None:
     if pin is not None and pin.version != version and pin.at <= begun:
         rule_versions.drop_pin(connection)
     if order is not None and (order.version == version or order.at <= begun):
-        rule_versions.drop_order(connection)
+        rule_versions.drop_order(connection, order)
     rule_versions.keep_refused(connection, ())
 
 

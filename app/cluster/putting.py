@@ -65,9 +65,12 @@ class PuttingChild:
         with self._turn:
             if self._closed:
                 raise StoreUnavailable(both("cluster.putting_closed"))
-            child = self._running = subprocess.Popen(  # noqa: S603  # this very program
-                polite(_CHILD), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment()
-            )
+            try:
+                child = self._running = subprocess.Popen(  # noqa: S603  # this very program
+                    polite(_CHILD), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment()
+                )
+            except OSError as error:  # no memory, or no files left
+                return Died(how=error.strerror or repr(error))
         try:
             answer = _talk(child, job, tell)
         finally:

@@ -71,17 +71,20 @@ class PublishedRules:
     @property
     def problems(self) -> Sequence[Problem]:
         """What is wrong with what was decided at an api, and with the folder that `fengsui rules publish --watch` looks at."""
-        return (*self._failed, *(self._order.problems if self._order is not None else ()), *self._refused)
+        order = self._order
+        return (*self._failed, *(order.problems if order is not None else ()), *self._refused)
 
     @property
     def preparing(self) -> str:
         """The version that was decided on and is not in every partition yet, "" for none."""
-        return self._order.version if self._order is not None and not self._order.problems else self._mine
+        order = self._order
+        return order.version if order is not None and not order.problems else self._mine
 
     @property
     def told(self) -> str:
         """How far the child is that puts it in force, or why it is not, in both languages; "" for nothing."""
-        return self._order.told if self._order is not None and not self._order.problems else ""
+        order = self._order
+        return order.told if order is not None and not order.problems else ""
 
     @property
     def inferring(self) -> PublishedRules:
@@ -113,7 +116,7 @@ class PublishedRules:
             if order is None or order.problems:
                 return
             if self._busy():
-                if order.told != self._told or now - order.seen >= STAMP:
+                if order.version == self._mine and (order.told != self._told or now - order.seen >= STAMP):
                     self._change(order, msgspec.structs.replace(order, seen=now, told=self._told))
             elif now - order.seen >= DESERTED:
                 taken = msgspec.structs.replace(order, seen=now)
@@ -238,9 +241,10 @@ class PublishedRules:
             standing = rule_versions.order(connection)
             if standing is not None and (standing.version, standing.at) == (order.version, order.at):
                 if done:
-                    rule_versions.drop_order(connection)
+                    rule_versions.drop_order(connection, standing)
                 else:
-                    rule_versions.set_order(connection, msgspec.structs.replace(standing, told=told, deaths=deaths, problems=problems))
+                    new = msgspec.structs.replace(standing, told=told, deaths=deaths, problems=problems)
+                    rule_versions.change_order(connection, standing, new)
         self._told = told
         self.look()
 

@@ -41,7 +41,7 @@ def diagnose(access: Access) -> str:
 
 def unreachable(access: Access) -> str:
     """Return why none of the addresses takes a connection, "" where one does: it costs the brokers next to nothing."""
-    error, end = os.strerror(errno.ETIMEDOUT), time.monotonic() + KNOCK_SECONDS
+    error = os.strerror(errno.ETIMEDOUT)
     with contextlib.ExitStack() as stack, selectors.DefaultSelector() as doors:
         for address in access.bootstrap.split(","):
             host, _, port = address.strip().rpartition(":")
@@ -60,6 +60,7 @@ def unreachable(access: Access) -> str:
                     doors.register(plain, selectors.EVENT_WRITE, plain)
                 else:
                     error = os.strerror(begun)
+        end = time.monotonic() + KNOCK_SECONDS  # looking names up is not in it
         while doors.get_map() and (left := end - time.monotonic()) > 0:
             for key, _ in doors.select(left):
                 doors.unregister(key.fileobj)

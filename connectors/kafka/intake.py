@@ -131,6 +131,7 @@ class KafkaIntake:
             asyncio.run_coroutine_threadsafe(self._connect(), self._loop).result(START_SECONDS)
         except (KafkaError, TimeoutError) as error:
             self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(START_SECONDS)  # whoever closes finds it ended
             raise StoreUnavailable(diagnose(self._access)) from error
 
     def submit(self, offers: Sequence[Offer]) -> Future[list[Receipt]]:
